@@ -1,0 +1,212 @@
+"""Bounds: how far a restored value may be from the stored one, and the test that decides.
+
+The promise of hepae in four words: ``abs:E``, ``rel:R``, ``bits:N``, ``exact``. All comparisons are made in float64 on
+the values as stored, in the positive form ``error <= limit``, so that a NaN fails them.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import math
+from collections.abc import Iterable, Sequence
+from typing import Literal
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from hepae.errors import BoundError, nearest
+
+__all__ = ["Bound", "accept", "assign", "bits_equal", "error", "limit", "parse", "parse_assignments", "raw_bits"]
+
+Kind = Literal["abs", "rel", "bits", "exact"]
+
+LARGEST_RELATIVE = 0.5
+MANTISSA_BITS = {"float16": 10, "float32": 23, "float64": 52}
+
+
+class Bound(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A bound on one feature.
+
+    Parameters
+    ----------
+    kind
+        ``abs``: absolute, in the unit of the feature. ``rel``: relative to the magnitude of the stored value.
+        ``bits``: what rounding to that many mantissa bits allows. ``exact``: bit for bit.
+    size
+        E, R or N; 0 for ``exact``.
+    """
+
+    kind: Kind
+    size: float = 0.0
+
+    def __str__(self) -> str:
+        return self.kind if self.kind == "exact" else f"{self.kind}:{self.size:g}"
+
+    @property
+    def relative(self) -> float:
+        """The relative size: R, or 2**-(N+1) for N mantissa bits (design of CMS NanoAOD's rounding)."""
+        return 2.0 ** -(self.size + 1) if self.kind == "bits" else self.size
+
+
+EXACT = Bound("exact")
+
+
+def parse(text: str) -> Bound:
+    """Parse ``abs:E``, ``rel:R``, ``bits:N`` or ``exact``; a size of 0 means ``exact``.
+
+    Raises
+    ------
+    BoundError
+        If the text is of no such form, or its size is NaN, infinite, negative, or too large to mean anything.
+
+    Examples
+    --------
+    >>> parse("rel:1e-3")
+    Bound(kind='rel', size=0.001)
+    >>> parse("abs:0")
+    Bound(kind='exact', size=0.0)
+    """
+    kind, _, number = text.strip().partition(":")
+    if kind == "exact" and not number:
+        return EXACT
+    if kind not in ("abs", "rel", "bits"):
+        raise BoundError("not a bound", expected="abs:E, rel:R, bits:N or exact", got=repr(text))
+    try:
+        size = float(number)
+    except ValueError:
+        raise BoundError("a bound needs a number", expected=f"{kind}:NUMBER", got=repr(text)) from None
+    if not (math.isfinite(size) and size >= 0):
+        raise BoundError(
+            "a bound must be finite and not negative", got=repr(text), hint="the smallest is 0, which is exact"
+        )
+    if kind == "bits":
+        return _bits(size, text)
+    if size == 0:
+        return EXACT
+    if kind == "rel" and size > LARGEST_RELATIVE:
+        raise BoundError("a relative bound this large keeps nothing", expected=f"<= {LARGEST_RELATIVE}", got=text)
+    return Bound("abs" if kind == "abs" else "rel", size)
+
+
+def _bits(size: float, text: str) -> Bound:
+    if size != int(size) or not 1 <= size <= 52:
+        raise BoundError("mantissa bits are a whole number", expected="bits:1 to bits:52", got=repr(text))
+    return Bound("bits", size)
+
+
+def parse_assignments(texts: Iterable[str]) -> list[tuple[str, Bound]]:
+    """Parse ``'pt,E=rel:1e-3'`` and the like into (pattern, bound) pairs, in order.
+
+    Examples
+    --------
+    >>> parse_assignments(["pt,E=rel:1e-3"])[1]
+    ('E', Bound(kind='rel', size=0.001))
+    """
+    pairs = []
+    for text in texts:
+        names, equals, bound = text.rpartition("=")
+        if not equals or not names.strip(","):
+            raise BoundError("a bound is set as NAMES=BOUND", expected="such as pt,E=rel:1e-3", got=repr(text))
+        pairs += [(name.strip(), parse(bound)) for name in names.split(",") if name.strip()]
+    return pairs
+
+
+def assign(
+    pairs: Sequence[tuple[str, Bound]], features: Sequence[tuple[str, str, str]], where: str = ""
+) -> dict[str, Bound]:
+    """The bound of each feature: the last pattern that matches wins, ``exact`` where none does.
+
+    Parameters
+    ----------
+    pairs
+        (pattern, bound); a pattern is a short or full feature name and may hold wildcards.
+    features
+        (short name, branch name, dtype) of each feature.
+
+    Raises
+    ------
+    BoundError
+        If a pattern matches no feature, or names an integer feature with a bound other than ``exact``.
+    """
+    bounds = {name: EXACT for name, _, _ in features}
+    for pattern, bound in pairs:
+        matched = [f for f in features if _matches(pattern, f[0]) or _matches(pattern, f[1])]
+        if not matched:
+            hint = nearest(pattern, [name for name, _, _ in features])
+            raise BoundError("a bound for a feature that is not there", where=where, got=pattern, hint=hint or None)
+        wild = any(sign in pattern for sign in "*?[")
+        for name, branch, dtype in matched:
+            if np.dtype(dtype).kind == "f":
+                bounds[name] = feasible(bound, dtype, branch)
+            elif not wild and bound.kind != "exact":
+                raise BoundError("integers and booleans are kept exactly", where=branch, expected="exact", got=bound)
+    return bounds
+
+
+def _matches(pattern: str, name: str) -> bool:
+    return fnmatch.fnmatchcase(name, pattern)
+
+
+def feasible(bound: Bound, dtype: str, where: str = "") -> Bound:
+    """The bound itself, or ``exact`` for ``bits`` of the dtype's whole mantissa; too many bits are refused."""
+    if bound.kind != "bits":
+        return bound
+    mantissa = MANTISSA_BITS[np.dtype(dtype).name]
+    if bound.size > mantissa:
+        raise BoundError(
+            "more mantissa bits than the dtype has",
+            where=where,
+            expected=f"at most bits:{mantissa}, which is exact",
+            got=bound,
+        )
+    return EXACT if bound.size == mantissa else bound
+
+
+def raw_bits(values: NDArray[np.generic]) -> NDArray[np.unsignedinteger]:
+    """The bit patterns of values, as unsigned integers of the same width."""
+    contiguous = np.ascontiguousarray(values)
+    return contiguous.view(f"u{contiguous.dtype.itemsize}")
+
+
+def bits_equal(stored: NDArray[np.generic], restored: NDArray[np.generic]) -> NDArray[np.bool_]:
+    """Where two arrays of one dtype agree bit for bit, NaN payloads and signs of zero included."""
+    return np.asarray(raw_bits(stored) == raw_bits(restored))
+
+
+def error(stored: NDArray[np.generic], restored: NDArray[np.generic]) -> NDArray[np.float64]:
+    """|x' - x| in float64; NaN where either is."""
+    with np.errstate(invalid="ignore", over="ignore"):
+        return np.abs(restored.astype(np.float64) - stored.astype(np.float64))
+
+
+def limit(stored: NDArray[np.generic], bound: Bound) -> NDArray[np.float64]:
+    """The largest error that the bound allows for each value, in float64."""
+    magnitude = np.abs(stored.astype(np.float64))
+    return np.full(magnitude.shape, bound.size) if bound.kind == "abs" else bound.relative * magnitude
+
+
+def accept(
+    stored: NDArray[np.generic], restored: NDArray[np.generic], bound: Bound, drift: float | NDArray[np.float64] = 0.0
+) -> NDArray[np.bool_]:
+    """Where restored values obey the bound: the acceptance test of the promise.
+
+    Parameters
+    ----------
+    stored, restored
+        Arrays of one dtype and shape.
+    bound
+        The bound of this feature.
+    drift
+        Allowance subtracted from the limit, for decoders whose last bits depend on the machine.
+
+    Returns
+    -------
+    bool array
+        False wherever a value is NaN or infinite and not bit for bit the same, or a zero lost its sign.
+    """
+    same = bits_equal(stored, restored)
+    if bound.kind == "exact":
+        return same
+    within = np.isfinite(restored) & (error(stored, restored) <= limit(stored, bound) - drift)
+    return np.asarray(same | (within & (stored != 0)))
