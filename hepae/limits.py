@@ -17,6 +17,8 @@ MAX_MODEL_BYTES: Final = 64 << 20
 MAX_MODELS_PER_FILE: Final = 4096
 MAX_MODEL_NODES: Final = 20_000
 MAX_INITIALISER_ELEMENTS: Final = 32 << 20
+MAX_ROW_ELEMENTS: Final = 1 << 18
+MAX_RANK: Final = 5
 MAX_FEATURES: Final = 4096
 MAX_NAME_LENGTH: Final = 512
 MAX_EVENTS_PER_CHUNK: Final = 1 << 24
@@ -26,10 +28,10 @@ MAX_LATENTS: Final = 1024
 MAX_INSERTED_POINTS: Final = 64
 MAX_LOG_TABLE: Final = 1 << 20
 
-EVENTS_PER_CHUNK: Final = 10_000
+EVENTS_PER_CHUNK: Final = 20_000
 """Events coded together by default: large enough to code well, small enough for random access and many cores."""
 
-OBJECTS_PER_CHUNK: Final = 250_000
+OBJECTS_PER_CHUNK: Final = 400_000
 """A chunk is closed early when it holds this many objects, which bounds the memory of one chunk."""
 
 

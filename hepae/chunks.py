@@ -1,0 +1,259 @@
+"""A chunk of a collection to frames and back: the data path of the chunked codecs, without I/O.
+
+values --lattice--> integers --codec--> payloads --frame--> bytes, one frame for each feature, and the same in reverse.
+What was foreign to the model (a lattice fitted to other data, so that many values escape) is coded plainly on a
+lattice of its own, so that a bad model costs bytes and never more than the plain coding.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from hepae import limits
+from hepae.codecs.features import FeatureSpec
+from hepae.coding.frame import Frame, Header, checksum, parse, serialise
+from hepae.coding.integers import pack, unpack
+from hepae.collection import Objects
+from hepae.errors import BoundViolationError, CorruptionError
+from hepae.bounds import accept
+from hepae.lattice import Lattice
+from hepae.lattice_fit import fit_lattice
+
+__all__ = ["ChunkCodec", "ChunkCoder"]
+
+Column = NDArray[np.generic]
+Integers = NDArray[np.int64]
+
+FOREIGN = 0.02
+"""Share of escapes from which a lattice of its own is worth trying."""
+
+LENGTHS = struct.Struct("<I")
+
+
+class ChunkCodec(Protocol):
+    """What lifting and masked have in common: integers to payloads and back, one payload a feature."""
+
+    def encode(
+        self, counts: Integers, integers: Mapping[str, Integers], events: Mapping[str, Column]
+    ) -> dict[str, bytes]:
+        """One payload for each feature."""
+
+    def decode(
+        self,
+        counts: Integers,
+        payloads: Mapping[str, bytes],
+        events: Mapping[str, Column],
+        features: Sequence[str],
+    ) -> dict[str, Integers]:
+        """The integers of the features asked for; ``payloads`` holds those of their ancestors too."""
+
+    def ancestors(self, feature: str) -> tuple[str, ...]:
+        """Features whose payloads are needed to decode this one, itself left out."""
+
+
+class ChunkCoder:
+    """Encodes and decodes whole chunks with one model.
+
+    Parameters
+    ----------
+    codec
+        A chunked codec, built from the model.
+    name
+        Its name, for the frames.
+    features
+        The features of the manifest, in its order.
+    conditions
+        Event-level columns the codec is conditioned on.
+    model
+        SHA-256 of the model, 32 bytes.
+    """
+
+    def __init__(
+        self,
+        codec: ChunkCodec,
+        name: str,
+        features: Sequence[FeatureSpec],
+        conditions: Sequence[str],
+        model: bytes,
+    ) -> None:
+        self.codec, self.name, self.conditions, self.model = codec, name, tuple(conditions), model[:16]
+        self.features = {feature.name: feature for feature in features}
+        self.numbers = {feature.name: number for number, feature in enumerate(features)}
+
+    def encode(self, objects: Objects, sequence: int) -> dict[str, bytes]:
+        """Frames of a chunk, keyed by feature name.
+
+        Parameters
+        ----------
+        objects
+            Whole events with every feature and condition of the model.
+        sequence
+            Number of the chunk in its file, so that equal chunks have different names.
+
+        Raises
+        ------
+        BoundViolationError
+            If a value as restored is out of its bound, which would be a defect of hepae.
+        """
+        integers, escaped, overrides = self._to_lattices(objects)
+        payloads = self.codec.encode(objects.counts, integers, self._conditions(objects))
+        restored = {name: self._values(name, integers[name], escaped[name], overrides[name]) for name in integers}
+        for name, values in restored.items():
+            self._require_bound(name, objects.columns[name], values)
+        context = self._context(objects.counts, objects.events)
+        chunk = checksum([context.to_bytes(8, "little"), sequence.to_bytes(8, "little"), *payloads.values()])
+        return {
+            name: serialise(
+                Frame(
+                    Header(
+                        self.name, self.numbers[name], self.model, chunk, context, checksum([restored[name]]),
+                        objects.n_events, objects.n_objects,
+                    ),
+                    escaped[name].astype(escaped[name].dtype.newbyteorder("<")).tobytes(),
+                    overrides[name],
+                    payloads[name],
+                )
+            )
+            for name in self.features
+        }  # fmt: skip
+
+    def needs(self, features: Sequence[str]) -> list[str]:
+        """The features asked for and those they are predicted from, in the order of the manifest."""
+        needed = set(features).union(*(self.codec.ancestors(name) for name in features))
+        return [name for name in self.features if name in needed]
+
+    def decode(
+        self,
+        counts: Integers,
+        events: Mapping[str, Column],
+        frames: Mapping[str, bytes],
+        features: Sequence[str],
+        where: str = "",
+    ) -> dict[str, Column]:
+        """Restored columns of the features asked for.
+
+        Parameters
+        ----------
+        counts
+            Objects per event of this chunk, from the counter branch.
+        events
+            The conditioning columns of these events.
+        frames
+            Bytes of the frames of at least ``needs(features)``.
+
+        Raises
+        ------
+        CorruptionError
+            If a frame is damaged, belongs to another model or chunk, or its events are not those given.
+        """
+        parsed = {name: parse(frames[name], f"{where}{name}") for name in self.needs(features)}
+        context = self._context(counts, events)
+        chunk = parsed[features[0]].header.chunk
+        for name, frame in parsed.items():
+            self._require_place(name, frame.header, len(counts), int(counts.sum()), context, chunk, where)
+        payloads = {name: frame.payload for name, frame in parsed.items()}
+        integers = self.codec.decode(counts, payloads, events, features)
+        return {name: self._restore(name, integers[name], parsed[name], where) for name in features}
+
+    def _restore(self, name: str, integers: Integers, frame: Frame, where: str) -> Column:
+        dtype = np.dtype(self.features[name].dtype)
+        escaped = np.frombuffer(frame.escaped, f"<u{dtype.itemsize}").astype(f"u{dtype.itemsize}")
+        values = self._values(name, integers, escaped, frame.override)
+        if checksum([values]) != frame.header.content:
+            raise CorruptionError(
+                "restored values do not carry their checksum",
+                where=f"{where}{name}",
+                hint="the decoder of this machine differs from the writer's; please report it",
+            )
+        return values
+
+    def _to_lattices(
+        self, objects: Objects
+    ) -> tuple[dict[str, Integers], dict[str, NDArray[np.unsignedinteger]], dict[str, bytes]]:
+        integers, escaped, overrides = {}, {}, {}
+        for name, feature in self.features.items():
+            values = objects.columns[name]
+            q, bits = feature.lattice.to_integers(values, feature.bound)
+            override = b""
+            if len(bits) > FOREIGN * len(values):
+                override, own_bits = _own_lattice(values, feature, len(bits))
+                q, bits = (np.zeros_like(q), own_bits) if override else (q, bits)
+            integers[name], escaped[name], overrides[name] = q, bits, override
+        return integers, escaped, overrides
+
+    def _values(
+        self, name: str, integers: Integers, escaped: NDArray[np.unsignedinteger], override: bytes
+    ) -> Column:
+        if not override:
+            return self.features[name].lattice.to_values(integers, escaped)
+        lattice, packed = _parse_override(override, name)
+        return lattice.to_values(unpack(packed, len(integers)), escaped)
+
+    def _require_bound(self, name: str, stored: Column, restored: Column) -> None:
+        kept = accept(stored, restored, self.features[name].bound)
+        if not kept.all():
+            worst = int(np.flatnonzero(~kept)[0])
+            raise BoundViolationError(
+                "a restored value is out of its bound",
+                where=f"{self.features[name].branch}, object {worst}",
+                expected=f"{stored[worst]!r} within {self.features[name].bound}",
+                got=repr(restored[worst]),
+            )
+
+    def _conditions(self, objects: Objects) -> dict[str, Column]:
+        return {name: objects.events[name] for name in self.conditions}
+
+    def _context(self, counts: Integers, events: Mapping[str, Column]) -> int:
+        return checksum([counts.astype("<i8"), *(events[name] for name in self.conditions)])
+
+    def _require_place(
+        self, name: str, header: Header, events: int, objects: int, context: int, chunk: int, where: str
+    ) -> None:
+        checks: list[tuple[str, object, object]] = [
+            ("a frame of another codec", self.name, header.codec),
+            ("a frame of another model", self.model.hex(), header.model.hex()),
+            ("a frame of another feature", self.numbers[name], header.feature),
+            ("a frame of another chunk", chunk, header.chunk),
+            ("events of a chunk were dropped or added", events, header.events),
+            ("objects of a chunk were dropped or added", objects, header.objects),
+            ("counts or conditions of a chunk were changed", context, header.context),
+        ]
+        for what, expected, got in checks:
+            if expected != got:
+                raise CorruptionError(
+                    what,
+                    where=f"{where}{name}",
+                    expected=expected,
+                    got=got,
+                    hint="decompress before you skim, or skim with `hepae skim`",
+                )
+
+
+def _own_lattice(
+    values: Column, feature: FeatureSpec, escapes: int
+) -> tuple[bytes, NDArray[np.unsignedinteger]]:
+    """An override for a feature whose values are foreign to the model's lattice; empty where it does not pay."""
+    lattice = fit_lattice(values, feature.bound, feature.branch)
+    q, bits = lattice.to_integers(values, feature.bound)
+    if 2 * len(bits) > escapes:
+        return b"", bits
+    text = msgspec.json.encode(lattice, order="deterministic")
+    return LENGTHS.pack(len(text)) + text + pack(q), bits
+
+
+def _parse_override(override: bytes, where: str) -> tuple[Lattice, bytes]:
+    if len(override) < LENGTHS.size:
+        raise CorruptionError("a lattice override is cut short", where=where)
+    (length,) = LENGTHS.unpack_from(override)
+    limits.check("lattice bytes", length, min(limits.MAX_MANIFEST_BYTES, len(override) - LENGTHS.size), where)
+    text, packed = override[LENGTHS.size : LENGTHS.size + length], override[LENGTHS.size + length :]
+    try:
+        return msgspec.json.decode(text, type=Lattice), packed
+    except msgspec.MsgspecError as problem:
+        raise CorruptionError("a lattice override does not parse", where=where, got=str(problem)) from None
