@@ -1,0 +1,112 @@
+"""A model: one ONNX file that was admitted, its manifest, its networks and its tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from numpy.typing import NDArray
+
+from hepae import limits
+from hepae.codecs.network import Network
+from hepae.errors import InputError, OutputError
+from hepae.model.manifest import Manifest
+
+if TYPE_CHECKING:
+    from hepae.model.admission import Admitted
+
+__all__ = ["Model"]
+
+
+class Model:
+    """What writes and restores a collection. Made by `from_bytes` or `load`; pickled as its bytes.
+
+    Attributes
+    ----------
+    data
+        The ONNX file.
+    manifest
+        What the model is for.
+    networks
+        Networks by name, each loaded into ONNX Runtime when it is first asked for.
+    tables
+        Read-only arrays by name.
+    sha256
+        Name of the model: hexadecimal digest of the file.
+    """
+
+    data: bytes
+    manifest: Manifest
+    networks: Mapping[str, Network]
+    tables: Mapping[str, NDArray[Any]]
+    sha256: str
+
+    def __init__(self, data: bytes, threads: int, admitted: Admitted) -> None:
+        self.data, self.threads = data, threads
+        self.manifest, self.tables, self.sha256 = admitted.manifest, admitted.tables, admitted.sha256
+        self.networks = _Sessions(admitted.networks, threads)
+
+    @classmethod
+    def from_bytes(cls, data: bytes, threads: int = 1) -> Model:
+        """Admit and open a model.
+
+        Parameters
+        ----------
+        data
+            Bytes of the ONNX file.
+        threads
+            Threads inside one operator of a network.
+
+        Raises
+        ------
+        ModelRejectedError
+            If it is not a model that hepae made; see `hepae.model.admission`.
+        """
+        from hepae.model.admission import admit  # imports onnx, which `import hepae` does not
+
+        return cls(data, threads, admit(data))
+
+    @classmethod
+    def load(cls, path: str | Path, threads: int = 1) -> Model:
+        """Read a model file and open it."""
+        try:
+            with Path(path).open("rb") as file:
+                data = file.read(limits.MAX_MODEL_BYTES + 1)
+        except OSError as problem:
+            raise InputError("the model cannot be read", where=path, got=problem.strerror) from None
+        return cls.from_bytes(data, threads)
+
+    def save(self, path: str | Path) -> None:
+        """Write the model file."""
+        try:
+            Path(path).write_bytes(self.data)
+        except OSError as problem:
+            raise OutputError("the model cannot be written", where=path, got=problem.strerror) from None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Model.from_bytes, (self.data, self.threads)
+
+    def __repr__(self) -> str:
+        return f"<Model {self.sha256[:12]} {self.manifest.codec_name} {self.manifest.collection}>"
+
+
+class _Sessions(Mapping[str, Network]):
+    """Networks that are loaded when they are first asked for."""
+
+    def __init__(self, networks: Mapping[str, bytes], threads: int) -> None:
+        self._networks, self._threads = networks, threads
+        self._running: dict[str, Network] = {}
+
+    def __getitem__(self, name: str) -> Network:
+        if name not in self._running:
+            from hepae.model.runtime import session
+
+            self._running[name] = session(self._networks[name], self._threads)
+        return self._running[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._networks)
+
+    def __len__(self) -> int:
+        return len(self._networks)
