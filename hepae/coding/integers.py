@@ -1,0 +1,80 @@
+"""Integers to bytes and back with pcodec: one column, one self-contained block.
+
+The block begins with a mode byte: how the column was laid out before pcodec saw it. All arithmetic on the way is
+modulo 2**64, so any int64 column comes back.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from pcodec import ChunkConfig, DeltaSpec, ModeSpec, PagingSpec, standalone
+
+from hepae.errors import CorruptionError
+
+__all__ = ["pack", "unpack"]
+
+Integers = NDArray[np.int64]
+
+EMPTY: Final = 0
+CONSTANT: Final = 1
+"""Followed by the value, 8 bytes little endian."""
+WIDTHS: Final = {2: np.dtype("<i2"), 3: np.dtype("<i4"), 4: np.dtype("<i8")}
+"""Mode to dtype given to pcodec: the smallest that holds the range."""
+
+LEVEL: Final = 8
+
+
+def pack(q: Integers, level: int = LEVEL) -> bytes:
+    """Code a column of integers, int64[n].
+
+    Examples
+    --------
+    >>> unpack(pack(np.array([3, 1, -2])), 3).tolist()
+    [3, 1, -2]
+    """
+    if len(q) == 0:
+        return bytes([EMPTY])
+    low, high = int(q.min()), int(q.max())
+    if low == high:
+        return bytes([CONSTANT]) + low.to_bytes(8, "little", signed=True)
+    for mode, dtype in WIDTHS.items():
+        info = np.iinfo(dtype)
+        if info.min <= low and high <= info.max:
+            break
+    config = ChunkConfig(
+        compression_level=level,
+        mode_spec=ModeSpec.classic() if mode == 2 else ModeSpec.auto(),
+        delta_spec=DeltaSpec.no_op(),
+        paging_spec=PagingSpec.equal_pages_up_to(1 << 24),
+    )
+    return bytes([mode]) + standalone.simple_compress(q.astype(dtype), config)
+
+
+def unpack(block: bytes, n: int) -> Integers:
+    """The column of n integers that a block holds.
+
+    Raises
+    ------
+    CorruptionError
+        If the block does not hold exactly that.
+    """
+    if not block:
+        raise CorruptionError("a block of integers is empty", expected=f"{n} integers")
+    mode = block[0]
+    if mode == EMPTY and n == 0 and len(block) == 1:
+        return np.empty(0, np.int64)
+    if mode == CONSTANT and n > 0 and len(block) == 9:
+        return np.full(n, int.from_bytes(block[1:], "little", signed=True), np.int64)
+    if mode not in WIDTHS:
+        raise CorruptionError("unknown layout of a block of integers", got=mode)
+    out = np.empty(n, WIDTHS[mode])
+    try:
+        progress = standalone.simple_decompress_into(block[1:], out)
+    except Exception as problem:  # pcodec raises RuntimeError and PanicException alike
+        raise CorruptionError("a block of integers does not decode", got=str(problem)) from None
+    if progress.n_processed != n or not progress.finished:
+        raise CorruptionError("a block holds another number of integers", expected=n, got=progress.n_processed)
+    return out.astype(np.int64)

@@ -1,0 +1,1 @@
+"""Fitting that needs NumPy only: predictors of the lifting codec."""

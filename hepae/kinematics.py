@@ -1,0 +1,201 @@
+"""What four-vectors say about each other.
+
+Each formula is a short function of float64 arrays made of IEEE operations and `hepae.exactmath` only, so that writer
+and reader get the same bits. The formulas predict *restored* values from restored values: what they leave is coded,
+so they need not be exact, only reproducible.
+
+Sources: the coordinates are those of the LHC experiments, pt, phi in the transverse plane and the pseudorapidity
+eta along the beam (PDG, Review of Particle Physics, Kinematics): px = pt cos(phi), pz = pt sinh(eta),
+E**2 = (pt cosh(eta))**2 + m**2.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hepae import exactmath
+from hepae.errors import SchemaError
+from hepae.lattice import Lattice, Log
+
+__all__ = ["FORMULAS", "ROLES", "find_roles", "nearest_point", "parse_roles"]
+
+Floats = NDArray[np.float64]
+
+ETA_LARGEST: Final = 30.0
+
+ROLES: Final[dict[str, re.Pattern[str]]] = {
+    role: re.compile(pattern, re.IGNORECASE)
+    for role, pattern in {
+        "pt": r"pt|p_t|et",
+        "eta": r"eta",
+        "phi": r"phi",
+        "mass": r"m|mass",
+        "E": r"e|energy",
+        "px": r"px|p_x",
+        "py": r"py|p_y",
+        "pz": r"pz|p_z",
+    }.items()
+}
+"""Names by which the components of a four-vector go, in any case."""
+
+
+def _clipped(eta: Floats) -> Floats:
+    return np.clip(eta, -ETA_LARGEST, ETA_LARGEST)
+
+
+def energy(pt: Floats, eta: Floats, mass: Floats) -> Floats:
+    """E of pt, eta and mass."""
+    p = pt * exactmath.cosh(_clipped(eta))
+    return np.sqrt(p * p + mass * mass)
+
+
+def energy_massless(pt: Floats, eta: Floats) -> Floats:
+    """E of a massless object: its momentum."""
+    return pt * exactmath.cosh(_clipped(eta))
+
+
+def energy_cartesian(px: Floats, py: Floats, pz: Floats) -> Floats:
+    """E of a massless object with this momentum."""
+    return np.sqrt(px * px + py * py + pz * pz)
+
+
+def energy_cartesian_massive(px: Floats, py: Floats, pz: Floats, mass: Floats) -> Floats:
+    """E of a momentum and a mass."""
+    return np.sqrt(px * px + py * py + pz * pz + mass * mass)
+
+
+def px(pt: Floats, phi: Floats) -> Floats:
+    """Component along x."""
+    return pt * exactmath.cos(phi)
+
+
+def py(pt: Floats, phi: Floats) -> Floats:
+    """Component along y."""
+    return pt * exactmath.sin(phi)
+
+
+def pz(pt: Floats, eta: Floats) -> Floats:
+    """Component along the beam: pt sinh(eta)."""
+    grown = exactmath.exp(_clipped(eta))
+    return pt * (0.5 * (grown - 1.0 / grown))
+
+
+def pt(px: Floats, py: Floats) -> Floats:
+    """Transverse momentum."""
+    return np.sqrt(px * px + py * py)
+
+
+def phi(px: Floats, py: Floats) -> Floats:
+    """Azimuth, -pi to pi."""
+    return exactmath.arctan2(py, px)
+
+
+def eta(px: Floats, py: Floats, pz: Floats) -> Floats:
+    """Pseudorapidity asinh(pz/pt); ±30 along the beam."""
+    across = np.sqrt(px * px + py * py)
+    along = np.abs(pz) / np.where(across > 0.0, across, 1e-12)
+    size = exactmath.log(np.maximum(along + np.sqrt(along * along + 1.0), 1.0))
+    return np.where(pz < 0.0, -_clipped(size), _clipped(size))
+
+
+def mass(pt: Floats, eta: Floats, E: Floats) -> Floats:
+    """Mass of pt, eta, E; 0 where rounding leaves it imaginary."""
+    p = pt * exactmath.cosh(_clipped(eta))
+    return np.sqrt(np.maximum(E - p, 0.0) * (E + p))
+
+
+FORMULAS: Final[dict[str, tuple[str, tuple[str, ...], Callable[..., Floats]]]] = {
+    "energy": ("E", ("pt", "eta", "mass"), energy),
+    "energy_massless": ("E", ("pt", "eta"), energy_massless),
+    "energy_cartesian_massive": ("E", ("px", "py", "pz", "mass"), energy_cartesian_massive),
+    "energy_cartesian": ("E", ("px", "py", "pz"), energy_cartesian),
+    "mass": ("mass", ("pt", "eta", "E"), mass),
+    "px": ("px", ("pt", "phi"), px),
+    "py": ("py", ("pt", "phi"), py),
+    "pz": ("pz", ("pt", "eta"), pz),
+    "pt": ("pt", ("px", "py"), pt),
+    "phi": ("phi", ("px", "py"), phi),
+    "eta": ("eta", ("px", "py", "pz"), eta),
+}
+"""Formulas by name: the role they predict, the roles they need in the order of the arguments, the function."""
+
+
+def find_roles(names: Iterable[str]) -> dict[str, str]:
+    """Which features are components of a four-vector, by their names: role to feature.
+
+    Examples
+    --------
+    >>> find_roles(["Pt", "eta", "btag", "E"])
+    {'pt': 'Pt', 'eta': 'eta', 'E': 'E'}
+    """
+    found: dict[str, str] = {}
+    for name in names:
+        for role, pattern in ROLES.items():
+            if role not in found and pattern.fullmatch(name):
+                found[role] = name
+                break
+    return found
+
+
+def parse_roles(text: str, names: Iterable[str]) -> dict[str, str]:
+    """An explicit mapping, ``pt=ptReg,E=energy``; empty text means none of the features.
+
+    Examples
+    --------
+    >>> parse_roles("pt=ptReg", ["ptReg", "eta"])
+    {'pt': 'ptReg'}
+    """
+    known = set(names)
+    roles: dict[str, str] = {}
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        role, _, name = (word.strip() for word in part.partition("="))
+        if role not in ROLES or name not in known:
+            raise SchemaError(
+                "not a kinematic role and a feature",
+                where=part,
+                expected=f"one of {', '.join(ROLES)} = a feature",
+            )
+        roles[role] = name
+    return roles
+
+
+def nearest_point(lattice: Lattice, values: Floats) -> NDArray[np.int64]:
+    """Integer of the lattice point near each value, the same on every machine.
+
+    `Lattice.to_integers` may use the logarithm of the machine, since it tests what it does; a prediction must not.
+    On a `Log` grid the result can be one beside the true nearest point.
+    """
+    values = np.where(np.isfinite(values), values, 0.0)
+    grid = lattice.grid
+    if isinstance(grid, Log):
+        n = _log_number(grid, values)
+    else:
+        dtype = np.dtype(lattice.dtype)
+        if dtype.kind == "f":
+            top = float(np.finfo(dtype).max)
+            values = np.clip(values, -top, top)
+        else:
+            values = np.rint(np.clip(values, -(2.0**52), 2.0**52)).astype(np.int64)
+        n = grid.natural(values.astype(dtype))
+    before = np.zeros(n.shape, np.int64)
+    for point in lattice.inserted:
+        before += n >= point.at
+    return n + before
+
+
+def _log_number(grid: Log, values: Floats) -> NDArray[np.int64]:
+    size = np.abs(values) / grid.first
+    base = exactmath.log(np.array([grid.base]))
+    steps = exactmath.log(np.maximum(size, 2.0**-1000)) / base
+    n = np.clip(np.rint(steps) + 1.0, 0.0, grid.top + 1.0).astype(np.int64)
+    return np.where(values < 0.0, -n, n)
+
+
+def roles_of(needs: tuple[str, ...], roles: Mapping[str, str]) -> tuple[str, ...] | None:
+    """The features that play those roles, or None where one is missing."""
+    return tuple(roles[role] for role in needs) if all(role in roles for role in needs) else None
