@@ -208,5 +208,7 @@ def accept(
     same = bits_equal(stored, restored)
     if bound.kind == "exact":
         return same
-    within = np.isfinite(restored) & (error(stored, restored) <= limit(stored, bound) - drift)
+    # an infinite value has an infinite relative limit, which would allow anything
+    finite = np.isfinite(stored) & np.isfinite(restored)
+    within = finite & (error(stored, restored) <= limit(stored, bound) - drift)
     return np.asarray(same | (within & (stored != 0)))

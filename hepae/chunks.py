@@ -239,7 +239,7 @@ def _own_lattice(
     values: Column, feature: FeatureSpec, escapes: int
 ) -> tuple[bytes, NDArray[np.unsignedinteger]]:
     """An override for a feature whose values are foreign to the model's lattice; empty where it does not pay."""
-    lattice = fit_lattice(values, feature.bound, feature.branch)
+    lattice = fit_lattice(values, feature.bound)
     q, bits = lattice.to_integers(values, feature.bound)
     if 2 * len(bits) > escapes:
         return b"", bits

@@ -76,7 +76,7 @@ class Log(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="log"):
         x = values.astype(np.float64)
         magnitude = np.abs(x)
         relative = (self.base - 1) / (self.base + 1)
-        with np.errstate(divide="ignore", invalid="ignore"):
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             steps = (np.log(magnitude / self.first) + 0.5 * math.log1p(-relative * relative)) / math.log(self.base)
         n = _rounded(steps) + 1
         n = np.where((magnitude > 0) & (steps > -1) & (n <= self.top + 1), np.maximum(n, 1), 0)

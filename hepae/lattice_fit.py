@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from hepae import limits
 from hepae.bounds import MANTISSA_BITS, Bound, bits_equal, raw_bits
 from hepae.errors import BoundError
-from hepae.lattice import EXACT_INTEGERS, Grid, Inserted, Integer, Lattice, Linear, Log, Pattern
+from hepae.lattice import Grid, Inserted, Integer, Lattice, Linear, Log, Pattern
 
-__all__ = ["fit_lattice"]
+__all__ = ["fit_lattice", "require_feasible"]
 
 SLACK = 2.0**-10
 """Share of a cell given up so that the rounding of the restored value to its dtype stays within the bound."""
@@ -36,7 +36,7 @@ VERY_FREQUENT = 0.01
 MOST_INSERTED = 16
 
 
-def fit_lattice(values: NDArray[np.generic], bound: Bound, where: str = "") -> Lattice:
+def fit_lattice(values: NDArray[np.generic], bound: Bound) -> Lattice:
     """The lattice for a feature, from a sample of its values.
 
     Parameters
@@ -45,13 +45,6 @@ def fit_lattice(values: NDArray[np.generic], bound: Bound, where: str = "") -> L
         Flat array of any length, zero included, in native byte order.
     bound
         The bound to be kept.
-    where
-        Name of the feature, for errors.
-
-    Raises
-    ------
-    BoundError
-        If the bound is below what arithmetic on such values can keep; the message names the smallest feasible one.
 
     Examples
     --------
@@ -63,49 +56,63 @@ def fit_lattice(values: NDArray[np.generic], bound: Bound, where: str = "") -> L
     if dtype.kind in "iub":
         return Lattice(dtype.name, Integer())
     finite = values[np.isfinite(values)]
-    grid = _grid(finite, bound, where)
+    grid = _grid(finite, bound)
     if grid == Pattern(0):
         return Lattice(dtype.name, grid)
     return Lattice(dtype.name, grid, _insertions(values, grid))
 
 
-def _grid(finite: NDArray[np.generic], bound: Bound, where: str) -> Grid:
-    exact = Pattern(_spare_bits(finite))
-    if bound.kind == "exact":
-        return exact
-    magnitude = np.abs(finite.astype(np.float64))
-    magnitude = magnitude[magnitude > 0]
-    typical = float(np.median(magnitude)) if len(magnitude) else 1.0
-    own_spacing = 2.0 ** (exact.shift - MANTISSA_BITS[finite.dtype.name])
-    if bound.kind == "abs":
-        return exact if own_spacing * typical > 2 * bound.size else _linear(bound, typical, where)
-    if own_spacing > 2 * bound.relative:
-        return exact
-    return _log(magnitude, bound, finite.dtype) or _rounded_pattern(bound, finite.dtype)
+def require_feasible(values: NDArray[np.generic], bound: Bound, where: str) -> None:
+    """Refuse a bound finer than the dtype resolves: what the user asks for is ``exact``, and should say so.
 
-
-def _linear(bound: Bound, typical: float, where: str) -> Linear:
-    step = 2 * bound.size * (1 - SLACK)
-    if not (step > 0 and typical / step < EXACT_INTEGERS):
+    Raises
+    ------
+    BoundError
+        Naming the smallest feasible bound for such values.
+    """
+    if values.dtype.kind != "f" or bound.kind in ("exact", "bits"):
+        return
+    resolution = 2.0 ** -(MANTISSA_BITS[values.dtype.name] + 1)
+    smallest = resolution if bound.kind == "rel" else resolution * _typical(values[np.isfinite(values)])
+    if bound.size < smallest:
         raise BoundError(
-            "an absolute bound below what float64 arithmetic keeps",
+            f"a bound finer than {values.dtype.name} resolves",
             where=where,
-            expected=f"at least abs:{typical / EXACT_INTEGERS:.3g}",
+            expected=f"at least {bound.kind}:{smallest:.3g}, or exact",
             got=bound,
         )
-    return Linear(step)
 
 
-def _log(magnitude: NDArray[np.float64], bound: Bound, dtype: np.dtype[np.generic]) -> Log | None:
+def _grid(finite: NDArray[np.generic], bound: Bound) -> Grid:
+    """The coarsest grid: the data's own where it is coarser than the bound's."""
+    exact = Pattern(_spare_bits(finite))
+    own_spacing = 2.0 ** (exact.shift - MANTISSA_BITS[finite.dtype.name])
+    if bound.kind == "exact" or own_spacing > 2 * (
+        bound.size / _typical(finite) if bound.kind == "abs" else bound.relative
+    ):
+        return exact
+    if bound.kind == "abs":
+        return Linear(2 * bound.size * (1 - SLACK))
+    return _log(finite, bound) or _rounded_pattern(bound, finite.dtype)
+
+
+def _typical(finite: NDArray[np.generic]) -> float:
+    """Median magnitude of the values that are not zero; 1 where there are none."""
+    magnitude = np.abs(finite[finite != 0].astype(np.float64))
+    return float(np.median(magnitude)) if len(magnitude) else 1.0
+
+
+def _log(finite: NDArray[np.generic], bound: Bound) -> Log | None:
     """A logarithmic grid from just below the smallest usual magnitude; None where its tables would be too large."""
-    information = np.finfo(dtype)
+    information = np.finfo(finite.dtype)
+    magnitude = np.abs(finite[finite != 0].astype(np.float64))
     relative = bound.relative * (1 - SLACK) - float(information.eps) / 2
     if relative <= 0:
         return None
     base = (1 + relative) / (1 - relative)
     smallest = float(np.quantile(magnitude, TINY, method="lower")) if len(magnitude) else 1.0
     first = max(smallest / base, 2 * float(information.tiny))
-    top = int(math.log(float(information.max) / first) / math.log(base)) - 1
+    top = int((math.log(float(information.max)) - math.log(first)) / math.log(base)) - 1
     table = 1 << ((max(top, 1).bit_length() + 1) // 2)
     return Log(first, base, top) if 0 < top and table <= limits.MAX_LOG_TABLE else None
 
