@@ -1,0 +1,98 @@
+"""Read an RNTuple field by field."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import awkward as ak
+import numpy as np
+
+from hepae.errors import HepaeError, InputError, UnsupportedError
+from hepae.rootio.columns import Branch, Column, Jagged
+from hepae.rootio.tree import TreeReader
+
+__all__ = ["RNTupleReader"]
+
+
+class RNTupleReader(TreeReader):
+    """An RNTuple open for reading.
+
+    Parameters
+    ----------
+    ntuple
+        uproot's RNTuple.
+    where
+        File and tree, for messages.
+    """
+
+    def __init__(self, ntuple: Any, where: str) -> None:
+        self.ntuple = ntuple
+        self.name, self.title, self.where = str(ntuple.name), str(ntuple.description), where
+        self.num_entries = int(ntuple.num_entries)
+        self.branches = {}
+        form = ntuple.to_akform()
+        form = form[0] if isinstance(form, tuple) else form
+        for field, content in zip(form.fields, form.contents, strict=True):
+            typename = str(ntuple[field].typename)
+            description = str(getattr(ntuple[field], "description", "") or "")
+            self.branches.update(describe_field(field, content, typename, description))
+
+    def read(self, branch: str, start: int, stop: int) -> Column:
+        """Values of a field for the events ``start`` to ``stop``, native byte order, dtype as in the file."""
+        info = self.branches[branch]
+        if info.kind == "other":
+            raise UnsupportedError(
+                "not a field of numbers", where=f"{self.where}, {branch}", got=info.typename
+            )
+        try:
+            array = self.ntuple.arrays([branch], entry_start=start, entry_stop=stop)
+        except HepaeError:
+            raise
+        except Exception as error:
+            raise InputError(
+                "field cannot be read",
+                where=f"{self.where}, {branch}, events {start} to {stop}",
+                got=f"{type(error).__name__}: {error}",
+                hint="is the file damaged?",
+            ) from error
+        field = branch if branch in array.fields else branch.partition(".")[0]
+        content = array[field]
+        return as_column(content if field == branch else content[branch[len(field) + 1 :]], info)
+
+    def bytes_on_disk(self, branch: str) -> tuple[int, int]:
+        """Compressed and uncompressed size of a field in bytes."""
+        field = self.ntuple[branch]
+        return int(getattr(field, "compressed_bytes", 0)), int(getattr(field, "uncompressed_bytes", 0))
+
+
+def as_column(array: ak.Array, info: Branch) -> Column:
+    """Flat numbers, or counts and flat numbers, out of an awkward array."""
+    if info.kind == "flat":
+        return np.asarray(ak.to_numpy(array)).astype(info.dtype, copy=False)
+    counts = np.asarray(ak.num(array, axis=1)).astype(np.int64)
+    values = np.asarray(ak.to_numpy(ak.flatten(array, axis=1)))
+    return Jagged(counts, values.astype(info.dtype, copy=False))
+
+
+def describe_field(name: str, form: Any, typename: str, title: str) -> dict[str, Branch]:
+    """What a top-level field holds: numbers, a list of numbers, or a list of records of numbers."""
+    if isinstance(form, ak.forms.NumpyForm):
+        return {name: Branch(name, "flat", typename, form.primitive, tuple(form.inner_shape), None, title)}
+    if isinstance(form, ak.forms.RegularForm) and isinstance(form.content, ak.forms.NumpyForm):
+        shape = (form.size, *form.content.inner_shape)
+        return {name: Branch(name, "flat", typename, form.content.primitive, shape, None, title)}
+    if isinstance(form, ak.forms.ListOffsetForm) and form.parameter("__array__") is None:
+        if isinstance(form.content, ak.forms.RecordForm):
+            parts = zip(form.content.fields, form.content.contents, strict=True)
+            return {
+                f"{name}.{part}": describe_items(f"{name}.{part}", item, typename) for part, item in parts
+            }
+        return {name: describe_items(name, form.content, typename, title)}
+    return {name: Branch(name, "other", typename, title=title)}
+
+
+def describe_items(name: str, form: Any, typename: str, title: str = "") -> Branch:
+    """What the items of a list are: numbers, or something that is passed through."""
+    if isinstance(form, ak.forms.NumpyForm):
+        return Branch(name, "jagged", typename, form.primitive, tuple(form.inner_shape), None, title)
+    return Branch(name, "other", typename, title=title)

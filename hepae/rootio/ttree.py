@@ -1,0 +1,200 @@
+"""Read a TTree branch by branch, basket by basket."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import uproot
+from numpy.typing import NDArray
+
+from hepae.errors import HepaeError, InputError, UnsupportedError
+from hepae.rootio.columns import Array, Branch, Column, Jagged
+from hepae.rootio.tree import TreeReader
+
+__all__ = ["TTreeReader", "plain_interpretation"]
+
+
+class TTreeReader(TreeReader):
+    """A TTree open for reading.
+
+    Parameters
+    ----------
+    tree
+        uproot's TTree.
+    where
+        File and tree, for messages.
+    """
+
+    def __init__(self, tree: Any, where: str) -> None:
+        self.tree = tree
+        self.name, self.title, self.where = str(tree.name), str(tree.title), where
+        self.num_entries = int(tree.num_entries)
+        self.sources: dict[str, Any] = {}
+        self.branches = {}
+        self._columns: dict[str, BasketColumn] = {}
+        for path, branch in tree.iteritems(recursive=True):
+            name = str(branch.name) if str(branch.name) not in self.sources else str(path)
+            self.sources[name] = branch
+            self.branches[name] = describe_branch(branch, name)
+
+    def read(self, branch: str, start: int, stop: int) -> Column:
+        """Values of a branch for the events ``start`` to ``stop``, native byte order, dtype as in the file."""
+        try:
+            return self._column(branch).read(start, stop)
+        except HepaeError:
+            raise
+        except Exception as error:
+            raise InputError(
+                "branch cannot be read",
+                where=f"{self.where}, {branch}, events {start} to {stop}",
+                got=f"{type(error).__name__}: {str(error).strip().splitlines()[:1]}",
+                hint="is the file damaged?",
+            ) from error
+
+    def bytes_on_disk(self, branch: str) -> tuple[int, int]:
+        """Compressed and uncompressed size of a branch in bytes."""
+        found = self.sources[branch]
+        return int(found.compressed_bytes), int(found.uncompressed_bytes)
+
+    def _column(self, name: str) -> BasketColumn:
+        if name not in self._columns:
+            info = self.branches[name]
+            if info.kind == "other":
+                raise UnsupportedError(
+                    "not a branch of numbers", where=f"{self.where}, {name}", got=info.typename
+                )
+            counter = self._column(info.counter) if info.counter in self.branches else None
+            self._columns[name] = BasketColumn(self.sources[name], info, counter)
+        return self._columns[name]
+
+
+class BasketColumn:
+    """Values of one branch, keeping the basket read last, so that runs of events that end inside it cost it once."""
+
+    def __init__(self, branch: Any, info: Branch, counter: BasketColumn | None) -> None:
+        self.branch, self.info, self.counter = branch, info, counter
+        interpretation = plain_interpretation(branch)
+        content = getattr(interpretation, "content", interpretation)
+        self.stored = np.dtype(content.from_dtype.base)
+        self.header = int(getattr(interpretation, "header_bytes", 0))
+        self.edges = np.asarray(branch.entry_offsets, np.int64)
+        self._last: tuple[int, Column] | None = None
+
+    def read(self, start: int, stop: int) -> Column:
+        """Values of the events ``start`` to ``stop``."""
+        first = max(int(np.searchsorted(self.edges, start, side="right")) - 1, 0)
+        parts: list[Column] = []
+        for number in range(first, len(self.edges) - 1):
+            low, high = int(self.edges[number]), int(self.edges[number + 1])
+            if low >= stop:
+                break
+            if high > low:
+                parts.append(cut(self._basket(number), max(start - low, 0), min(stop, high) - low))
+        return self._joined(parts)
+
+    def _joined(self, parts: list[Column]) -> Column:
+        native = np.dtype(self.info.dtype)
+        empty = np.zeros((0, *self.info.shape), native)
+        if self.info.kind == "jagged":
+            runs = [part for part in parts if isinstance(part, Jagged)]
+            counts = [np.zeros(0, np.int64), *(run.counts for run in runs)]
+            return Jagged(np.concatenate(counts), np.concatenate([empty, *(run.values for run in runs)]))
+        return np.concatenate([empty, *(np.asarray(part) for part in parts)])
+
+    def _basket(self, number: int) -> Column:
+        if self._last is None or self._last[0] != number:
+            self._last = None
+            self._last = number, self._decoded(number)
+        return self._last[1]
+
+    def _decoded(self, number: int) -> Column:
+        basket = self.branch.basket(number)
+        raw = np.asarray(basket.data).view(np.uint8)
+        if self.info.kind == "flat":
+            return self._numbers(raw)
+        start, stop = int(self.edges[number]), int(self.edges[number + 1])
+        itemsize = self.stored.itemsize * int(np.prod(self.info.shape, dtype=np.int64))
+        if basket.byte_offsets is None:
+            counts = self._from_counter(start, stop)
+            expect(int(counts.sum()) * itemsize, len(raw), self.info.name, start)
+            return Jagged(counts, self._numbers(raw))
+        edges = np.asarray(basket.byte_offsets, np.int64)
+        lengths = np.diff(edges) - self.header
+        if len(lengths) != stop - start or (lengths < 0).any() or (lengths % itemsize).any():
+            raise InputError(
+                "entry offsets of a basket are not consistent", where=f"{self.info.name}, event {start}"
+            )
+        return Jagged(lengths // itemsize, self._numbers(without_headers(raw, edges, self.header)))
+
+    def _from_counter(self, start: int, stop: int) -> NDArray[np.int64]:
+        if self.counter is None:
+            if self.branch.basket(0) is not None and not len(self.edges):
+                raise InputError("a basket has no entry offsets", where=self.info.name)
+            return np.zeros(stop - start, np.int64)
+        return np.asarray(self.counter.read(start, stop)).astype(np.int64)
+
+    def _numbers(self, raw: NDArray[np.uint8]) -> Array:
+        values = np.frombuffer(raw.tobytes(), self.stored).astype(self.info.dtype, copy=False)
+        return values.reshape(-1, *self.info.shape)
+
+
+def cut(column: Column, start: int, stop: int) -> Column:
+    """Events ``start`` to ``stop`` of a run, as views."""
+    if not isinstance(column, Jagged):
+        return column[start:stop]
+    edges = np.concatenate([[0], np.cumsum(column.counts)])
+    return Jagged(column.counts[start:stop], column.values[edges[start] : edges[stop]])
+
+
+def without_headers(raw: NDArray[np.uint8], edges: NDArray[np.int64], header: int) -> NDArray[np.uint8]:
+    """Bytes of all entries without the header that ROOT puts before each ``std::vector``."""
+    if not header:
+        return raw
+    keep = np.ones(len(raw), bool)
+    keep[(edges[:-1, None] + np.arange(header)).ravel()] = False
+    return raw[keep]
+
+
+def expect(expected: int, got: int, branch: str, event: int) -> None:
+    if expected != got:
+        raise InputError(
+            "basket does not hold what its counter says",
+            where=f"{branch}, from event {event}",
+            expected=f"{expected} bytes",
+            got=got,
+        )
+
+
+def plain_interpretation(branch: Any) -> Any:
+    """uproot's own interpretation of a branch, whatever has been registered on top of it."""
+    registered = branch.interpretation
+    return getattr(registered, "stored", registered)
+
+
+def describe_branch(branch: Any, name: str) -> Branch:
+    """What a branch is, from its interpretation and leaves; nothing is read."""
+    title = str(branch.title)
+    try:
+        interpretation = plain_interpretation(branch)
+        typename = str(interpretation.typename) if interpretation is not None else str(branch.typename)
+    except Exception:
+        return Branch(name, "other", str(branch.typename or branch.classname), title=title)
+    kind = type(interpretation)
+    if len(branch.branches) or len(branch.member("fLeaves")) != 1:
+        return Branch(name, "other", typename, title=title)
+    if kind is uproot.AsDtype:
+        dtype = interpretation.to_dtype
+        return Branch(name, "flat", typename, dtype.base.newbyteorder("=").name, dtype.shape, None, title)
+    if kind is uproot.AsJagged and type(interpretation.content) is uproot.AsDtype:
+        dtype = interpretation.content.to_dtype
+        count_leaf = branch.member("fLeaves")[0].member("fLeafCount", none_if_missing=True)
+        if count_leaf is not None and count_leaf.classname == "TLeafElement":
+            return Branch(
+                name, "other", typename, title=title
+            )  # counted by a split object, not by a branch of numbers
+        counted = str(branch.count_branch.name) if count_leaf is not None else None
+        return Branch(
+            name, "jagged", typename, dtype.base.newbyteorder("=").name, dtype.shape, counted, title
+        )
+    return Branch(name, "other", typename, title=title)
