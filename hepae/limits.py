@@ -27,6 +27,7 @@ MAX_PAYLOAD_BYTES: Final = 1 << 30
 MAX_LATENTS: Final = 1024
 MAX_INSERTED_POINTS: Final = 64
 MAX_LOG_TABLE: Final = 1 << 20
+MAX_CSV_LINE_BYTES: Final = 64 << 20
 
 EVENTS_PER_CHUNK: Final = 20_000
 """Events coded together by default: large enough to code well, small enough for random access and many cores."""
