@@ -1,0 +1,80 @@
+# Each target makes its own virtual environment in .venv, unless one is active: then that one is used.
+# The first run installs, later runs start at once.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-builtin-rules
+
+PYTHON ?= python3
+VENV := $(or $(VIRTUAL_ENV),.venv)
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check --progress-bar off --constraint constraints.txt
+# one thread for each worker: arithmetic and timings do not depend on how busy the machine is
+export OMP_NUM_THREADS ?= 1
+
+SAMPLE := tests/data/sample.root
+DEMO := demo-output
+BOUNDS := --bound 'pt,mass=rel:1e-3' --bound 'eta,phi=abs:1e-3' --bound '*HEF,*EmEF,muEF,width,ptD,leadFrac=abs:1e-3'
+
+.PHONY: help
+help: ## what there is
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/make \1\t\2/' | expand -t 14
+
+.PHONY: demo
+demo: $(VENV)/.hepae-demo ## train on the bundled sample, compress, decompress, verify (about 2 minutes)
+	mkdir -p $(DEMO)
+	$(BIN)/hepae inspect $(SAMPLE)
+	$(BIN)/hepae train $(SAMPLE) -o $(DEMO)/jets.onnx --collection Jet $(BOUNDS)
+	$(BIN)/hepae compress $(SAMPLE) $(DEMO)/small.root --collection Jet --model $(DEMO)/jets.onnx
+	$(BIN)/hepae decompress $(DEMO)/small.root $(DEMO)/restored.root
+	$(BIN)/hepae verify $(SAMPLE) $(DEMO)/restored.root $(BOUNDS)
+	$(BIN)/hepae verify $(SAMPLE) $(DEMO)/small.root
+
+.PHONY: test
+test: lint ## everything that must hold: lint, types, tests
+	$(BIN)/python -m pytest
+
+.PHONY: lint
+lint: $(VENV)/.hepae-test ## ruff and mypy --strict
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+.PHONY: bench
+bench: $(VENV)/.hepae-test ## size, speed and worst error on the bundled sample, beside the alternatives
+	$(BIN)/hepae bench $(SAMPLE)
+
+.PHONY: sample
+sample: $(VENV)/.hepae-sample ## make the bundled sample again (Pythia 8, FastJet)
+	$(BIN)/python scripts/make_sample.py tests/data
+
+.PHONY: clean
+clean: ## remove what the other targets made, the virtual environment too
+	rm -rf .venv $(DEMO) .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage htmlcov build dist
+	find . -name __pycache__ -not -path './.git/*' -prune -exec rm -rf {} +
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+
+# torch comes first, with its version: nothing else then chooses a build of it
+$(VENV)/.hepae-torch: constraints.txt | $(VENV)/bin/python
+	@echo "installing into $(VENV): torch"
+	$(PIP) torch
+	@touch $@
+
+$(VENV)/.hepae-demo: pyproject.toml $(VENV)/.hepae-torch
+	@echo "installing into $(VENV): hepae"
+	$(PIP) --editable '.[train]'
+	@touch $@
+
+$(VENV)/.hepae-test: pyproject.toml $(VENV)/.hepae-torch
+	@echo "installing into $(VENV): hepae and all that its tests need, ROOT included"
+	$(PIP) --editable '.[train,hooks,bench,root,dev]'
+	@touch $@ $(VENV)/.hepae-demo
+
+$(VENV)/.hepae-sample: pyproject.toml $(VENV)/.hepae-demo
+	@echo "installing into $(VENV): Pythia and FastJet"
+	$(PIP) --editable '.[sample]'
+	@touch $@
