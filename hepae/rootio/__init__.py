@@ -2,21 +2,63 @@
 
 Reading::
 
-    with open_source(path) as source:                  # InputError: missing, empty, truncated, not ROOT, directory
-        source.keys, source.trees, source.has_models   # every key with its cycle; trees by path with their class
-        tree = source.tree("Events")                   # or source.tree(): the only or the largest one
-        tree.name, tree.title, tree.num_entries, tree.branches       # dict[str, Branch]
+    with open_source(path) as source:              # InputError: missing, empty, truncated, not ROOT, directory
+        source.keys, source.trees, source.has_models   # all keys with cycles; trees by path with class
+        tree = source.tree("Events")               # or source.tree(): the only or the largest one
+        tree.name, tree.title, tree.num_entries, tree.branches       # branches: dict[str, Branch]
         tree.collections(), tree.collection("Jet")     # hepae.collection.Collection
-        tree.event_branches(), tree.passed_through()   # one number per event; everything else, with its C++ type
+        tree.event_branches(), tree.passed_through()   # one number per event; the rest, with C++ types
         for objects in tree.iterate(collection, ["pt", "eta"], events=["MET_pt"], events_per_chunk=10_000):
-            ...                                        # hepae.collection.Objects, native byte order, dtypes kept
-        tree.read("Jet_pt", 0, 100)                    # an array [n_events], or Jagged(counts, values)
+            ...                                    # hepae.collection.Objects, native byte order, dtypes kept
+        tree.read("Jet_pt", 0, 100)                # an array [n_events], or Jagged(counts, values)
+        refuse_unless_rewritable(tree)             # UnsupportedError naming branches, before any work
+
+Writing::
+
+    with atomic_output(target, inputs=(path,)) as temporary:       # temporary file, fsync, os.replace on leaving
+        with RootWriter(temporary, source) as out:                 # source=None: nothing to copy from
+            tree = out.rewrite_tree(source.tree("Events"), plan)   # plan: Keep(name) | NewBranch(...), in order
+            tree.append({"Jet_pt__hepae": Jagged(counts, values)}) # one basket per new branch; as often as needed
+            tree.finish()                                          # counts must add up to the kept entries
+            models = out.new_tree("hepae_models", [NewBranch("sha256", "uint8", shape=(32,)), ...])
+            models.append({...}); models.finish()
+            out.copy_rest()                                        # all other keys of the source, raw
+        verify(temporary)                                          # whatever raises here leaves the target alone
+
+`NewBranch(name, dtype, title, counter=None, shape=(), compression=Compression("zstd", 5))`. A jagged branch names its
+counter, a kept one or a new one that stands before it in the plan; new counters are filled from the counts.
 """
 
 from __future__ import annotations
 
+from hepae.rootio.atomic import atomic_output
 from hepae.rootio.columns import Branch, Column, Jagged
+from hepae.rootio.compression import LZMA_BEST, STORED, ZSTD_DEFAULT, Compression
+from hepae.rootio.raw_copy import refuse_unless_rewritable
 from hepae.rootio.source import Key, Source, open_source
 from hepae.rootio.tree import TreeReader
+from hepae.rootio.tree_writer import Keep, NewBranch, Plan, TreeWriter
+from hepae.rootio.ttree import TTreeReader
+from hepae.rootio.writer import RootWriter
 
-__all__ = ["Branch", "Column", "Jagged", "Key", "Source", "TreeReader", "open_source"]
+__all__ = [
+    "LZMA_BEST",
+    "STORED",
+    "ZSTD_DEFAULT",
+    "Branch",
+    "Column",
+    "Compression",
+    "Jagged",
+    "Keep",
+    "Key",
+    "NewBranch",
+    "Plan",
+    "RootWriter",
+    "Source",
+    "TTreeReader",
+    "TreeReader",
+    "TreeWriter",
+    "atomic_output",
+    "open_source",
+    "refuse_unless_rewritable",
+]

@@ -23,11 +23,14 @@ class RNTupleReader(TreeReader):
         uproot's RNTuple.
     where
         File and tree, for messages.
+    path
+        Directories and name of the tree in the file.
     """
 
-    def __init__(self, ntuple: Any, where: str) -> None:
+    def __init__(self, ntuple: Any, where: str, path: str = "") -> None:
         self.ntuple = ntuple
         self.name, self.title, self.where = str(ntuple.name), str(ntuple.description), where
+        self.path = path or self.name
         self.num_entries = int(ntuple.num_entries)
         self.branches = {}
         form = ntuple.to_akform()

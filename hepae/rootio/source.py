@@ -83,6 +83,16 @@ class Source:
         }
 
     @property
+    def uuid(self) -> bytes:
+        """The UUID of the file, 16 bytes."""
+        return bytes(self.directory.file.fUUID)
+
+    @property
+    def datime(self) -> int:
+        """When the file was made, in ROOT's packed form."""
+        return int(self.directory.fDatimeC)
+
+    @property
     def has_models(self) -> bool:
         """Whether the file carries a table of models."""
         return any(key.path == MODELS_TREE for key in self.keys)
@@ -102,7 +112,7 @@ class Source:
             with reading(f"{self.path}, tree {name}"):
                 found = self.directory[name]
                 reader = TTreeReader if classname == "TTree" else RNTupleReader
-                self._open[name] = reader(found, f"{self.path}:{name}")
+                self._open[name] = reader(found, f"{self.path}:{name}", name)
         return self._open[name]
 
     def _own(self, name: str) -> str:

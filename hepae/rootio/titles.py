@@ -96,7 +96,9 @@ def parse_title(title: str) -> Payload | None:
         bound = None if found["bound"] == "none" else parse(found["bound"])
         np.dtype(found["dtype"])
     except (BoundError, TypeError) as problem:
-        raise CorruptionError("a title with a bound or dtype that cannot be", where=title, got=problem) from None
+        raise CorruptionError(
+            "a title with a bound or dtype that cannot be", where=title, got=problem
+        ) from None
     return Payload(
         found["collection"],
         found["feature"],

@@ -25,6 +25,8 @@ class TreeReader(ABC):
         As in the file.
     where : str
         File and tree, for messages.
+    path : str
+        Directories and name in the file.
     num_entries : int
         Number of events.
     branches : dict of Branch
@@ -34,6 +36,7 @@ class TreeReader(ABC):
     name: str
     title: str
     where: str
+    path: str
     num_entries: int
     branches: dict[str, Branch]
 
@@ -115,24 +118,34 @@ class TreeReader(ABC):
         CollectionError
             If branches of the collection have different multiplicities: the message has the first bad event.
         """
-        wanted = [collection.feature(name) for name in features]
-        for name in events:
-            self._expect_flat(name)
         for start in range(0, self.num_entries, events_per_chunk):
             stop = min(start + events_per_chunk, self.num_entries)
-            counts = self._counts(collection, start, stop)
-            for first, last in split(counts, objects_per_chunk):
-                run = Objects(counts[first:last])
-                for feature in wanted:
-                    column = self.read(feature.branch, start + first, start + last)
-                    run.columns[feature.name] = self._agreeing(
-                        column, run.counts, feature.branch, start + first
-                    )
-                for name in events:
-                    run.events[name] = np.asarray(self.read(name, start + first, start + last))
-                yield run
+            for first, last in split(self.counts(collection, start, stop), objects_per_chunk):
+                yield self.objects(collection, features, events, start + first, start + last)
 
-    def _counts(self, collection: Collection, start: int, stop: int) -> NDArray[np.int64]:
+    def objects(
+        self, collection: Collection, features: Sequence[str], events: Sequence[str], start: int, stop: int
+    ) -> Objects:
+        """Features of a collection, and event-level branches, for the events ``start`` to ``stop``.
+
+        Raises
+        ------
+        CollectionError
+            If branches of the collection have different multiplicities: the message has the first bad event.
+        """
+        for name in events:
+            self._expect_flat(name)
+        run = Objects(self.counts(collection, start, stop))
+        for name in features:
+            feature = collection.feature(name)
+            column = self.read(feature.branch, start, stop)
+            run.columns[feature.name] = self._agreeing(column, run.counts, feature.branch, start)
+        for name in events:
+            run.events[name] = np.asarray(self.read(name, start, stop))
+        return run
+
+    def counts(self, collection: Collection, start: int, stop: int) -> NDArray[np.int64]:
+        """Objects per event, int64."""
         if collection.counter is not None:
             return np.asarray(self.read(collection.counter, start, stop)).astype(np.int64)
         column = self.read(collection.features[0].branch, start, stop)

@@ -24,11 +24,14 @@ class TTreeReader(TreeReader):
         uproot's TTree.
     where
         File and tree, for messages.
+    path
+        Directories and name of the tree in the file.
     """
 
-    def __init__(self, tree: Any, where: str) -> None:
+    def __init__(self, tree: Any, where: str, path: str = "") -> None:
         self.tree = tree
         self.name, self.title, self.where = str(tree.name), str(tree.title), where
+        self.path = path or self.name
         self.num_entries = int(tree.num_entries)
         self.sources: dict[str, Any] = {}
         self.branches = {}
@@ -178,7 +181,7 @@ def describe_branch(branch: Any, name: str) -> Branch:
     try:
         interpretation = plain_interpretation(branch)
         typename = str(interpretation.typename) if interpretation is not None else str(branch.typename)
-    except Exception:
+    except Exception:  # noqa: BLE001 - uproot has no interpretation for it, whatever the reason
         return Branch(name, "other", str(branch.typename or branch.classname), title=title)
     kind = type(interpretation)
     if len(branch.branches) or len(branch.member("fLeaves")) != 1:

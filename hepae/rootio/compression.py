@@ -1,0 +1,50 @@
+"""How ROOT compresses records: an algorithm, a level, and blocks of at most 16 MiB with 9-byte headers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import uproot
+
+from hepae.errors import UnsupportedError
+
+__all__ = ["LZMA_BEST", "STORED", "ZSTD_DEFAULT", "Compression"]
+
+CODES = {"zlib": 1, "lzma": 2, "lz4": 4, "zstd": 5}
+CLASSES = {"zlib": uproot.ZLIB, "lzma": uproot.LZMA, "lz4": uproot.LZ4, "zstd": uproot.ZSTD}
+
+
+@dataclass(frozen=True)
+class Compression:
+    """A compression setting, such as ``Compression("zstd", 5)``; level 0 stores."""
+
+    algorithm: str = "zstd"
+    level: int = 5
+
+    def __post_init__(self) -> None:
+        if self.algorithm not in CODES:
+            raise UnsupportedError(
+                f"no compression {self.algorithm!r}", expected=", ".join(CODES), hint="choose one of these"
+            )
+
+    @property
+    def code(self) -> int:
+        """ROOT's number for it: ``100 * algorithm + level``, 0 where nothing is compressed.
+
+        Examples
+        --------
+        >>> Compression("lzma", 8).code
+        208
+        """
+        return 100 * CODES[self.algorithm] + self.level if self.level else 0
+
+    def pack(self, data: bytes) -> bytes:
+        """The data as ROOT stores them: compressed blocks, or as they are where that is not smaller."""
+        if not self.level or not data:
+            return data
+        return bytes(uproot.compression.compress(data, CLASSES[self.algorithm](self.level)))
+
+
+STORED = Compression("zstd", 0)
+ZSTD_DEFAULT = Compression("zstd", 5)
+LZMA_BEST = Compression("lzma", 9)
