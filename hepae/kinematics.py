@@ -22,7 +22,7 @@ from hepae import exactmath
 from hepae.errors import SchemaError
 from hepae.lattice import Lattice, Log
 
-__all__ = ["FORMULAS", "ROLES", "find_roles", "nearest_point", "parse_roles"]
+__all__ = ["FORMULAS", "ROLES", "find_met", "find_roles", "nearest_point", "parse_roles"]
 
 Floats = NDArray[np.float64]
 
@@ -140,6 +140,23 @@ def find_roles(names: Iterable[str]) -> dict[str, str]:
                 found[role] = name
                 break
     return found
+
+
+def find_met(branches: Iterable[str]) -> dict[str, str]:
+    """The event-level branches of the missing transverse momentum, by their names, or none.
+
+    Examples
+    --------
+    >>> find_met(["run", "MET_pt", "MET_phi"])
+    {'met': 'MET_pt', 'met_phi': 'MET_phi'}
+    """
+    known = list(branches)
+    for branch in known:
+        stem = re.sub(r"(?i)_?(pt|_et)$", "", branch) or branch
+        for angle in (f"{stem}_phi", f"{stem}phi", f"{stem}Phi", f"{stem}_Phi"):
+            if re.search(r"(?i)met|missing", branch) and angle != branch and angle in known:
+                return {"met": branch, "met_phi": angle}
+    return {}
 
 
 def parse_roles(text: str, names: Iterable[str]) -> dict[str, str]:

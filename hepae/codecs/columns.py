@@ -27,6 +27,7 @@ __all__ = [
     "Formula",
     "Here",
     "Latent",
+    "Mix",
     "Neighbour",
     "Product",
     "Rank",
@@ -170,6 +171,24 @@ class Product(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="prod
         return np.asarray(total >> self.shift, np.int64)
 
 
+class Mix(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="mix"):
+    """Sum of weight/2**`shift` times the lattice integer of each feature of the same object."""
+
+    features: tuple[str, ...]
+    weights: tuple[int, ...]
+    shift: int
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        return self.features
+
+    def read(self, context: Context, rank: int | None) -> Integers:
+        total = np.full((), 1 << self.shift >> 1, np.int64)
+        for feature, weight in zip(self.features, self.weights, strict=True):
+            total = total + context.part(context.known[feature], rank) * weight
+        return np.asarray(total >> self.shift, np.int64)
+
+
 class Count(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="count"):
     """Objects in the event."""
 
@@ -209,7 +228,9 @@ class Condition(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="co
         if self.scale is None:
             integers = _log_integers(values)
         else:
-            integers = np.rint(np.clip(values * self.scale, -LARGEST_INTEGER, LARGEST_INTEGER)).astype(np.int64)
+            integers = np.rint(np.clip(values * self.scale, -LARGEST_INTEGER, LARGEST_INTEGER)).astype(
+                np.int64
+            )
         return context.order.spread(np.where(finite, integers, MISSING), rank)
 
 
@@ -297,4 +318,4 @@ class RecoilSize(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="r
         )
 
 
-Column = Here | Latent | Neighbour | Product | Count | Rank | Condition | Formula | Recoil | RecoilSize
+Column = Here | Latent | Neighbour | Product | Mix | Count | Rank | Condition | Formula | Recoil | RecoilSize

@@ -1,9 +1,201 @@
-"""Placeholder until the codec lands: only its spec, so that the manifest can name it."""
+"""The lifting codec: integers minus exact-integer predictions, packed with pcodec.
+
+An invertible integer autoencoder: each latent is the lattice integer of a feature minus its prediction from the features
+before it (`hepae.codecs.prediction`). Latents are grouped by their expected width, so that narrow ones do not pay
+for wide ones, and packed. Where this does not pay in a chunk, the feature is packed as it is: it is never larger than
+that, whatever the model was fitted on.
+
+A payload is a mode byte and blocks of `hepae.coding.integers`, all in rank order, each but the last preceded by its
+length (4 bytes, little endian).
+"""
 
 from __future__ import annotations
 
+import struct
+from collections.abc import Mapping, Sequence
+from typing import Final
+
 import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from hepae.codecs.features import FeatureSpec
+from hepae.codecs.prediction import Evaluation, Predictors
+from hepae.coding.integers import pack, unpack, unpack_most
+from hepae.errors import CorruptionError
+
+__all__ = ["Lifting", "LiftingSpec"]
+
+Integers = NDArray[np.int64]
+Column = NDArray[np.generic]
+
+PLAIN: Final = 0
+"""The integers themselves, one block."""
+LATENTS: Final = 1
+"""The latents, one block."""
+CLASSES: Final = 2
+"""The latents, one block for each class of expected width."""
+AROUND: Final = 4
+"""Added to the mode: residuals were taken around the circle of the feature."""
+
+LENGTH: Final = struct.Struct("<I")
 
 
 class LiftingSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="codec", tag="lifting"):
-    """Parameters of the lifting codec."""
+    """Parameters of the lifting codec.
+
+    Parameters
+    ----------
+    predictors
+        How each feature is predicted, in coding order.
+    """
+
+    predictors: Predictors
+
+
+class Lifting:
+    """Encode and decode chunks.
+
+    Parameters
+    ----------
+    spec
+        Parameters from the manifest.
+    features
+        The features of the manifest, for their lattices.
+    """
+
+    def __init__(self, spec: LiftingSpec, features: Sequence[FeatureSpec], *_: object) -> None:
+        self.predictors = spec.predictors
+        self.lattices = {feature.name: feature.lattice for feature in features}
+
+    def ancestors(self, feature: str) -> tuple[str, ...]:
+        """Features whose payloads are needed to decode this one, itself left out."""
+        return self.predictors.ancestors(feature)
+
+    def encode(
+        self, counts: Integers, integers: Mapping[str, Integers], events: Mapping[str, Column]
+    ) -> dict[str, bytes]:
+        """One payload for each feature.
+
+        Parameters
+        ----------
+        counts
+            Objects per event, int64[n_events].
+        integers
+            Lattice integers int64[n_objects] by feature, in event order.
+        events
+            Event-level columns that the predictors are conditioned on, [n_events].
+        """
+        evaluation = Evaluation(self.predictors, self.lattices, counts, events)
+        return {
+            name: _smallest(evaluation, name, evaluation.order.to_ranks(integers[name]))
+            for name in self.predictors.order
+        }
+
+    def decode(
+        self,
+        counts: Integers,
+        payloads: Mapping[str, bytes],
+        events: Mapping[str, Column],
+        features: Sequence[str],
+    ) -> dict[str, Integers]:
+        """Lattice integers of the features asked for, in event order.
+
+        Parameters
+        ----------
+        payloads
+            Payloads of these features and of their ancestors.
+
+        Raises
+        ------
+        CorruptionError
+            If a payload does not hold what it should.
+        """
+        evaluation = Evaluation(self.predictors, self.lattices, counts, events)
+        needed = set(features).union(*(self.ancestors(name) for name in features))
+        decoded: dict[str, Integers] = {}
+        for name in self.predictors.order:
+            if name in needed:
+                q = _decoded(evaluation, name, payloads[name])
+                if name in features:
+                    decoded[name] = evaluation.order.to_events(q)
+        return decoded
+
+
+def _smallest(evaluation: Evaluation, name: str, q: Integers) -> bytes:
+    """The smallest payload of a feature, whose integers and latents become known."""
+    choices = [bytes([PLAIN]) + pack(q)]
+    latents = evaluation.encode(name, q)
+    predictor = evaluation.predictors[name]
+    around = AROUND if evaluation.around(name, q) else 0
+    if not predictor.trivial:
+        choices.append(bytes([LATENTS | around]) + pack(latents))
+    if predictor.n_classes > 1:
+        blocks = _by_class(latents, evaluation.classes(name), predictor.n_classes)
+        choices.append(bytes([CLASSES | around]) + blocks)
+    return min(choices, key=len)
+
+
+def _by_class(latents: Integers, classes: NDArray[np.uint8], n_classes: int) -> bytes:
+    blocks = [pack(latents[classes == number]) for number in range(n_classes)]
+    return b"".join(LENGTH.pack(len(block)) + block for block in blocks[:-1]) + blocks[-1]
+
+
+def _decoded(evaluation: Evaluation, name: str, payload: bytes) -> Integers:
+    """The integers of one feature in rank order, which become known."""
+    if not payload:
+        raise CorruptionError("a payload is empty", where=name)
+    mode, body = payload[0], payload[1:]
+    n, kind, around = evaluation.order.n_objects, mode & ~AROUND, bool(mode & AROUND)
+    if mode == PLAIN:
+        q = unpack(body, n)
+        if evaluation.predictors.wants_latent(name):
+            evaluation.encode(name, q)
+        else:
+            evaluation.put(name, q)
+        return q
+    if kind == LATENTS:
+        return evaluation.decode(name, unpack(body, n), around=around)
+    if kind != CLASSES:
+        raise CorruptionError("unknown mode of a payload", where=name, got=mode)
+    blocks = _split(name, body, evaluation.predictors[name].n_classes)
+    if evaluation.predictors.ranked(name):
+        return _decoded_by_rank(evaluation, name, [unpack_most(block, n) for block in blocks], around)
+    latents, classes = np.empty(n, np.int64), evaluation.classes(name)
+    for number, block in enumerate(blocks):
+        at = np.flatnonzero(classes == number)
+        latents[at] = unpack(block, len(at))
+    return evaluation.decode(name, latents, around=around)
+
+
+def _split(name: str, body: bytes, n_classes: int) -> list[bytes]:
+    """The blocks of the classes."""
+    blocks = []
+    for _ in range(n_classes - 1):
+        if len(body) < LENGTH.size:
+            raise CorruptionError("a payload is cut short", where=name)
+        (length,) = LENGTH.unpack_from(body)
+        if length > len(body) - LENGTH.size:
+            raise CorruptionError("a payload is cut short", where=name, expected=length, got=len(body))
+        blocks.append(body[LENGTH.size : LENGTH.size + length])
+        body = body[LENGTH.size + length :]
+    return [*blocks, body]
+
+
+def _decoded_by_rank(evaluation: Evaluation, name: str, blocks: Sequence[Integers], around: bool) -> Integers:
+    """The same where the class of an object can depend on this feature of the objects before it."""
+    order, taken = evaluation.order, [0] * len(blocks)
+    q, latents = evaluation.begin(name), np.empty(order.n_objects, np.int64)
+    for rank in range(order.n_ranks):
+        classes, part = evaluation.classes(name, rank), latents[order.part(rank)]
+        for number, block in enumerate(blocks):
+            at = np.flatnonzero(classes == number)
+            if taken[number] + len(at) > len(block):
+                raise CorruptionError("a class of latents is too short", where=name, got=len(block))
+            part[at] = block[taken[number] : taken[number] + len(at)]
+            taken[number] += len(at)
+        prediction = evaluation.predict(name, rank)
+        evaluation.put(name, evaluation.restored(name, part, prediction, around=around), rank)
+    evaluation.put(name, q)
+    evaluation.context.latents[name] = latents
+    return q

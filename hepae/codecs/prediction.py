@@ -61,7 +61,17 @@ from hepae.codecs.ranks import RankOrder
 from hepae.errors import ModelRejectedError
 from hepae.lattice import Lattice
 
-__all__ = ["FRACTION_BITS", "Evaluation", "Period", "Predictor", "Predictors", "Source", "Term", "Widths", "expand"]
+__all__ = [
+    "FRACTION_BITS",
+    "Evaluation",
+    "Period",
+    "Predictor",
+    "Predictors",
+    "Source",
+    "Term",
+    "Widths",
+    "expand",
+]
 
 Integers = NDArray[np.int64]
 
@@ -252,7 +262,9 @@ def _check(predictor: Predictor, sources: tuple[Source, ...], before: set[str]) 
     limits.check("prediction", largest, LARGEST_TABLE_VALUE, where)
     columns = [sources[term.source].column for term in terms]
     for column in [*columns, *([predictor.base] if predictor.base else [])]:
-        behind = isinstance(column, Recoil | RecoilSize) or (isinstance(column, Neighbour) and column.offset < 0)
+        behind = isinstance(column, Recoil | RecoilSize) or (
+            isinstance(column, Neighbour) and column.offset < 0
+        )
         allowed = before | {where} if behind else before
         if not set(column.needs) <= allowed:
             raise ModelRejectedError("a predictor looks ahead", where=where, got=column)
@@ -413,7 +425,9 @@ class Evaluation:
         if self.predictors.ranked(feature):
             self._unfinished = feature
             ranks = range(self.order.n_ranks)
-            prediction = np.concatenate([np.empty(0, np.int64), *(self.predict(feature, rank) for rank in ranks)])
+            prediction = np.concatenate(
+                [np.empty(0, np.int64), *(self.predict(feature, rank) for rank in ranks)]
+            )
         else:
             prediction = self.predict(feature)
         self.put(feature, q)

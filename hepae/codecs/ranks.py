@@ -95,7 +95,9 @@ class RankOrder:
         """
         return self.by_rank(lambda k: self._neighbour_of(column, k, k + offset, missing), column.dtype, rank)
 
-    def _neighbour_of(self, column: NDArray[np.int64], rank: int, other: int, missing: int) -> NDArray[np.int64]:
+    def _neighbour_of(
+        self, column: NDArray[np.int64], rank: int, other: int, missing: int
+    ) -> NDArray[np.int64]:
         out = np.full(self.size(rank), missing, np.int64)
         known = min(self.size(rank), self.size(other))
         if known:

@@ -14,7 +14,7 @@ from pcodec import ChunkConfig, DeltaSpec, ModeSpec, PagingSpec, standalone
 
 from hepae.errors import CorruptionError
 
-__all__ = ["pack", "unpack"]
+__all__ = ["pack", "unpack", "unpack_most"]
 
 Integers = NDArray[np.int64]
 
@@ -61,20 +61,32 @@ def unpack(block: bytes, n: int) -> Integers:
     CorruptionError
         If the block does not hold exactly that.
     """
-    if not block:
-        raise CorruptionError("a block of integers is empty", expected=f"{n} integers")
-    mode = block[0]
-    if mode == EMPTY and n == 0 and len(block) == 1:
+    q = unpack_most(block, n)
+    if len(q) != n:
+        raise CorruptionError("a block holds another number of integers", expected=n, got=len(q))
+    return q
+
+
+def unpack_most(block: bytes, most: int) -> Integers:
+    """The integers that a block holds, at most so many; a constant block is taken to hold that many.
+
+    Raises
+    ------
+    CorruptionError
+        If the block holds more or does not decode.
+    """
+    mode = block[0] if block else None
+    if mode == EMPTY and len(block) == 1:
         return np.empty(0, np.int64)
-    if mode == CONSTANT and n > 0 and len(block) == 9:
-        return np.full(n, int.from_bytes(block[1:], "little", signed=True), np.int64)
+    if mode == CONSTANT and len(block) == 9:
+        return np.full(most, int.from_bytes(block[1:], "little", signed=True), np.int64)
     if mode not in WIDTHS:
         raise CorruptionError("unknown layout of a block of integers", got=mode)
-    out = np.empty(n, WIDTHS[mode])
+    out = np.empty(most, WIDTHS[mode])
     try:
         progress = standalone.simple_decompress_into(block[1:], out)
-    except Exception as problem:  # pcodec raises RuntimeError and PanicException alike
+    except Exception as problem:  # pcodec has no narrower class for damaged bytes
         raise CorruptionError("a block of integers does not decode", got=str(problem)) from None
-    if progress.n_processed != n or not progress.finished:
-        raise CorruptionError("a block holds another number of integers", expected=n, got=progress.n_processed)
-    return out.astype(np.int64)
+    if not progress.finished:
+        raise CorruptionError("a block holds more integers than there are", expected=most)
+    return out[: progress.n_processed].astype(np.int64)

@@ -1,0 +1,103 @@
+"""Which columns the networks of the masked codec may look at, and how each is scaled to 0…255."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hepae.codecs.columns import (
+    MISSING,
+    Column,
+    Condition,
+    Context,
+    Count,
+    Here,
+    Latent,
+    Neighbour,
+    Rank,
+    Recoil,
+    RecoilSize,
+)
+from hepae.codecs.prediction import Predictors, Source
+
+__all__ = ["candidate_columns", "scale_input"]
+
+Integers = NDArray[np.int64]
+
+KNOTS: Final = 17
+REACH: Final = 2.8
+"""Standard deviations of a normal distribution that the inputs cover."""
+LONGEST_TABLE: Final = 1 << 13
+NEIGHBOURS: Final = 4
+"""Features, the first in coding order, that are looked at in neighbouring objects."""
+
+
+def candidate_columns(
+    predictors: Predictors,
+    narrow: Sequence[str],
+    roles: Mapping[str, str],
+    met: Mapping[str, str],
+    conditions: Mapping[str, float | None],
+) -> list[Column]:
+    """Columns that may say something about a feature, in an order that does not depend on the data.
+
+    Parameters
+    ----------
+    predictors
+        Predictors of the features, in coding order.
+    narrow
+        Features with integers small enough to look at.
+    roles, met
+        Kinematic roles of features and of event-level branches.
+    conditions
+        Event-level branches and the factor that makes integers of them (None: their logarithm).
+    """
+    columns: list[Column] = [Rank(), Count()]
+    columns += [Condition(branch, scale) for branch, scale in conditions.items()]
+    if {"pt", "phi"} <= roles.keys():
+        recoil = Recoil(roles["pt"], roles["phi"], met.get("met", ""), met.get("met_phi", ""))
+        columns += [recoil, RecoilSize(recoil, relative=False), RecoilSize(recoil, relative=True)]
+    for name in predictors.order:
+        if name not in narrow:
+            continue
+        columns.append(Here(name))
+        if not predictors[name].trivial:
+            columns.append(Latent(name))
+    first = [name for name in predictors.order if name in narrow][:NEIGHBOURS]
+    columns += [Neighbour(name, -1) for name in first]
+    if first:
+        columns.append(Neighbour(first[0], 1))
+    return columns
+
+
+def scale_input(column: Column, context: Context) -> Source | None:
+    """Knots at which an input rises in equal steps: quantiles at equal steps of a normal variable.
+
+    None where the column is constant, so that there is nothing to see.
+    """
+    values = column.read(context, None)
+    values = values[values != MISSING]
+    if len(values) == 0:
+        return None
+    low, high = (int(v) for v in np.quantile(values, (0.0005, 0.9995), method="nearest"))
+    if low == high:
+        low, high = int(values.min()), int(values.max())
+    if low == high:
+        return None
+    shift = max((high - low).bit_length() - LONGEST_TABLE.bit_length() + 1, 0)
+    index = np.clip((values - low) >> shift, 0, (high - low) >> shift) + 1
+    probabilities = _normal_cumulative(np.linspace(-REACH, REACH, KNOTS))
+    knots = np.unique(np.quantile(index, probabilities, method="nearest"))
+    distinct = np.unique(index)
+    if len(distinct) <= KNOTS:
+        knots = distinct
+    knots = np.union1d(knots, [1, int(index.max())])
+    return Source(column, low, shift, tuple(int(knot) for knot in knots))
+
+
+def _normal_cumulative(z: NDArray[np.float64]) -> NDArray[np.float64]:
+    # Abramowitz and Stegun 26.2.17 would do; the logistic approximation (Bowling 2009) is within 2e-4
+    return np.asarray(1.0 / (1.0 + np.exp(-(0.07056 * z**3 + 1.5976 * z))), np.float64)
