@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from hepae.errors import UnsupportedError
 from hepae.rootio.columns import Array, Column, Jagged
 from hepae.rootio.compression import Compression
-from hepae.rootio.records import Key, any_object
+from hepae.rootio.records import Key, any_object, root_string
 
-__all__ = ["BasketContent", "content_of", "pack_basket", "pack_embedded", "rewrite_key"]
+__all__ = ["BasketContent", "content_of", "pack_basket", "pack_embedded", "rewrite_key", "strings_of"]
 
 MAX_BASKET = 2**31 - 1
 BUFFER_SIZE = 32000
@@ -60,6 +60,13 @@ def content_of(column: Column, dtype: str) -> BasketContent:
     if isinstance(column, Jagged):
         return BasketContent(data, np.asarray(column.counts, np.int64) * width, len(column.counts), width)
     return BasketContent(data, None, len(column), width)
+
+
+def strings_of(column: Column) -> BasketContent:
+    """The content of a basket of strings, each with its length before it."""
+    parts = [root_string(str(text)) for text in np.asarray(column).tolist()]
+    lengths = np.array([len(part) for part in parts], np.int64)
+    return BasketContent(b"".join(parts), lengths, len(parts), 0)
 
 
 def big_endian(values: Array, dtype: str) -> bytes:

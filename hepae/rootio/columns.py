@@ -22,8 +22,8 @@ class Branch:
     name
         Name in the file, ``"Jet_pt"``; sub-fields of records as ``"Jet.pt"``.
     kind
-        ``"flat"`` (one number or a fixed shape per event), ``"jagged"`` (one level, numbers), or ``"other"``: read by
-        nobody here, passed through or refused.
+        ``"flat"`` (one number or a fixed shape per event), ``"jagged"`` (one level, numbers), ``"string"`` (one per
+        event), or ``"other"``: read by nobody here, passed through or refused.
     typename
         C++ type as uproot names it.
     dtype

@@ -32,7 +32,7 @@ class RNTupleReader(TreeReader):
         self.name, self.title, self.where = str(ntuple.name), str(ntuple.description), where
         self.path = path or self.name
         self.num_entries = int(ntuple.num_entries)
-        self.branches = {}
+        self.branches: dict[str, Branch] = {}
         form = ntuple.to_akform()
         form = form[0] if isinstance(form, tuple) else form
         for field, content in zip(form.fields, form.contents, strict=True):
@@ -70,6 +70,8 @@ class RNTupleReader(TreeReader):
 
 def as_column(array: ak.Array, info: Branch) -> Column:
     """Flat numbers, or counts and flat numbers, out of an awkward array."""
+    if info.kind == "string":
+        return np.array(ak.to_list(array), dtype=np.str_)
     if info.kind == "flat":
         return np.asarray(ak.to_numpy(array)).astype(info.dtype, copy=False)
     counts = np.asarray(ak.num(array, axis=1)).astype(np.int64)
@@ -91,7 +93,8 @@ def describe_field(name: str, form: Any, typename: str, title: str) -> dict[str,
                 f"{name}.{part}": describe_items(f"{name}.{part}", item, typename) for part, item in parts
             }
         return {name: describe_items(name, form.content, typename, title)}
-    return {name: Branch(name, "other", typename, title=title)}
+    kind = "string" if form.parameter("__array__") == "string" else "other"
+    return {name: Branch(name, kind, typename, title=title)}
 
 
 def describe_items(name: str, form: Any, typename: str, title: str = "") -> Branch:

@@ -65,12 +65,24 @@ class Source:
             check_header(Path(path))
         with reading(self.path):
             # the whole header of each tree, so that friends, indices and user data are seen and never dropped
-            self.directory: Any = uproot.open(self.path, minimal_ttree_metadata=False)
-            self.keys = [
-                Key(name, int(cycle), classname)
-                for item, classname in self.directory.classnames(recursive=True, cycle=True).items()
-                for name, _, cycle in [item.rpartition(";")]
-            ]
+            self._begin(uproot.open(self.path, minimal_ttree_metadata=False))
+
+    @classmethod
+    def of(cls, directory: Any) -> Source:
+        """A source over a file that uproot has open already, from its top directory."""
+        source = cls.__new__(cls)
+        source.path = str(directory.file.file_path)
+        with reading(source.path):
+            source._begin(directory)
+        return source
+
+    def _begin(self, directory: Any) -> None:
+        self.directory = directory
+        self.keys = [
+            Key(name, int(cycle), classname)
+            for item, classname in directory.classnames(recursive=True, cycle=True).items()
+            for name, _, cycle in [item.rpartition(";")]
+        ]
         self._open: dict[str, TTreeReader | RNTupleReader] = {}
 
     @property

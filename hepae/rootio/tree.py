@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,7 +29,7 @@ class TreeReader(ABC):
         Directories and name in the file.
     num_entries : int
         Number of events.
-    branches : dict of Branch
+    branches : mapping of Branch
         Every branch in file order, by name.
     """
 
@@ -38,7 +38,7 @@ class TreeReader(ABC):
     where: str
     path: str
     num_entries: int
-    branches: dict[str, Branch]
+    branches: Mapping[str, Branch]
 
     @abstractmethod
     def read(self, branch: str, start: int, stop: int) -> Column:
@@ -84,7 +84,7 @@ class TreeReader(ABC):
         return {
             name: branch.typename
             for name, branch in self.branches.items()
-            if branch.kind == "other" or branch.shape
+            if branch.kind in ("string", "other") or branch.shape
         }
 
     def iterate(

@@ -9,7 +9,7 @@ from typing import TypeAlias
 import numpy as np
 
 from hepae.errors import SchemaError, UnsupportedError
-from hepae.rootio.baskets import content_of, pack_basket
+from hepae.rootio.baskets import content_of, pack_basket, strings_of
 from hepae.rootio.columns import Column, Jagged
 from hepae.rootio.compression import ZSTD_DEFAULT, Compression
 from hepae.rootio.container import Directory, RootFile
@@ -45,7 +45,7 @@ class NewBranch:
     name
         Name of the branch.
     dtype
-        bool, int8 to uint64, float32 or float64.
+        bool, int8 to uint64, float32, float64, or str (one string per event).
     title
         Title of the branch; any text.
     counter
@@ -186,7 +186,11 @@ class TreeWriter:
             raise_maximum(self.headers[str(branch.counter)], int(column.counts.max()))
         key = Key("TBasket", branch.name, self.header.name, 0, self.file.position, self.directory.seek, 0)
         key.datime, key.cycle, key.big = self.file.datime, 0, self.file.big
-        record, size = pack_basket(content_of(column, branch.dtype), key, branch.compression)
+        content = strings_of(column) if branch.dtype == "str" else content_of(column, branch.dtype)
+        record, size = pack_basket(content, key, branch.compression)
+        if branch.dtype == "str" and content.lengths is not None:
+            header.leaf.length = max(header.leaf.length, int(content.lengths.max()))
+            header.leaf.maximum = header.leaf.length
         header.baskets.add(len(record), self.entries, self.file.append(record))
         header.total_bytes += size
         header.zipped_bytes += len(record)
@@ -199,6 +203,11 @@ def raise_maximum(counter: BranchHeader, most: int) -> None:
 
 def new_header(branch: NewBranch) -> BranchHeader:
     """The header of a branch that is filled here."""
+    if branch.dtype == "str":
+        leaf = LeafHeader("C", branch.name, branch.name, 1, 1)
+        header = BranchHeader(branch.name, branch.title or f"{branch.name}/C", leaf, branch.compression.code)
+        header.entry_offset_length = 1000
+        return header
     dtype = np.dtype(branch.dtype)
     letter = LETTERS.get(
         dtype.kind if dtype.kind == "b" else dtype.str[2:] if dtype.kind in "iu" else dtype.str[1:]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -34,17 +36,18 @@ class TTreeReader(TreeReader):
         self.path = path or self.name
         self.num_entries = int(tree.num_entries)
         self.sources: dict[str, Any] = {}
-        self.branches = {}
-        self._columns: dict[str, BasketColumn] = {}
         for path, branch in tree.iteritems(recursive=True):
             name = str(branch.name) if str(branch.name) not in self.sources else str(path)
             self.sources[name] = branch
-            self.branches[name] = describe_branch(branch, name)
+        self.branches = BranchList(self.sources)
+        self._columns: dict[str, BasketColumn] = {}
+        self._lock = threading.RLock()
 
     def read(self, branch: str, start: int, stop: int) -> Column:
         """Values of a branch for the events ``start`` to ``stop``, native byte order, dtype as in the file."""
         try:
-            return self._column(branch).read(start, stop)
+            with self._lock:
+                return self._column(branch).read(start, stop)
         except HepaeError:
             raise
         except Exception as error:
@@ -67,9 +70,32 @@ class TTreeReader(TreeReader):
                 raise UnsupportedError(
                     "not a branch of numbers", where=f"{self.where}, {name}", got=info.typename
                 )
-            counter = self._column(info.counter) if info.counter in self.branches else None
+            counted = info.counter is not None and info.counter in self.sources
+            counter = self._column(str(info.counter)) if counted else None
             self._columns[name] = BasketColumn(self.sources[name], info, counter)
         return self._columns[name]
+
+
+class BranchList(Mapping[str, Branch]):
+    """Branches by name, in file order, each described when it is asked for: a tree may have thousands."""
+
+    def __init__(self, sources: Mapping[str, Any]) -> None:
+        self._sources = sources
+        self._known: dict[str, Branch] = {}
+
+    def __getitem__(self, name: str) -> Branch:
+        if name not in self._known:
+            self._known[name] = describe_branch(self._sources[name], name)
+        return self._known[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._sources)
+
+    def __len__(self) -> int:
+        return len(self._sources)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._sources
 
 
 class BasketColumn:
@@ -79,7 +105,7 @@ class BasketColumn:
         self.branch, self.info, self.counter = branch, info, counter
         interpretation = plain_interpretation(branch)
         content = getattr(interpretation, "content", interpretation)
-        self.stored = np.dtype(content.from_dtype.base)
+        self.stored = np.dtype(np.uint8 if info.kind == "string" else content.from_dtype.base)
         self.header = int(getattr(interpretation, "header_bytes", 0))
         self.edges = np.asarray(branch.entry_offsets, np.int64)
         self._last: tuple[int, Column] | None = None
@@ -97,6 +123,8 @@ class BasketColumn:
         return self._joined(parts)
 
     def _joined(self, parts: list[Column]) -> Column:
+        if self.info.kind == "string":
+            return np.concatenate([np.zeros(0, "U1"), *(np.asarray(part) for part in parts)])
         native = np.dtype(self.info.dtype)
         empty = np.zeros((0, *self.info.shape), native)
         if self.info.kind == "jagged":
@@ -116,6 +144,8 @@ class BasketColumn:
         raw = np.asarray(basket.data).view(np.uint8)
         if self.info.kind == "flat":
             return self._numbers(raw)
+        if self.info.kind == "string":
+            return strings(raw, np.asarray(basket.byte_offsets, np.int64))
         start, stop = int(self.edges[number]), int(self.edges[number + 1])
         itemsize = self.stored.itemsize * int(np.prod(self.info.shape, dtype=np.int64))
         if basket.byte_offsets is None:
@@ -140,6 +170,17 @@ class BasketColumn:
     def _numbers(self, raw: NDArray[np.uint8]) -> Array:
         values = np.frombuffer(raw.tobytes(), self.stored).astype(self.info.dtype, copy=False)
         return values.reshape(-1, *self.info.shape)
+
+
+def strings(raw: NDArray[np.uint8], edges: NDArray[np.int64]) -> Array:
+    """Strings of a basket: each has its length before it, in one byte or, after 255, in four."""
+    data = raw.tobytes()
+    long = [data[start] == 255 for start in edges[:-1].tolist()]
+    starts = edges[:-1] + np.where(np.asarray(long, bool), 5, 1)
+    pairs = zip(starts.tolist(), edges[1:].tolist(), strict=True)
+    return np.array(
+        [data[start:stop].decode("utf-8", "surrogateescape") for start, stop in pairs], dtype=np.str_
+    )
 
 
 def cut(column: Column, start: int, stop: int) -> Column:
@@ -184,6 +225,8 @@ def describe_branch(branch: Any, name: str) -> Branch:
     except Exception:  # noqa: BLE001 - uproot has no interpretation for it, whatever the reason
         return Branch(name, "other", str(branch.typename or branch.classname), title=title)
     kind = type(interpretation)
+    if kind is uproot.AsStrings and branch.classname == "TBranch":
+        return Branch(name, "string", typename, title=title)
     if len(branch.branches) or len(branch.member("fLeaves")) != 1:
         return Branch(name, "other", typename, title=title)
     if kind is uproot.AsDtype:
