@@ -1,4 +1,4 @@
-"""Text with ``;`` and ``,`` into tokens, and tokens into numbers: whole blocks of lines at a time, exactly or not at all.
+"""Lines of text into tokens, and tokens into numbers: a block of lines at a time, exactly or not at all.
 
 A *line* is made of *fields* that end with ``;``, a field of *tokens* that end with ``,``. Nothing here knows what the
 columns mean.
@@ -39,8 +39,7 @@ _CLASSES[list(b"+-")] = 2
 _CLASSES[ord(".")] = 3
 _CLASSES[list(b"eE")] = 4
 _CLASSES[0] = 5
-_REFUSED: Final = 8
-# states: 0 start, 1 signed, 2 integer digits, 3 fraction, 4 point without digits, 5 e, 6 e with sign, 7 exponent
+# states: 0 start, 1 sign, 2 integer digits, 3 fraction, 4 point without digits, 5 e, 6 e and sign, 7 exponent, 8 none
 _NEXT: Final = np.array(
     [  # other, digit, sign, point, e, end
         [8, 2, 1, 4, 8, 8],
@@ -56,6 +55,7 @@ _NEXT: Final = np.array(
     np.intp,
 )
 _MANTISSA_STATES: Final = (2, 3)
+_WHOLE_STATES: Final = (2, 3, 7)
 _WORDS: Final = np.array(
     [sign + word for sign in (b"", b"+", b"-") for word in (b"nan", b"inf", b"infinity")], np.bytes_
 )
@@ -70,7 +70,7 @@ def line_blocks(file: BinaryIO, path: Path) -> Iterator[tuple[int, bytes]]:
     CsvError
         If a line is longer than a line may be.
     """
-    line, held = 1, [file.read(BLOCK_BYTES).removeprefix(_BYTE_ORDER_MARK)]
+    line, held = 1, [file.read(len(_BYTE_ORDER_MARK)).removeprefix(_BYTE_ORDER_MARK)]
     while block := file.read(BLOCK_BYTES):
         cut = block.rfind(b"\n") + 1
         if cut:
@@ -193,7 +193,7 @@ class Fields:
     def _numbers(self, tokens: NDArray[np.int64]) -> tuple[NDArray[np.float64], bool]:
         text = self.characters(tokens, MAX_NUMBER_CHARACTERS)
         state, digits = _scan_decimals(text)
-        decimal = state != _REFUSED
+        decimal = np.isin(state, _WHOLE_STATES)
         written = _as_bytes(text)
         good = decimal.copy()
         good[~decimal] = np.isin(np.char.lower(written[~decimal]), _WORDS)
