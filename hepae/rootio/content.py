@@ -1,13 +1,11 @@
-"""Digests of what is in a file besides numbers, to tell whether a copy is one. Independent of where it is stored."""
+"""Checksums of what a file holds besides the numbers that are compared one by one."""
 
 from __future__ import annotations
 
-import hashlib
-from typing import Any
-
 import numpy as np
+import xxhash
 
-from hepae.rootio.rest import DIRECTORIES, RNTUPLES, TREES, keys_of
+from hepae.errors import UnsupportedError
 from hepae.rootio.source import MODELS_TREE, Source, reading
 from hepae.rootio.stored import read_record
 from hepae.rootio.tree import TreeReader
@@ -15,58 +13,44 @@ from hepae.rootio.ttree import TTreeReader
 
 __all__ = ["content_checksum", "other_objects"]
 
+TREES = ("TTree", "TNtuple", "TNtupleD")
+DIRECTORIES = ("TDirectory", "TDirectoryFile")
+
 
 def content_checksum(tree: TreeReader, branch: str) -> str:
-    """Digest of all bytes of a branch of a TTree and of the bytes per event, whatever its type and its baskets."""
+    """Checksum of all bytes of a branch and of where its entries begin, however they are spread over baskets."""
     if not isinstance(tree, TTreeReader):
-        return ""
+        raise UnsupportedError("only branches of a TTree have baskets", where=f"{tree.where}, {branch}")
+    content, lengths = xxhash.xxh3_128(), xxhash.xxh3_128()
     with reading(f"{tree.where}, {branch}"):
-        return branch_digest(tree.sources[branch])
-
-
-def branch_digest(branch: Any) -> str:
-    data, lengths = hashlib.blake2b(digest_size=16), hashlib.blake2b(digest_size=16)
-    for number in range(branch.num_baskets):
-        basket = branch.basket(number)
-        data.update(np.asarray(basket.data).tobytes())
-        if basket.byte_offsets is not None:
-            lengths.update(np.diff(np.asarray(basket.byte_offsets, np.int64)).tobytes())
-    return data.hexdigest() + lengths.hexdigest()
+        source = tree.sources[branch]
+        for number in range(source.num_baskets):
+            basket = source.basket(number)
+            content.update(np.ascontiguousarray(basket.data).tobytes())
+            if basket.byte_offsets is not None:
+                lengths.update(np.diff(np.asarray(basket.byte_offsets, np.int64)).tobytes())
+    return content.hexdigest() + lengths.hexdigest()
 
 
 def other_objects(source: Source, tree: str) -> dict[str, str]:
-    """Digests of all keys of a file but one tree and hepae's own, by path and cycle.
-
-    Parameters
-    ----------
-    source
-        The file.
-    tree
-        Path or name of the tree to leave out, in all its cycles.
-    """
+    """Class and checksum of every object of a file but one tree and the table of models, by path and cycle."""
     found = {}
-    for path, key in keys_of(source):
-        classname = str(key.fClassName)
-        if path in (tree, MODELS_TREE) or path.rpartition("/")[2] == tree:
+    for key in source.keys:
+        if key.path in (tree, MODELS_TREE) or key.classname in DIRECTORIES:
             continue
-        item = f"{path};{key.fCycle}"
-        if classname in DIRECTORIES or classname in RNTUPLES:
-            found[item] = classname
-        elif classname in TREES:
-            found[item] = tree_digest(source, item)
+        name = f"{key.path};{key.cycle}"
+        if key.classname in TREES:
+            found[name] = _tree_checksum(source, name, key.path)
         else:
-            stored = read_record(source, int(key.fSeekKey), int(key.fNbytes))
-            head = f"{classname} {key.fTitle} ".encode()
-            found[item] = hashlib.blake2b(head + stored.unpacked(), digest_size=16).hexdigest()
+            record = source.directory.key(name)
+            stored = read_record(source, int(record.fSeekKey), int(record.fNbytes))
+            found[name] = f"{key.classname} {xxhash.xxh3_128_hexdigest(stored.unpacked())}"
     return found
 
 
-def tree_digest(source: Source, item: str) -> str:
-    """Digest of all branches of a tree: names, titles, classes and contents."""
-    digest = hashlib.blake2b(digest_size=16)
-    with reading(f"{source.path}:{item}"):
-        tree = source.directory[item]
-        digest.update(f"{tree.name} {tree.title} {tree.num_entries}".encode())
-        for path, branch in tree.iteritems(recursive=True):
-            digest.update(f"{path} {branch.title} {branch.classname} {branch_digest(branch)}".encode())
-    return digest.hexdigest()
+def _tree_checksum(source: Source, name: str, path: str) -> str:
+    """Of all branches; the record of a tree itself holds positions, which differ between files."""
+    with reading(f"{source.path}:{name}"):
+        reader = TTreeReader(source.directory[name], f"{source.path}:{path}")
+    parts = (f"{branch} {content_checksum(reader, branch)}" for branch in reader.sources)
+    return f"{reader.num_entries} entries {xxhash.xxh3_128_hexdigest(' '.join(parts).encode())}"
