@@ -16,14 +16,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hepae import limits
+from hepae.bounds import accept
 from hepae.codecs.features import FeatureSpec
+from hepae.codecs.lifting import Lifting, LiftingSpec
+from hepae.codecs.masked import Masked, MaskedSpec
 from hepae.coding.frame import Frame, Header, checksum, parse, serialise
 from hepae.coding.integers import pack, unpack
 from hepae.collection import Objects
-from hepae.errors import BoundViolationError, CorruptionError
-from hepae.bounds import accept
+from hepae.errors import BoundViolationError, CorruptionError, SchemaError
 from hepae.lattice import Lattice
 from hepae.lattice_fit import fit_lattice
+from hepae.model.model import Model
 
 __all__ = ["ChunkCodec", "ChunkCoder"]
 
@@ -85,6 +88,18 @@ class ChunkCoder:
         self.codec, self.name, self.conditions, self.model = codec, name, tuple(conditions), model[:16]
         self.features = {feature.name: feature for feature in features}
         self.numbers = {feature.name: number for number, feature in enumerate(features)}
+
+    @classmethod
+    def of(cls, model: Model) -> ChunkCoder:
+        """The coder of a model whose codec is chunked."""
+        manifest = model.manifest
+        if isinstance(manifest.codec, LiftingSpec):
+            codec: ChunkCodec = Lifting(manifest.codec, manifest.features, model.networks, model.tables)
+        elif isinstance(manifest.codec, MaskedSpec):
+            codec = Masked(manifest.codec, manifest.features, model.networks, model.tables)
+        else:
+            raise SchemaError("a model without chunks", where=model.sha256, got=manifest.codec_name)
+        return cls(codec, manifest.codec_name, manifest.features, manifest.conditions, bytes.fromhex(model.sha256))
 
     def encode(self, objects: Objects, sequence: int) -> dict[str, bytes]:
         """Frames of a chunk, keyed by feature name.

@@ -19,6 +19,7 @@ __all__ = [
     "HepaeError",
     "InputError",
     "LimitError",
+    "MissingExtraError",
     "MissingModelError",
     "ModelRejectedError",
     "OutputError",
@@ -119,6 +120,10 @@ class LimitError(CorruptionError):
 
 class MissingModelError(HepaeError):
     """The model that wrote a payload is not at hand. The message has its SHA-256; give it with `--model`."""
+
+
+class MissingExtraError(HepaeError):
+    """An optional package is needed. The message names the extra to install."""
 
 
 class ModelRejectedError(HepaeError):

@@ -1,0 +1,7 @@
+"""``python -m hepae``."""
+
+import sys
+
+from hepae.cli import main
+
+sys.exit(main())

@@ -1,0 +1,158 @@
+"""What each command does: options in, a result shown, an exit code out."""
+
+from __future__ import annotations
+
+import argparse
+import tomllib
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from hepae.cli import tables
+from hepae.cli.progress import reporter
+from hepae.errors import InputError, SchemaError
+from hepae.model.model import Model
+from hepae.recipe import CHOICES, Recipe, recipe_of
+
+Run = Callable[[argparse.Namespace], int]
+
+
+def inspect(options: argparse.Namespace) -> int:
+    """`hepae inspect`."""
+    from hepae.inspection import describe
+
+    description = describe(options.file, options.tree)
+    tables.show(description, tables.inspection, options.json)
+    return 0
+
+
+def train(options: argparse.Namespace) -> int:
+    """`hepae train`."""
+    from hepae.modelling import train as fit
+
+    choices = _choices(options)
+    with reporter() as report:
+        model = fit(
+            options.files,
+            collection=choices["collection"],
+            features=choices["features"],
+            bounds=choices["bound"],
+            tree=choices["tree"],
+            recipe=_recipe(choices),
+            report=report,
+        )
+    model.save(options.output)
+    tables.show(_model_facts(model, options.output), tables.facts, options.json)
+    return 0
+
+
+def compress(options: argparse.Namespace) -> int:
+    """`hepae compress`."""
+    from hepae.pipeline import compress as run
+
+    target = _target(options)
+    choices = _choices(options)
+    with reporter() as report:
+        outcome = run(
+            options.input,
+            target,
+            collection=choices["collection"],
+            features=choices["features"],
+            bounds=choices["bound"],
+            tree=choices["tree"],
+            model=None if options.model is None else Model.load(options.model),
+            recipe=_recipe(choices),
+            side=options.side is not None,
+            embed=not options.model_by_reference,
+            threads=options.threads,
+            report=report,
+        )
+    tables.show(asdict(outcome), tables.compression, options.json)
+    return 0
+
+
+def decompress(options: argparse.Namespace) -> int:
+    """`hepae decompress`."""
+    from hepae.pipeline import decompress as run
+
+    models = [Model.load(path) for path in options.model]
+    with reporter() as report:
+        run(options.input, options.output, tree=options.tree, models=models, report=report)
+    facts = {
+        "input": str(options.input),
+        "output": str(options.output),
+        "bytes before": options.input.stat().st_size,
+        "bytes after": options.output.stat().st_size,
+    }
+    tables.show(facts, tables.facts, options.json)
+    return 0
+
+
+def verify(options: argparse.Namespace) -> int:
+    """`hepae verify`."""
+    from hepae.verify import verify as run
+
+    models = [Model.load(path) for path in options.model]
+    with reporter() as report:
+        result = run(
+            options.original, options.file, bounds=options.bound, tree=options.tree, models=models, report=report
+        )
+    tables.show({**asdict(result), "kept": result.kept}, tables.verification, options.json)
+    return 0 if result.kept else 1
+
+
+def _target(options: argparse.Namespace) -> Path:
+    if (options.output is None) == (options.side is None):
+        raise InputError("name one output", expected="either OUT or --side FILE")
+    return Path(options.side if options.output is None else options.output)
+
+
+def _choices(options: argparse.Namespace) -> dict[str, Any]:
+    """Options of the command line over those of the TOML file; bounds of the file come first, so that later ones win."""
+    names = {*CHOICES, "collection", "features", "tree", "bound"}
+    given = {name: value for name, value in vars(options).items() if name in names and value is not None}
+    configured = _configured(options.config) if options.config else {}
+    unknown = sorted(set(configured) - names - {"condition"})
+    if unknown:
+        raise SchemaError("unknown words in the configuration", where=options.config, got=", ".join(unknown))
+    if "condition" in configured:
+        configured["conditions"] = configured.pop("condition")
+    bounds = [*_listed(configured.pop("bound", [])), *given.pop("bound")]
+    return {"collection": None, "features": None, "tree": None, **configured, **given, "bound": bounds}
+
+
+def _configured(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as problem:
+        raise InputError("the configuration cannot be read", where=path, got=problem.strerror) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
+        raise InputError("the configuration is not TOML", where=path, got=problem) from None
+
+
+def _listed(bounds: object) -> list[str]:
+    """Bounds of a TOML file: a list of NAMES=BOUND, or a table of names."""
+    if isinstance(bounds, dict):
+        return [f"{names}={bound}" for names, bound in bounds.items()]
+    return [str(bound) for bound in bounds] if isinstance(bounds, list) else [str(bounds)]
+
+
+def _recipe(choices: dict[str, Any]) -> Recipe:
+    return recipe_of({name: choice for name, choice in choices.items() if name in CHOICES})
+
+
+def _model_facts(model: Model, path: Path) -> dict[str, Any]:
+    manifest = model.manifest
+    facts = {
+        "model": str(path),
+        "sha256": model.sha256,
+        "bytes": len(model.data),
+        "codec": manifest.codec_name,
+        "collection": manifest.collection,
+        "features": ", ".join(f"{feature.name} ({feature.bound})" for feature in manifest.features),
+        "trained on": f"{manifest.training.events} events, {manifest.training.objects} objects",
+    }
+    if manifest.training.history:
+        facts["validation loss"] = f"{manifest.training.history[-1][1]:.4g}"
+    return facts

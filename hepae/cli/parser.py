@@ -1,0 +1,158 @@
+"""What the command line understands."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from hepae import __version__
+from hepae.cli import commands
+from hepae.recipe import CODECS, EFFORTS
+
+__all__ = ["parser"]
+
+BOUNDS_HELP = (
+    "NAMES=BOUND, repeatable; names with or without prefix, wildcards allowed; BOUND is abs:E, rel:R, bits:N or exact "
+    "(the default)"
+)
+
+
+def parser() -> argparse.ArgumentParser:
+    """The parser of the whole command line."""
+    top = argparse.ArgumentParser(
+        prog="hepae",
+        description="Make ROOT files smaller, every value within its bound.",
+        epilog="example: hepae compress events.root small.root --collection Jet --bound 'pt,mass=rel:1e-3' "
+        "--bound 'eta,phi=abs:1e-3'",
+    )
+    top.add_argument("--version", action="version", version=f"hepae {__version__}")
+    parts = top.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    _inspect(parts)
+    _train(parts)
+    _compress(parts)
+    _decompress(parts)
+    _verify(parts)
+    return top
+
+
+Parts = "argparse._SubParsersAction[argparse.ArgumentParser]"
+
+
+def _command(parts: Parts, name: str, run: commands.Run, text: str, example: str) -> argparse.ArgumentParser:  # type: ignore[valid-type]
+    part: argparse.ArgumentParser = parts.add_parser(  # type: ignore[attr-defined]
+        name,
+        help=text,
+        description=text,
+        epilog=f"example: {example}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    part.set_defaults(run=run)
+    part.add_argument("--json", action="store_true", help="print the result as JSON")
+    return part
+
+
+def _inspect(parts: Parts) -> None:  # type: ignore[valid-type]
+    part = _command(
+        parts, "inspect", commands.inspect, "show what is in a file: trees, collections, features, bytes, precision",
+        "hepae inspect events.root",
+    )  # fmt: skip
+    part.add_argument("file", type=Path, help="ROOT or CSV file")
+    part.add_argument("--tree", help="only this tree")
+
+
+def _train(parts: Parts) -> None:  # type: ignore[valid-type]
+    part = _command(
+        parts, "train", commands.train, "train a model and export it to ONNX",
+        "hepae train a.root b.root -o jets.onnx --collection Jet --bound 'pt,mass=rel:1e-3'",
+    )  # fmt: skip
+    part.add_argument("files", nargs="+", type=Path, help="ROOT or CSV files to train on")
+    part.add_argument("-o", "--output", type=Path, required=True, help="the model to write (.onnx)")
+    _training(part)
+
+
+def _compress(parts: Parts) -> None:  # type: ignore[valid-type]
+    part = _command(
+        parts, "compress", commands.compress, "compress a collection; trains on the input where no model is given",
+        "hepae compress events.root small.root --collection Jet --bound 'pt,E=rel:1e-3' --bound 'eta,phi=abs:1e-3'",
+    )  # fmt: skip
+    part.add_argument("input", type=Path, help="ROOT or CSV file")
+    part.add_argument("output", type=Path, nargs="?", help="ROOT file to write")
+    part.add_argument("--model", type=Path, help="a model made by `hepae train`")
+    part.add_argument("--model-by-reference", action="store_true", help="store only the SHA-256 of the model")
+    part.add_argument(
+        "--side", type=Path, metavar="FILE", help="write only the collection, into a friend of the untouched input"
+    )
+    part.add_argument("--threads", type=int, help="chunks coded at once (default: the cores)")
+    _training(part)
+
+
+def _training(part: argparse.ArgumentParser) -> None:
+    part.add_argument("--collection", help="such as Jet; default: the only one")
+    part.add_argument("--features", type=_names, help="only these features, such as pt,eta,phi,mass")
+    part.add_argument("--tree", help="name of the tree; default: the only or largest one")
+    part.add_argument("--bound", action="append", default=[], metavar="NAMES=BOUND", help=BOUNDS_HELP)
+    part.add_argument("--config", type=Path, help="TOML file with the same words")
+    part.add_argument("--codec", choices=CODECS, help="default: masked")
+    part.add_argument("--condition", dest="conditions", type=_names, help="event branches to condition on: MET,METphi")
+    part.add_argument("--effort", choices=EFFORTS, help="chunked codecs: size against time")
+    part.add_argument("--kinematics", type=_roles, metavar="ROLE=FEATURE,…", help="roles that names do not tell")
+    part.add_argument("--seed", type=int)
+    part.add_argument("--train-objects", type=int, help="train on at most this many objects")
+    part.add_argument("--device", help="where torch trains: cpu (default), cuda")
+    _architecture(part.add_argument_group("bottleneck (float autoencoder)"))
+
+
+def _architecture(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("--preset", help="architecture by name: fast (default), AE_3D_200, 200-200-20, 400-400-200, …")
+    group.add_argument("--layers", type=_sizes, help="widths of the encoder's hidden layers: 200,100,50")
+    group.add_argument("--latents", type=int, help="number of latents")
+    group.add_argument("--activation", help="tanh, leaky_relu, elu, relu or silu")
+    group.add_argument("--batch-norm", action=argparse.BooleanOptionalAction, default=None)
+    group.add_argument("--dropout", type=float)
+    group.add_argument("--residual", action=argparse.BooleanOptionalAction, default=None, help="residual blocks")
+    group.add_argument("--skip", action=argparse.BooleanOptionalAction, default=None, help="linear skip connections")
+    group.add_argument("--scaling", help="minmax, standard, minmax-standard or standard-minmax")
+    group.add_argument("--epochs", type=int)
+    group.add_argument("--batch-size", type=int)
+    group.add_argument("--learning-rate", type=float)
+    group.add_argument("--schedule", help="one-cycle or plateau")
+    group.add_argument("--patience", type=int, help="epochs without progress after which to stop")
+    group.add_argument("--validation", type=float, help="share of the events held back for validation")
+    group.add_argument("--latent-dtype", choices=("float32", "float16", "uint16", "uint8"))
+    group.add_argument("--latents-only", action="store_true", default=None, help="no corrections and no bound")
+    group.add_argument("--checkpoint", help="resume from this file and save to it")
+
+
+def _decompress(parts: Parts) -> None:  # type: ignore[valid-type]
+    part = _command(
+        parts, "decompress", commands.decompress, "restore the original layout of a compressed file",
+        "hepae decompress small.root restored.root",
+    )  # fmt: skip
+    part.add_argument("input", type=Path, help="file written by `hepae compress`")
+    part.add_argument("output", type=Path, help="ROOT file to write")
+    part.add_argument("--model", type=Path, action="append", default=[], help="model held by reference")
+    part.add_argument("--tree", help="name of the tree")
+
+
+def _verify(parts: Parts) -> None:  # type: ignore[valid-type]
+    part = _command(
+        parts, "verify", commands.verify, "compare every value with the original; exit code 1 on a violation",
+        "hepae verify events.root small.root",
+    )  # fmt: skip
+    part.add_argument("original", type=Path)
+    part.add_argument("file", type=Path, help="compressed or restored file")
+    part.add_argument("--bound", action="append", default=[], metavar="NAMES=BOUND", help=BOUNDS_HELP)
+    part.add_argument("--model", type=Path, action="append", default=[], help="model held by reference")
+    part.add_argument("--tree", help="name of the tree in the original")
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+def _sizes(text: str) -> tuple[int, ...]:
+    return tuple(int(size) for size in text.replace("-", ",").split(","))
+
+
+def _roles(text: str) -> dict[str, str]:
+    return dict(part.split("=", 1) for part in _names(text))

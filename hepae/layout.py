@@ -1,0 +1,249 @@
+"""Which branches a compressed tree has, and what goes into them for one chunk. No file is opened here."""
+
+from __future__ import annotations
+
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hepae.chunks import ChunkCoder
+from hepae.codecs.bottleneck import Bottleneck, BottleneckSpec
+from hepae.codecs.corrections import code_dtype
+from hepae.codecs.features import FeatureSpec
+from hepae.coding.frame import parse
+from hepae.collection import Collection, Objects
+from hepae.model.model import Model
+from hepae.restore import CompressedCollection, coder_of
+from hepae.rootio.columns import Column, Jagged
+from hepae.rootio.compression import LZMA_BEST
+from hepae.rootio.titles import SUFFIX, Payload, format_title
+from hepae.rootio.tree import TreeReader
+from hepae.rootio.tree_writer import Keep, NewBranch
+
+__all__ = [
+    "Encoder",
+    "encoder_of",
+    "model_plan",
+    "model_rows",
+    "new_plan",
+    "plain_columns",
+    "plan_in_place",
+    "restored_plan",
+]
+
+Branches = list[Keep | NewBranch]
+
+
+class Encoder(ABC):
+    """Turns chunks of objects into columns of new branches.
+
+    Attributes
+    ----------
+    model, manifest
+        The model.
+    counter
+        Name of the branch with the number of objects per event.
+    escapes
+        Values stored bit for bit so far, by feature.
+    """
+
+    def __init__(self, model: Model, side: bool) -> None:
+        self.model, self.manifest, self.side = model, model.manifest, side
+        self.counter = model.manifest.counter or f"n{model.manifest.collection}"
+        self.escapes: dict[str, int] = {}
+        self._lock = threading.Lock()
+
+    @abstractmethod
+    def encode(self, objects: Objects, number: int) -> dict[str, Column]:
+        """Columns of the new branches for the chunk of that number; called from several threads."""
+
+    @abstractmethod
+    def payload(self, spec: FeatureSpec) -> list[NewBranch]:
+        """Branches that stand in the place of a feature."""
+
+    @abstractmethod
+    def shared(self) -> list[NewBranch]:
+        """Branches for all features, before the first of them."""
+
+    def branches(self) -> list[str]:
+        """Names of all new branches."""
+        new = self.shared() + [branch for spec in self.manifest.features for branch in self.payload(spec)]
+        return [branch.name for branch in new]
+
+    def _title(self, spec: FeatureSpec, claimed: bool) -> str:
+        names = self.manifest.collection, spec.name, self.counter, self.manifest.codec_name
+        return format_title(Payload(*names, spec.dtype, spec.bound if claimed else None, spec.title, self.side))
+
+    def _count(self, escapes: Mapping[str, int]) -> None:
+        with self._lock:
+            for name, more in escapes.items():
+                self.escapes[name] = self.escapes.get(name, 0) + more
+
+
+class ChunkedEncoder(Encoder):
+    """Lifting and masked: the first event of a chunk carries its frame, one byte branch for each feature."""
+
+    def __init__(self, model: Model, side: bool) -> None:
+        super().__init__(model, side)
+        self._coder = ChunkCoder.of(model)
+
+    def encode(self, objects: Objects, number: int) -> dict[str, Column]:
+        """A frame for each feature, in the first event."""
+        frames = self._coder.encode(objects, number)
+        self._count({spec.name: _escaped(frames[spec.name], spec) for spec in self.manifest.features})
+        columns: dict[str, Column] = {}
+        for spec in self.manifest.features:
+            frame = np.frombuffer(frames[spec.name], np.uint8)
+            lengths = np.zeros(objects.n_events, np.int64)
+            lengths[0] = len(frame)
+            columns[spec.branch + SUFFIX] = Jagged(lengths, frame)
+        return columns
+
+    def payload(self, spec: FeatureSpec) -> list[NewBranch]:
+        """The bytes and their counter."""
+        name = spec.branch + SUFFIX
+        return [
+            NewBranch(f"n{name}", "int32"),
+            NewBranch(name, "uint8", self._title(spec, claimed=True), f"n{name}"),
+        ]
+
+    def shared(self) -> list[NewBranch]:
+        """Nothing."""
+        return []
+
+
+class BottleneckEncoder(Encoder):
+    """Bottleneck: every event for itself: latents, corrections, escapes, and the model that made them."""
+
+    def __init__(self, model: Model, spec: BottleneckSpec, side: bool) -> None:
+        super().__init__(model, side)
+        self._spec, self._coder = spec, Bottleneck(spec, model.networks, model.tables)
+
+    def encode(self, objects: Objects, number: int) -> dict[str, Column]:
+        """Latents, corrections and escapes by event; the number of the chunk does not matter."""
+        encoded = self._coder.encode(objects.columns)
+        names = [column.name for column in self._spec.columns]
+        found = np.bincount(encoded.escapes.features, minlength=len(names))
+        self._count(dict(zip(names, found.tolist(), strict=True)))
+        own = f"{self.manifest.collection}_{{}}{SUFFIX}".format
+        columns: dict[str, Column] = {
+            own("model"): np.full(objects.n_events, int(self.model.sha256[:8], 16), np.uint32),
+            own("escape"): Jagged(*encoded.escapes.to_bytes(objects.counts)),
+            own("latent"): Jagged(objects.counts, encoded.latents),
+        }
+        for spec in self.manifest.features:
+            if self._spec.latents_only:
+                columns[spec.branch + SUFFIX] = np.zeros(objects.n_events, np.uint8)
+            else:
+                columns[spec.branch + SUFFIX] = Jagged(objects.counts, encoded.corrections[spec.name])
+        return columns
+
+    def payload(self, spec: FeatureSpec) -> list[NewBranch]:
+        """The corrections; for latents only a flat branch of zeros, so that the feature is named somewhere."""
+        title = self._title(spec, claimed=not self._spec.latents_only)
+        if self._spec.latents_only:
+            return [NewBranch(spec.branch + SUFFIX, "uint8", title)]
+        return [NewBranch(spec.branch + SUFFIX, code_dtype(spec.dtype).name, title, self.counter)]
+
+    def shared(self) -> list[NewBranch]:
+        """Model, escapes and latents."""
+        own = f"{self.manifest.collection}_{{}}{SUFFIX}".format
+        latent = self._spec.latent.dtype
+        return [
+            NewBranch(own("model"), "uint32", "first 4 bytes of the SHA-256 of the model"),
+            NewBranch("n" + own("escape"), "int32"),
+            NewBranch(own("escape"), "uint8", "values stored bit for bit", "n" + own("escape")),
+            NewBranch(
+                own("latent"),
+                "uint16" if latent == "float16" else latent,
+                f"latents of {self.manifest.collection}, {latent}",
+                self.counter,
+                (self._spec.latents,),
+            ),
+        ]
+
+
+def encoder_of(model: Model, side: bool = False) -> Encoder:
+    """The encoder of a model; a side file holds nothing but the collection."""
+    spec = model.manifest.codec
+    return BottleneckEncoder(model, spec, side) if isinstance(spec, BottleneckSpec) else ChunkedEncoder(model, side)
+
+
+def _escaped(frame: bytes, spec: FeatureSpec) -> int:
+    return len(parse(frame).escaped) // np.dtype(spec.dtype).itemsize
+
+
+def plan_in_place(encoder: Encoder, tree: TreeReader) -> Branches:
+    """All branches of a tree in order, payloads in the place of what they replace."""
+    replaced = {spec.branch: spec for spec in encoder.manifest.features}
+    plan: Branches = []
+    pending = encoder.shared()
+    for name in tree.branches:
+        if name in replaced:
+            plan += [*pending, *encoder.payload(replaced[name])]
+            pending = []
+        else:
+            plan.append(Keep(name))
+    return plan
+
+
+def new_plan(events: TreeReader, found: Collection, encoder: Encoder) -> tuple[Branches, list[str]]:
+    """A tree without a source, and the names of those branches that are written as they are.
+
+    Of a side file these are the counter and the conditions; else all that was not compressed.
+    """
+    replaced = {spec.branch: spec for spec in encoder.manifest.features}
+    wanted = set(encoder.manifest.conditions) if encoder.side else set(events.branches) - set(replaced)
+    plain = [name for name in events.branches if name in wanted - {encoder.counter}]
+    plan: Branches = [NewBranch(encoder.counter, "int32", f"number of {found.name} objects"), *encoder.shared()]
+    for name, branch in events.branches.items():
+        if name in replaced:
+            plan += encoder.payload(replaced[name])
+        elif name in plain:
+            # an RNTuple counts without a branch
+            counter = None if branch.kind != "jagged" else branch.counter or f"n{name}"
+            if branch.kind == "jagged" and branch.counter is None:
+                plan.append(NewBranch(f"n{name}", "int32"))
+            dtype = "str" if branch.kind == "string" else branch.dtype
+            plan.append(NewBranch(name, dtype, branch.title, counter, branch.shape))
+    return plan, plain
+
+
+def plain_columns(
+    events: TreeReader, plain: Sequence[str], counter: str, counts: NDArray[np.int64], start: int, stop: int
+) -> dict[str, Column]:
+    """Values of the branches that are written as they are, and the counter."""
+    columns: dict[str, Column] = {name: events.read(name, start, stop) for name in plain}
+    return {counter: counts.astype(np.int32), **columns}
+
+
+def restored_plan(tree: TreeReader, restorers: Sequence[CompressedCollection]) -> Branches:
+    """All branches of the original tree in their places."""
+    compressed = {stored.payload_branch: stored for one in restorers for stored in one.features.values()}
+    plan: Branches = []
+    for name in tree.branches:
+        if name in compressed:
+            stored, payload = compressed[name], compressed[name].payload
+            plan.append(NewBranch(stored.branch, payload.dtype, payload.title, payload.counter))
+        elif not name.endswith(SUFFIX):
+            plan.append(Keep(name))
+    return plan
+
+
+def model_plan() -> Branches:
+    """The table of models: a row for each."""
+    return [
+        NewBranch("sha256", "uint8", "SHA-256 of the model", None, (32,)),
+        NewBranch("nonnx", "int32"),
+        NewBranch("onnx", "uint8", "the model, an ONNX file; empty where it is kept by reference", "nonnx", (), LZMA_BEST),
+    ]
+
+
+def model_rows(models: Mapping[str, bytes]) -> dict[str, Column]:
+    """Rows of the table of models, from ONNX bytes by SHA-256."""
+    names = np.frombuffer(bytes.fromhex("".join(models)), np.uint8).reshape(-1, 32)
+    lengths = np.array([len(data) for data in models.values()], np.int64)
+    return {"sha256": names, "onnx": Jagged(lengths, np.frombuffer(b"".join(models.values()), np.uint8))}

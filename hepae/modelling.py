@@ -1,0 +1,227 @@
+"""From events to a model: which features, which lattices, then the training of the codec that was asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hepae import limits
+from hepae.bounds import assign, parse_assignments
+from hepae.codecs.bottleneck import BottleneckSpec
+from hepae.codecs.features import FeatureSpec
+from hepae.collection import Collection, Objects, concatenate
+from hepae.errors import AlreadyCompressedError, CollectionError, InputError, MissingExtraError, SchemaError
+from hepae.events import open_events
+from hepae.lattice_fit import fit_lattice, require_feasible
+from hepae.model.manifest import Manifest, Training
+from hepae.model.model import Model
+from hepae.recipe import Recipe
+from hepae.restore import compressed_collections
+from hepae.rootio.tree import TreeReader
+from hepae.version import __version__
+
+if TYPE_CHECKING:
+    import onnx
+
+    from hepae.model.manifest import CodecSpec
+
+__all__ = ["Report", "find_collection", "model_of", "sample", "train"]
+
+Report = Callable[[str, int, int, str], None]
+"""Called with phase, amount done, amount in all, and a note such as the loss."""
+
+Tables = Mapping[str, NDArray[Any]]
+
+RUN = 2000
+"""Events in a run of the training sample."""
+
+
+def silent(phase: str, done: int, total: int, note: str = "") -> None:
+    """Report nothing."""
+
+
+def train(
+    files: Sequence[str | Path],
+    *,
+    collection: str | None = None,
+    features: Sequence[str] | None = None,
+    bounds: Sequence[str] = (),
+    tree: str | None = None,
+    recipe: Recipe | None = None,
+    report: Report = silent,
+) -> Model:
+    """Train a model on one collection of one or more files.
+
+    Parameters
+    ----------
+    files
+        ROOT or CSV files that share the collection; each gives its part of the sample.
+    collection
+        Name of the collection; the only one where none is named.
+    features
+        Short or full names of the features; all of the collection where none are named.
+    bounds
+        ``NAMES=BOUND``, later ones win; features without are kept exactly.
+    tree
+        Name of the tree; the only or largest one where none is named.
+    recipe
+        Codec and choices for training.
+    report
+        Told how far the work is.
+
+    Raises
+    ------
+    HepaeError
+        As the catalogue says: `InputError`, `CollectionError`, `BoundError`, `SchemaError`.
+
+    Examples
+    --------
+    >>> model = train(["events.root"], collection="Jet", bounds=["pt,mass=rel:1e-3"])  # doctest: +SKIP
+    >>> model.save("jets.onnx")  # doctest: +SKIP
+    """
+    if not files:
+        raise InputError("no files to train on")
+    recipe = recipe or Recipe()
+    parts, found, chosen = [], None, tuple[str, ...]()
+    for place, path in enumerate(files):
+        with open_events(path, tree) as events:
+            if found is None:
+                found = find_collection(events, collection)
+                chosen = _feature_names(found, features)
+            parts.append(sample(events, found, chosen, recipe.conditions, recipe.train_objects // len(files)))
+        report("reading", place + 1, len(files), "")
+    assert found is not None
+    return model_of(concatenate(parts), found, chosen, bounds, recipe, report)
+
+
+def find_collection(events: TreeReader, name: str | None) -> Collection:
+    """The collection of that name, or the only one.
+
+    Raises
+    ------
+    AlreadyCompressedError
+        If it is compressed already.
+    CollectionError
+        If there is none of that name, or none was named and there are several.
+    """
+    compressed = compressed_collections(events)
+    if name is not None and name in compressed:
+        raise AlreadyCompressedError(
+            f"{name} is compressed already", where=events.where, hint="decompress it first, or name another"
+        )
+    if name is not None:
+        return events.collection(name)
+    found = events.collections()
+    if len(found) != 1:
+        raise CollectionError(
+            "several collections" if found else "no collection",
+            where=events.where,
+            got=", ".join(found) or None,
+            hint="name one with --collection",
+        )
+    return next(iter(found.values()))
+
+
+def sample(
+    events: TreeReader, collection: Collection, features: Sequence[str], conditions: Sequence[str], objects: int
+) -> Objects:
+    """About so many objects, or all there are, from runs of events evenly spread over the file."""
+    runs = [events.objects(collection, features, conditions, *run) for run in _runs(events, collection, objects)]
+    return concatenate(runs)
+
+
+def _runs(events: TreeReader, collection: Collection, objects: int) -> Iterator[tuple[int, int]]:
+    """Runs of events: the whole file, or pieces of `RUN` events with equal gaps between them."""
+    n = events.num_entries
+    total = sum(
+        int(events.counts(collection, start, min(start + limits.EVENTS_PER_CHUNK, n)).sum())
+        for start in range(0, n, limits.EVENTS_PER_CHUNK)
+    )
+    if total <= objects or n <= RUN:
+        yield 0, n
+        return
+    pieces = max(1, int(n / RUN * objects / total))
+    for start in np.linspace(0, n - RUN, pieces).astype(int).tolist():
+        yield start, start + RUN
+
+
+def _feature_names(collection: Collection, features: Sequence[str] | None) -> tuple[str, ...]:
+    chosen = collection.features if features is None else [collection.feature(name) for name in features]
+    return tuple(feature.name for feature in chosen)
+
+
+def model_of(
+    objects: Objects,
+    collection: Collection,
+    features: Sequence[str],
+    bounds: Sequence[str],
+    recipe: Recipe,
+    report: Report = silent,
+) -> Model:
+    """Train a model on objects in memory; see `train`."""
+    specs = _feature_specs(objects, collection, features, bounds)
+    codec, networks, tables, history = _fitted(objects, specs, recipe, report)
+    provenance = Training(__version__, recipe.seed, objects.n_events, objects.n_objects, history)
+    if isinstance(codec, BottleneckSpec):
+        specs = [spec for spec in specs if spec.name in {column.name for column in codec.columns}]
+    manifest = Manifest(
+        limits.FORMAT_VERSION,
+        collection.name,
+        collection.counter,
+        tuple(specs),
+        () if isinstance(codec, BottleneckSpec) else recipe.conditions,
+        codec,
+        provenance,
+    )
+    from hepae.model.assembly import assemble  # imports onnx, which `import hepae` does not
+
+    return Model.from_bytes(assemble(manifest, networks, tables))
+
+
+def _feature_specs(
+    objects: Objects, collection: Collection, features: Sequence[str], bounds: Sequence[str]
+) -> list[FeatureSpec]:
+    chosen = [collection.feature(name) for name in features]
+    assigned = assign(
+        parse_assignments(bounds), [(f.name, f.branch, f.dtype) for f in chosen], where=collection.name
+    )
+    specs = []
+    for feature in chosen:
+        values, bound = objects.columns[feature.name], assigned[feature.name]
+        require_feasible(values, bound, feature.branch)
+        lattice = fit_lattice(values, bound)
+        specs.append(FeatureSpec(feature.name, feature.branch, feature.dtype, feature.title, bound, lattice))
+    return specs
+
+
+Fitted = tuple["CodecSpec", Mapping[str, "onnx.ModelProto"], Tables, tuple[tuple[float, float], ...]]
+
+
+def _fitted(objects: Objects, specs: Sequence[FeatureSpec], recipe: Recipe, report: Report) -> Fitted:
+    """Train the codec of the recipe."""
+    if recipe.codec == "bottleneck":
+        return _fitted_bottleneck(objects, specs, recipe, report)
+    integers = {spec.name: spec.lattice.to_integers(objects.columns[spec.name], spec.bound)[0] for spec in specs}
+    raise SchemaError(f"codec {recipe.codec} cannot be trained yet", got=len(integers))
+
+
+def _fitted_bottleneck(objects: Objects, specs: Sequence[FeatureSpec], recipe: Recipe, report: Report) -> Fitted:
+    try:
+        from hepae.train.fit import fit_bottleneck
+    except ModuleNotFoundError as problem:
+        raise MissingExtraError(
+            "training a bottleneck needs PyTorch", got=str(problem), hint="pip install 'hepae[train]'"
+        ) from None
+
+    trained = fit_bottleneck(
+        objects,
+        specs,
+        recipe.bottleneck,
+        checkpoint=None if recipe.checkpoint is None else Path(recipe.checkpoint),
+        progress=lambda epoch: report("training", epoch.number, epoch.total, f"loss {epoch.validation_loss:.3g}"),
+    )
+    return trained.spec, trained.networks, trained.tables, trained.history

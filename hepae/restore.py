@@ -1,0 +1,323 @@
+"""Restoring a compressed collection from a tree: which chunks, which frames, which model. No codec mathematics here.
+
+A `CompressedCollection` answers for any run of events and any features, reading only the frames that those need. What
+it restored last is kept, because uproot asks for one feature at a time and for ranges that cut chunks.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import threading
+from collections import OrderedDict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hepae import limits
+from hepae.chunks import ChunkCoder
+from hepae.codecs.bottleneck import Bottleneck, BottleneckSpec, Encoded
+from hepae.codecs.escapes import Escapes
+from hepae.coding.frame import parse
+from hepae.collection import Objects, concatenate
+from hepae.errors import CollectionError, CorruptionError, MissingModelError, nearest
+from hepae.model.model import Model
+from hepae.rootio.columns import Jagged
+from hepae.rootio.source import MODELS_TREE, Source
+from hepae.rootio.titles import SUFFIX, Payload, parse_title
+from hepae.rootio.tree import TreeReader
+
+__all__ = ["MODEL_PATH", "CompressedCollection", "ModelStore", "compressed_collections", "models_of"]
+
+MODEL_PATH = "HEPAE_MODEL_PATH"
+"""Environment variable: directories (separated as in PATH) with models for files that hold them by reference."""
+
+CACHED_BYTES = 256 << 20
+"""Restored columns kept by each collection."""
+
+Column = NDArray[np.generic]
+Integers = NDArray[np.int64]
+
+
+class ModelStore:
+    """Models at hand: those of a file, those given, and those in the directories of ``HEPAE_MODEL_PATH``.
+
+    Parameters
+    ----------
+    embedded
+        ONNX bytes by SHA-256 (hexadecimal), as found in the file; empty bytes for models kept by reference.
+    given
+        Models that the user gave.
+    """
+
+    def __init__(self, embedded: dict[str, bytes] | None = None, given: Iterable[Model] = ()) -> None:
+        self.embedded = embedded or {}
+        self._open = {model.sha256: model for model in given}
+        self._coders: dict[str, ChunkCoder | Bottleneck] = {}
+        self._lock = threading.RLock()
+
+    def find(self, start: str, where: str) -> Model:
+        """The model whose SHA-256 starts with these hexadecimal digits.
+
+        Raises
+        ------
+        MissingModelError
+            If it is not at hand.
+        """
+        with self._lock:
+            for sha256, model in self._open.items():
+                if sha256.startswith(start):
+                    return model
+            data = self._data(start)
+            if data is None:
+                raise MissingModelError(
+                    "the model of this payload is not at hand",
+                    where=where,
+                    expected=f"SHA-256 {start}…",
+                    got=", ".join(sha[:16] for sha in (*self._open, *self.embedded)) or "no model",
+                    hint=f"give it with --model, or put it into a directory named in {MODEL_PATH}",
+                )
+            model = Model.from_bytes(data)
+            self._open[model.sha256] = model
+            return model
+
+    def coder(self, start: str, where: str) -> ChunkCoder | Bottleneck:
+        """The codec of that model, made once."""
+        with self._lock:
+            model = self.find(start, where)
+            if model.sha256 not in self._coders:
+                self._coders[model.sha256] = coder_of(model)
+            return self._coders[model.sha256]
+
+    def _data(self, start: str) -> bytes | None:
+        for sha256, data in self.embedded.items():
+            if sha256.startswith(start) and data:
+                return data
+        for folder in filter(None, os.environ.get(MODEL_PATH, "").split(os.pathsep)):
+            for path in sorted(Path(folder).glob("*.onnx")):
+                data = path.read_bytes() if path.stat().st_size <= limits.MAX_MODEL_BYTES else b""
+                if hashlib.sha256(data).hexdigest().startswith(start):
+                    return data
+        return None
+
+
+def coder_of(model: Model) -> ChunkCoder | Bottleneck:
+    """What encodes and decodes with a model."""
+    spec = model.manifest.codec
+    if isinstance(spec, BottleneckSpec):
+        return Bottleneck(spec, model.networks, model.tables)
+    return ChunkCoder.of(model)
+
+
+def models_of(source: Source, given: Iterable[Model] = ()) -> ModelStore:
+    """The models that a file carries, and those given.
+
+    Raises
+    ------
+    CorruptionError
+        If the bytes of a model in the file do not have the SHA-256 that the file says.
+    """
+    embedded: dict[str, bytes] = {}
+    if source.has_models:
+        tree = source.tree(MODELS_TREE)
+        limits.check("models in a file", tree.num_entries, limits.MAX_MODELS_PER_FILE, source.path)
+        for entry in range(tree.num_entries):
+            name = np.asarray(tree.read("sha256", entry, entry + 1)).astype(np.uint8).tobytes().hex()
+            data = _bytes(tree, "onnx", entry)
+            if data and hashlib.sha256(data).hexdigest() != name:
+                raise CorruptionError(
+                    "a model does not have its SHA-256",
+                    where=source.path,
+                    expected=name,
+                    got=hashlib.sha256(data).hexdigest(),
+                )
+            embedded[name] = data or embedded.get(name, b"")
+    return ModelStore(embedded, given)
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A compressed feature in a tree: the branch it came from, and what the title of its payload says."""
+
+    branch: str
+    payload: Payload
+
+    @property
+    def payload_branch(self) -> str:
+        """Name of the branch that holds the payload."""
+        return self.branch + SUFFIX
+
+
+def compressed_collections(tree: TreeReader) -> dict[str, dict[str, Stored]]:
+    """Compressed features of a tree, by collection and short name."""
+    found: dict[str, dict[str, Stored]] = {}
+    for name, branch in tree.branches.items():
+        payload = parse_title(branch.title) if name.endswith(SUFFIX) else None
+        if payload is not None:
+            found.setdefault(payload.collection, {})[payload.feature] = Stored(name.removesuffix(SUFFIX), payload)
+    return found
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Events ``start`` to ``stop`` of the tree, coded together."""
+
+    start: int
+    stop: int
+
+
+class CompressedCollection:
+    """A compressed collection of one tree.
+
+    Parameters
+    ----------
+    tree
+        The tree, open for reading.
+    name
+        Name of the collection.
+    models
+        Models at hand.
+
+    Raises
+    ------
+    CollectionError
+        If the tree has no such compressed collection.
+    """
+
+    def __init__(self, tree: TreeReader, name: str, models: ModelStore) -> None:
+        found = compressed_collections(tree)
+        if name not in found:
+            raise CollectionError(
+                f"no compressed collection {name!r}", where=tree.where, hint=nearest(name, found) or None
+            )
+        self.tree, self.name, self.models = tree, name, models
+        self.features = found[name]
+        any_payload = next(iter(self.features.values())).payload
+        self.codec, self.counter = any_payload.codec, any_payload.counter
+        self.decoded: dict[str, int] = {}
+        self._chunks: list[Chunk] | None = None
+        self._cache: OrderedDict[tuple[int, str], Column] = OrderedDict()
+        self._lock = threading.RLock()
+
+    def counts(self, start: int, stop: int) -> Integers:
+        """Objects per event, from the counter branch."""
+        return np.asarray(self.tree.read(self.counter, start, stop)).astype(np.int64)
+
+    def restore(self, features: Sequence[str], start: int, stop: int) -> Objects:
+        """Restored features for the events ``start`` to ``stop``; `decoded` counts the objects decoded by feature."""
+        if self.codec == "bottleneck":
+            return self._restore_events(features, start, stop)
+        counts = self.counts(start, stop)
+        runs = []
+        for chunk in self.chunks():
+            first, last = max(start, chunk.start), min(stop, chunk.stop)
+            if first < last:
+                whole = Objects(self.counts(chunk.start, chunk.stop), self._columns(chunk, features))
+                runs.append(whole.slice(first - chunk.start, last - chunk.start))
+        if not runs:
+            return self._empty(counts, features)
+        return concatenate(runs) if len(runs) > 1 else runs[0]
+
+    def chunks(self) -> list[Chunk]:
+        """The chunks of the tree in order, from the events that carry frames.
+
+        Raises
+        ------
+        CorruptionError
+            If the first event of the tree carries no frame: it was dropped.
+        """
+        with self._lock:
+            if self._chunks is None:
+                self._chunks = self._find_chunks()
+            return self._chunks
+
+    def _find_chunks(self) -> list[Chunk]:
+        n = self.tree.num_entries
+        branch = next(iter(self.features.values())).payload_branch
+        lengths = np.asarray(self.tree.read(f"n{branch}", 0, n))
+        starts = np.flatnonzero(lengths)
+        if n and (len(starts) == 0 or starts[0] != 0):
+            raise CorruptionError(
+                "the first event of a chunk was dropped",
+                where=f"{self.tree.where}, {branch}",
+                hint="decompress before you skim, or skim with `hepae skim`",
+            )
+        edges = [*starts.tolist(), n]
+        return [Chunk(start, stop) for start, stop in zip(edges[:-1], edges[1:], strict=True)]
+
+    def _empty(self, counts: Integers, features: Sequence[str]) -> Objects:
+        return Objects(counts, {name: np.empty(0, self.features[name].payload.dtype) for name in features})
+
+    def _branch(self, feature: str) -> str:
+        return self.features[feature].payload_branch
+
+    def _columns(self, chunk: Chunk, features: Sequence[str]) -> dict[str, Column]:
+        """Columns of a chunk, from the cache or decoded; one thread decodes at a time."""
+        with self._lock:
+            missing = [name for name in features if (chunk.start, name) not in self._cache]
+            fresh = self._decode(chunk, missing) if missing else {}
+            columns = {
+                name: fresh[name] if name in fresh else self._cache[chunk.start, name] for name in features
+            }
+            for name in features:
+                self._cache[chunk.start, name] = columns[name]
+                self._cache.move_to_end((chunk.start, name))
+            while sum(column.nbytes for column in self._cache.values()) > CACHED_BYTES:
+                self._cache.popitem(last=False)
+            return columns
+
+    def _decode(self, chunk: Chunk, features: Sequence[str]) -> dict[str, Column]:
+        where = f"{self.tree.where}, events {chunk.start} to {chunk.stop}, {self.name}_"
+        first = parse(_bytes(self.tree, self._branch(features[0]), chunk.start), where + features[0])
+        coder = self.models.coder(first.header.model.hex(), where)
+        if not isinstance(coder, ChunkCoder):
+            raise CorruptionError("a frame of a model without chunks", where=where, got=first.header.model.hex())
+        limits.check("events in a chunk", chunk.stop - chunk.start, limits.MAX_EVENTS_PER_CHUNK, where)
+        frames = {name: _bytes(self.tree, self._branch(name), chunk.start) for name in coder.needs(features)}
+        events = {name: np.asarray(self.tree.read(name, chunk.start, chunk.stop)) for name in coder.conditions}
+        for name in frames:
+            self.decoded[name] = self.decoded.get(name, 0) + first.header.objects
+        return coder.decode(self.counts(chunk.start, chunk.stop), events, frames, features, where)
+
+    def _restore_events(self, features: Sequence[str], start: int, stop: int) -> Objects:
+        """Bottleneck: every event for itself, each run of events with the model that it names."""
+        models = np.asarray(self.tree.read(f"{self.name}_model{SUFFIX}", start, stop))
+        edges = [0, *(np.flatnonzero(np.diff(models)) + 1).tolist(), len(models)]
+        runs = []
+        for first, last in zip(edges[:-1], edges[1:], strict=True):
+            if first < last:
+                runs.append(self._restore_run(features, start + first, start + last, int(models[first])))
+        if not runs:
+            return self._empty(np.zeros(0, np.int64), features)
+        return concatenate(runs) if len(runs) > 1 else runs[0]
+
+    def _restore_run(self, features: Sequence[str], start: int, stop: int, model: int) -> Objects:
+        where = f"{self.tree.where}, events {start} to {stop}, {self.name}"
+        coder = self.models.coder(f"{model:08x}", where)
+        if not isinstance(coder, Bottleneck):
+            raise CorruptionError("a model with chunks for events without", where=where, got=f"{model:08x}")
+        counts = self.counts(start, stop)
+        escaped = self.tree.read(f"{self.name}_escape{SUFFIX}", start, stop)
+        if not isinstance(escaped, Jagged):
+            raise CorruptionError("escapes that are not jagged", where=where)
+        encoded = Encoded(
+            self._flat(f"{self.name}_latent{SUFFIX}", start, stop),
+            {name: self._flat(self._branch(name), start, stop) for name in features if not coder.spec.latents_only},
+            Escapes.from_bytes(counts, escaped.counts, escaped.values, len(coder.spec.columns)),
+        )
+        for name in features:
+            self.decoded[name] = self.decoded.get(name, 0) + int(counts.sum())
+        return Objects(counts, coder.decode(encoded, features))
+
+    def _flat(self, branch: str, start: int, stop: int) -> Column:
+        column = self.tree.read(branch, start, stop)
+        return column.values if isinstance(column, Jagged) else np.asarray(column)
+
+
+def _bytes(tree: TreeReader, branch: str, entry: int) -> bytes:
+    column = tree.read(branch, entry, entry + 1)
+    values = column.values if isinstance(column, Jagged) else np.asarray(column)
+    return values.astype(np.uint8).tobytes()
