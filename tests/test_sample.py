@@ -1,0 +1,112 @@
+"""The bundled sample is what the README and the other tests take it for."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import awkward as ak
+import numpy as np
+import pytest
+import uproot
+
+from hepae.csvio import read_csv
+
+SCRIPT = Path(__file__).parent.parent / "scripts" / "make_sample.py"
+
+
+@pytest.fixture(scope="module")
+def events(sample_root: Path) -> Any:
+    with uproot.open(sample_root) as file:
+        return file["Events"].arrays()
+
+
+def flat(column: Any) -> Any:
+    return ak.to_numpy(ak.flatten(column))
+
+
+def test_size_keys_and_baskets(sample_root: Path, sample_csv: Path) -> None:
+    assert sample_root.stat().st_size < 1_500_000
+    assert sample_csv.stat().st_size < 80_000
+    with uproot.open(sample_root) as file:
+        assert file.classnames() == {
+            "Events;1": "TTree",
+            "metOfAllEvents;1": "TH1D",
+            "provenance;1": "TObjString",
+        }
+        assert {branch.num_baskets for branch in file["Events"].branches} == {6}
+        assert all(branch.title for branch in file["Events"].branches)
+        assert file["Events"]["nJet"].typename == file["Events"]["nMuon"].typename == "uint32_t"
+
+
+def test_collections_and_dtypes(events: Any) -> None:
+    assert len(events) == 2400
+    assert len([name for name in events.fields if name.startswith("Jet_")]) == 21
+    for collection in ("Jet", "Muon"):
+        for name in events.fields:
+            if name.startswith(f"{collection}_"):
+                assert ak.array_equal(ak.num(events[name]), events[f"n{collection}"], dtype_exact=False)
+    dtypes = {
+        flat(events[name]).dtype.name for name in events.fields if "_" in name and name != "HLT_PFJet80"
+    }
+    assert dtypes == {"float32", "uint8", "int16", "int32", "bool"}
+    assert {
+        events[name].type.content.primitive for name in ("run", "event", "process", "weight", "HLT_PFJet80")
+    } == {
+        "uint32",
+        "uint64",
+        "int8",
+        "float32",
+        "bool",
+    }
+
+
+def test_jets_look_like_jets(events: Any) -> None:
+    pt, eta, phi = flat(events.Jet_pt), flat(events.Jet_eta), flat(events.Jet_phi)
+    assert pt.min() > 20
+    assert np.abs(eta).max() < 4.7
+    assert np.abs(phi).max() <= np.float32(np.pi)
+    assert ak.all(events.Jet_pt[:, :-1] >= events.Jet_pt[:, 1:])
+    fractions = sum(flat(events[f"Jet_{name}EF"]) for name in ("chH", "neH", "chEm", "neEm", "mu"))
+    np.testing.assert_allclose(fractions, 1, atol=1e-6)
+    tops, multijets = (events[events.process == code] for code in (1, 0))
+    assert len(tops) == len(multijets) == 1200
+    assert ak.mean(tops.nJet) > ak.mean(multijets.nJet) + 1
+    score, flavour = flat(events.Jet_btag), flat(events.Jet_hadronFlavour)
+    assert np.median(score[flavour == 5]) > 0.7 > 0.2 > np.median(score[flavour == 0])
+
+
+def test_the_oddities_of_real_files_are_there(events: Any) -> None:
+    assert ak.sum(events.nJet == 0) > 5
+    assert np.sum(flat(events.Jet_btag) == -1) > 1000
+    assert np.sum(flat(events.Jet_leadTrackPt) == -99) > 1000
+    assert np.sum(flat(events.Jet_mass) < 0) > 5
+    assert np.sum(flat(events.Jet_muonIdx) == -1) > 5000
+    assert events.event[0] > 2**32
+
+
+def test_the_csv_has_the_first_events(sample_csv: Path, events: Any) -> None:
+    csv = read_csv(sample_csv)
+    assert csv.n_events == 300
+    assert all(csv.n_objects.values())
+    jets = csv.read("Jet")
+    np.testing.assert_array_equal(jets.events["event"], ak.to_numpy(events.event[:300]).astype(np.int64))
+    np.testing.assert_allclose(jets.events["MET"], 1e3 * ak.to_numpy(events.MET[:300]), rtol=1e-5)
+    assert set(jets.events["process"]) == {"qcd", "ttbar"}
+
+
+def test_the_script_makes_the_same_again(tmp_path: Path, events: Any) -> None:
+    pytest.importorskip("pythia8mc")
+    pytest.importorskip("fastjet")
+    for place in ("one", "two"):
+        command = [sys.executable, str(SCRIPT), str(tmp_path / place), "--events", "40", "--csv-events", "40"]
+        subprocess.run(command, check=True, capture_output=True, timeout=300)
+    first, second = (
+        uproot.open(tmp_path / place / "sample.root")["Events"].arrays() for place in ("one", "two")
+    )
+    assert first.fields == events.fields
+    for name in first.fields:
+        assert ak.array_equal(first[name], second[name])
+    assert (tmp_path / "one/sample.csv").read_bytes() == (tmp_path / "two/sample.csv").read_bytes()
