@@ -1,9 +1,390 @@
-"""Placeholder until the codec lands: only its spec, so that the manifest can name it."""
+"""The masked codec: residuals of exact predictions, coded with tables that a network chooses for each object.
+
+Feature by feature, in the order of the predictors: a residual is split into a symbol (a bin) and its place inside
+the bin. For each object a small exact-integer network looks at what is known and names a cell of a grid
+(`hepae.codecs.shapes`); the table of that cell codes the symbol (`hepae.coding.ans`). Features that a network does not
+help have a single table. Where plain coding comes out smaller, a chunk's feature is coded plainly.
+"""
 
 from __future__ import annotations
 
+import struct
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
 import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from hepae.codecs.alphabet import Alphabet
+from hepae.codecs.columns import Column, Neighbour, Recoil, RecoilSize
+from hepae.codecs.context import Inputs
+from hepae.codecs.features import FeatureSpec
+from hepae.codecs.network import Network
+from hepae.codecs.prediction import Evaluation
+from hepae.codecs.predictors import Predictors, Source
+from hepae.codecs.shapes import frequencies, log_tables, uniform
+from hepae import limits
+from hepae.coding import ans
+from hepae.coding.integers import pack, unpack
+from hepae.errors import CorruptionError, ModelRejectedError
+
+__all__ = ["Masked", "MaskedSpec", "Shape", "looks_behind", "network_name", "table_names"]
+
+Integers = NDArray[np.int64]
+Values = NDArray[np.generic]
+
+PLAIN: Final = 0
+CODED: Final = 1
+HEADER: Final = struct.Struct("<BBHIII")
+"""Mode, around the circle, lanes, bytes of the coded stream and of the places inside bins, residuals outside."""
+
+BLOCK: Final = 8192
+"""Objects that a network sees at once: small enough for the cache."""
+
+OBJECTS_PER_LANE: Final = 32
+OBJECTS_PER_PAID_LANE: Final = 384
+MOST_LANES: Final = 2048
+
+
+class Shape(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How the residuals of one feature are coded.
+
+    Parameters
+    ----------
+    feature
+        Short name.
+    alphabet
+        Bins.
+    inputs
+        Numbers of the inputs (in `MaskedSpec.inputs`) that its network sees; empty where it has none.
+    levels
+        Grid of cells, empty where there is no network.
+    anchors
+        Bins at which the coding tables of the cells are given.
+    """
+
+    feature: str
+    alphabet: Alphabet
+    inputs: tuple[int, ...] = ()
+    levels: tuple[int, ...] = ()
+    anchors: tuple[int, ...] = ()
 
 
 class MaskedSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="codec", tag="masked"):
-    """Parameters of the masked codec."""
+    """Parameters of the masked codec.
+
+    Parameters
+    ----------
+    predictors
+        What residuals are taken from; their order is the coding order.
+    shapes
+        One for each feature, in coding order.
+    inputs
+        What networks may look at.
+    """
+
+    predictors: Predictors
+    shapes: tuple[Shape, ...]
+    inputs: tuple[Source, ...] = ()
+
+    def __post_init__(self) -> None:
+        if tuple(shape.feature for shape in self.shapes) != self.predictors.order:
+            raise ModelRejectedError("shapes and predictors are not of the same features")
+        before: set[str] = set()
+        for shape in self.shapes:
+            for number in shape.inputs:
+                if not 0 <= number < len(self.inputs):
+                    raise ModelRejectedError("no such input", where=shape.feature, got=number)
+                if not looks_behind(self.inputs[number].column, before, shape.feature):
+                    raise ModelRejectedError("a network looks ahead", where=shape.feature, got=number)
+            before.add(shape.feature)
+
+
+def looks_behind(column: Column, before: set[str], feature: str) -> bool:
+    """Whether a column may be looked at when ``feature`` is coded: of the feature itself, only objects before."""
+    if isinstance(column, RecoilSize):
+        behind = not column.relative or column.recoil.pt != feature
+    else:
+        behind = isinstance(column, Recoil) or (isinstance(column, Neighbour) and column.offset < 0)
+    return set(column.needs) <= (before | {feature} if behind else before)
+
+
+def network_name(place: int) -> str:
+    """Name of the network of the feature at this place of the coding order."""
+    return f"cell{place}"
+
+
+def table_names(place: int) -> dict[str, str]:
+    """Names of the tables of the feature at this place of the coding order, by what they are."""
+    return {part: f"{part}{place}" for part in ("marginal", "hidden", "hidden_bias", "out", "out_bias")}
+
+
+@dataclass(frozen=True)
+class _Feature:
+    """A shape ready for use: its coding tables, the last of which is for what the others have no room for."""
+
+    shape: Shape
+    inputs: NDArray[np.int64]
+    network: Network | None
+    tables: ans.Tables
+
+    @property
+    def last(self) -> int:
+        return self.tables.n_tables - 1
+
+    @property
+    def other(self) -> int:
+        """Symbol for "look in the last table"; there, for "outside"."""
+        return self.tables.n_symbols - 1
+
+
+class Masked:
+    """Encodes and decodes chunks; see `hepae.chunks.ChunkCodec`.
+
+    Parameters
+    ----------
+    spec
+        From the manifest.
+    features
+        The features of the manifest.
+    networks, tables
+        Of the model.
+    """
+
+    def __init__(
+        self,
+        spec: MaskedSpec,
+        features: Sequence[FeatureSpec],
+        networks: Mapping[str, Network],
+        tables: Mapping[str, NDArray[Any]],
+    ) -> None:
+        self.spec, self._networks, self._tables = spec, networks, tables
+        self._lattices = {feature.name: feature.lattice for feature in features}
+        self._places = {shape.feature: place for place, shape in enumerate(spec.shapes)}
+        self._ready: dict[str, _Feature] = {}
+
+    def ancestors(self, feature: str) -> tuple[str, ...]:
+        """Features whose payloads are needed to decode this one, itself left out."""
+        found: set[str] = set()
+        waiting = [feature]
+        while waiting:
+            for name in self._parents(waiting.pop()) - found:
+                found.add(name)
+                waiting.append(name)
+        return tuple(name for name in self._places if name in found - {feature})
+
+    def _parents(self, feature: str) -> set[str]:
+        shape = self.spec.shapes[self._places[feature]]
+        seen = (self.spec.inputs[number].column for number in shape.inputs)
+        return {name for column in seen for name in column.needs} | set(self.spec.predictors.parents(feature))
+
+    def encode(
+        self, counts: Integers, integers: Mapping[str, Integers], events: Mapping[str, Values]
+    ) -> dict[str, bytes]:
+        """One payload for each feature."""
+        evaluation = Evaluation(self.spec.predictors, self._lattices, counts, events)
+        inputs = Inputs(self.spec.inputs, evaluation.context)
+        payloads = {}
+        for name in self._places:
+            q = evaluation.order.to_ranks(integers[name])
+            residuals = evaluation.encode(name, q)
+            coded = self._code(name, evaluation, inputs, residuals, evaluation.around(name, q))
+            plain = bytes([PLAIN]) + pack(integers[name])
+            payloads[name] = min(coded, plain, key=len)
+        return payloads
+
+    def _code(
+        self, name: str, evaluation: Evaluation, inputs: Inputs, residuals: Integers, around: bool
+    ) -> bytes:
+        feature = self._feature(name)
+        symbols, inside, widths = feature.shape.alphabet.split(residuals)
+        outside = residuals[symbols == feature.other]
+        inputs.fill(feature.shape.inputs)
+        cells = _cells(feature, inputs, 0, len(residuals))
+        segments = []
+        ranked = self._ranked(feature.shape)
+        for part in _parts(evaluation, ranked):
+            segments += _two_passes(feature, cells[part], symbols[part])
+        raw = ans.write_bits(inside, widths)
+        lanes = _lanes(len(residuals), 0 if ranked else len(raw))
+        hidden, raw = _hide(raw, lanes, ranked)
+        coded = ans.encode(feature.tables, segments, lanes, hidden)
+        return HEADER.pack(CODED, around, lanes, len(coded), len(raw), len(outside)) + coded + raw + pack(outside)
+
+    def decode(
+        self,
+        counts: Integers,
+        payloads: Mapping[str, bytes],
+        events: Mapping[str, Values],
+        features: Sequence[str],
+    ) -> dict[str, Integers]:
+        """The integers of the features asked for; ``payloads`` holds those of their ancestors too."""
+        evaluation = Evaluation(self.spec.predictors, self._lattices, counts, events)
+        inputs = Inputs(self.spec.inputs, evaluation.context)
+        needed = set(features).union(*(self.ancestors(name) for name in features))
+        for name in self._places:
+            if name in needed:
+                self._decode(name, evaluation, inputs, payloads[name])
+        return {name: evaluation.order.to_events(evaluation.context.known[name]) for name in features}
+
+    def _decode(self, name: str, evaluation: Evaluation, inputs: Inputs, payload: bytes) -> None:
+        if payload[:1] == bytes([PLAIN]):
+            q = unpack(payload[1:], evaluation.order.n_objects)
+            evaluation.encode(name, evaluation.order.to_ranks(q))
+            return
+        stream = _Stream(self._feature(name), payload, hides=not self._ranked(self._shape(name)))
+        if self._ranked(self._shape(name)):
+            self._decode_ranks(name, evaluation, inputs, stream)
+            return
+        inputs.fill(stream.feature.shape.inputs)
+        cells = _cells(stream.feature, inputs, 0, evaluation.order.n_objects)
+        latents = stream.residuals(cells)
+        stream.finish()
+        evaluation.decode(name, latents, around=stream.around)
+
+    def _decode_ranks(self, name: str, evaluation: Evaluation, inputs: Inputs, stream: _Stream) -> None:
+        order = evaluation.order
+        q = evaluation.begin(name)
+        latents = np.zeros(order.n_objects, np.int64)
+        for rank in range(order.n_ranks):
+            part = order.part(rank)
+            inputs.fill(stream.feature.shape.inputs, rank)
+            cells = _cells(stream.feature, inputs, part.start, part.stop)
+            latents[part] = stream.residuals(cells)
+            prediction = evaluation.predict(name, rank)
+            q[part] = evaluation.restored(name, latents[part], prediction, around=stream.around)
+        stream.finish()
+        evaluation.put(name, q)
+        evaluation.context.latents[name] = latents
+
+    def _shape(self, name: str) -> Shape:
+        return self.spec.shapes[self._places[name]]
+
+    def _ranked(self, shape: Shape) -> bool:
+        """Whether an object needs this feature of the objects before it."""
+        seen = (self.spec.inputs[number].column for number in shape.inputs)
+        return self.spec.predictors.ranked(shape.feature) or any(shape.feature in c.needs for c in seen)
+
+    def _feature(self, name: str) -> _Feature:
+        if name not in self._ready:
+            place = self._places[name]
+            shape = self.spec.shapes[place]
+            self._ready[name] = _Feature(
+                shape,
+                np.array(shape.inputs, np.int64),
+                self._networks[network_name(place)] if shape.levels else None,
+                ans.Tables(self._frequencies(shape, table_names(place))),
+            )
+        return self._ready[name]
+
+    def _frequencies(self, shape: Shape, names: Mapping[str, str]) -> Integers:
+        bins = shape.alphabet.n_bins
+        last = uniform(bins)
+        try:
+            if shape.levels:
+                weights = {part: self._tables[name] for part, name in names.items() if part != "marginal"}
+                logs = log_tables(shape.levels, shape.anchors, weights)
+            else:
+                logs = -self._tables[names["marginal"]].astype(np.int64)[None, :]
+        except KeyError as problem:
+            raise ModelRejectedError("a table of the model is missing", where=shape.feature, got=problem) from None
+        if logs.shape[1] != bins:
+            raise ModelRejectedError("coding tables do not fit the bins", expected=bins, got=logs.shape[1])
+        return np.concatenate([frequencies(logs), last])
+
+
+def _parts(evaluation: Evaluation, ranked: bool) -> list[slice]:
+    """The pieces in which a feature is decoded."""
+    order = evaluation.order
+    return [order.part(k) for k in range(order.n_ranks)] if ranked else [slice(0, order.n_objects)]
+
+
+def _cells(feature: _Feature, inputs: Inputs, start: int, stop: int) -> Integers:
+    """Which coding table each object takes."""
+    cells = np.zeros(stop - start, np.int64)
+    if feature.network is None:
+        return cells
+    for first in range(start, stop, BLOCK):
+        part = slice(first, min(first + BLOCK, stop))
+        found = feature.network(levels=inputs.rows(feature.inputs, part))["cell"]
+        cells[part.start - start : part.stop - start] = found[0]
+    if len(cells) and not 0 <= cells.min() <= cells.max() < feature.last:
+        raise ModelRejectedError("a network names no cell", where=feature.shape.feature, got=int(cells.max()))
+    return cells
+
+
+def _two_passes(feature: _Feature, cells: Integers, symbols: Integers) -> list[tuple[Integers, Integers]]:
+    """Symbols with their own tables, then those that had no room there with the last table."""
+    has_room = feature.tables.frequencies[cells, symbols] > 0
+    rest = symbols[~has_room | (symbols == feature.other)]
+    return [(cells, np.where(has_room, symbols, feature.other)), (np.full(len(rest), feature.last), rest)]
+
+
+def _lanes(objects: int, raw_bytes: int) -> int:
+    """Lanes that cost nothing since raw bits hide in them, or few that do cost. An even number: whole bytes."""
+    free = min(objects // OBJECTS_PER_LANE, 8 * raw_bytes // ans.PRECISION, MOST_LANES)
+    return max(free, objects // OBJECTS_PER_PAID_LANE, 2) & ~1
+
+
+def _hide(raw: bytes, lanes: int, ranked: bool) -> tuple[Integers | None, bytes]:
+    """Final states of the lanes made of the first raw bits, and the raw bits that are left."""
+    size = lanes * ans.PRECISION // 8
+    if ranked or size > len(raw):
+        return None, raw
+    return ans.read_bits(raw[:size], np.full(lanes, ans.PRECISION)), raw[size:]
+
+
+class _Stream:
+    """A payload that is being decoded."""
+
+    def __init__(self, feature: _Feature, payload: bytes, hides: bool) -> None:
+        if len(payload) < HEADER.size:
+            raise CorruptionError("a payload is cut short", where=feature.shape.feature, got=len(payload))
+        mode, around, lanes, coded, raw, outside = HEADER.unpack_from(payload)
+        if mode != CODED or around > 1 or HEADER.size + coded + raw > len(payload) or lanes % 2:
+            raise CorruptionError("a payload has a bad header", where=feature.shape.feature, got=payload[:12].hex())
+        body = memoryview(payload)[HEADER.size :]
+        self.feature, self.around, self._hides = feature, bool(around), hides
+        self._decoder = ans.Decoder(feature.tables, body[:coded], lanes)
+        self._raw = bytes(body[coded : coded + raw])
+        limits.check("residuals outside", outside, limits.MAX_OBJECTS_PER_CHUNK, feature.shape.feature)
+        self._outside = unpack(bytes(body[coded + raw :]), outside)
+        self._bit = 0
+
+    def residuals(self, cells: Integers) -> Integers:
+        """The next residuals. Where bits hide in the states, this must be all of them at once."""
+        other = self.feature.other
+        symbols = self._decoder.take(cells)
+        second = np.flatnonzero(symbols == other)
+        symbols[second] = self._decoder.take(np.full(len(second), self.feature.last))
+        alphabet = self.feature.shape.alphabet
+        widths = alphabet.widths(symbols)
+        if self._hides:
+            self._reveal(int(widths.sum()))
+        inside = ans.read_bits(self._raw, widths, self._bit)
+        self._bit += int(widths.sum())
+        residuals = alphabet.join(symbols, inside)
+        outside = second[symbols[second] == other]
+        if len(outside):
+            residuals[outside] = self._from_outside(len(outside))
+        return residuals
+
+    def _reveal(self, bits: int) -> None:
+        """Put the bits hidden in the final states before the others, where the writer had enough to fill them."""
+        states = self._decoder.finish()
+        if ans.bits_to_bytes(bits) * 8 >= len(states) * ans.PRECISION:
+            self._raw = ans.write_bits(states, np.full(len(states), ans.PRECISION)) + self._raw
+
+    def _from_outside(self, more: int) -> Integers:
+        found, self._outside = self._outside[:more], self._outside[more:]
+        if len(found) != more:
+            raise CorruptionError("too few residuals outside the bins", where=self.feature.shape.feature)
+        return found
+
+    def finish(self) -> None:
+        """Check that everything was used."""
+        self._decoder.finish()
+        if ans.bits_to_bytes(self._bit) != len(self._raw) or len(self._outside):
+            raise CorruptionError("bits are left over", where=self.feature.shape.feature, got=len(self._raw))

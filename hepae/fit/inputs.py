@@ -21,7 +21,7 @@ from hepae.codecs.columns import (
     Recoil,
     RecoilSize,
 )
-from hepae.codecs.prediction import Predictors, Source
+from hepae.codecs.predictors import Predictors, Source
 
 __all__ = ["candidate_columns", "scale_input"]
 

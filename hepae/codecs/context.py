@@ -1,0 +1,60 @@
+"""What the networks see: columns of the chunk as numbers from 0 to 255, by integer tables."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hepae.codecs.columns import Context
+from hepae.codecs.predictors import Source, expand
+
+__all__ = ["LEVELS", "MISSING_LEVEL", "Inputs"]
+
+LEVELS: Final = 256
+MISSING_LEVEL: Final = 128
+
+
+class Inputs:
+    """The inputs of all networks for one chunk, filled in as columns become known.
+
+    Parameters
+    ----------
+    sources
+        Columns and how they are scaled: the knots of a source are where its input rises in equal steps from 0
+        to 255.
+    context
+        What is known of the chunk.
+    """
+
+    def __init__(self, sources: Sequence[Source], context: Context) -> None:
+        self._sources, self._context = sources, context
+        self._levels = np.empty((len(sources), context.order.n_objects), np.uint8)
+        self._full = np.zeros(len(sources), bool)
+
+    def fill(self, numbers: Sequence[int], rank: int | None = None) -> None:
+        """Make inputs known for the objects of one rank, or for all."""
+        for number in numbers:
+            if self._full[number]:
+                continue
+            source = self._sources[number]
+            index = source.index(source.column.read(self._context, rank))
+            where = slice(None) if rank is None else self._context.order.part(rank)
+            np.take(_table(source), index, out=self._levels[number, where], mode="clip")
+            self._full[number] = rank is None
+
+    def rows(self, numbers: NDArray[np.int64], part: slice) -> NDArray[np.uint8]:
+        """Inputs of some objects, [len(numbers), objects]."""
+        return np.take(self._levels[:, part], numbers, axis=0)
+
+
+@functools.lru_cache(maxsize=1024)
+def _table(source: Source) -> NDArray[np.uint8]:
+    knots = len(source.knots)
+    steps = [(LEVELS - 1) * k // max(knots - 1, 1) for k in range(knots)]
+    table = expand(source.knots, (MISSING_LEVEL, *steps)).astype(np.uint8)
+    table.flags.writeable = False
+    return table

@@ -1,0 +1,393 @@
+"""Fit the masked codec: bins, inputs, networks, and which features deserve one."""
+
+from __future__ import annotations
+
+import dataclasses
+import lzma
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import numpy as np
+import onnx
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from hepae.codecs.alphabet import Alphabet, fit_alphabet
+from hepae.codecs.context import Inputs
+from hepae.codecs.masked import MaskedSpec, Shape, looks_behind, network_name, table_names
+from hepae.codecs.prediction import Evaluation
+from hepae.codecs.predictors import Predictors, Source
+from hepae.codecs.shapes import LOG_UNIT, frequencies, interpolate
+from hepae.coding.ans import STATES
+from hepae.fit.inputs import candidate_columns, scale_input
+from hepae.lattice import Lattice
+from hepae.train.descent import Epoch, deterministic
+from hepae.train.export_integer import IntegerNetwork, export
+from hepae.train.integer_network import CellNetworks, Plan
+
+__all__ = ["EFFORTS", "Effort", "TrainedMasked", "fit_masked"]
+
+Integers = NDArray[np.int64]
+
+VALIDATION: Final = 0.1
+FEWEST_OBJECTS: Final = 200
+WIDEST: Final = 1 << 40
+"""Features with integers beyond are coded as they are and never looked at."""
+LARGEST_LOG: Final = 255
+PRIOR: Final = 0.5
+BLOCK: Final = 8192
+GRAPH_BYTES: Final = 250
+"""What the nodes and names of one more network add to a compressed model."""
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How much time and how many bytes to spend.
+
+    Parameters
+    ----------
+    hidden
+        Units of each hidden layer of a network.
+    levels
+        Grid of cells.
+    table_hidden, gap
+        Hidden units of the tables' network, and how many bins apart it gives values.
+    bins
+        Symbols of a feature.
+    samples
+        Objects seen in training, repetitions counted.
+    least_gain
+        Bits per object that a network must save, beyond its own bytes, to be worth its time.
+    """
+
+    hidden: tuple[int, ...] = (32, 32)
+    levels: tuple[int, ...] = (12, 8)
+    table_hidden: int = 24
+    gap: int = 4
+    bins: int = 96
+    samples: int = 2_000_000
+    least_gain: float = 0.005
+    batch: int = 1024
+    rate: float = 3e-3
+    decay: float = 1e-4
+
+    def for_objects(self, objects: int) -> Effort:
+        """The effort that so much data is worth: small data take small networks and fewer bins."""
+        if objects >= LARGE:
+            return self
+        share = max(objects / LARGE, 0.01) ** 0.5
+        smaller = {
+            "hidden": tuple(max(int(size * share) & ~3, 8) for size in self.hidden),
+            "table_hidden": max(int(self.table_hidden * share) & ~3, 8),
+            "bins": max(int(self.bins * share), 32),
+            "samples": max(int(self.samples * share), 50 * min(objects, 2000)),
+        }
+        return dataclasses.replace(self, **smaller)
+
+
+LARGE: Final = 100_000
+EFFORTS: Final[dict[str, Effort]] = {
+    "fast": Effort(hidden=(16,), levels=(8, 8), table_hidden=16, bins=64, samples=1_000_000, least_gain=0.04),
+    "default": Effort(),
+    "best": Effort(hidden=(64, 64), levels=(16, 16), table_hidden=32, bins=128, samples=5_000_000, least_gain=0.0),
+}
+
+
+@dataclass(frozen=True)
+class TrainedMasked:
+    """What a manifest and `hepae.model.assembly.assemble` need.
+
+    Attributes
+    ----------
+    spec
+        Parameters of the codec.
+    networks, tables
+        By name.
+    history
+        Training and validation loss in bits per object, by epoch.
+    bits
+        Bits per object of each feature on validation events: without and with a network.
+    """
+
+    spec: MaskedSpec
+    networks: dict[str, onnx.ModelProto]
+    tables: dict[str, NDArray[Any]]
+    history: tuple[tuple[float, float], ...] = ()
+    bits: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+
+
+def fit_masked(
+    integers: Mapping[str, Integers],
+    lattices: Mapping[str, Lattice],
+    counts: Integers,
+    events: Mapping[str, NDArray[np.generic]],
+    predictors: Predictors,
+    *,
+    effort: Effort = EFFORTS["default"],
+    roles: Mapping[str, str] | None = None,
+    met: Mapping[str, str] | None = None,
+    conditions: Mapping[str, float | None] | None = None,
+    seed: int = 0,
+    threads: int = 1,
+    progress: Callable[[Epoch], None] | None = None,
+) -> TrainedMasked:
+    """Fit the masked codec to the lattice integers of a collection.
+
+    Parameters
+    ----------
+    integers
+        int64[n_objects] by feature, objects in event order. There may be none.
+    lattices
+        Lattice of each feature.
+    counts
+        Objects per event.
+    events
+        Event-level columns to condition on, [n_events].
+    predictors
+        Predictors of these features, whose order is the coding order; see `hepae.fit.prediction`.
+    effort
+        How much time and how many bytes to spend.
+    roles, met
+        Kinematic roles of features and of event-level branches, as for `hepae.fit.prediction.fit`.
+    conditions
+        Event-level branches that networks see, and the factor that makes integers of them (None: logarithm).
+    seed, threads
+        Given both, the result is always the same.
+    progress
+        Called after each epoch.
+    """
+    effort = effort.for_objects(int(counts.sum()))
+    data = _Data.of(integers, lattices, counts, events, predictors, effort, seed)
+    static = {name: _static(data, name) for name in predictors.order}
+    if data.n_objects < FEWEST_OBJECTS:
+        return _assembled(data, predictors, [], static, {}, (), {})
+    narrow = [name for name in predictors.order if np.abs(integers[name]).max(initial=0) < WIDEST]
+    columns = candidate_columns(predictors, narrow, roles or {}, met or {}, conditions or {})
+    sources = [s for s in (scale_input(column, data.evaluation.context) for column in columns) if s is not None]
+    plan = _plan(data, predictors, sources, effort)
+    with deterministic(seed, threads):
+        networks = CellNetworks(plan)
+        history = _descend(networks, data, sources, effort, seed, progress)
+        chosen, bits = _chosen(networks, data, sources, effort, static)
+    return _assembled(data, predictors, sources, static, chosen, history, bits)
+
+
+@dataclass(frozen=True)
+class _Data:
+    """Residuals and symbols of all objects, in rank order, and which objects are trained on."""
+
+    evaluation: Evaluation
+    alphabets: Mapping[str, Alphabet]
+    symbols: Mapping[str, Integers]
+    training: Integers
+    validation: Integers
+
+    @property
+    def n_objects(self) -> int:
+        return self.evaluation.order.n_objects
+
+    @classmethod
+    def of(
+        cls,
+        integers: Mapping[str, Integers],
+        lattices: Mapping[str, Lattice],
+        counts: Integers,
+        events: Mapping[str, NDArray[np.generic]],
+        predictors: Predictors,
+        effort: Effort,
+        seed: int,
+    ) -> _Data:
+        evaluation = Evaluation(predictors, lattices, counts, events)
+        held = np.random.default_rng(seed).random(len(counts)) < VALIDATION
+        held_objects = evaluation.order.spread(held)
+        training, validation = np.flatnonzero(~held_objects), np.flatnonzero(held_objects)
+        alphabets, symbols = {}, {}
+        for name in predictors.order:
+            residuals = evaluation.encode(name, evaluation.order.to_ranks(integers[name]))
+            alphabets[name] = fit_alphabet(residuals, effort.bins)
+            symbols[name] = alphabets[name].split(residuals)[0]
+        return cls(evaluation, alphabets, symbols, training, validation)
+
+
+def _static(data: _Data, name: str) -> NDArray[np.uint8]:
+    """A single table for all objects: by how many 1/LOG_UNIT of a binary digit each bin is below the commonest."""
+    counts = np.bincount(data.symbols[name], minlength=data.alphabets[name].n_bins + 1)[:-1] + PRIOR
+    below = np.rint(LOG_UNIT * np.log2(counts.max() / counts))
+    return np.asarray(np.minimum(below, LARGEST_LOG), np.uint8)
+
+
+def _anchors(data: _Data, name: str, gap: int) -> tuple[int, ...]:
+    """Bins at which tables are given: every few bins, and around those that stick out."""
+    bins = data.alphabets[name].n_bins
+    if bins <= 6 * gap:
+        return tuple(range(bins))
+    share = np.bincount(data.symbols[name], minlength=bins + 1)[:bins] / max(data.n_objects, 1)
+    spikes = np.flatnonzero(share > 2.5 / bins)
+    beside = np.concatenate([spikes - 1, spikes, spikes + 1])
+    every = np.append(np.arange(0, bins, gap), bins - 1)
+    return tuple(int(bin_) for bin_ in np.union1d(every, beside[(beside >= 0) & (beside < bins)]))
+
+
+def _plan(data: _Data, predictors: Predictors, sources: Sequence[Source], effort: Effort) -> Plan:
+    mask = np.zeros((len(predictors.order), len(sources)), bool)
+    before: set[str] = set()
+    for row, name in enumerate(predictors.order):
+        own = before | {name} if row == 0 or predictors.ranked(name) else before
+        for column, source in enumerate(sources):
+            mask[row, column] = set(source.column.needs) <= own and looks_behind(source.column, before, name)
+        before.add(name)
+    interpolations = []
+    for name in predictors.order:
+        anchors = _anchors(data, name, effort.gap)
+        fine = 1 << 12
+        matrix = interpolate(np.eye(len(anchors), dtype=np.int64) * fine, anchors) / fine
+        interpolations.append(matrix.astype(np.float32))
+    return Plan(mask, interpolations, effort.hidden, effort.levels, effort.table_hidden)
+
+
+def _descend(
+    networks: CellNetworks,
+    data: _Data,
+    sources: Sequence[Source],
+    effort: Effort,
+    seed: int,
+    progress: Callable[[Epoch], None] | None,
+) -> tuple[tuple[float, float], ...]:
+    """Train all networks together; returns training and validation loss by epoch, in bits per object."""
+    levels, symbols = _tensors(data, sources)
+    objects = len(data.training)
+    batch = min(effort.batch, max(objects // 8, 32))
+    epochs = max(round(effort.samples / objects), 2)
+    steps = epochs * (objects // batch)
+    optimiser = torch.optim.AdamW(networks.parameters(), lr=effort.rate, weight_decay=effort.decay, betas=(0.9, 0.98))
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, effort.rate, total_steps=steps, pct_start=0.15)
+    generator = torch.Generator().manual_seed(seed)
+    history = []
+    for number in range(epochs):
+        shuffled = torch.from_numpy(data.training)[torch.randperm(objects, generator=generator)]
+        total = 0.0
+        for step in range(objects // batch):
+            rows = shuffled[step * batch : (step + 1) * batch]
+            loss = _bits(networks, levels[rows], symbols[:, rows]).sum()
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+            schedule.step()
+            total += float(loss.detach())
+        held = float(_validated(networks, levels, symbols, data.validation).sum())
+        history.append((total / max(objects // batch, 1), held))
+        if progress:
+            progress(Epoch(number + 1, epochs, *history[-1], schedule.get_last_lr()[0]))
+    return tuple(history)
+
+
+def _tensors(data: _Data, sources: Sequence[Source]) -> tuple[Tensor, Tensor]:
+    """Inputs float32[n, inputs] and symbols int64[features, n]."""
+    inputs = Inputs(sources, data.evaluation.context)
+    every = np.arange(len(sources))
+    inputs.fill(every.tolist())
+    levels = inputs.rows(every, slice(None)).T.astype(np.float32)
+    return torch.from_numpy(levels), torch.from_numpy(np.stack(list(data.symbols.values())))
+
+
+def _bits(networks: CellNetworks, levels: Tensor, symbols: Tensor) -> Tensor:
+    """Bits per object of each feature, what is inside the bins left out."""
+    logits = networks(levels)
+    features, objects, bins = logits.shape
+    losses = functional.cross_entropy(
+        logits.reshape(-1, bins), symbols.clamp(max=bins - 1).reshape(-1), reduction="none"
+    )
+    return losses.view(features, objects).mean(1) / float(np.log(2))
+
+
+def _validated(networks: CellNetworks, levels: Tensor, symbols: Tensor, rows: Integers) -> Tensor:
+    """Bits per object of each feature on validation objects."""
+    total = torch.zeros(len(symbols))
+    with torch.no_grad():
+        for start in range(0, len(rows), BLOCK):
+            part = torch.from_numpy(rows[start : start + BLOCK])
+            total += _bits(networks, levels[part], symbols[:, part]) * len(part)
+    return total / max(len(rows), 1)
+
+
+@dataclass(frozen=True)
+class _Chosen:
+    """The network of one feature and what makes its tables."""
+
+    network: IntegerNetwork
+    inputs: Integers
+    anchors: tuple[int, ...]
+    tables: Mapping[str, Integers]
+
+
+def _chosen(
+    networks: CellNetworks,
+    data: _Data,
+    sources: Sequence[Source],
+    effort: Effort,
+    static: Mapping[str, NDArray[np.uint8]],
+) -> tuple[dict[str, _Chosen], dict[str, tuple[float, float]]]:
+    """The networks that save more than they cost, and bits per object without and with one."""
+    with_network = _validated(networks, *_tensors(data, sources), data.validation).tolist()
+    chosen, bits = {}, {}
+    for row, name in enumerate(data.symbols):
+        probabilities = frequencies(-static[name].astype(np.int64)[None, :])[0] / STATES
+        held = data.symbols[name][data.validation]
+        without = float(-np.log2(np.maximum(probabilities[held], 1 / STATES)).mean()) if len(held) else 0.0
+        bits[name] = (without, with_network[row])
+        seen = np.flatnonzero(networks.plan.mask[row])
+        seen = seen[np.any(networks.first_integers(row)[seen] != 0, axis=1)]
+        candidate = _Chosen(
+            networks.network(row, seen), seen, _anchors(data, name, effort.gap), networks.tables(row)
+        )
+        cost = 8.0 * _size(candidate) / max(data.n_objects, 1) + effort.least_gain
+        if len(seen) and without - with_network[row] > cost:
+            chosen[name] = candidate
+    return chosen, bits
+
+
+def _size(candidate: _Chosen) -> int:
+    """Compressed bytes of a network and its tables."""
+    arrays = [layer.weight.astype(np.int8) for layer in candidate.network.layers]
+    arrays += [candidate.tables["hidden"].astype(np.int8), candidate.tables["out"].astype(np.int8)]
+    biases = [layer.bias.astype(np.float32) for layer in candidate.network.layers]
+    biases.append(candidate.tables["out_bias"].astype(np.int32))
+    return len(lzma.compress(b"".join(array.tobytes() for array in [*arrays, *biases]))) + GRAPH_BYTES
+
+
+def _assembled(
+    data: _Data,
+    predictors: Predictors,
+    sources: Sequence[Source],
+    static: Mapping[str, NDArray[np.uint8]],
+    chosen: Mapping[str, _Chosen],
+    history: tuple[tuple[float, float], ...],
+    bits: Mapping[str, tuple[float, float]],
+) -> TrainedMasked:
+    used = sorted({int(number) for candidate in chosen.values() for number in candidate.inputs})
+    number = {old: new for new, old in enumerate(used)}
+    shapes, networks, tables = [], {}, {}
+    for place, name in enumerate(predictors.order):
+        names = table_names(place)
+        if name not in chosen:
+            shapes.append(Shape(name, data.alphabets[name]))
+            tables[names["marginal"]] = static[name]
+            continue
+        candidate = chosen[name]
+        seen = tuple(number[int(old)] for old in candidate.inputs)
+        shapes.append(Shape(name, data.alphabets[name], seen, candidate.network.levels, candidate.anchors))
+        networks[network_name(place)] = export(candidate.network)
+        tables |= {names[part]: _smallest(weights) for part, weights in candidate.tables.items()}
+    spec = MaskedSpec(predictors, tuple(shapes), tuple(sources[old] for old in used))
+    return TrainedMasked(spec, networks, tables, history, bits)
+
+
+def _smallest(values: Integers) -> NDArray[np.signedinteger]:
+    """The same integers in the smallest dtype that holds them."""
+    for dtype in (np.int8, np.int16):
+        if np.iinfo(dtype).min <= values.min(initial=0) and values.max(initial=0) <= np.iinfo(dtype).max:
+            return values.astype(dtype)
+    return values.astype(np.int32)
