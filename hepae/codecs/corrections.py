@@ -151,7 +151,9 @@ def _within(column: ColumnSpec, stored: NDArray[Any], x: Floats, c: Integers) ->
     with np.errstate(invalid="ignore", over="ignore"):
         factor = 1.0 if column.bound.kind == "abs" else _power(column.step, c)
         room = limit(stored, column.bound) - allowance(column, x, restored, factor)
-    return np.asarray((error(stored, restored) <= room) & np.isfinite(restored) & (stored != 0))
+    return np.asarray(
+        (error(stored, restored) <= room) & np.isfinite(restored) & np.isfinite(stored) & (stored != 0)
+    )
 
 
 def _nearest(column: ColumnSpec, stored: NDArray[Any], x: Floats) -> Integers:

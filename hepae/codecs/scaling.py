@@ -7,6 +7,7 @@ followed by standard is standard, whatever came before.
 
 from __future__ import annotations
 
+import math
 from typing import Any, Literal
 
 import msgspec
@@ -24,8 +25,11 @@ ANGLES = frozenset({"eta", "phi", "y", "theta"})
 ANGLE_DIVISOR = 5.0
 POSITIVE_SHARE = 0.999
 TAIL = 1e-3
-REACH = 10.0
+REACH = 3.0
 MARGIN = 0.5
+LARGEST_INPUT = 1e6
+LOGARITHMS = (-745.0, 709.78)
+"""Between them an exponential is neither zero nor infinite."""
 
 
 class Transform(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -68,7 +72,7 @@ class Transform(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def inverse(self, y: NDArray[np.float32]) -> Floats:
         """Values float64[n] of network outputs."""
         x = np.clip(y.astype(np.float64), self.low, self.high) / self.scale + self.shift
-        return np.exp(x) if self.function == "log" else x
+        return np.exp(np.clip(x, *LOGARITHMS)) if self.function == "log" else x
 
     def spread(self, x: Floats, drift: float) -> Floats:
         """How far the value x may move when the network's output moves by ``drift``, either way."""
@@ -94,7 +98,7 @@ def fit_transform(name: str, values: NDArray[Any], scaling: Scaling, log: bool) 
     """The transform of a feature, from values of the training sample.
 
     Values that are not finite, or not positive where the logarithm is taken, are left out. A few wild values do not
-    spoil the scale: the range ends at ten times that of the middle 99.8 %.
+    spoil the scale: the range ends three times that of the middle 99.8 % beyond it.
 
     Parameters
     ----------
@@ -111,26 +115,29 @@ def fit_transform(name: str, values: NDArray[Any], scaling: Scaling, log: bool) 
     x = x[np.isfinite(x) & (x > 0)] if log else x[np.isfinite(x)]
     x = _tamed(np.log(x) if log else x)
     shift, scale = _affine(name, x, scaling)
-    y = (x - shift) * scale
+    with np.errstate(over="ignore"):
+        y = (x - shift) * scale
     low, high = (float(y.min()), float(y.max())) if len(y) else (0.0, 1.0)
+    low, high = max(low, -LARGEST_INPUT), min(high, LARGEST_INPUT)
     margin = MARGIN * max(high - low, 1e-3)
-    return Transform("log" if log else "linear", shift, scale, low - margin, high + margin)
+    low, high = np.clip([low - margin, high + margin], -LARGEST_INPUT, LARGEST_INPUT).tolist()
+    return Transform("log" if log else "linear", shift, scale, low, high)
 
 
 def _tamed(x: Floats) -> Floats:
     if not len(x):
         return x
-    first, last = np.quantile(x, [TAIL, 1 - TAIL])
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", invalid="ignore"):
+        first, last = np.quantile(x, [TAIL, 1 - TAIL])
         reach = REACH * (last - first)
-    return np.clip(x, first - reach, last + reach) if 0 < reach < np.inf else x
+        return np.clip(x, first - reach, last + reach) if 0 < reach < np.inf else x
 
 
 def _affine(name: str, x: Floats, scaling: Scaling) -> tuple[float, float]:
     if scaling == "none" or not len(x):
         return 0.0, 1 / ANGLE_DIVISOR if name.lower() in ANGLES else 1.0
     low, high = float(x.min()), float(x.max())
-    if not 0 < high - low < np.inf:
+    if not 0 < high - low < math.inf:
         return low, 1.0
     if scaling in ("minmax", "standard-minmax"):
         return low, _invertible(1 / (high - low))

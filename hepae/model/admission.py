@@ -140,15 +140,22 @@ def admit(data: bytes) -> Admitted:
     """
     limits.check("model bytes", len(data), limits.MAX_MODEL_BYTES, least=1)
     model = _parsed(data)
+    try:
+        return _taken_apart(model, hashlib.sha256(data).hexdigest())
+    except UnicodeError:
+        raise ModelRejectedError("a name that is no text") from None
+
+
+def _taken_apart(model: onnx.ModelProto, sha256: str) -> Admitted:
     manifest = _manifest(model)
     _check_header(model)
     _check_graph(model.graph)
     try:
         onnx.checker.check_model(model)
-    except onnx.checker.ValidationError as problem:
+    except (onnx.checker.ValidationError, ValueError) as problem:
         raise ModelRejectedError("the ONNX checker objects", got=str(problem).splitlines()[0]) from None
     tables = {_local(t.name): _table(t) for t in model.graph.initializer if _owner(t.name) == TABLE}
-    return Admitted(manifest, _networks(model.graph), tables, hashlib.sha256(data).hexdigest())
+    return Admitted(manifest, _networks(model.graph), tables, sha256)
 
 
 def _parsed(data: bytes) -> onnx.ModelProto:
@@ -168,6 +175,8 @@ def _manifest(model: onnx.ModelProto) -> Manifest:
         raise ModelRejectedError(
             "not a model made by hepae", expected=f"{MANIFEST_KEY} in the metadata", got=len(texts)
         )
+    if not isinstance(texts[0], str):  # protobuf hands over what is not UTF-8 as bytes
+        raise ModelRejectedError("a manifest that is no text")
     return Manifest.from_json(texts[0].encode())
 
 
@@ -203,6 +212,8 @@ def _check_node(node: onnx.NodeProto) -> None:
                 "a cast to a type that is not admitted", where=node.name, got=attribute.i
             )
     owners = {_owner(value) for value in (*node.input, *node.output) if value}
+    if not node.output or not node.output[0]:
+        raise ModelRejectedError("a node without output", where=node.name, got=node.op_type)
     if len(owners) != 1 or TABLE in owners:
         raise ModelRejectedError("a node between networks", where=node.name, got=", ".join(sorted(owners)))
 
@@ -230,8 +241,10 @@ def _check_initialiser(tensor: onnx.TensorProto) -> None:
         raise ModelRejectedError("weights that are not finite", where=tensor.name)
 
 
-def _owner(name: str) -> str:
+def _owner(name: object) -> str:
     """Network that a name belongs to: what stands before its first dot or slash."""
+    if not isinstance(name, str):  # protobuf hands over what is not UTF-8 as bytes
+        raise ModelRejectedError("a name that is no text", got=name)
     owner, separator, local = name.replace("/", ".").partition(".")
     if not separator or not local or not NAME.fullmatch(owner):
         raise ModelRejectedError(
@@ -296,7 +309,7 @@ def _check_sizes(name: str, model: onnx.ModelProto) -> None:
     """Bound the memory of a run: each value has at most one axis that follows the batch, and few numbers a row."""
     try:
         inferred = shape_inference.infer_shapes(model, check_type=True, strict_mode=True, data_prop=True)
-    except (shape_inference.InferenceError, onnx.checker.ValidationError) as problem:
+    except (shape_inference.InferenceError, onnx.checker.ValidationError, ValueError) as problem:
         raise ModelRejectedError(
             "shapes or types do not fit", where=name, got=str(problem).strip().splitlines()[0]
         ) from None

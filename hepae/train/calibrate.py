@@ -18,7 +18,7 @@ __all__ = ["frequent_patterns", "measured_drift", "with_step"]
 
 SAFETY = 8.0
 LEAST_DRIFT = 2.0**-22
-FREQUENT_SHARE = 0.01
+FREQUENT_SHARE = 0.001
 MOST_FREQUENT = 8
 TYPICAL = 0.999
 ROOM_FOR_ROUNDING = 128.0
@@ -60,7 +60,7 @@ def measured_drift(
 
 
 def frequent_patterns(values: NDArray[Any]) -> tuple[int, ...]:
-    """Bit patterns of the values, at most eight, that are one in a hundred or more of all: they get own codes.
+    """Bit patterns of the values, at most eight, that are one in a thousand or more of all: they get own codes.
 
     Examples
     --------

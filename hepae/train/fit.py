@@ -15,6 +15,7 @@ import onnx
 import torch
 from numpy.typing import NDArray
 
+from hepae.bounds import raw_bits
 from hepae.codecs.bottleneck import TILE, BottleneckSpec, LatentSpec, enters
 from hepae.codecs.corrections import ColumnSpec
 from hepae.codecs.features import FeatureSpec
@@ -33,6 +34,7 @@ __all__ = ["TrainedBottleneck", "fit_bottleneck", "split_by_event"]
 PROBE = 256
 MOST_CALIBRATED = 65_536
 RANGE_MARGIN = 0.1
+LEAST_ORDINARY = 0.1
 
 
 @dataclass(frozen=True)
@@ -130,7 +132,7 @@ def split_by_event(
     Examples
     --------
     >>> training, validation = split_by_event(np.array([2, 1, 3]), 0.34, seed=1)
-    >>> sorted([*training, *validation])
+    >>> np.sort(np.append(training, validation)).tolist()
     [0, 1, 2, 3, 4, 5]
     """
     order = np.random.default_rng(seed).permutation(len(counts))
@@ -143,11 +145,18 @@ def split_by_event(
 
 
 def _column(feature: FeatureSpec, values: NDArray[Any], recipe: Recipe) -> ColumnSpec:
-    log = chooses_log(feature.name, values, feature.bound.kind in ("rel", "bits"))
-    transform = fit_transform(feature.name, values, recipe.scaling, log)
     frequent = () if recipe.latents_only else frequent_patterns(values)
+    ordinary = _ordinary(values, frequent)
+    log = chooses_log(feature.name, ordinary, feature.bound.kind in ("rel", "bits"))
+    transform = fit_transform(feature.name, ordinary, recipe.scaling, log)
     step = 2.0 if feature.bound.kind in ("rel", "bits") else 1.0
     return ColumnSpec(feature.name, feature.dtype, feature.bound, transform, 0.0, step, frequent)
+
+
+def _ordinary(values: NDArray[Any], frequent: tuple[int, ...]) -> NDArray[Any]:
+    """Without the frequent values, often sentinels far from all others that would spoil the scale; they have codes."""
+    ordinary = values[~np.isin(raw_bits(values), np.array(frequent, np.uint64))]
+    return ordinary if len(ordinary) >= LEAST_ORDINARY * len(values) else values
 
 
 def _training_name(columns: Sequence[ColumnSpec], recipe: Recipe, inputs: NDArray[np.float32]) -> str:
