@@ -1,7 +1,30 @@
-"""Learned compression of jets and other jagged collections in ROOT files, under bounds that hold for every value."""
+"""Learned compression of jets and other jagged collections in ROOT files, under bounds that hold for every value.
+
+Importing this registers an interpretation with uproot, after which compressed branches read back restored.
+
+Examples
+--------
+>>> import hepae
+>>> model = hepae.train(["events.root"], collection="Jet", bounds=["pt,mass=rel:1e-3"])  # doctest: +SKIP
+>>> hepae.compress("events.root", "small.root", model=model)  # doctest: +SKIP
+>>> assert hepae.verify("events.root", "small.root").kept  # doctest: +SKIP
+>>> with hepae.open("small.root") as file:  # doctest: +SKIP
+...     jets = file["Events"].arrays(["Jet_pt", "Jet_eta"])
+"""
 
 from __future__ import annotations
 
+from hepae.model.model import Model
+from hepae.modelling import train
+from hepae.pipeline import compress, decompress
+from hepae.recipe import Recipe
+from hepae.restore import restore_branch
+from hepae.rootio.interpretation import register, set_restorer
+from hepae.rootio.opened import open_file as open  # noqa: A004 - the word users know from uproot
+from hepae.verify import verify
 from hepae.version import __version__
 
-__all__ = ["__version__"]
+__all__ = ["Model", "Recipe", "__version__", "compress", "decompress", "open", "train", "verify"]
+
+set_restorer(restore_branch)
+register()

@@ -12,11 +12,13 @@ from hepae import limits
 from hepae.collection import Objects
 from hepae.csvio import CsvEvents, read_csv
 from hepae.errors import InputError
+from hepae.rootio import inspection
 from hepae.rootio.columns import Branch, Column, Jagged
+from hepae.rootio.inspection import FileFacts
 from hepae.rootio.source import open_source
 from hepae.rootio.tree import TreeReader
 
-__all__ = ["CsvTree", "is_csv", "open_events"]
+__all__ = ["CsvTree", "describe", "is_csv", "open_events"]
 
 
 def is_csv(path: str | Path) -> bool:
@@ -40,6 +42,14 @@ def open_events(path: str | Path, tree: str | None = None) -> Iterator[TreeReade
         yield source.tree(tree)
 
 
+def describe(path: str | Path, tree: str | None = None) -> FileFacts:
+    """What is in a ROOT or CSV file: trees, collections, features, bytes, precision in use, range."""
+    if not is_csv(path):
+        return inspection.describe(path, tree)
+    events = CsvTree(read_csv(path))
+    return FileFacts(str(path), Path(path).stat().st_size, [inspection.tree_facts(events, "CSV", values=True)], [], {})
+
+
 class CsvTree(TreeReader):
     """A CSV file as a tree: event columns as flat branches, objects as collections with a counter.
 
@@ -49,7 +59,7 @@ class CsvTree(TreeReader):
 
     def __init__(self, events: CsvEvents) -> None:
         self.csv = events
-        self.name, self.title, self.where = "Events", "", str(events.path)
+        self.name, self.path, self.title, self.where = "Events", "Events", "", str(events.path)
         self.num_entries = events.n_events
         self.branches = {branch.name: branch for branch in _branches(events)}
         self._rewind()

@@ -13,8 +13,9 @@ from hepae import limits
 from hepae.bounds import assign, parse_assignments
 from hepae.codecs.bottleneck import BottleneckSpec
 from hepae.codecs.features import FeatureSpec
+from hepae.codecs.lifting import LiftingSpec
 from hepae.collection import Collection, Objects, concatenate
-from hepae.errors import AlreadyCompressedError, CollectionError, InputError, MissingExtraError, SchemaError
+from hepae.errors import AlreadyCompressedError, CollectionError, InputError, MissingExtraError
 from hepae.events import open_events
 from hepae.lattice_fit import fit_lattice, require_feasible
 from hepae.model.manifest import Manifest, Training
@@ -206,7 +207,13 @@ def _fitted(objects: Objects, specs: Sequence[FeatureSpec], recipe: Recipe, repo
     if recipe.codec == "bottleneck":
         return _fitted_bottleneck(objects, specs, recipe, report)
     integers = {spec.name: spec.lattice.to_integers(objects.columns[spec.name], spec.bound)[0] for spec in specs}
-    raise SchemaError(f"codec {recipe.codec} cannot be trained yet", got=len(integers))
+    lattices = {spec.name: spec.lattice for spec in specs}
+    from hepae.fit.prediction import fit  # each codec's training is loaded when it is asked for
+
+    report("predicting", 0, 1, "")
+    predictors = fit(integers, lattices, objects.counts, objects.events, roles=recipe.kinematics or None)
+    report("predicting", 1, 1, "")
+    return LiftingSpec(predictors), {}, {}, ()
 
 
 def _fitted_bottleneck(objects: Objects, specs: Sequence[FeatureSpec], recipe: Recipe, report: Report) -> Fitted:

@@ -30,7 +30,15 @@ from hepae.rootio.source import MODELS_TREE, Source
 from hepae.rootio.titles import SUFFIX, Payload, parse_title
 from hepae.rootio.tree import TreeReader
 
-__all__ = ["MODEL_PATH", "CompressedCollection", "ModelStore", "compressed_collections", "models_of"]
+__all__ = [
+    "MODEL_PATH",
+    "CompressedCollection",
+    "ModelStore",
+    "coder_of",
+    "compressed_collections",
+    "models_of",
+    "restore_branch",
+]
 
 MODEL_PATH = "HEPAE_MODEL_PATH"
 """Environment variable: directories (separated as in PATH) with models for files that hold them by reference."""
@@ -315,6 +323,25 @@ class CompressedCollection:
     def _flat(self, branch: str, start: int, stop: int) -> Column:
         column = self.tree.read(branch, start, stop)
         return column.values if isinstance(column, Jagged) else np.asarray(column)
+
+
+def restore_branch(source: Source, tree: TreeReader, branch: str, start: int, stop: int) -> Jagged:
+    """Restored values of one payload branch: what the registered interpretation calls.
+
+    What it needs is kept with the tree, so that branches and ranges asked for one after the other share it.
+    """
+    with _opening:
+        kept: dict[str, CompressedCollection] = vars(tree).setdefault("_restored_by_hepae", {})
+        payload = parse_title(tree.branches[branch].title)
+        if payload is None:
+            raise CollectionError("not a compressed branch", where=f"{tree.where}, {branch}")
+        if payload.collection not in kept:
+            kept[payload.collection] = CompressedCollection(tree, payload.collection, models_of(source))
+    objects = kept[payload.collection].restore([payload.feature], start, stop)
+    return Jagged(objects.counts, objects.columns[payload.feature])
+
+
+_opening = threading.Lock()
 
 
 def _bytes(tree: TreeReader, branch: str, entry: int) -> bytes:

@@ -269,7 +269,7 @@ def _measure(
     elif x.dtype.kind != "f" or bound.kind == "exact":
         bad = ~same
         ratio = np.where(bad, np.inf, 0.0)
-        error = np.zeros(len(x))
+        error = np.where(same, 0.0, _ratio(x, y, Bound("abs", 1.0))[1]) if x.dtype.kind == "f" else np.zeros(len(x))
     else:
         check.non_finite += int((~np.isfinite(x)).sum())
         ratio, error = _ratio(x, y, bound)

@@ -20,10 +20,9 @@ Run = Callable[[argparse.Namespace], int]
 
 def inspect(options: argparse.Namespace) -> int:
     """`hepae inspect`."""
-    from hepae.inspection import describe
+    from hepae.events import describe
 
-    description = describe(options.file, options.tree)
-    tables.show(description, tables.inspection, options.json)
+    tables.show(asdict(describe(options.file, options.tree)), tables.inspection, options.json)
     return 0
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 __all__ = ["compression", "facts", "inspection", "show", "verification"]
 
@@ -30,8 +31,15 @@ def facts(result: Result, console: Console) -> None:
     """Names and values, one a line."""
     table = Table(show_header=False, box=None, pad_edge=False)
     for name, value in result.items():
-        table.add_row(name, f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value))
+        table.add_row(name, Text(_written(value)))
     console.print(table)
+
+
+def _written(value: object) -> str:
+    """Integers with separators, seconds with two decimals."""
+    if isinstance(value, float):
+        return f"{value:.2f}"
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
 
 
 def compression(result: Result, console: Console) -> None:
@@ -85,35 +93,49 @@ def verification(result: Result, console: Console) -> None:
 
 def inspection(result: Result, console: Console) -> None:
     """What `hepae inspect` saw."""
-    console.print(f"[bold]{result['file']}[/bold], {result['bytes']:,} B")
+    console.print(f"[bold]{result['path']}[/bold], {result['size']:,} B", highlight=False)
     for tree in result["trees"]:
-        console.print(f"\n[bold]{tree['name']}[/bold] ({tree['kind']}), {tree['entries']:,} entries")
-        for collection in tree["collections"]:
-            _collection(collection, console)
-        if tree["event_branches"]:
-            console.print("event branches: " + ", ".join(tree["event_branches"]), highlight=False, soft_wrap=True)
-        if tree["other_branches"]:
-            console.print(f"{tree['other_branches']} other branches, passed through")
-    for name, title in (("objects", "other keys"), ("models", "models")):
-        if result[name]:
-            console.print(f"{title}: " + ", ".join(result[name]), highlight=False, soft_wrap=True)
+        console.print(f"\n[bold]{tree['path']}[/bold] ({tree['classname']}), {tree['entries']:,} entries")
+        for name, features in tree["collections"].items():
+            counter = tree["counters"][name]
+            console.print(f"\ncollection [bold]{name}[/bold]" + (f", counted by {counter}" if counter else ""))
+            _branches(features, console)
+        if tree["payloads"]:
+            console.print("\ncompressed by hepae")
+            facts(dict(sorted(tree["payloads"].items())), console)
+        if tree["events"]:
+            console.print("\none number per event")
+            _branches(tree["events"], console)
+        if tree["passed_through"]:
+            _listed(f"{len(tree['passed_through'])} other branches, passed through", tree["passed_through"], console)
+    _listed("other keys", {f"{key['path']};{key['cycle']}": key["classname"] for key in result["keys"]}, console)
+    _listed("models (SHA-256)", {sha256: f"{size:,} B" for sha256, size in result["models"].items()}, console)
 
 
-def _collection(collection: Result, console: Console) -> None:
-    counter = f", counted by {collection['counter']}" if collection["counter"] else ""
-    codec = f", compressed with {collection['codec']}" if collection["codec"] else ""
-    console.print(f"collection [bold]{collection['name']}[/bold]{counter}{codec}, {collection['objects']:,} objects")
-    table = _table("feature", "dtype", "on disk, B", "in memory, B", "mantissa bits", "smallest", "largest", "not finite")
-    for row in collection["features"]:
+MOST_LISTED = 12
+
+
+def _listed(title: str, names: Mapping[str, str], console: Console) -> None:
+    """Names with their types on one line, cut where there are many."""
+    if names:
+        shown = [f"{name} ({kind})" for name, kind in list(names.items())[:MOST_LISTED]]
+        more = f" and {len(names) - MOST_LISTED} more" if len(names) > MOST_LISTED else ""
+        console.print(f"\n{title}: {', '.join(shown)}{more}", highlight=False, markup=False, soft_wrap=True)
+
+
+def _branches(rows: Sequence[Result], console: Console) -> None:
+    table = _table("branch", "dtype", "values", "on disk, B", "in memory, B", "mantissa bits", "smallest", "largest", "not finite")
+    for row in rows:
         table.add_row(
             row["name"],
             row["dtype"],
-            f"{row['bytes_on_disk']:,}",
-            f"{row['bytes_in_memory']:,}",
-            "" if row["mantissa_bits"] is None else str(row["mantissa_bits"]),
-            "" if row["smallest"] is None else f"{row['smallest']:.6g}",
-            "" if row["largest"] is None else f"{row['largest']:.6g}",
-            f"{row['not_finite']:.3%}" if row["not_finite"] else "0",
+            f"{row['values']:,}",
+            f"{row['compressed']:,}" if row["compressed"] else "",
+            f"{row['uncompressed']:,}" if row["uncompressed"] else "",
+            "" if row["mantissa"] is None else str(row["mantissa"]),
+            "" if row["low"] is None else f"{row['low']:.6g}",
+            "" if row["high"] is None else f"{row['high']:.6g}",
+            f"{row['non_finite']:.3%}" if row["non_finite"] else "0",
         )
     console.print(table)
 
