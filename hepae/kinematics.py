@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,19 +44,15 @@ ROLES: Final[dict[str, re.Pattern[str]]] = {
 """Names by which the components of a four-vector go, in any case."""
 
 
-def _clipped(eta: Floats) -> Floats:
-    return np.clip(eta, -ETA_LARGEST, ETA_LARGEST)
-
-
-def energy(pt: Floats, eta: Floats, mass: Floats) -> Floats:
+def energy(pt: Floats, cosh_eta: Floats, mass: Floats) -> Floats:
     """E of pt, eta and mass."""
-    p = pt * exactmath.cosh(_clipped(eta))
+    p = pt * cosh_eta
     return np.sqrt(p * p + mass * mass)
 
 
-def energy_massless(pt: Floats, eta: Floats) -> Floats:
+def energy_massless(pt: Floats, cosh_eta: Floats) -> Floats:
     """E of a massless object: its momentum."""
-    return pt * exactmath.cosh(_clipped(eta))
+    return pt * cosh_eta
 
 
 def energy_cartesian(px: Floats, py: Floats, pz: Floats) -> Floats:
@@ -69,60 +65,59 @@ def energy_cartesian_massive(px: Floats, py: Floats, pz: Floats, mass: Floats) -
     return np.sqrt(px * px + py * py + pz * pz + mass * mass)
 
 
-def px(pt: Floats, phi: Floats) -> Floats:
-    """Component along x."""
-    return pt * exactmath.cos(phi)
+def component(pt: Floats, along: Floats) -> Floats:
+    """A component of the momentum: pt times cos(phi), sin(phi) or sinh(eta)."""
+    return pt * along
 
 
-def py(pt: Floats, phi: Floats) -> Floats:
-    """Component along y."""
-    return pt * exactmath.sin(phi)
-
-
-def pz(pt: Floats, eta: Floats) -> Floats:
-    """Component along the beam: pt sinh(eta)."""
-    grown = exactmath.exp(_clipped(eta))
-    return pt * (0.5 * (grown - 1.0 / grown))
-
-
-def pt(px: Floats, py: Floats) -> Floats:
+def transverse(px: Floats, py: Floats) -> Floats:
     """Transverse momentum."""
     return np.sqrt(px * px + py * py)
 
 
-def phi(px: Floats, py: Floats) -> Floats:
+def azimuth(px: Floats, py: Floats) -> Floats:
     """Azimuth, -pi to pi."""
     return exactmath.arctan2(py, px)
 
 
-def eta(px: Floats, py: Floats, pz: Floats) -> Floats:
+def pseudorapidity(px: Floats, py: Floats, pz: Floats) -> Floats:
     """Pseudorapidity asinh(pz/pt); ±30 along the beam."""
-    across = np.sqrt(px * px + py * py)
-    along = np.abs(pz) / np.where(across > 0.0, across, 1e-12)
-    size = exactmath.log(np.maximum(along + np.sqrt(along * along + 1.0), 1.0))
-    return np.where(pz < 0.0, -_clipped(size), _clipped(size))
+    along = np.abs(pz) / np.maximum(transverse(px, py), 1e-12)
+    size = np.minimum(exactmath.log(np.maximum(along + np.sqrt(along * along + 1.0), 1.0)), ETA_LARGEST)
+    return np.where(pz < 0.0, -size, size)
 
 
-def mass(pt: Floats, eta: Floats, E: Floats) -> Floats:
+def invariant_mass(pt: Floats, cosh_eta: Floats, E: Floats) -> Floats:
     """Mass of pt, eta, E; 0 where rounding leaves it imaginary."""
-    p = pt * exactmath.cosh(_clipped(eta))
+    p = pt * cosh_eta
     return np.sqrt(np.maximum(E - p, 0.0) * (E + p))
 
 
-FORMULAS: Final[dict[str, tuple[str, tuple[str, ...], Callable[..., Floats]]]] = {
-    "energy": ("E", ("pt", "eta", "mass"), energy),
-    "energy_massless": ("E", ("pt", "eta"), energy_massless),
-    "energy_cartesian_massive": ("E", ("px", "py", "pz", "mass"), energy_cartesian_massive),
-    "energy_cartesian": ("E", ("px", "py", "pz"), energy_cartesian),
-    "mass": ("mass", ("pt", "eta", "E"), mass),
-    "px": ("px", ("pt", "phi"), px),
-    "py": ("py", ("pt", "phi"), py),
-    "pz": ("pz", ("pt", "eta"), pz),
-    "pt": ("pt", ("px", "py"), pt),
-    "phi": ("phi", ("px", "py"), phi),
-    "eta": ("eta", ("px", "py", "pz"), eta),
+class Formula(NamedTuple):
+    """A formula: the role it predicts, the roles it needs, the function of each that is tabulated, the function."""
+
+    target: str
+    needs: tuple[str, ...]
+    transforms: tuple[str, ...]
+    function: Callable[..., Floats]
+
+
+_VALUES = ("value", "value", "value", "value")
+
+FORMULAS: Final = {
+    "energy": Formula("E", ("pt", "eta", "mass"), ("value", "cosh", "value"), energy),
+    "energy_massless": Formula("E", ("pt", "eta"), ("value", "cosh"), energy_massless),
+    "energy_cartesian_massive": Formula("E", ("px", "py", "pz", "mass"), _VALUES, energy_cartesian_massive),
+    "energy_cartesian": Formula("E", ("px", "py", "pz"), _VALUES[:3], energy_cartesian),
+    "mass": Formula("mass", ("pt", "eta", "E"), ("value", "cosh", "value"), invariant_mass),
+    "px": Formula("px", ("pt", "phi"), ("value", "cos"), component),
+    "py": Formula("py", ("pt", "phi"), ("value", "sin"), component),
+    "pz": Formula("pz", ("pt", "eta"), ("value", "sinh"), component),
+    "pt": Formula("pt", ("px", "py"), _VALUES[:2], transverse),
+    "phi": Formula("phi", ("px", "py"), _VALUES[:2], azimuth),
+    "eta": Formula("eta", ("px", "py", "pz"), _VALUES[:3], pseudorapidity),
 }
-"""Formulas by name: the role they predict, the roles they need in the order of the arguments, the function."""
+"""Formulas by name."""
 
 
 def find_roles(names: Iterable[str]) -> dict[str, str]:

@@ -7,8 +7,9 @@ predicted do so through objects of smaller rank only.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final, TypeVar
 
 import msgspec
 import numpy as np
@@ -37,6 +38,7 @@ __all__ = [
 
 Integers = NDArray[np.int64]
 Floats = NDArray[np.float64]
+Number = TypeVar("Number", np.int64, np.float64)
 
 MISSING: Final = -(1 << 62)
 """Stands for "there is no such object" in a column; a table has an entry of its own for it."""
@@ -46,6 +48,21 @@ LOG_UNIT: Final = 1024.0
 
 SMALLEST: Final = 2.0**-40
 LARGEST_INTEGER: Final = 2.0**40
+BLOCK: Final = 8192
+
+
+TRANSFORMS: Final = {
+    "value": lambda x: x,
+    "cos": exactmath.cos,
+    "sin": exactmath.sin,
+    "cosh": lambda x: exactmath.cosh(np.clip(x, -kinematics.ETA_LARGEST, kinematics.ETA_LARGEST)),
+    "sinh": lambda x: exactmath.sinh(np.clip(x, -kinematics.ETA_LARGEST, kinematics.ETA_LARGEST)),
+    "log": lambda x: np.rint(exactmath.log(np.maximum(np.abs(x), SMALLEST)) * LOG_UNIT).astype(np.int64),
+}
+"""Functions of one restored value, which are tabulated over the lattice."""
+
+TABLE_ALIGNMENT: Final = 12
+"""Tables begin and end at multiples of this power of two, so that chunks share them."""
 
 
 class Context:
@@ -76,41 +93,64 @@ class Context:
         self.known: dict[str, Integers] = {}
         self.latents: dict[str, Integers] = {}
         self._logs: dict[str, Integers] = {}
-        self._momenta: dict[tuple[str, str, int], tuple[Floats, Floats]] = {}
+        self._reals: dict[str, Floats] = {}
+        self._balances: dict[tuple[Recoil, int], tuple[Floats, Floats]] = {}
 
-    def part(self, column: Integers, rank: int | None) -> Integers:
+    def part(self, column: NDArray[Number], rank: int | None) -> NDArray[Number]:
         """The objects of one rank, or all."""
         return column if rank is None else column[self.order.part(rank)]
 
-    def values(self, feature: str, rank: int | None = None) -> Floats:
-        """Restored values as float64."""
-        return self.lattices[feature].centres(self.part(self.known[feature], rank))
+    def values(self, feature: str, rank: int | None = None, transform: str = "value") -> NDArray[Any]:
+        """A function (`TRANSFORMS`) of the restored values of a feature."""
+        q = self.part(self.known[feature], rank)
+        low, high = (int(q.min()), int(q.max())) if len(q) else (0, 0)
+        low, high = low >> TABLE_ALIGNMENT, (high >> TABLE_ALIGNMENT) + 1
+        lattice = self.lattices[feature]
+        if high - low > max(4, len(q) >> TABLE_ALIGNMENT):
+            return np.asarray(TRANSFORMS[transform](lattice.centres(q)))
+        return _table(lattice, transform, low, high).take(q - (low << TABLE_ALIGNMENT))
 
     def log(self, feature: str) -> Integers:
         """Logarithm of the magnitude of the restored values, as integers in units of 1/`LOG_UNIT`."""
         if feature not in self._logs:
-            self._logs[feature] = _log_of(self.lattices[feature], self.known[feature])
+            self._logs[feature] = self.values(feature, None, "log")
         return self._logs[feature]
 
-    def momentum(self, pt: str, phi: str, rank: int) -> tuple[Floats, Floats]:
-        """Transverse momentum (x, y) of the objects of one rank."""
-        key = (pt, phi, rank)
-        if key not in self._momenta:
-            size, angle = self.values(pt, rank), self.values(phi, rank)
-            self._momenta[key] = size * exactmath.cos(angle), size * exactmath.sin(angle)
-        return self._momenta[key]
+    def real(self, feature: str) -> Floats:
+        """Lattice integers as float64, which multiplies several times faster than int64."""
+        if feature not in self._reals:
+            self._reals[feature] = self.known[feature].astype(np.float64)
+        return self._reals[feature]
+
+    def balance(self, recoil: Recoil, rank: int) -> tuple[Floats, Floats]:
+        """Minus the vector sum of the objects before this rank and of the missing momentum, (x, y)."""
+        if (recoil, rank) not in self._balances:
+            self._balances[recoil, rank] = self._balance(recoil, rank)
+        return self._balances[recoil, rank]
+
+    def _balance(self, recoil: Recoil, rank: int) -> tuple[Floats, Floats]:
+        n = self.order.size(rank)
+        if rank > 0:
+            x, y = self.balance(recoil, rank - 1)
+            size = self.values(recoil.pt, rank - 1)[:n]
+            cos, sin = (self.values(recoil.phi, rank - 1, transform)[:n] for transform in ("cos", "sin"))
+            return x[:n] - size * cos, y[:n] - size * sin
+        if not recoil.met:
+            return np.zeros(n), np.zeros(n)
+        met, angle = (_finite(self, branch, rank) for branch in (recoil.met, recoil.met_phi))
+        return -met * exactmath.cos(angle), -met * exactmath.sin(angle)
 
 
-def _log_of(lattice: Lattice, q: Integers) -> Integers:
-    """Evaluated once per integer of the range where that is the shorter way."""
-    low, high = (int(q.min()), int(q.max())) if len(q) else (0, 0)
-    if high - low >= len(q):
-        return _log_integers(lattice.centres(q))
-    return np.take(_log_integers(lattice.centres(np.arange(low, high + 1, dtype=np.int64))), q - low)
+@functools.lru_cache(maxsize=256)
+def _table(lattice: Lattice, transform: str, low: int, high: int) -> NDArray[Any]:
+    q = np.arange(low << TABLE_ALIGNMENT, high << TABLE_ALIGNMENT, dtype=np.int64)
+    return np.asarray(TRANSFORMS[transform](lattice.centres(q)))
 
 
-def _log_integers(values: Floats) -> Integers:
-    return np.rint(exactmath.log(np.maximum(np.abs(values), SMALLEST)) * LOG_UNIT).astype(np.int64)
+def _octaves(values: Floats) -> Integers:
+    """A logarithm that is linear between powers of two: cheap, rising, and exact arithmetic."""
+    mantissa, power = np.frexp(np.maximum(np.abs(values), SMALLEST))
+    return np.rint((mantissa * 2.0 + power) * LOG_UNIT).astype(np.int64)
 
 
 class Here(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="here"):
@@ -165,10 +205,13 @@ class Product(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="prod
         return self.features
 
     def read(self, context: Context, rank: int | None) -> Integers:
-        total = np.zeros((), np.int64)
+        total: Integers | None = None
         for feature, weight in zip(self.features, self.weights, strict=True):
-            total = total + context.part(context.log(feature), rank) * weight
-        return np.asarray(total >> self.shift, np.int64)
+            log = context.part(context.log(feature), rank)
+            scaled = log if weight == 1 else log * weight
+            total = scaled if total is None else total + scaled
+        assert total is not None
+        return total >> self.shift if self.shift else total
 
 
 class Mix(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="mix"):
@@ -183,10 +226,21 @@ class Mix(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="mix"):
         return self.features
 
     def read(self, context: Context, rank: int | None) -> Integers:
-        total = np.full((), 1 << self.shift >> 1, np.int64)
-        for feature, weight in zip(self.features, self.weights, strict=True):
-            total = total + context.part(context.known[feature], rank) * weight
-        return np.asarray(total >> self.shift, np.int64)
+        columns = [context.part(context.real(feature), rank) for feature in self.features]
+        weights = [weight / (1 << self.shift) for weight in self.weights]
+        out = np.empty(len(columns[0]), np.int64)
+        total, product = np.empty((2, min(BLOCK, len(out))))
+        for start in range(0, len(out), BLOCK):
+            stop = min(start + BLOCK, len(out))
+            summed, one = total[: stop - start], product[: stop - start]
+            np.multiply(columns[0][start:stop], weights[0], out=summed)
+            summed += 0.5
+            for column, weight in zip(columns[1:], weights[1:], strict=True):
+                np.multiply(column[start:stop], weight, out=one)
+                summed += one
+            np.floor(summed, out=summed)
+            out[start:stop] = summed
+        return out
 
 
 class Count(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="count"):
@@ -226,7 +280,7 @@ class Condition(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="co
         finite = np.isfinite(values)
         values = np.where(finite, values, 0.0)
         if self.scale is None:
-            integers = _log_integers(values)
+            integers = _octaves(values)
         else:
             integers = np.rint(np.clip(values * self.scale, -LARGEST_INTEGER, LARGEST_INTEGER)).astype(
                 np.int64
@@ -246,8 +300,9 @@ class Formula(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="form
         return self.features
 
     def read(self, context: Context, rank: int | None) -> Integers:
-        function = kinematics.FORMULAS[self.formula][2]
-        values = function(*(context.values(feature, rank) for feature in self.features))
+        formula = kinematics.FORMULAS[self.formula]
+        arguments = zip(self.features, formula.transforms, strict=True)
+        values = formula.function(*(context.values(feature, rank, transform) for feature, transform in arguments))
         return kinematics.nearest_point(context.lattices[self.target], values)
 
 
@@ -271,22 +326,8 @@ class Recoil(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="recoi
         return context.order.by_rank(lambda k: self._direction(context, k), np.dtype(np.int64), rank)
 
     def _direction(self, context: Context, rank: int) -> Integers:
-        x, y = self.balance(context, rank)
+        x, y = context.balance(self, rank)
         return kinematics.nearest_point(context.lattices[self.phi], exactmath.arctan2(y, x))
-
-    def balance(self, context: Context, rank: int) -> tuple[Floats, Floats]:
-        """Minus the vector sum of the objects before this rank and of the missing momentum."""
-        n = context.order.size(rank)
-        x, y = np.zeros(n), np.zeros(n)
-        for before in range(rank):
-            px, py = context.momentum(self.pt, self.phi, before)
-            x -= px[:n]
-            y -= py[:n]
-        if self.met:
-            size, angle = (_finite(context, branch, rank) for branch in (self.met, self.met_phi))
-            x -= size * exactmath.cos(angle)
-            y -= size * exactmath.sin(angle)
-        return x, y
 
 
 def _finite(context: Context, branch: str, rank: int) -> Floats:
@@ -308,14 +349,10 @@ class RecoilSize(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="r
         return context.order.by_rank(lambda k: self._size(context, k), np.dtype(np.int64), rank)
 
     def _size(self, context: Context, rank: int) -> Integers:
-        x, y = self.recoil.balance(context, rank)
+        x, y = context.balance(self.recoil, rank)
         size = np.sqrt(x * x + y * y)
-        logarithm = np.where(size > 0.0, _log_integers(size), MISSING)
-        if not self.relative:
-            return logarithm
-        return np.where(
-            size > 0.0, logarithm - context.log(self.recoil.pt)[context.order.part(rank)], MISSING
-        )
+        ratio = size / np.maximum(context.values(self.recoil.pt, rank), SMALLEST) if self.relative else size
+        return np.where(size > 0.0, _octaves(ratio), MISSING)
 
 
 Column = Here | Latent | Neighbour | Product | Mix | Count | Rank | Condition | Formula | Recoil | RecoilSize

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hepae.codecs.features import FeatureSpec
-from hepae.codecs.prediction import Evaluation, Predictors
+from hepae.codecs.prediction import Evaluation, Predictors, plan_of
 from hepae.coding.integers import pack, unpack, unpack_most
 from hepae.errors import CorruptionError
 
@@ -65,12 +65,12 @@ class Lifting:
     """
 
     def __init__(self, spec: LiftingSpec, features: Sequence[FeatureSpec], *_: object) -> None:
-        self.predictors = spec.predictors
+        self.predictors, self.plan = spec.predictors, plan_of(spec.predictors)
         self.lattices = {feature.name: feature.lattice for feature in features}
 
     def ancestors(self, feature: str) -> tuple[str, ...]:
         """Features whose payloads are needed to decode this one, itself left out."""
-        return self.predictors.ancestors(feature)
+        return self.plan.ancestors[feature]
 
     def encode(
         self, counts: Integers, integers: Mapping[str, Integers], events: Mapping[str, Column]
@@ -89,7 +89,7 @@ class Lifting:
         evaluation = Evaluation(self.predictors, self.lattices, counts, events)
         return {
             name: _smallest(evaluation, name, evaluation.order.to_ranks(integers[name]))
-            for name in self.predictors.order
+            for name in self.plan.order
         }
 
     def decode(
@@ -114,7 +114,7 @@ class Lifting:
         evaluation = Evaluation(self.predictors, self.lattices, counts, events)
         needed = set(features).union(*(self.ancestors(name) for name in features))
         decoded: dict[str, Integers] = {}
-        for name in self.predictors.order:
+        for name in self.plan.order:
             if name in needed:
                 q = _decoded(evaluation, name, payloads[name])
                 if name in features:
@@ -126,7 +126,7 @@ def _smallest(evaluation: Evaluation, name: str, q: Integers) -> bytes:
     """The smallest payload of a feature, whose integers and latents become known."""
     choices = [bytes([PLAIN]) + pack(q)]
     latents = evaluation.encode(name, q)
-    predictor = evaluation.predictors[name]
+    predictor = evaluation.plan.features[name]
     around = AROUND if evaluation.around(name, q) else 0
     if not predictor.trivial:
         choices.append(bytes([LATENTS | around]) + pack(latents))
@@ -149,7 +149,7 @@ def _decoded(evaluation: Evaluation, name: str, payload: bytes) -> Integers:
     n, kind, around = evaluation.order.n_objects, mode & ~AROUND, bool(mode & AROUND)
     if mode == PLAIN:
         q = unpack(body, n)
-        if evaluation.predictors.wants_latent(name):
+        if evaluation.plan.wants_latent[name]:
             evaluation.encode(name, q)
         else:
             evaluation.put(name, q)
@@ -158,8 +158,8 @@ def _decoded(evaluation: Evaluation, name: str, payload: bytes) -> Integers:
         return evaluation.decode(name, unpack(body, n), around=around)
     if kind != CLASSES:
         raise CorruptionError("unknown mode of a payload", where=name, got=mode)
-    blocks = _split(name, body, evaluation.predictors[name].n_classes)
-    if evaluation.predictors.ranked(name):
+    blocks = _split(name, body, evaluation.plan.features[name].n_classes)
+    if evaluation.plan.ranked[name]:
         return _decoded_by_rank(evaluation, name, [unpack_most(block, n) for block in blocks], around)
     latents, classes = np.empty(n, np.int64), evaluation.classes(name)
     for number, block in enumerate(blocks):

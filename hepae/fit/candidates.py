@@ -24,7 +24,7 @@ from hepae.codecs.columns import (
     Recoil,
     RecoilSize,
 )
-from hepae.codecs.prediction import LARGEST_TABLE, Source
+from hepae.codecs.predictors import LARGEST_TABLE, Source
 
 __all__ = ["bases", "make_source", "products", "simple"]
 
@@ -119,9 +119,9 @@ def bases(
         Event-level branches of the missing transverse momentum: ``{"met": …, "met_phi": …}`` or empty.
     """
     found: list[Column] = []
-    for name, (target, needs, _) in kinematics.FORMULAS.items():
-        features = kinematics.roles_of(needs, roles)
-        if roles.get(target) == feature and features and set(features) <= set(known):
+    for name, formula in kinematics.FORMULAS.items():
+        features = kinematics.roles_of(formula.needs, roles)
+        if roles.get(formula.target) == feature and features and set(features) <= set(known):
             found.append(Formula(name, feature, features))
     if roles.get("phi") == feature:
         found += _recoils(feature, known, roles, met)

@@ -44,6 +44,7 @@ LEAST_GAIN: Final = 0.004
 """Bits per object that a term must save besides its bytes, for the time that reading it takes."""
 
 MIX_BITS: Final = 16
+MIX_MOST: Final = 5
 MIX_LEAST: Final = 0.25
 """A feature that moves a linear combination by less than this (standard deviation) is left out of it."""
 
@@ -330,14 +331,21 @@ def _mixes(state: Fitting, known: Sequence[str], y: Integers) -> list[Column]:
         return []
     rows = slice(0, additive.SCORED)
     columns = np.stack([state.train.q[name][rows] for name in known], axis=1).astype(np.float64)
-    weights = additive.linear(columns, y[rows].astype(np.float64))
-    moves = np.abs(weights) * columns.std(axis=0)
-    kept = np.flatnonzero(moves > MIX_LEAST)
+    target, kept = y[rows].astype(np.float64), np.arange(len(known))
+    weights = additive.linear(columns, target)
+    while len(kept) > MIX_MOST or (len(kept) > 1 and _moves(columns, kept, weights).min() < MIX_LEAST):
+        drop = max(1, (len(kept) - MIX_MOST) // 3)
+        kept = np.sort(kept[np.argsort(-_moves(columns, kept, weights))][: len(kept) - drop])
+        weights = additive.linear(columns[:, kept], target)
     if len(kept) < 2:
         return []
-    weights = additive.linear(columns[:, kept], y[rows].astype(np.float64))
     integers = np.rint(weights * (1 << MIX_BITS)).astype(np.int64)
     return [Mix(tuple(known[i] for i in kept), tuple(int(w) for w in integers), MIX_BITS)]
+
+
+def _moves(columns: Floats, kept: Integers, weights: Floats) -> Floats:
+    """By how much each column moves the combination: a standard deviation."""
+    return np.abs(weights) * columns[:, kept].std(axis=0)
 
 
 def _best_products(state: Fitting, known: Sequence[str], y: Integers, most: int = 6) -> list[Candidate]:

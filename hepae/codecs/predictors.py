@@ -1,0 +1,261 @@
+"""Predictors of lattice integers: small frozen descriptions that round-trip through the manifest.
+
+See `hepae.codecs.prediction` for what they mean and how they are evaluated.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Final
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from hepae import limits
+from hepae.codecs.columns import (
+    MISSING,
+    Column,
+    Condition,
+    Latent,
+    Neighbour,
+    Recoil,
+    RecoilSize,
+)
+from hepae.errors import ModelRejectedError
+
+__all__ = ["Period", "Predictor", "Predictors", "Source", "Term", "Widths", "expand", "trivial"]
+
+Integers = NDArray[np.int64]
+
+FRACTION_BITS: Final = 6
+WIDTH_BITS: Final = 8
+LARGEST_TABLE_VALUE: Final = 1 << 44
+LARGEST_TABLE: Final = 1 << 17
+
+
+class Source(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A column as the index of tables: ``((column - low) >> shift) + 1``, 0 where the column is missing.
+
+    Parameters
+    ----------
+    column
+        What is looked at.
+    low, shift
+        Origin and coarseness of the index.
+    knots
+        Rising indices, from 1, at which tables are given; the last is the last index.
+    """
+
+    column: Column
+    low: int
+    shift: int
+    knots: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        rising = all(a < b for a, b in pairwise(self.knots))
+        if not self.knots or not rising or self.knots[0] != 1 or not 0 <= self.shift < 62:
+            raise ModelRejectedError("knots of a table do not rise from 1", got=self.knots[:4])
+        limits.check("table", self.knots[-1], LARGEST_TABLE)
+
+    @property
+    def optional(self) -> bool:
+        """Whether some objects lack this column."""
+        return isinstance(self.column, Neighbour | Condition | Recoil | RecoilSize)
+
+    def index(self, column: Integers) -> Integers:
+        """Index of each object into the tables of this source: 0 where missing, else 1 to the last knot."""
+        place = self.place(column)
+        return np.clip(place, 0, self.knots[-1]) if self.optional else np.clip(place + 1, 1, self.knots[-1])
+
+    def place(self, column: Integers) -> Integers:
+        """The same for tables that are read with clipping, and that lack the entry for missing unless optional.
+
+        What is below `low`, which no column was when the model was fitted, counts as missing where that is possible.
+        """
+        if self.shift:
+            place = column - self.low
+            place >>= self.shift
+            if self.optional:
+                place += 1
+            return place
+        origin = self.low - 1 if self.optional else self.low
+        return column - origin if origin else column
+
+
+class Term(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A table of one source: the value for missing objects, then the values at the knots, in 2**-FRACTION_BITS."""
+
+    source: int
+    values: tuple[int, ...]
+
+
+class Period(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A feature on a circle: integers ``low`` to ``high``, after which ``low`` comes again."""
+
+    low: int
+    high: int
+
+    def __post_init__(self) -> None:
+        if not self.low < self.high <= self.low + (1 << 40):
+            raise ModelRejectedError("not a period", got=(self.low, self.high))
+
+    @property
+    def length(self) -> int:
+        """Integers on the circle."""
+        return self.high - self.low + 1
+
+
+class Widths(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Expected width of the residual: a sum of tables (in 2**-WIDTH_BITS), cut at rising edges into classes."""
+
+    constant: int
+    terms: tuple[Term, ...]
+    edges: tuple[int, ...]
+
+
+class Predictor(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How one feature is predicted.
+
+    Parameters
+    ----------
+    feature
+        Short name of the feature.
+    constant
+        Added to the sum of the tables, in 2**-FRACTION_BITS.
+    terms
+        Tables to sum.
+    base
+        Column in units of the feature's lattice that is added as it is, or None.
+    period
+        For a feature on a circle.
+    widths
+        Classes of residuals, or None for a single class.
+    """
+
+    feature: str
+    constant: int = 0
+    terms: tuple[Term, ...] = ()
+    base: Column | None = None
+    period: Period | None = None
+    widths: Widths | None = None
+
+    @property
+    def n_classes(self) -> int:
+        return len(self.widths.edges) + 1 if self.widths else 1
+
+    @property
+    def trivial(self) -> bool:
+        """Whether the prediction is the same for all objects."""
+        return not self.terms and self.base is None
+
+
+class Predictors(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The predictors of all features in coding order, and the sources that their tables share.
+
+    Raises
+    ------
+    ModelRejectedError
+        If a predictor looks at a feature that comes after it, or a table does not fit its source.
+    """
+
+    features: tuple[Predictor, ...]
+    sources: tuple[Source, ...] = ()
+
+    def __post_init__(self) -> None:
+        seen: set[str] = set()
+        for predictor in self.features:
+            _check(predictor, self.sources, seen)
+            seen.add(predictor.feature)
+
+    def __getitem__(self, feature: str) -> Predictor:
+        for predictor in self.features:
+            if predictor.feature == feature:
+                return predictor
+        raise KeyError(feature)
+
+    @property
+    def order(self) -> tuple[str, ...]:
+        """Names of the features in coding order."""
+        return tuple(predictor.feature for predictor in self.features)
+
+    def columns(self, feature: str) -> list[Column]:
+        """The columns that the prediction and the classes of a feature look at."""
+        predictor = self[feature]
+        terms = predictor.terms + (predictor.widths.terms if predictor.widths else ())
+        found = [self.sources[term.source].column for term in terms]
+        return found if predictor.base is None else [*found, predictor.base]
+
+    def ranked(self, feature: str) -> bool:
+        """Whether a feature is predicted from itself in objects before, so that ranks must be decoded in turn."""
+        return any(feature in column.needs for column in self.columns(feature))
+
+    def parents(self, feature: str) -> tuple[str, ...]:
+        """The features that its prediction looks at directly."""
+        needs = {name for column in self.columns(feature) for name in column.needs} - {feature}
+        return tuple(name for name in self.order if name in needs)
+
+    def ancestors(self, feature: str) -> tuple[str, ...]:
+        """The features that must be decoded before this one, in coding order."""
+        found: set[str] = set()
+        waiting = [feature]
+        while waiting:
+            for name in self.parents(waiting.pop()):
+                if name not in found:
+                    found.add(name)
+                    waiting.append(name)
+        return tuple(name for name in self.order if name in found)
+
+    def wants_latent(self, feature: str) -> bool:
+        """Whether some source is the latent of this feature."""
+        return any(isinstance(s.column, Latent) and s.column.feature == feature for s in self.sources)
+
+
+def _check(predictor: Predictor, sources: tuple[Source, ...], before: set[str]) -> None:
+    where = predictor.feature
+    if where in before:
+        raise ModelRejectedError("a feature is predicted twice", where=where)
+    largest = abs(predictor.constant)
+    terms = predictor.terms + (predictor.widths.terms if predictor.widths else ())
+    for term in terms:
+        if not 0 <= term.source < len(sources):
+            raise ModelRejectedError("no such source", where=where, got=term.source)
+        if len(term.values) != len(sources[term.source].knots) + 1:
+            raise ModelRejectedError("a table does not fit its source", where=where, got=len(term.values))
+        largest += max(abs(value) for value in term.values)
+    limits.check("prediction", largest, LARGEST_TABLE_VALUE, where)
+    columns = [sources[term.source].column for term in terms]
+    for column in [*columns, *([predictor.base] if predictor.base else [])]:
+        behind = isinstance(column, Recoil | RecoilSize) or (
+            isinstance(column, Neighbour) and column.offset < 0
+        )
+        allowed = before | {where} if behind else before
+        if not set(column.needs) <= allowed:
+            raise ModelRejectedError("a predictor looks ahead", where=where, got=column)
+
+
+def expand(knots: tuple[int, ...], values: tuple[int, ...]) -> Integers:
+    """The whole table of values given at knots: exact integer interpolation, rounded down.
+
+    Examples
+    --------
+    >>> expand((1, 3, 4), (-7, 0, 10, 11)).tolist()
+    [-7, 0, 5, 10, 11]
+    """
+    at = np.arange(1, knots[-1] + 1, dtype=np.int64)
+    x, y = np.asarray(knots, np.int64), np.asarray(values[1:], np.int64)
+    piece = np.minimum(np.searchsorted(x, at, "right") - 1, max(len(x) - 2, 0))
+    after = np.minimum(piece + 1, len(x) - 1)
+    run = np.maximum(x[after] - x[piece], 1)
+    table = y[piece] + ((y[after] - y[piece]) * (at - x[piece])) // run
+    return np.concatenate([np.asarray(values[:1], np.int64), table])
+
+def trivial(features: tuple[str, ...]) -> Predictors:
+    """Predictors that predict nothing: every feature coded as it is.
+
+    Examples
+    --------
+    >>> trivial(("pt", "eta")).order
+    ('pt', 'eta')
+    """
+    return Predictors(tuple(Predictor(feature) for feature in features))
