@@ -79,7 +79,7 @@ def load(path: Path, state: State) -> None:
     if not path.exists():
         return
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
         counters = msgspec.json.decode(arrays.pop(STATE).tobytes(), type=Counters)
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, msgspec.MsgspecError) as problem:

@@ -23,7 +23,7 @@ from hepae.codecs.scaling import chooses_log, fit_transform
 from hepae.collection import Objects, concatenate
 from hepae.errors import BoundError
 from hepae.model.runtime import session
-from hepae.train.calibrate import frequent_patterns, measured_drift, with_step
+from hepae.train.calibrate import frequent_patterns, measured_drift, suits, with_step
 from hepae.train.descent import Epoch, Sample, deterministic, train
 from hepae.train.export import export_stack
 from hepae.train.networks import Autoencoder
@@ -74,7 +74,8 @@ def fit_bottleneck(
     objects
         The sample: whole events, in one run or several. It may be empty.
     features
-        Features of the collection. Floats that are to be exact, and integers of 64 bits, are left out.
+        Features of the collection. Left out are floats that are to be exact, integers of 64 bits, and floats whose
+        bulk a network cannot resolve, such as random bits.
     recipe
         Architecture, scaling, schedule, seed, …
     checkpoint
@@ -96,12 +97,15 @@ def fit_bottleneck(
     recipe = recipe or Recipe()
     sample = objects if isinstance(objects, Objects) else concatenate(objects)
     chosen = [feature for feature in features if enters(feature, recipe.latents_only)]
-    if not chosen:
+    columns = [_column(feature, sample.columns[feature.name], recipe) for feature in chosen]
+    columns = [
+        column for column in columns if recipe.latents_only or suits(column, sample.columns[column.name])
+    ]
+    if not columns:
         raise BoundError(
-            "nothing for a bottleneck to do: every feature is an exact float",
+            "nothing for a bottleneck to do: every feature is an exact float, or random",
             hint="give bounds, such as --bound '*=rel:1e-3', or use the codec lifting or masked",
         )
-    columns = [_column(feature, sample.columns[feature.name], recipe) for feature in chosen]
     values = [sample.columns[column.name] for column in columns]
     scaled = [column.transform.forward(x) for column, x in zip(columns, values, strict=True)]
     inputs = np.stack([y for y, _ in scaled], axis=1)
