@@ -169,7 +169,8 @@ def arctan2(y: Floats, x: Floats) -> Floats:
     t = np.where(steep, along, across) / np.where(large > 0.0, large, 1.0)
     wide = t > TAN_PI_8
     t = np.where(wide, (t - 1.0) / (t + 1.0), t)
-    t = t / (1.0 + np.sqrt(1.0 + t * t))  # tan of half the angle: the series then converges in a dozen terms
+    # tan of half the angle: the series then converges in a dozen terms
+    t = t / (1.0 + np.sqrt(1.0 + t * t))
     angle = 2.0 * t * _horner(t * t, _ATAN_SERIES) + np.where(wide, 0.25 * PI, 0.0)
     angle = np.where(steep, 0.5 * PI - angle, angle)
     angle = np.where(x < 0.0, PI - angle, angle)

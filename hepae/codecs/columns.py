@@ -8,7 +8,7 @@ predicted do so through objects of smaller rank only.
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeVar
 
 import msgspec
@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hepae import exactmath, kinematics
-from hepae.codecs.ranks import RankOrder
+from hepae.codecs.ranks import LAST_RANK, RankOrder
 from hepae.lattice import Lattice
 
 __all__ = [
@@ -129,13 +129,15 @@ class Context:
         return self._balances[recoil, rank]
 
     def _balance(self, recoil: Recoil, rank: int) -> tuple[Floats, Floats]:
-        n = self.order.size(rank)
         if rank > 0:
+            n = self.order.size(rank) if rank < LAST_RANK else self.order.size(rank - 1)
             x, y = self.balance(recoil, rank - 1)
             size = self.values(recoil.pt, rank - 1)[:n]
             cos, sin = (self.values(recoil.phi, rank - 1, transform)[:n] for transform in ("cos", "sin"))
-            return x[:n] - size * cos, y[:n] - size * sin
+            x, y = x[:n] - size * cos, y[:n] - size * sin
+            return self.order.repeat(x, rank), self.order.repeat(y, rank)
         if not recoil.met:
+            n = self.order.size(rank)
             return np.zeros(n), np.zeros(n)
         met, angle = (_finite(self, branch, rank) for branch in (recoil.met, recoil.met_phi))
         return -met * exactmath.cos(angle), -met * exactmath.sin(angle)
@@ -323,11 +325,18 @@ class Recoil(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="recoi
         return (self.pt, self.phi)
 
     def read(self, context: Context, rank: int | None) -> Integers:
-        return context.order.by_rank(lambda k: self._direction(context, k), np.dtype(np.int64), rank)
+        return _of_ranks(self._direction, context, rank)
 
     def _direction(self, context: Context, rank: int) -> Integers:
         x, y = context.balance(self, rank)
         return kinematics.nearest_point(context.lattices[self.phi], exactmath.arctan2(y, x))
+
+
+def _of_ranks(of_rank: Callable[[Context, int], Integers], context: Context, rank: int | None) -> Integers:
+    """A function of one rank, or of all ranks one after the other."""
+    if rank is not None:
+        return of_rank(context, rank)
+    return np.concatenate([np.empty(0, np.int64), *(of_rank(context, k) for k in range(context.order.n_ranks))])
 
 
 def _finite(context: Context, branch: str, rank: int) -> Floats:
@@ -346,7 +355,7 @@ class RecoilSize(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="r
         return self.recoil.needs
 
     def read(self, context: Context, rank: int | None) -> Integers:
-        return context.order.by_rank(lambda k: self._size(context, k), np.dtype(np.int64), rank)
+        return _of_ranks(self._size, context, rank)
 
     def _size(self, context: Context, rank: int) -> Integers:
         x, y = context.balance(self.recoil, rank)

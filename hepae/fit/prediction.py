@@ -48,6 +48,9 @@ MIX_MOST: Final = 5
 MIX_LEAST: Final = 0.25
 """A feature that moves a linear combination by less than this (standard deviation) is left out of it."""
 
+WIDTH_GAIN: Final = 0.004
+"""Share of the variance of the width that one more table must explain."""
+
 RARE: Final = 2.0
 """Features of fewer bits than this come early."""
 
@@ -383,7 +386,7 @@ def _fit_widths(
         y_validation,
         pool,
         most=state.settings.width_terms,
-        cost=lambda c: 0.01 * float(np.var(y_validation)),
+        cost=lambda _: WIDTH_GAIN * float(np.var(y_validation)),
         loss=lambda r: float(np.mean(r * r)),
         weights=additive.weights_squared,
     )
