@@ -77,6 +77,8 @@ def big_endian(values: Array, dtype: str) -> bytes:
 def basket_head(key_length: int, content: BasketContent, flag: int) -> bytes:
     """What follows the key of a basket and is counted as part of it."""
     per_event = content.width if content.lengths is None else content.events + 2
+    if content.lengths is not None and per_event * content.events == len(content.data):
+        per_event += 1  # uproot takes a basket in a header for one without offsets where this product fits
     last = key_length + len(content.data)
     return struct.pack(">Hiiiib", 3, BUFFER_SIZE, per_event, content.events, last, flag)
 
