@@ -249,6 +249,21 @@ def test_early_stopping_and_progress() -> None:
     assert (seen[-1].loss, seen[-1].validation_loss) == trained.history[-1]
 
 
+def test_a_training_that_diverges_ends_with_its_best_weights() -> None:
+    objects = jets(100)
+    recipe = msgspec.structs.replace(QUICK, learning_rate=1e30, epochs=4)
+    trained = fit_bottleneck(objects, features(objects), recipe)
+    assert np.isfinite(trained.history).all()
+    check_round_trip(trained, objects)
+
+
+@pytest.mark.parametrize("device", ["nonsense", "cuda:99"])
+def test_a_device_that_is_not_there_is_named(device: str) -> None:
+    objects = jets(5)
+    with pytest.raises(SchemaError, match=device):
+        fit_bottleneck(objects, features(objects), msgspec.structs.replace(QUICK, device=device))
+
+
 def test_training_lowers_the_loss() -> None:
     objects = jets(1500)
     recipe = msgspec.structs.replace(QUICK, architecture=Architecture((16, 16), 4), epochs=15)
@@ -376,6 +391,9 @@ def test_presets_have_the_shapes_of_the_literature() -> None:
         lambda: Recipe(batch_size=0),
         lambda: Recipe(epochs=-1),
         lambda: Recipe(scaling="maxmin"),
+        lambda: Recipe(seed=-1),
+        lambda: Recipe(learning_rate=float("nan")),
+        lambda: Recipe(threads=0),
     ],
 )
 def test_recipes_that_cannot_be_are_refused(make) -> None:

@@ -271,8 +271,9 @@ class Bottleneck:
         if name not in self._networks:
             raise ModelRejectedError("a bottleneck model without its network", expected=name)
         network = self._networks[name]
-        if (dict(network.inputs), dict(network.outputs)) != expected:
-            raise ModelRejectedError("a network of another shape", where=name, expected=expected, got=network)
+        got = (dict(network.inputs), dict(network.outputs))
+        if got != expected:
+            raise ModelRejectedError("a network of another shape", where=name, expected=expected, got=got)
         return network
 
     def _probe_sizes(self) -> tuple[tuple[str, int], tuple[str, int]]:

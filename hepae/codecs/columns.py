@@ -26,6 +26,7 @@ __all__ = [
     "Context",
     "Count",
     "Formula",
+    "FormulaOffset",
     "Here",
     "Latent",
     "Mix",
@@ -302,10 +303,31 @@ class Formula(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="form
         return self.features
 
     def read(self, context: Context, rank: int | None) -> Integers:
+        return kinematics.nearest_point(context.lattices[self.target], self.values(context, rank))
+
+    def values(self, context: Context, rank: int | None) -> Floats:
+        """What the formula gives, before it is moved to a lattice point."""
         formula = kinematics.FORMULAS[self.formula]
         arguments = zip(self.features, formula.transforms, strict=True)
-        values = formula.function(*(context.values(feature, rank, transform) for feature, transform in arguments))
-        return kinematics.nearest_point(context.lattices[self.target], values)
+        return formula.function(*(context.values(feature, rank, transform) for feature, transform in arguments))
+
+
+class FormulaOffset(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="formula_offset"):
+    """How far the value of a formula is from the lattice point that `Formula` gives, in 1/64 of the spacing."""
+
+    point: Formula
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        return self.point.needs
+
+    def read(self, context: Context, rank: int | None) -> Integers:
+        lattice = context.lattices[self.point.target]
+        values = self.point.values(context, rank)
+        here = kinematics.nearest_point(lattice, values)
+        above, below = lattice.centres(here + 1), lattice.centres(here - 1)
+        offset = 128.0 * (values - lattice.centres(here)) / np.maximum(above - below, SMALLEST)
+        return np.floor(np.clip(np.where(np.isfinite(offset), offset, 0.0), -128.0, 127.0)).astype(np.int64)
 
 
 class Recoil(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="recoil"):
@@ -364,4 +386,4 @@ class RecoilSize(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="r
         return np.where(size > 0.0, _octaves(ratio), MISSING)
 
 
-Column = Here | Latent | Neighbour | Product | Mix | Count | Rank | Condition | Formula | Recoil | RecoilSize
+Column = Here | Latent | Neighbour | Product | Mix | Count | Rank | Condition | Formula | FormulaOffset | Recoil | RecoilSize

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -79,17 +79,23 @@ def settings_of(source: TTreeReader, name: str, title: str) -> TreeHeader:
         timer_interval=int(member("fTimerInterval")),
         scan_field=int(member("fScanField")),
         update=int(member("fUpdate")),
-        default_entry_offset_length=int(member("fDefaultEntryOffsetLen", none_if_missing=True) or 1000),
+        default_entry_offset_length=number(member, "fDefaultEntryOffsetLen", 1000),
         max_entries=int(member("fMaxEntries")),
         max_entry_loop=int(member("fMaxEntryLoop")),
         max_virtual_size=int(member("fMaxVirtualSize")),
         auto_save=int(member("fAutoSave")),
-        auto_flush=int(member("fAutoFlush", none_if_missing=True) or -30_000_000),
+        auto_flush=number(member, "fAutoFlush", -30_000_000),
         estimate=int(member("fEstimate")),
         cluster_ends=list_of(member("fClusterRangeEnd", none_if_missing=True)),
         cluster_sizes=list_of(member("fClusterSize", none_if_missing=True)),
         io_bits=int(features.member("fIOBits")) if features is not None else 0,
     )
+
+
+def number(member: Callable[..., Any], name: str, default: int) -> int:
+    """A member that trees of old versions of ROOT do not have."""
+    found = member(name, none_if_missing=True)
+    return default if found is None else int(found)
 
 
 def list_of(array: Any) -> list[int]:
@@ -123,7 +129,7 @@ def copied_header(branch: Any) -> BranchHeader:
         entry_offset_length=int(member("fEntryOffsetLen")),
         io_bits=int(features.member("fIOBits")) if features is not None else 0,
         entries=int(member("fEntries")),
-        first_entry=int(member("fFirstEntry", none_if_missing=True) or 0),
+        first_entry=number(member, "fFirstEntry", 0),
         split_level=int(member("fSplitLevel")),
     )
 

@@ -72,7 +72,7 @@ class TTreeReader(TreeReader):
                 )
             counted = info.counter is not None and info.counter in self.sources
             counter = self._column(str(info.counter)) if counted else None
-            self._columns[name] = BasketColumn(self.sources[name], info, counter)
+            self._columns[name] = BasketColumn(self.sources[name], info, counter, f"{self.where}, {name}")
         return self._columns[name]
 
 
@@ -101,8 +101,8 @@ class BranchList(Mapping[str, Branch]):
 class BasketColumn:
     """Values of one branch, keeping the basket read last, so that runs of events that end inside it cost it once."""
 
-    def __init__(self, branch: Any, info: Branch, counter: BasketColumn | None) -> None:
-        self.branch, self.info, self.counter = branch, info, counter
+    def __init__(self, branch: Any, info: Branch, counter: BasketColumn | None, where: str) -> None:
+        self.branch, self.info, self.counter, self.where = branch, info, counter, where
         interpretation = plain_interpretation(branch)
         content = getattr(interpretation, "content", interpretation)
         self.stored = np.dtype(np.uint8 if info.kind == "string" else content.from_dtype.base)
@@ -142,29 +142,29 @@ class BasketColumn:
     def _decoded(self, number: int) -> Column:
         basket = self.branch.basket(number)
         raw = np.asarray(basket.data).view(np.uint8)
+        start, stop = int(self.edges[number]), int(self.edges[number + 1])
+        itemsize = self.stored.itemsize * int(np.prod(self.info.shape, dtype=np.int64))
         if self.info.kind == "flat":
+            expect((stop - start) * itemsize, len(raw), self.where, start)
             return self._numbers(raw)
         if self.info.kind == "string":
             return strings(raw, np.asarray(basket.byte_offsets, np.int64))
-        start, stop = int(self.edges[number]), int(self.edges[number + 1])
-        itemsize = self.stored.itemsize * int(np.prod(self.info.shape, dtype=np.int64))
         if basket.byte_offsets is None:
             counts = self._from_counter(start, stop)
-            expect(int(counts.sum()) * itemsize, len(raw), self.info.name, start)
+            expect(int(counts.sum()) * itemsize, len(raw), self.where, start)
             return Jagged(counts, self._numbers(raw))
         edges = np.asarray(basket.byte_offsets, np.int64)
         lengths = np.diff(edges) - self.header
-        if len(lengths) != stop - start or (lengths < 0).any() or (lengths % itemsize).any():
+        whole = len(lengths) == stop - start and edges[0] == 0 and edges[-1] == len(raw)
+        if not whole or (lengths < 0).any() or (lengths % itemsize).any():
             raise InputError(
-                "entry offsets of a basket are not consistent", where=f"{self.info.name}, event {start}"
+                "entry offsets of a basket are not consistent", where=f"{self.where}, event {start}"
             )
         return Jagged(lengths // itemsize, self._numbers(without_headers(raw, edges, self.header)))
 
     def _from_counter(self, start: int, stop: int) -> NDArray[np.int64]:
         if self.counter is None:
-            if self.branch.basket(0) is not None and not len(self.edges):
-                raise InputError("a basket has no entry offsets", where=self.info.name)
-            return np.zeros(stop - start, np.int64)
+            raise InputError("a basket has no entry offsets", where=f"{self.where}, event {start}")
         return np.asarray(self.counter.read(start, stop)).astype(np.int64)
 
     def _numbers(self, raw: NDArray[np.uint8]) -> Array:
@@ -200,11 +200,11 @@ def without_headers(raw: NDArray[np.uint8], edges: NDArray[np.int64], header: in
     return raw[keep]
 
 
-def expect(expected: int, got: int, branch: str, event: int) -> None:
+def expect(expected: int, got: int, where: str, event: int) -> None:
     if expected != got:
         raise InputError(
             "basket does not hold what its counter says",
-            where=f"{branch}, from event {event}",
+            where=f"{where}, from event {event}",
             expected=f"{expected} bytes",
             got=got,
         )

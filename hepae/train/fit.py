@@ -21,7 +21,7 @@ from hepae.codecs.corrections import ColumnSpec
 from hepae.codecs.features import FeatureSpec
 from hepae.codecs.scaling import chooses_log, fit_transform
 from hepae.collection import Objects, concatenate
-from hepae.errors import BoundError
+from hepae.errors import BoundError, SchemaError
 from hepae.model.runtime import session
 from hepae.train.calibrate import frequent_patterns, measured_drift, suits, with_step
 from hepae.train.descent import Epoch, Sample, deterministic, train
@@ -87,6 +87,10 @@ def fit_bottleneck(
     ------
     BoundError
         If no feature has a bound, or a bound is too tight for float networks.
+    SchemaError
+        If there is no such device.
+    InputError
+        If the checkpoint is of another training.
 
     Examples
     --------
@@ -95,6 +99,7 @@ def fit_bottleneck(
     (1.9e-06, 2.1e-06)
     """
     recipe = recipe or Recipe()
+    _check_device(recipe.device)
     sample = objects if isinstance(objects, Objects) else concatenate(objects)
     chosen = [feature for feature in features if enters(feature, recipe.latents_only)]
     columns = [_column(feature, sample.columns[feature.name], recipe) for feature in chosen]
@@ -146,6 +151,13 @@ def split_by_event(
     if by_object.all():
         by_object[:] = False
     return np.flatnonzero(~by_object), np.flatnonzero(by_object)
+
+
+def _check_device(device: str) -> None:
+    try:
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError) as problem:  # an assertion where PyTorch was built without CUDA
+        raise SchemaError("no such device", got=device, hint=str(problem).splitlines()[0]) from None
 
 
 def _column(feature: FeatureSpec, values: NDArray[Any], recipe: Recipe) -> ColumnSpec:
