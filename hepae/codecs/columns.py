@@ -29,6 +29,7 @@ __all__ = [
     "FormulaOffset",
     "Here",
     "Latent",
+    "Memory",
     "Mix",
     "Neighbour",
     "Product",
@@ -66,6 +67,25 @@ TABLE_ALIGNMENT: Final = 12
 """Tables begin and end at multiples of this power of two, so that chunks share them."""
 
 
+class Memory:
+    """What was decoded of a chunk, so that further features need not decode their ancestors again.
+
+    Attributes
+    ----------
+    known, latents : dict of int64[n_objects]
+        As in `Context`, of whole features.
+    """
+
+    def __init__(self) -> None:
+        self.known: dict[str, Integers] = {}
+        self.latents: dict[str, Integers] = {}
+
+    @property
+    def nbytes(self) -> int:
+        """Size in memory."""
+        return sum(column.nbytes for columns in (self.known, self.latents) for column in columns.values())
+
+
 class Context:
     """What is known of a chunk while it is coded.
 
@@ -77,6 +97,8 @@ class Context:
         Lattice of each feature.
     events
         Event-level columns by branch name, [n_events], in event order.
+    memory
+        What was decoded before, and where what is decoded now is put.
 
     Attributes
     ----------
@@ -88,11 +110,15 @@ class Context:
     """
 
     def __init__(
-        self, order: RankOrder, lattices: Mapping[str, Lattice], events: Mapping[str, NDArray[np.generic]]
+        self,
+        order: RankOrder,
+        lattices: Mapping[str, Lattice],
+        events: Mapping[str, NDArray[np.generic]],
+        memory: Memory | None = None,
     ) -> None:
         self.order, self.lattices, self.events = order, lattices, events
-        self.known: dict[str, Integers] = {}
-        self.latents: dict[str, Integers] = {}
+        memory = memory or Memory()
+        self.known, self.latents = memory.known, memory.latents
         self._logs: dict[str, Integers] = {}
         self._reals: dict[str, Floats] = {}
         self._balances: dict[tuple[Recoil, int], tuple[Floats, Floats]] = {}

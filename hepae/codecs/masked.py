@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from hepae import limits
 from hepae.codecs.alphabet import Alphabet
-from hepae.codecs.columns import Column, Neighbour, Recoil, RecoilSize
+from hepae.codecs.columns import Column, Memory, Neighbour, Recoil, RecoilSize
 from hepae.codecs.context import Inputs
 from hepae.codecs.features import FeatureSpec
 from hepae.codecs.network import Network
@@ -224,15 +224,20 @@ class Masked:
         payloads: Mapping[str, bytes],
         events: Mapping[str, Values],
         features: Sequence[str],
+        memory: Memory | None = None,
     ) -> dict[str, Integers]:
-        """The integers of the features asked for; ``payloads`` holds those of their ancestors too."""
-        evaluation = Evaluation(self.spec.predictors, self._lattices, counts, events)
+        """The integers of the features asked for; ``payloads`` holds those of their ancestors too.
+
+        What is in ``memory`` was decoded before and needs no payload; what is decoded now is added to it.
+        """
+        evaluation = Evaluation(self.spec.predictors, self._lattices, counts, events, memory)
+        known = evaluation.context.known
         inputs = Inputs(self.spec.inputs, evaluation.context)
-        needed = set(features).union(*(self.ancestors(name) for name in features))
+        needed = set(features).union(*(self.ancestors(name) for name in features)) - set(known)
         for name in self._places:
             if name in needed:
                 self._decode(name, evaluation, inputs, payloads[name])
-        return {name: evaluation.order.to_events(evaluation.context.known[name]) for name in features}
+        return {name: evaluation.order.to_events(known[name]) for name in features}
 
     def _decode(self, name: str, evaluation: Evaluation, inputs: Inputs, payload: bytes) -> None:
         if payload[:1] == bytes([PLAIN]):
