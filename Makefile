@@ -16,7 +16,7 @@ export OMP_NUM_THREADS ?= 1
 
 SAMPLE := tests/data/sample.root
 DEMO := demo-output
-BOUNDS := --bound 'pt,mass=rel:1e-3' --bound 'eta,phi=abs:1e-3' --bound '*HEF,*EmEF,muEF,width,ptD,leadFrac=abs:1e-3'
+BOUNDS := --bound '*=abs:1e-3' --bound 'pt,mass,leadTrackPt=rel:1e-3'
 
 .PHONY: help
 help: ## what there is

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ from hepae.codecs.lifting import LiftingSpec
 from hepae.collection import Collection, Objects, concatenate
 from hepae.errors import AlreadyCompressedError, CollectionError, InputError, MissingExtraError
 from hepae.events import open_events
+from hepae.kinematics import find_met, find_roles
 from hepae.lattice_fit import fit_lattice, require_feasible
 from hepae.model.manifest import Manifest, Training
 from hepae.model.model import Model
@@ -206,24 +208,56 @@ def _fitted(objects: Objects, specs: Sequence[FeatureSpec], recipe: Recipe, repo
     """Train the codec of the recipe."""
     if recipe.codec == "bottleneck":
         return _fitted_bottleneck(objects, specs, recipe, report)
-    integers = {spec.name: spec.lattice.to_integers(objects.columns[spec.name], spec.bound)[0] for spec in specs}
-    lattices = {spec.name: spec.lattice for spec in specs}
     from hepae.fit.prediction import fit  # each codec's training is loaded when it is asked for
 
+    integers = {spec.name: spec.lattice.to_integers(objects.columns[spec.name], spec.bound)[0] for spec in specs}
+    lattices = {spec.name: spec.lattice for spec in specs}
     report("predicting", 0, 1, "")
-    predictors = fit(integers, lattices, objects.counts, objects.events, roles=recipe.kinematics or None)
+    roles = recipe.kinematics or find_roles(integers)
+    predictors = fit(integers, lattices, objects.counts, objects.events, roles=roles)
     report("predicting", 1, 1, "")
-    return LiftingSpec(predictors), {}, {}, ()
+    if recipe.codec == "lifting":
+        return LiftingSpec(predictors), {}, {}, ()
+    with _needs_torch():
+        from hepae.train.masked import EFFORTS, fit_masked
+    trained = fit_masked(
+        integers,
+        lattices,
+        objects.counts,
+        objects.events,
+        predictors,
+        effort=EFFORTS[recipe.effort],
+        roles=roles,
+        met=find_met(objects.events),
+        conditions={name: _scale(objects.events[name]) for name in recipe.conditions},
+        seed=recipe.seed,
+        progress=lambda epoch: report("training", epoch.number, epoch.total, f"{epoch.validation_loss:.2f} bits"),
+    )
+    return trained.spec, trained.networks, trained.tables, trained.history
+
+
+def _scale(condition: NDArray[np.generic]) -> float | None:
+    """Factor that makes integers of a conditioning branch: about 500 steps over its usual range; None: a logarithm."""
+    finite = condition[np.isfinite(condition)].astype(np.float64)
+    if len(finite) == 0 or finite.min() > 0:
+        return None
+    low, high = np.quantile(finite, [0.05, 0.95])
+    return 500.0 / float(high - low) if high > low else 1.0
+
+
+@contextmanager
+def _needs_torch() -> Iterator[None]:
+    try:
+        yield
+    except ModuleNotFoundError as problem:
+        raise MissingExtraError(
+            "training this codec needs PyTorch", got=str(problem), hint="pip install 'hepae[train]'"
+        ) from None
 
 
 def _fitted_bottleneck(objects: Objects, specs: Sequence[FeatureSpec], recipe: Recipe, report: Report) -> Fitted:
-    try:
+    with _needs_torch():
         from hepae.train.fit import fit_bottleneck
-    except ModuleNotFoundError as problem:
-        raise MissingExtraError(
-            "training a bottleneck needs PyTorch", got=str(problem), hint="pip install 'hepae[train]'"
-        ) from None
-
     trained = fit_bottleneck(
         objects,
         specs,

@@ -72,7 +72,7 @@ TITLES: Final = {
     "Jet_ptD": "root of the sum of pt^2 of the constituents, over the sum of their pt",
     "Jet_leadFrac": "share of the leading constituent in the sum of pt",
     "Jet_leadTrackPt": "pt of the leading charged constituent (GeV), -99 if there is none",
-    "Jet_charge": "charge of the constituents, weighted with the root of pt",
+    "Jet_trackCharge": "charge of the constituents, weighted with the root of pt",
     "Jet_btag": "b-tagging score from impact parameters, -1 outside of the tracker",
     "Jet_jetId": "flags: bit 1 is tight, bit 2 is tight with lepton veto",
     "Jet_hadronFlavour": "5 with a b hadron, 4 with a c hadron, 0 otherwise",

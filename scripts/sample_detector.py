@@ -131,7 +131,8 @@ def describe_jets(jets: ak.Array, members: ak.Array, hadrons: ak.Array, muons: a
         "ptD": np.sqrt(ak.sum(members.pt**2, axis=2)) / sum_pt,
         "leadFrac": ak.fill_none(ak.max(members.pt, axis=2), 0.0) / sum_pt,
         "leadTrackPt": ak.fill_none(ak.max(charged.pt, axis=2), -99.0),
-        "charge": ak.sum(members.charge * np.sqrt(members.pt), axis=2) / ak.sum(np.sqrt(members.pt), axis=2),
+        "trackCharge": ak.sum(members.charge * np.sqrt(members.pt), axis=2)
+        / ak.sum(np.sqrt(members.pt), axis=2),
         "btag": ak.where(central & (n_charged > 0), b_score(charged), -1.0),
         "jetId": 2 * tight + 4 * no_lepton,
         "hadronFlavour": flavour(jets, hadrons),

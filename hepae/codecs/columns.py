@@ -8,7 +8,7 @@ predicted do so through objects of smaller rank only.
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeVar
 
 import msgspec
@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hepae import exactmath, kinematics
-from hepae.codecs.ranks import RankOrder
+from hepae.codecs.ranks import LAST_RANK, RankOrder
 from hepae.lattice import Lattice
 
 __all__ = [
@@ -26,8 +26,10 @@ __all__ = [
     "Context",
     "Count",
     "Formula",
+    "FormulaOffset",
     "Here",
     "Latent",
+    "Memory",
     "Mix",
     "Neighbour",
     "Product",
@@ -65,6 +67,25 @@ TABLE_ALIGNMENT: Final = 12
 """Tables begin and end at multiples of this power of two, so that chunks share them."""
 
 
+class Memory:
+    """What was decoded of a chunk, so that further features need not decode their ancestors again.
+
+    Attributes
+    ----------
+    known, latents : dict of int64[n_objects]
+        As in `Context`, of whole features.
+    """
+
+    def __init__(self) -> None:
+        self.known: dict[str, Integers] = {}
+        self.latents: dict[str, Integers] = {}
+
+    @property
+    def nbytes(self) -> int:
+        """Size in memory."""
+        return sum(column.nbytes for columns in (self.known, self.latents) for column in columns.values())
+
+
 class Context:
     """What is known of a chunk while it is coded.
 
@@ -76,6 +97,8 @@ class Context:
         Lattice of each feature.
     events
         Event-level columns by branch name, [n_events], in event order.
+    memory
+        What was decoded before, and where what is decoded now is put.
 
     Attributes
     ----------
@@ -87,11 +110,15 @@ class Context:
     """
 
     def __init__(
-        self, order: RankOrder, lattices: Mapping[str, Lattice], events: Mapping[str, NDArray[np.generic]]
+        self,
+        order: RankOrder,
+        lattices: Mapping[str, Lattice],
+        events: Mapping[str, NDArray[np.generic]],
+        memory: Memory | None = None,
     ) -> None:
         self.order, self.lattices, self.events = order, lattices, events
-        self.known: dict[str, Integers] = {}
-        self.latents: dict[str, Integers] = {}
+        memory = memory or Memory()
+        self.known, self.latents = memory.known, memory.latents
         self._logs: dict[str, Integers] = {}
         self._reals: dict[str, Floats] = {}
         self._balances: dict[tuple[Recoil, int], tuple[Floats, Floats]] = {}
@@ -129,13 +156,15 @@ class Context:
         return self._balances[recoil, rank]
 
     def _balance(self, recoil: Recoil, rank: int) -> tuple[Floats, Floats]:
-        n = self.order.size(rank)
         if rank > 0:
+            n = self.order.size(rank) if rank < LAST_RANK else self.order.size(rank - 1)
             x, y = self.balance(recoil, rank - 1)
             size = self.values(recoil.pt, rank - 1)[:n]
             cos, sin = (self.values(recoil.phi, rank - 1, transform)[:n] for transform in ("cos", "sin"))
-            return x[:n] - size * cos, y[:n] - size * sin
+            x, y = x[:n] - size * cos, y[:n] - size * sin
+            return self.order.repeat(x, rank), self.order.repeat(y, rank)
         if not recoil.met:
+            n = self.order.size(rank)
             return np.zeros(n), np.zeros(n)
         met, angle = (_finite(self, branch, rank) for branch in (recoil.met, recoil.met_phi))
         return -met * exactmath.cos(angle), -met * exactmath.sin(angle)
@@ -300,10 +329,33 @@ class Formula(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="form
         return self.features
 
     def read(self, context: Context, rank: int | None) -> Integers:
+        return kinematics.nearest_point(context.lattices[self.target], self.values(context, rank))
+
+    def values(self, context: Context, rank: int | None) -> Floats:
+        """What the formula gives, before it is moved to a lattice point."""
         formula = kinematics.FORMULAS[self.formula]
         arguments = zip(self.features, formula.transforms, strict=True)
-        values = formula.function(*(context.values(feature, rank, transform) for feature, transform in arguments))
-        return kinematics.nearest_point(context.lattices[self.target], values)
+        return formula.function(
+            *(context.values(feature, rank, transform) for feature, transform in arguments)
+        )
+
+
+class FormulaOffset(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="formula_offset"):
+    """How far the value of a formula is from the lattice point that `Formula` gives, in 1/64 of the spacing."""
+
+    point: Formula
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        return self.point.needs
+
+    def read(self, context: Context, rank: int | None) -> Integers:
+        lattice = context.lattices[self.point.target]
+        values = self.point.values(context, rank)
+        here = kinematics.nearest_point(lattice, values)
+        above, below = lattice.centres(here + 1), lattice.centres(here - 1)
+        offset = 128.0 * (values - lattice.centres(here)) / np.maximum(above - below, SMALLEST)
+        return np.floor(np.clip(np.where(np.isfinite(offset), offset, 0.0), -128.0, 127.0)).astype(np.int64)
 
 
 class Recoil(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="recoil"):
@@ -323,11 +375,20 @@ class Recoil(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="recoi
         return (self.pt, self.phi)
 
     def read(self, context: Context, rank: int | None) -> Integers:
-        return context.order.by_rank(lambda k: self._direction(context, k), np.dtype(np.int64), rank)
+        return _of_ranks(self._direction, context, rank)
 
     def _direction(self, context: Context, rank: int) -> Integers:
         x, y = context.balance(self, rank)
-        return kinematics.nearest_point(context.lattices[self.phi], exactmath.arctan2(y, x))
+        return kinematics.nearest_point(context.lattices[self.phi], exactmath.table_arctan2(y, x))
+
+
+def _of_ranks(of_rank: Callable[[Context, int], Integers], context: Context, rank: int | None) -> Integers:
+    """A function of one rank, or of all ranks one after the other."""
+    if rank is not None:
+        return of_rank(context, rank)
+    return np.concatenate(
+        [np.empty(0, np.int64), *(of_rank(context, k) for k in range(context.order.n_ranks))]
+    )
 
 
 def _finite(context: Context, branch: str, rank: int) -> Floats:
@@ -336,7 +397,7 @@ def _finite(context: Context, branch: str, rank: int) -> Floats:
 
 
 class RecoilSize(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="recoil_size"):
-    """Logarithm of the size of that recoil, over the pt of this object where `relative`."""
+    """Logarithm of the squared size of that recoil, over the pt of this object squared where `relative`."""
 
     recoil: Recoil
     relative: bool = True
@@ -346,13 +407,29 @@ class RecoilSize(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="r
         return self.recoil.needs
 
     def read(self, context: Context, rank: int | None) -> Integers:
-        return context.order.by_rank(lambda k: self._size(context, k), np.dtype(np.int64), rank)
+        return _of_ranks(self._size, context, rank)
 
     def _size(self, context: Context, rank: int) -> Integers:
         x, y = context.balance(self.recoil, rank)
-        size = np.sqrt(x * x + y * y)
-        ratio = size / np.maximum(context.values(self.recoil.pt, rank), SMALLEST) if self.relative else size
+        size = x * x + y * y
+        ratio = size
+        if self.relative:
+            pt = context.values(self.recoil.pt, rank)
+            ratio = size / np.maximum(pt * pt, SMALLEST)
         return np.where(size > 0.0, _octaves(ratio), MISSING)
 
 
-Column = Here | Latent | Neighbour | Product | Mix | Count | Rank | Condition | Formula | Recoil | RecoilSize
+Column = (
+    Here
+    | Latent
+    | Neighbour
+    | Product
+    | Mix
+    | Count
+    | Rank
+    | Condition
+    | Formula
+    | FormulaOffset
+    | Recoil
+    | RecoilSize
+)

@@ -17,15 +17,15 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from hepae import limits
 from hepae.codecs.alphabet import Alphabet
-from hepae.codecs.columns import Column, Neighbour, Recoil, RecoilSize
+from hepae.codecs.columns import Column, Memory, Neighbour, Recoil, RecoilSize
 from hepae.codecs.context import Inputs
 from hepae.codecs.features import FeatureSpec
 from hepae.codecs.network import Network
 from hepae.codecs.prediction import Evaluation
 from hepae.codecs.predictors import Predictors, Source
 from hepae.codecs.shapes import frequencies, log_tables, uniform
-from hepae import limits
 from hepae.coding import ans
 from hepae.coding.integers import pack, unpack
 from hepae.errors import CorruptionError, ModelRejectedError
@@ -211,7 +211,12 @@ class Masked:
         lanes = _lanes(len(residuals), 0 if ranked else len(raw))
         hidden, raw = _hide(raw, lanes, ranked)
         coded = ans.encode(feature.tables, segments, lanes, hidden)
-        return HEADER.pack(CODED, around, lanes, len(coded), len(raw), len(outside)) + coded + raw + pack(outside)
+        return (
+            HEADER.pack(CODED, around, lanes, len(coded), len(raw), len(outside))
+            + coded
+            + raw
+            + pack(outside)
+        )
 
     def decode(
         self,
@@ -219,15 +224,20 @@ class Masked:
         payloads: Mapping[str, bytes],
         events: Mapping[str, Values],
         features: Sequence[str],
+        memory: Memory | None = None,
     ) -> dict[str, Integers]:
-        """The integers of the features asked for; ``payloads`` holds those of their ancestors too."""
-        evaluation = Evaluation(self.spec.predictors, self._lattices, counts, events)
+        """The integers of the features asked for; ``payloads`` holds those of their ancestors too.
+
+        What is in ``memory`` was decoded before and needs no payload; what is decoded now is added to it.
+        """
+        evaluation = Evaluation(self.spec.predictors, self._lattices, counts, events, memory)
+        known = evaluation.context.known
         inputs = Inputs(self.spec.inputs, evaluation.context)
-        needed = set(features).union(*(self.ancestors(name) for name in features))
+        needed = set(features).union(*(self.ancestors(name) for name in features)) - set(known)
         for name in self._places:
             if name in needed:
                 self._decode(name, evaluation, inputs, payloads[name])
-        return {name: evaluation.order.to_events(evaluation.context.known[name]) for name in features}
+        return {name: evaluation.order.to_events(known[name]) for name in features}
 
     def _decode(self, name: str, evaluation: Evaluation, inputs: Inputs, payload: bytes) -> None:
         if payload[:1] == bytes([PLAIN]):
@@ -289,7 +299,9 @@ class Masked:
             else:
                 logs = -self._tables[names["marginal"]].astype(np.int64)[None, :]
         except KeyError as problem:
-            raise ModelRejectedError("a table of the model is missing", where=shape.feature, got=problem) from None
+            raise ModelRejectedError(
+                "a table of the model is missing", where=shape.feature, got=problem
+            ) from None
         if logs.shape[1] != bins:
             raise ModelRejectedError("coding tables do not fit the bins", expected=bins, got=logs.shape[1])
         return np.concatenate([frequencies(logs), last])
@@ -344,7 +356,9 @@ class _Stream:
             raise CorruptionError("a payload is cut short", where=feature.shape.feature, got=len(payload))
         mode, around, lanes, coded, raw, outside = HEADER.unpack_from(payload)
         if mode != CODED or around > 1 or HEADER.size + coded + raw > len(payload) or lanes % 2:
-            raise CorruptionError("a payload has a bad header", where=feature.shape.feature, got=payload[:12].hex())
+            raise CorruptionError(
+                "a payload has a bad header", where=feature.shape.feature, got=payload[:12].hex()
+            )
         body = memoryview(payload)[HEADER.size :]
         self.feature, self.around, self._hides = feature, bool(around), hides
         self._decoder = ans.Decoder(feature.tables, body[:coded], lanes)

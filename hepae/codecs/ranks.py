@@ -2,21 +2,24 @@
 
 Codecs keep columns in this order while they work. Events are sorted by falling number of objects, so the events that
 have an object of rank k are the first so many of them: "the previous object" of a whole rank is a slice, never a
-gather, and nothing loops over events.
+gather, and nothing loops over events. Objects from rank `LAST_RANK` on, which are few, are taken as one last rank and
+depend on objects of smaller rank only, so that a chunk is done in at most so many steps.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cached_property
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hepae.collection import offsets
 
-__all__ = ["RankOrder"]
+__all__ = ["LAST_RANK", "RankOrder"]
+
+LAST_RANK: Final = 6
 
 
 class RankOrder:
@@ -30,46 +33,48 @@ class RankOrder:
     Attributes
     ----------
     n_objects, n_ranks : int
-        Objects in the chunk, and in its largest event.
-    starts : int64[n_ranks + 1]
-        Where each rank begins; rank k is ``starts[k]`` to ``starts[k + 1]``.
+        Objects in the chunk; ranks to go through one by one, at most ``LAST_RANK + 1``.
     event_order : int64[n_events]
         Events by falling count; the i-th object of any rank belongs to event ``event_order[i]``.
 
     Examples
     --------
     >>> order = RankOrder(np.array([1, 0, 3]))
-    >>> order.to_ranks(np.array([10, 20, 21, 22])).tolist(), order.starts.tolist()
-    ([20, 10, 21, 22], [0, 2, 3, 4])
+    >>> order.to_ranks(np.array([10, 20, 21, 22])).tolist(), order.part(1)
+    ([20, 10, 21, 22], slice(2, 3, None))
     """
 
     def __init__(self, counts: NDArray[np.int64]) -> None:
         self.counts = np.asarray(counts, np.int64)
         self.event_order = np.argsort(-self.counts, kind="stable")
         self.n_objects = int(self.counts.sum())
-        self.n_ranks = int(self.counts.max(initial=0))
-        having = np.bincount(self.counts, minlength=self.n_ranks + 1)[::-1].cumsum()[::-1][1:]
-        self.starts = np.concatenate([[0], np.cumsum(having)]).astype(np.int64)
+        most = int(self.counts.max(initial=0))
+        self.n_ranks = min(most, LAST_RANK + 1)
+        self._sizes = np.bincount(self.counts, minlength=most + 1)[::-1].cumsum()[::-1][1:].tolist()
+        self._starts = np.concatenate([[0], np.cumsum(self._sizes)]).astype(np.int64).tolist()
 
     def size(self, rank: int) -> int:
-        """Events with an object of that rank; 0 for ranks that do not occur."""
-        return int(self.starts[rank + 1] - self.starts[rank]) if 0 <= rank < self.n_ranks else 0
+        """Objects of that rank; 0 for ranks that do not occur."""
+        part = self.part(rank)
+        return int(part.stop - part.start)
 
     def part(self, rank: int) -> slice:
-        """Where the objects of that rank are."""
-        return slice(int(self.starts[rank]), int(self.starts[rank + 1]))
+        """Where the objects of that rank are; empty for ranks that do not occur."""
+        if not 0 <= rank < self.n_ranks:
+            return slice(0, 0)
+        return slice(self._starts[rank], self.n_objects if rank == LAST_RANK else self._starts[rank + 1])
 
     @cached_property
     def permutation(self) -> NDArray[np.int64]:
         """Place in event order of each object in rank order, int64[n_objects]."""
-        first = offsets(self.counts)[:-1][self.event_order]
-        places = [first[: self.size(rank)] + rank for rank in range(self.n_ranks)]
-        return np.concatenate(places) if places else np.empty(0, np.int64)
+        first = np.take(offsets(self.counts), self.event_order)
+        return self._prefixes(lambda place, size: first[:size] + place, np.dtype(np.int64), None)
 
     @cached_property
     def ranks(self) -> NDArray[np.int64]:
         """Rank of each object in rank order, int64[n_objects]."""
-        return np.repeat(np.arange(self.n_ranks, dtype=np.int64), np.diff(self.starts))
+        sizes = [self.size(rank) for rank in range(self.n_ranks)]
+        return np.repeat(np.arange(self.n_ranks, dtype=np.int64), np.asarray(sizes, np.int64))
 
     def to_ranks(self, column: NDArray[Any]) -> NDArray[Any]:
         """A column from event order to rank order."""
@@ -83,8 +88,11 @@ class RankOrder:
 
     def spread(self, per_event: NDArray[Any], rank: int | None = None) -> NDArray[Any]:
         """A value per event to its objects, in rank order: of one rank, or of all."""
-        ordered = np.take(per_event, self.event_order)
-        return self.by_rank(lambda k: ordered[: self.size(k)], ordered.dtype, rank)
+        return self.repeat(np.take(per_event, self.event_order), rank)
+
+    def repeat(self, ordered: NDArray[Any], rank: int | None = None) -> NDArray[Any]:
+        """The same for values in `event_order`, of which only those of events with such objects are needed."""
+        return self._prefixes(lambda _, size: ordered[:size], ordered.dtype, rank)
 
     def neighbour(
         self, column: NDArray[np.int64], offset: int, missing: int, rank: int | None = None
@@ -93,23 +101,30 @@ class RankOrder:
 
         With ``rank``, only objects of that rank; ranks before it are all that a negative offset reads.
         """
-        return self.by_rank(lambda k: self._neighbour_of(column, k, k + offset, missing), column.dtype, rank)
+        return self._prefixes(
+            lambda place, size: self._neighbour_of(column, place + offset, size, offset, missing),
+            column.dtype,
+            rank,
+        )
 
     def _neighbour_of(
-        self, column: NDArray[np.int64], rank: int, other: int, missing: int
+        self, column: NDArray[np.int64], other: int, size: int, offset: int, missing: int
     ) -> NDArray[np.int64]:
-        out = np.full(self.size(rank), missing, np.int64)
-        known = min(self.size(rank), self.size(other))
+        hidden = other < 0 or other >= len(self._sizes) or (offset < 0 and other >= LAST_RANK)
+        known = 0 if hidden else min(size, self._sizes[other])
+        if known == size:
+            return column[self._starts[other] : self._starts[other] + size]
+        out = np.full(size, missing, np.int64)
         if known:
-            start = int(self.starts[other])
-            out[:known] = column[start : start + known]
+            out[:known] = column[self._starts[other] : self._starts[other] + known]
         return out
 
-    def by_rank(
-        self, of_rank: Callable[[int], NDArray[Any]], dtype: np.dtype[Any], rank: int | None = None
+    def _prefixes(
+        self, of_place: Callable[[int, int], NDArray[Any]], dtype: np.dtype[Any], rank: int | None
     ) -> NDArray[Any]:
-        """``of_rank`` of one rank, or of all ranks one after the other."""
-        if rank is not None:
-            return of_rank(rank)
-        parts = [of_rank(k) for k in range(self.n_ranks)]
+        """``of_place`` (place in the event, events with such an object) of one rank, or of all, one after the other."""
+        if rank is not None and rank < LAST_RANK:
+            return of_place(rank, self.size(rank))
+        first = 0 if rank is None else LAST_RANK
+        parts = [of_place(place, self._sizes[place]) for place in range(first, len(self._sizes))]
         return np.concatenate(parts) if parts else np.empty(0, dtype)

@@ -39,7 +39,7 @@ __all__ = ["BASELINES", "Data", "Experiment", "read_grid"]
 BASELINES: Final = ("constant-mass",)
 LISTS: Final = ("layers", "convolutions", "conditions")
 QUICK: Final = {"epochs": 2, "train_objects": 20_000, "effort": "fast"}
-WORDS: Final = ("name", "data", "published", "published_loss", "baseline")
+WORDS: Final = ("name", "data", "published", "published_loss", "baseline", "bounds")
 
 
 class Data(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -69,19 +69,23 @@ class Experiment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         Its loss, where there is one.
     baseline
         One of `BASELINES`, or None.
+    bounds
+        Instead of those of the data set.
     """
 
     name: str
     data: str
     choices: dict[str, Any] = {}
+    bounds: tuple[str, ...] = ()
     published: str = ""
     published_loss: float | None = None
     baseline: str | None = None
 
     @property
     def recipe(self) -> Recipe:
-        """The choices, checked."""
-        return recipe_of({"codec": "bottleneck", **self.choices})
+        """The choices, checked; a network without a preset has no linear skip connections, as in the literature."""
+        plain = {"skip": False} if "preset" not in self.choices else {}
+        return recipe_of({"codec": "bottleneck", **plain, **self.choices})
 
     def quick(self) -> Experiment:
         """The same with two epochs of few objects: whether it runs, not how good it is."""
@@ -89,7 +93,7 @@ class Experiment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def digest(self, data: Data) -> str:
         """Name of the result: a digest of all that it depends on but the contents of the file."""
-        text = msgspec.json.encode([self.choices, self.baseline, data], order="deterministic")
+        text = msgspec.json.encode([self.choices, self.baseline, self.bounds, data], order="deterministic")
         return hashlib.sha256(text).hexdigest()[:16]
 
 

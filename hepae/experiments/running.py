@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -29,6 +29,7 @@ from hepae.modelling import model_of, sample
 from hepae.pipeline import Compression, compress
 from hepae.recipe import Recipe
 from hepae.restore import coder_of
+from hepae.rootio.collection_file import write_objects
 from hepae.rootio.source import open_source
 from hepae.rootio.titles import SUFFIX
 from hepae.train.fit import split_by_event
@@ -112,10 +113,11 @@ def _outcomes(
         yield make(stored=experiment.baseline, words="pt, eta, phi as they are", epochs=0, quality=quality, bits=None)
         return
     digest = experiment.digest(data)
-    model, seconds = _trained(objects, collection, names, data, recipe, folder, digest, report)
+    model, seconds = _trained(objects, collection, names, experiment.bounds or data.bounds, recipe, folder, digest, report)
     with tempfile.TemporaryDirectory() as scratch:
-        target = Path(scratch) / "stored.root"
-        done = compress(path, target, collection=collection.name, tree=data.tree, model=model, side=True, report=report)
+        source, target = Path(scratch) / "sample.root", Path(scratch) / "stored.root"
+        write_objects(source, objects, collection, names)
+        done = compress(source, target, collection=collection.name, model=model, report=report)
         latents = _latent_bytes(target, collection.name)
     costs = {
         "parameters": _parameters(model),
@@ -175,7 +177,7 @@ def _trained(
     objects: Objects,
     collection: Collection,
     names: tuple[str, ...],
-    data: Data,
+    bounds: Sequence[str],
     recipe: Recipe,
     folder: Path,
     digest: str,
@@ -188,7 +190,7 @@ def _trained(
     checkpoint = folder / "checkpoints" / f"{digest}.npz"
     recipe = msgspec.structs.replace(recipe, checkpoint=str(checkpoint))
     began = time.perf_counter()
-    model = model_of(objects, collection, names, data.bounds, recipe, report)
+    model = model_of(objects, collection, names, bounds, recipe, report)
     seconds = time.perf_counter() - began
     model.save(path)
     checkpoint.unlink(missing_ok=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +16,7 @@ from hepae.rootio.records import Key
 from hepae.rootio.tree_header import LIMITS, BranchHeader, LeafHeader, TreeHeader
 from hepae.rootio.ttree import TTreeReader
 
-__all__ = ["copy_branches", "refuse_unless_rewritable", "settings_of"]
+__all__ = ["copy_branches", "counter_of", "refuse_unless_rewritable", "settings_of"]
 
 MERGE_GAP = 1 << 16
 MERGE_BYTES = 1 << 24
@@ -79,17 +79,29 @@ def settings_of(source: TTreeReader, name: str, title: str) -> TreeHeader:
         timer_interval=int(member("fTimerInterval")),
         scan_field=int(member("fScanField")),
         update=int(member("fUpdate")),
-        default_entry_offset_length=int(member("fDefaultEntryOffsetLen", none_if_missing=True) or 1000),
+        default_entry_offset_length=number(member, "fDefaultEntryOffsetLen", 1000),
         max_entries=int(member("fMaxEntries")),
         max_entry_loop=int(member("fMaxEntryLoop")),
         max_virtual_size=int(member("fMaxVirtualSize")),
         auto_save=int(member("fAutoSave")),
-        auto_flush=int(member("fAutoFlush", none_if_missing=True) or -30_000_000),
+        auto_flush=number(member, "fAutoFlush", -30_000_000),
         estimate=int(member("fEstimate")),
         cluster_ends=list_of(member("fClusterRangeEnd", none_if_missing=True)),
         cluster_sizes=list_of(member("fClusterSize", none_if_missing=True)),
         io_bits=int(features.member("fIOBits")) if features is not None else 0,
     )
+
+
+def counter_of(branch: Any) -> str | None:
+    """Name of the branch that counts a plain branch."""
+    counted = branch.member("fLeaves")[0].member("fLeafCount", none_if_missing=True) is not None
+    return str(branch.count_branch.name) if counted else None
+
+
+def number(member: Callable[..., Any], name: str, default: int) -> int:
+    """A member that trees of old versions of ROOT do not have."""
+    found = member(name, none_if_missing=True)
+    return default if found is None else int(found)
 
 
 def list_of(array: Any) -> list[int]:
@@ -100,7 +112,6 @@ def copied_header(branch: Any) -> BranchHeader:
     """The header of a branch, its baskets apart."""
     member = branch.member
     leaf = branch.member("fLeaves")[0]
-    counter = leaf.member("fLeafCount")
     features = member("fIOFeatures", none_if_missing=True)
     return BranchHeader(
         str(branch.name),
@@ -114,7 +125,7 @@ def copied_header(branch: Any) -> BranchHeader:
             int(leaf.member("fOffset")),
             bool(leaf.member("fIsRange")),
             bool(leaf.member("fIsUnsigned")),
-            str(branch.count_branch.name) if counter is not None else None,
+            counter_of(branch),
             leaf.member("fMinimum"),
             leaf.member("fMaximum"),
         ),
@@ -123,7 +134,7 @@ def copied_header(branch: Any) -> BranchHeader:
         entry_offset_length=int(member("fEntryOffsetLen")),
         io_bits=int(features.member("fIOBits")) if features is not None else 0,
         entries=int(member("fEntries")),
-        first_entry=int(member("fFirstEntry", none_if_missing=True) or 0),
+        first_entry=number(member, "fFirstEntry", 0),
         split_level=int(member("fSplitLevel")),
     )
 
@@ -217,7 +228,7 @@ def finish_embedded(
         key = Key("TBasket", name, tree, 0, 0, parent, file.datime, cycle=0)
         content = content_in(basket, branch)
         if number == len(held) - 1:
-            header.embedded, _ = pack_embedded(content, key)
+            header.embedded = pack_embedded(content, key)
             header.embedded_entry = entry
         else:
             key.seek, key.big = file.position, file.big

@@ -122,9 +122,9 @@ class Source:
         if name not in self._open:
             classname = self.trees.get(name) or self._own(name)
             with reading(f"{self.path}, tree {name}"):
-                found = self.directory[name]
+                found, where = self.directory[name], f"{self.path}:{name}"
                 reader = TTreeReader if classname == "TTree" else RNTupleReader
-                self._open[name] = reader(found, f"{self.path}:{name}", name)
+                self._open[name] = reader(found, where, name)
         return self._open[name]
 
     def _own(self, name: str) -> str:

@@ -11,7 +11,8 @@ import uproot
 from numpy.typing import NDArray
 
 from hepae.errors import HepaeError, InputError, UnsupportedError
-from hepae.rootio.columns import Array, Branch, Column, Jagged
+from hepae.rootio.columns import Array, Branch, Column, Jagged, cut, empty_column, joined
+from hepae.rootio.compression import ZSTD_DEFAULT
 from hepae.rootio.tree import TreeReader
 
 __all__ = ["TTreeReader", "plain_interpretation"]
@@ -61,7 +62,10 @@ class TTreeReader(TreeReader):
     def bytes_on_disk(self, branch: str) -> tuple[int, int]:
         """Compressed and uncompressed size of a branch in bytes."""
         found = self.sources[branch]
-        return int(found.compressed_bytes), int(found.uncompressed_bytes)
+        # baskets inside the header are compressed with it: what they would take by themselves is the fair share
+        held = [np.asarray(basket.data).tobytes() for basket in found.embedded_baskets]
+        on_disk = int(found.compressed_bytes) + sum(len(ZSTD_DEFAULT.pack(data)) for data in held)
+        return on_disk, int(found.uncompressed_bytes) + sum(map(len, held))
 
     def _column(self, name: str) -> BasketColumn:
         if name not in self._columns:
@@ -72,7 +76,7 @@ class TTreeReader(TreeReader):
                 )
             counted = info.counter is not None and info.counter in self.sources
             counter = self._column(str(info.counter)) if counted else None
-            self._columns[name] = BasketColumn(self.sources[name], info, counter)
+            self._columns[name] = BasketColumn(self.sources[name], info, counter, f"{self.where}, {name}")
         return self._columns[name]
 
 
@@ -101,8 +105,8 @@ class BranchList(Mapping[str, Branch]):
 class BasketColumn:
     """Values of one branch, keeping the basket read last, so that runs of events that end inside it cost it once."""
 
-    def __init__(self, branch: Any, info: Branch, counter: BasketColumn | None) -> None:
-        self.branch, self.info, self.counter = branch, info, counter
+    def __init__(self, branch: Any, info: Branch, counter: BasketColumn | None, where: str) -> None:
+        self.branch, self.info, self.counter, self.where = branch, info, counter, where
         interpretation = plain_interpretation(branch)
         content = getattr(interpretation, "content", interpretation)
         self.stored = np.dtype(np.uint8 if info.kind == "string" else content.from_dtype.base)
@@ -113,25 +117,14 @@ class BasketColumn:
     def read(self, start: int, stop: int) -> Column:
         """Values of the events ``start`` to ``stop``."""
         first = max(int(np.searchsorted(self.edges, start, side="right")) - 1, 0)
-        parts: list[Column] = []
+        parts = [empty_column(self.info)]
         for number in range(first, len(self.edges) - 1):
             low, high = int(self.edges[number]), int(self.edges[number + 1])
             if low >= stop:
                 break
             if high > low:
                 parts.append(cut(self._basket(number), max(start - low, 0), min(stop, high) - low))
-        return self._joined(parts)
-
-    def _joined(self, parts: list[Column]) -> Column:
-        if self.info.kind == "string":
-            return np.concatenate([np.zeros(0, "U1"), *(np.asarray(part) for part in parts)])
-        native = np.dtype(self.info.dtype)
-        empty = np.zeros((0, *self.info.shape), native)
-        if self.info.kind == "jagged":
-            runs = [part for part in parts if isinstance(part, Jagged)]
-            counts = [np.zeros(0, np.int64), *(run.counts for run in runs)]
-            return Jagged(np.concatenate(counts), np.concatenate([empty, *(run.values for run in runs)]))
-        return np.concatenate([empty, *(np.asarray(part) for part in parts)])
+        return joined(parts)
 
     def _basket(self, number: int) -> Column:
         if self._last is None or self._last[0] != number:
@@ -142,29 +135,29 @@ class BasketColumn:
     def _decoded(self, number: int) -> Column:
         basket = self.branch.basket(number)
         raw = np.asarray(basket.data).view(np.uint8)
+        start, stop = int(self.edges[number]), int(self.edges[number + 1])
+        itemsize = self.stored.itemsize * int(np.prod(self.info.shape, dtype=np.int64))
         if self.info.kind == "flat":
+            expect((stop - start) * itemsize, len(raw), self.where, start)
             return self._numbers(raw)
         if self.info.kind == "string":
             return strings(raw, np.asarray(basket.byte_offsets, np.int64))
-        start, stop = int(self.edges[number]), int(self.edges[number + 1])
-        itemsize = self.stored.itemsize * int(np.prod(self.info.shape, dtype=np.int64))
         if basket.byte_offsets is None:
             counts = self._from_counter(start, stop)
-            expect(int(counts.sum()) * itemsize, len(raw), self.info.name, start)
+            expect(int(counts.sum()) * itemsize, len(raw), self.where, start)
             return Jagged(counts, self._numbers(raw))
         edges = np.asarray(basket.byte_offsets, np.int64)
         lengths = np.diff(edges) - self.header
-        if len(lengths) != stop - start or (lengths < 0).any() or (lengths % itemsize).any():
+        whole = len(lengths) == stop - start and edges[0] == 0 and edges[-1] == len(raw)
+        if not whole or (lengths < 0).any() or (lengths % itemsize).any():
             raise InputError(
-                "entry offsets of a basket are not consistent", where=f"{self.info.name}, event {start}"
+                "entry offsets of a basket are not consistent", where=f"{self.where}, event {start}"
             )
         return Jagged(lengths // itemsize, self._numbers(without_headers(raw, edges, self.header)))
 
     def _from_counter(self, start: int, stop: int) -> NDArray[np.int64]:
         if self.counter is None:
-            if self.branch.basket(0) is not None and not len(self.edges):
-                raise InputError("a basket has no entry offsets", where=self.info.name)
-            return np.zeros(stop - start, np.int64)
+            raise InputError("a basket has no entry offsets", where=f"{self.where}, event {start}")
         return np.asarray(self.counter.read(start, stop)).astype(np.int64)
 
     def _numbers(self, raw: NDArray[np.uint8]) -> Array:
@@ -183,14 +176,6 @@ def strings(raw: NDArray[np.uint8], edges: NDArray[np.int64]) -> Array:
     )
 
 
-def cut(column: Column, start: int, stop: int) -> Column:
-    """Events ``start`` to ``stop`` of a run, as views."""
-    if not isinstance(column, Jagged):
-        return column[start:stop]
-    edges = np.concatenate([[0], np.cumsum(column.counts)])
-    return Jagged(column.counts[start:stop], column.values[edges[start] : edges[stop]])
-
-
 def without_headers(raw: NDArray[np.uint8], edges: NDArray[np.int64], header: int) -> NDArray[np.uint8]:
     """Bytes of all entries without the header that ROOT puts before each ``std::vector``."""
     if not header:
@@ -200,11 +185,11 @@ def without_headers(raw: NDArray[np.uint8], edges: NDArray[np.int64], header: in
     return raw[keep]
 
 
-def expect(expected: int, got: int, branch: str, event: int) -> None:
+def expect(expected: int, got: int, where: str, event: int) -> None:
     if expected != got:
         raise InputError(
             "basket does not hold what its counter says",
-            where=f"{branch}, from event {event}",
+            where=f"{where}, from event {event}",
             expected=f"{expected} bytes",
             got=got,
         )

@@ -14,7 +14,7 @@ from hepae.codecs.corrections import ColumnSpec, allowance
 from hepae.errors import BoundError
 from hepae.model.runtime import session
 
-__all__ = ["frequent_patterns", "measured_drift", "with_step"]
+__all__ = ["frequent_patterns", "measured_drift", "suits", "with_step"]
 
 SAFETY = 8.0
 LEAST_DRIFT = 2.0**-22
@@ -24,6 +24,8 @@ TYPICAL = 0.999
 ROOM_FOR_ROUNDING = 128.0
 BATCHES = (1, 7, 64, 4096)
 OBJECTS_BATCHED = 512
+NOMINAL_DRIFT = 2.0**-18
+RESOLVED = 0.01
 
 Floats = NDArray[np.float64]
 
@@ -96,7 +98,7 @@ def with_step(column: ColumnSpec, values: NDArray[Any], predicted: NDArray[np.fl
     if column.is_integer:
         moved = float(column.transform.spread(x, column.drift).max(initial=0.0))
         return msgspec.structs.replace(
-            column, step=float(2 ** max(0, int(np.ceil(np.log2(ROOM_FOR_ROUNDING * moved)))))
+            column, step=float(2 ** int(np.ceil(np.log2(max(1.0, ROOM_FOR_ROUNDING * moved)))))
         )
     plain = _corrected(values, column)
     lost = allowance(column, x[plain], values[plain])
@@ -110,6 +112,29 @@ def with_step(column: ColumnSpec, values: NDArray[Any], predicted: NDArray[np.fl
             )
         lost = lost[np.isfinite(lost)]
     return msgspec.structs.replace(column, step=_step(column, lost))
+
+
+def suits(column: ColumnSpec, values: NDArray[Any]) -> bool:
+    """Whether a float network can resolve the bulk of the values at all; random bits, for one, it cannot.
+
+    Parameters
+    ----------
+    column
+        A feature with a bound, before training.
+    values
+        The feature in the training sample.
+    """
+    if column.bound.kind == "exact":
+        return True
+    x = values[_corrected(values, column)].astype(np.float64)
+    if not len(x):
+        return True
+    if column.bound.kind != "abs":
+        return float(np.median(column.transform.spread(x, NOMINAL_DRIFT) / np.abs(x))) < RESOLVED
+    first, last = np.quantile(x, [0.25, 0.75])
+    return bool(first == last) or float(np.median(column.transform.spread(x, NOMINAL_DRIFT))) < RESOLVED * (
+        last - first
+    )
 
 
 def _corrected(values: NDArray[Any], column: ColumnSpec) -> NDArray[np.bool_]:

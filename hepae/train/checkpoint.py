@@ -14,9 +14,12 @@ from numpy.typing import NDArray
 from hepae.errors import InputError, OutputError
 from hepae.train.networks import Autoencoder
 
-__all__ = ["State", "load", "save"]
+__all__ = ["LARGEST_LOSS", "Counters", "State", "load", "save"]
 
 STATE = "state"
+
+LARGEST_LOSS = 1e300
+"""Stands for a loss that is not finite, which JSON could not say."""
 
 
 class Counters(msgspec.Struct, forbid_unknown_fields=True):
@@ -24,7 +27,7 @@ class Counters(msgspec.Struct, forbid_unknown_fields=True):
 
     training: str
     epoch: int = 0
-    best_loss: float = float("inf")
+    best_loss: float = LARGEST_LOSS
     epochs_since_best: int = 0
     rate: float = 0.0
     rested: int = 0
@@ -58,7 +61,7 @@ def save(path: Path, state: State) -> None:
     for place, moments in enumerate(state.optimiser.state.values()):
         arrays |= {f"optimiser/{place}/{name}": tensor for name, tensor in moments.items()}
     stored = {name: np.asarray(tensor.detach().cpu().numpy()) for name, tensor in arrays.items()}
-    counters = msgspec.json.encode(_finite(state.counters))
+    counters = msgspec.json.encode(state.counters)
     part = path.with_name(path.name + ".part")
     try:
         with part.open("wb") as file:
@@ -79,7 +82,7 @@ def load(path: Path, state: State) -> None:
     if not path.exists():
         return
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
         counters = msgspec.json.decode(arrays.pop(STATE).tobytes(), type=Counters)
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, msgspec.MsgspecError) as problem:
@@ -107,14 +110,8 @@ def _fill(state: State, arrays: dict[str, NDArray[np.generic]]) -> None:
     for place, parameter in enumerate(state.network.parameters()):
         moments = _under(tensors, f"optimiser/{place}/")
         if moments:
-            moments["step"] = moments["step"].cpu()
             state.optimiser.state[parameter] = moments
 
 
 def _under(tensors: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
     return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
-
-
-def _finite(counters: Counters) -> Counters:
-    """JSON has no infinity: a best loss that was never reached is a very large one."""
-    return msgspec.structs.replace(counters, best_loss=min(counters.best_loss, 1e300))

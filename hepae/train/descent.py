@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from hepae.train import checkpoint
-from hepae.train.checkpoint import Counters, State
+from hepae.train.checkpoint import LARGEST_LOSS, Counters, State
 from hepae.train.networks import Autoencoder
 from hepae.train.presets import Recipe
 
@@ -64,6 +65,7 @@ class Sample:
 def deterministic(seed: int, threads: int | None) -> Iterator[None]:
     """The same seed and number of threads give the same weights; PyTorch's own settings are put back after."""
     settings = torch.are_deterministic_algorithms_enabled(), torch.get_num_threads()
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # which PyTorch asks for on a GPU
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         torch.use_deterministic_algorithms(True)
@@ -112,6 +114,8 @@ def train(
     if path is not None:
         checkpoint.load(path, state)
     parts = _Parts(sample, recipe.device)
+    if not state.counters.history and len(parts.inputs):
+        state.counters.best_loss = _validation_loss(network, parts)
     total = recipe.passes(len(sample.training))
     saved = time.monotonic()
     while state.counters.epoch < total and not _stopped(state.counters, recipe):
@@ -165,7 +169,7 @@ def _epoch(state: State, parts: _Parts, recipe: Recipe, total: int) -> None:
         loss.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
         summed += loss.detach()
-    _count(state, float(summed) / steps, _validation_loss(network, parts), recipe)
+    _count(state, _finite(summed / steps), _validation_loss(network, parts), recipe)
 
 
 def _loss(network: Autoencoder, inputs: Tensor, weights: Tensor | None) -> Tensor:
@@ -177,7 +181,11 @@ def _loss(network: Autoencoder, inputs: Tensor, weights: Tensor | None) -> Tenso
 @torch.no_grad()
 def _validation_loss(network: Autoencoder, parts: _Parts) -> float:
     network.eval()
-    return float(_loss(network, *parts.validation))
+    return _finite(_loss(network, *parts.validation))
+
+
+def _finite(loss: Tensor) -> float:
+    return float(torch.nan_to_num(loss.double(), nan=LARGEST_LOSS, posinf=LARGEST_LOSS))
 
 
 def _count(state: State, loss: float, validation_loss: float, recipe: Recipe) -> None:
@@ -194,7 +202,7 @@ def _count(state: State, loss: float, validation_loss: float, recipe: Recipe) ->
 
 
 def _stopped(counters: Counters, recipe: Recipe) -> bool:
-    diverged = bool(counters.history) and not math.isfinite(counters.history[-1][0])
+    diverged = bool(counters.history) and counters.history[-1][0] >= LARGEST_LOSS
     return diverged or (recipe.patience is not None and counters.epochs_since_best >= recipe.patience)
 
 

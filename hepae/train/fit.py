@@ -21,9 +21,9 @@ from hepae.codecs.corrections import ColumnSpec
 from hepae.codecs.features import FeatureSpec
 from hepae.codecs.scaling import chooses_log, fit_transform
 from hepae.collection import Objects, concatenate
-from hepae.errors import BoundError
+from hepae.errors import BoundError, SchemaError
 from hepae.model.runtime import session
-from hepae.train.calibrate import frequent_patterns, measured_drift, with_step
+from hepae.train.calibrate import frequent_patterns, measured_drift, suits, with_step
 from hepae.train.descent import Epoch, Sample, deterministic, train
 from hepae.train.export import export_stack
 from hepae.train.learning_rate import find_learning_rate
@@ -75,7 +75,8 @@ def fit_bottleneck(
     objects
         The sample: whole events, in one run or several. It may be empty.
     features
-        Features of the collection. Floats that are to be exact, and integers of 64 bits, are left out.
+        Features of the collection. Left out are floats that are to be exact, integers of 64 bits, and floats whose
+        bulk a network cannot resolve, such as random bits.
     recipe
         Architecture, scaling, schedule, seed, …
     checkpoint
@@ -87,6 +88,10 @@ def fit_bottleneck(
     ------
     BoundError
         If no feature has a bound, or a bound is too tight for float networks.
+    SchemaError
+        If there is no such device.
+    InputError
+        If the checkpoint is of another training.
 
     Examples
     --------
@@ -95,14 +100,18 @@ def fit_bottleneck(
     (1.9e-06, 2.1e-06)
     """
     recipe = recipe or Recipe()
+    _check_device(recipe.device)
     sample = objects if isinstance(objects, Objects) else concatenate(objects)
     chosen = [feature for feature in features if enters(feature, recipe.latents_only)]
-    if not chosen:
+    columns = [_column(feature, sample.columns[feature.name], recipe) for feature in chosen]
+    columns = [
+        column for column in columns if recipe.latents_only or suits(column, sample.columns[column.name])
+    ]
+    if not columns:
         raise BoundError(
-            "nothing for a bottleneck to do: every feature is an exact float",
+            "nothing for a bottleneck to do: every feature is an exact float, or random",
             hint="give bounds, such as --bound '*=rel:1e-3', or use the codec lifting or masked",
         )
-    columns = [_column(feature, sample.columns[feature.name], recipe) for feature in chosen]
     values = [sample.columns[column.name] for column in columns]
     scaled = [column.transform.forward(x) for column, x in zip(columns, values, strict=True)]
     inputs = np.stack([y for y, _ in scaled], axis=1)
@@ -145,6 +154,13 @@ def split_by_event(
     if by_object.all():
         by_object[:] = False
     return np.flatnonzero(~by_object), np.flatnonzero(by_object)
+
+
+def _check_device(device: str) -> None:
+    try:
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError) as problem:  # an assertion where PyTorch was built without CUDA
+        raise SchemaError("no such device", got=device, hint=str(problem).splitlines()[0]) from None
 
 
 def _column(feature: FeatureSpec, values: NDArray[Any], recipe: Recipe) -> ColumnSpec:

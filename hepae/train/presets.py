@@ -21,6 +21,7 @@ WIDEST_LAYER: Final = 4096
 DEFAULT_STEPS: Final = 24_000
 SHARE_OF_LATENTS: Final = 0.6
 FEW_FEATURES: Final = 5
+LARGEST_SEED: Final = 2**32 - 1
 
 
 class Architecture(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -168,10 +169,16 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise SchemaError(
                 "a validation share that cannot be", expected="0 <= share < 1", got=self.validation
             )
-        if self.batch_size < 1 or (self.epochs is not None and self.epochs < 0):
-            raise SchemaError(
-                "a batch size or a number of epochs that cannot be", got=(self.batch_size, self.epochs)
-            )
+        for name, least in (("batch_size", 1), ("epochs", 0), ("patience", 1), ("threads", 1)):
+            number = getattr(self, name)
+            if number is not None and number < least:
+                raise SchemaError(
+                    f"a choice of {name} that cannot be", expected=f"at least {least}", got=number
+                )
+        limits.check("seed", self.seed, LARGEST_SEED)
+        if not (0 < self.learning_rate < math.inf and 0 <= self.weight_decay < math.inf):
+            got = (self.learning_rate, self.weight_decay)
+            raise SchemaError("a learning rate or weight decay that cannot be", got=got)
 
     def passes(self, objects: int) -> int:
         """Epochs for that many objects.
