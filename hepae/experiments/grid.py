@@ -119,7 +119,9 @@ def read_grid(path: Path) -> tuple[dict[str, Data], list[Experiment]]:
     except msgspec.ValidationError as problem:
         raise SchemaError("not a grid of experiments", where=path, got=problem) from None
     if grid or not data or not runs:
-        raise SchemaError("not a grid of experiments", where=path, expected="[data.NAME] and [[run]]", got=", ".join(grid))
+        raise SchemaError(
+            "not a grid of experiments", where=path, expected="[data.NAME] and [[run]]", got=", ".join(grid)
+        )
     experiments = [one for run in runs for one in _expanded(run, data, path)]
     names = [one.name for one in experiments]
     double = sorted({name for name in names if names.count(name) > 1})
@@ -136,7 +138,9 @@ def _expanded(run: Mapping[str, Any], data: Mapping[str, Data], path: Path) -> I
             hint = nearest(word, (*CHOICES, *WORDS)) or None
             raise SchemaError("an unknown word in a grid", where=where, got=word, hint=hint)
     if run.get("data") not in data or "name" not in run:
-        raise SchemaError("a run needs a name and a data set", where=where, expected=", ".join(data), got=run.get("data"))
+        raise SchemaError(
+            "a run needs a name and a data set", where=where, expected=", ".join(data), got=run.get("data")
+        )
     if run.get("baseline") not in (None, *BASELINES):
         raise SchemaError("no such baseline", where=where, expected=", ".join(BASELINES), got=run["baseline"])
     choices = {word: _alternatives(word, run[word]) for word in run if word not in WORDS}

@@ -47,7 +47,9 @@ class Quality(msgspec.Struct, frozen=True):
     space_like_before: float
 
 
-def quality_of(before: Objects, after: Columns, transforms: Mapping[str, Transform], minmax: Mapping[str, Transform]) -> Quality:
+def quality_of(
+    before: Objects, after: Columns, transforms: Mapping[str, Transform], minmax: Mapping[str, Transform]
+) -> Quality:
     """Quality of restored columns.
 
     Parameters
@@ -67,7 +69,9 @@ def quality_of(before: Objects, after: Columns, transforms: Mapping[str, Transfo
         scaled_loss(before.columns, merged, transforms),
         scaled_loss(before.columns, merged, minmax),
         {name: residuals_of(column, merged[name]) for name, column in before.columns.items()},
-        {} if old is None or new is None else {n: residuals_of(old.values[n], new.values[n]) for n in old.values},
+        {}
+        if old is None or new is None
+        else {n: residuals_of(old.values[n], new.values[n]) for n in old.values},
         0.0 if new is None else new.space_like,
         0.0 if old is None else old.space_like,
     )
@@ -90,7 +94,9 @@ def scaled_loss(before: Columns, after: Columns, transforms: Mapping[str, Transf
     return squares / count if count else 0.0
 
 
-def transforms_of(objects: Objects, features: Sequence[str], manifest: Manifest | None) -> tuple[dict[str, Transform], dict[str, Transform]]:
+def transforms_of(
+    objects: Objects, features: Sequence[str], manifest: Manifest | None
+) -> tuple[dict[str, Transform], dict[str, Transform]]:
     """The scaling that a model was trained with, and the one to [0, 1]; without a network both are the same."""
     minmax = {}
     for name in features:

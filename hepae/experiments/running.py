@@ -37,6 +37,8 @@ from hepae.train.fit import split_by_event
 __all__ = ["run_grid"]
 
 Report = Callable[[str, int, int, str], None]
+
+
 def run_grid(
     grid: Path, folder: Path, *, data_folder: Path | None = None, quick: bool = False, report: Report
 ) -> tuple[list[Outcome], list[Failure]]:
@@ -82,7 +84,9 @@ def run_grid(
         except HepaeError as problem:
             failures.append(Failure(chosen.name, str(problem)))
         except msgspec.MsgspecError:
-            raise InputError("a result that cannot be read", where=kept, hint="delete it to run it again") from None
+            raise InputError(
+                "a result that cannot be read", where=kept, hint="delete it to run it again"
+            ) from None
         write_tables(folder, outcomes)
     _export_best(folder, data, [e.quick() if quick else e for e in experiments], outcomes)
     report("experiments", len(experiments), len(experiments), "")
@@ -109,11 +113,17 @@ def _outcomes(
     )
     held_back = _held_back(objects, recipe)
     if experiment.baseline is not None:
-        quality = quality_of(held_back, constant_mass(held_back.columns), *transforms_of(objects, names, None))
-        yield make(stored=experiment.baseline, words="pt, eta, phi as they are", epochs=0, quality=quality, bits=None)
+        quality = quality_of(
+            held_back, constant_mass(held_back.columns), *transforms_of(objects, names, None)
+        )
+        yield make(
+            stored=experiment.baseline, words="pt, eta, phi as they are", epochs=0, quality=quality, bits=None
+        )
         return
     digest = experiment.digest(data)
-    model, seconds = _trained(objects, collection, names, experiment.bounds or data.bounds, recipe, folder, digest, report)
+    model, seconds = _trained(
+        objects, collection, names, experiment.bounds or data.bounds, recipe, folder, digest, report
+    )
     with tempfile.TemporaryDirectory() as scratch:
         source, target = Path(scratch) / "sample.root", Path(scratch) / "stored.root"
         write_objects(source, objects, collection, names)

@@ -87,9 +87,7 @@ def measure(model: Model, objects: Objects) -> Speed:
 def _main(model: str, columns: str) -> None:
     with np.load(columns, allow_pickle=False) as file:
         arrays = {name: file[name] for name in file.files}
-    objects = _enough(
-        Objects(arrays["counts"], _under(arrays, "column."), _under(arrays, "event."))
-    )
+    objects = _enough(Objects(arrays["counts"], _under(arrays, "column."), _under(arrays, "event.")))
     coder = coder_of(Model.load(model))
     found = _bottleneck(coder, objects) if isinstance(coder, Bottleneck) else _chunked(coder, objects)
     scale = 1e3 * PUBLISHED_JETS / max(1, objects.n_objects)
@@ -147,7 +145,9 @@ def _chunked(coder: ChunkCoder, objects: Objects) -> dict[str, float | None]:
     frames = coder.encode(objects, 0)
     return {
         "encode_ms": _best(lambda: coder.encode(objects, 0)),
-        "decode_ms": _best(lambda: coder.decode(objects.counts, objects.events, frames, list(coder.features))),
+        "decode_ms": _best(
+            lambda: coder.decode(objects.counts, objects.events, frames, list(coder.features))
+        ),
         "network_encode_ms": None,
         "network_decode_ms": None,
     }

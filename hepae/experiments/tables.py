@@ -11,7 +11,7 @@ from typing import Any
 from hepae.experiments.outcome import Outcome
 from hepae.report.residuals import QUANTILES, Residuals
 
-__all__ = ["KEPT", "COSTS", "markdown", "residual_rows", "rows", "write_tables"]
+__all__ = ["COSTS", "KEPT", "markdown", "residual_rows", "rows", "write_tables"]
 
 Row = dict[str, Any]
 Cell = Callable[[Row], str]
@@ -20,7 +20,9 @@ Cell = Callable[[Row], str]
 def write_tables(folder: Path, outcomes: Sequence[Outcome]) -> None:
     """``results.csv``, ``residuals.csv`` and ``results.md`` in a folder."""
     (folder / "results.csv").write_text(_csv([rows(one) for one in outcomes]), encoding="utf-8")
-    (folder / "residuals.csv").write_text(_csv([r for one in outcomes for r in residual_rows(one)]), encoding="utf-8")
+    (folder / "residuals.csv").write_text(
+        _csv([r for one in outcomes for r in residual_rows(one)]), encoding="utf-8"
+    )
     (folder / "results.md").write_text(markdown(outcomes), encoding="utf-8")
 
 
@@ -141,7 +143,9 @@ def _table(columns: dict[str, Cell], found: Sequence[Row]) -> str:
     if not found:
         return ""
     cells = [[cell(row) for cell in columns.values()] for row in found]
-    shown = [place for place, name in enumerate(columns) if name == "run" or any(line[place] for line in cells)]
+    shown = [
+        place for place, name in enumerate(columns) if name == "run" or any(line[place] for line in cells)
+    ]
     lines = [list(columns), ["---", *["---:"] * (len(columns) - 1)], *cells]
     return "\n".join("| " + " | ".join(line[place] for place in shown) + " |" for line in lines)
 

@@ -11,12 +11,15 @@ from numpy.typing import NDArray
 
 from hepae import limits
 from hepae.bounds import Bound, parse
+from hepae.codecs.bottleneck import BottleneckSpec
+from hepae.codecs.escapes import Escapes
 from hepae.collection import Collection, Objects, concatenate
 from hepae.errors import CollectionError
 from hepae.events import is_csv, open_events
 from hepae.model.manifest import Manifest
 from hepae.model.model import Model
 from hepae.restore import CompressedCollection, ModelStore, compressed_collections, models_of
+from hepae.rootio.columns import Jagged
 from hepae.rootio.inspection import models_in
 from hepae.rootio.source import open_source
 from hepae.rootio.titles import SUFFIX
@@ -165,8 +168,11 @@ def compare(
         name = collection or _first(before, after)
         found = before.collection(name)
         runs = list(_runs(before, found))
-        stored = concatenate(before.objects(found, [f.name for f in found.features], (), *run) for run in runs)
+        stored = concatenate(
+            before.objects(found, [f.name for f in found.features], (), *run) for run in runs
+        )
         restored, manifest, sha256 = _restored(after, store, name, found, runs)
+        escapes = _escapes(manifest, stored, after, runs)
         comparison = Comparison(
             str(original),
             str(file),
@@ -180,7 +186,7 @@ def compare(
                     stored.columns[feature.name],
                     restored.get(feature.name, stored.columns[feature.name]),
                     checked.checks[feature.branch],
-                    _escapes(manifest, feature.name, stored),
+                    escapes.get(feature.name),
                     checked.checks[feature.branch].compressed or manifest is None,
                 )
                 for feature in found.features
@@ -205,7 +211,9 @@ def _first(before: TreeReader, after: TreeReader) -> str:
     compressed = list(compressed_collections(after))
     shared = compressed or [name for name in before.collections() if name in after.collections()]
     if not shared:
-        raise CollectionError("no collection to compare", where=after.where, hint="name one with --collection")
+        raise CollectionError(
+            "no collection to compare", where=after.where, hint="name one with --collection"
+        )
     return shared[0]
 
 
@@ -245,14 +253,28 @@ def _restored(
     return columns, None, ""
 
 
-def _escapes(manifest: Manifest | None, name: str, stored: Objects) -> int | None:
-    """How many values have no lattice point within their bound; what the codec saw, counted again."""
-    if manifest is None or manifest.codec_name == "bottleneck":
-        return None
-    specs = {spec.name: spec for spec in manifest.features}
-    if name not in specs:
-        return None
-    return len(specs[name].lattice.to_integers(stored.columns[name], specs[name].bound)[1])
+def _escapes(
+    manifest: Manifest | None, stored: Objects, after: TreeReader, runs: Sequence[tuple[int, int]]
+) -> dict[str, int]:
+    """How many values are stored bit for bit, by feature: as the file says, or counted again as the codec did."""
+    if manifest is None:
+        return {}
+    if isinstance(manifest.codec, BottleneckSpec):
+        names = [column.name for column in manifest.codec.columns]
+        found = np.zeros(len(names), np.int64)
+        for run in runs:
+            column = after.read(f"{manifest.collection}_escape{SUFFIX}", *run)
+            counts = np.asarray(after.read(manifest.counter or f"n{manifest.collection}", *run)).astype(
+                np.int64
+            )
+            assert isinstance(column, Jagged)
+            escapes = Escapes.from_bytes(counts, column.counts, column.values, len(names))
+            found += np.bincount(escapes.features, minlength=len(names))
+        return dict(zip(names, found.tolist(), strict=True))
+    return {
+        spec.name: len(spec.lattice.to_integers(stored.columns[spec.name], spec.bound)[1])
+        for spec in manifest.features
+    }
 
 
 def _sizes(before: TreeReader, after: TreeReader, found: Collection, name: str) -> tuple[int, int]:

@@ -30,7 +30,12 @@ OBSERVABLES = {
 }
 """Names and titles."""
 
-ENERGIES = (("pt", "eta", "phi", "E"), ("px", "py", "pz", "E"), ("pt", "eta", "phi", "mass"), ("px", "py", "pz", "mass"))
+ENERGIES = (
+    ("pt", "eta", "phi", "E"),
+    ("px", "py", "pz", "E"),
+    ("pt", "eta", "phi", "mass"),
+    ("px", "py", "pz", "mass"),
+)
 """Components that make a four-vector, the best first: with the energy, because that is what tells the mass apart."""
 
 

@@ -15,7 +15,9 @@ from hepae.rootio.writer import RootWriter
 __all__ = ["write_objects"]
 
 
-def write_objects(path: str | Path, objects: Objects, collection: Collection, features: Sequence[str]) -> None:
+def write_objects(
+    path: str | Path, objects: Objects, collection: Collection, features: Sequence[str]
+) -> None:
     """Write a tree ``Events`` with a counter, features of a collection, and the event-level columns.
 
     Parameters

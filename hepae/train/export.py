@@ -84,9 +84,7 @@ class _Graph:
         out = self.activated(layer.activation, self.gemm(*_folded(layer), value))
         return self.add("Add", [value, out]) if layer.residual else out
 
-    def convolved(
-        self, convolutions: Convolutions, activation: Activation, value: str, first: bool
-    ) -> str:
+    def convolved(self, convolutions: Convolutions, activation: Activation, value: str, first: bool) -> str:
         """Convolutions, with the activation before each (``first``) or after each."""
         value = self.reshaped(value, 0, convolutions.channels[0], convolutions.features)
         for layer in convolutions.layers:

@@ -69,7 +69,9 @@ class Architecture(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                 "a share of dropped units that cannot be", expected="0 <= dropout < 1", got=self.dropout
             )
         if self.beta is not None and not 0 <= self.beta < math.inf:
-            raise SchemaError("a weight of the divergence that cannot be", expected="beta >= 0", got=self.beta)
+            raise SchemaError(
+                "a weight of the divergence that cannot be", expected="beta >= 0", got=self.beta
+            )
 
     def bottleneck(self, features: int) -> int:
         """K for that many features.
