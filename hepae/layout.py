@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -132,7 +133,7 @@ class BottleneckEncoder(Encoder):
         columns: dict[str, Column] = {
             own("model"): np.full(objects.n_events, int(self.model.sha256[:8], 16), np.uint32),
             own("escape"): Jagged(*encoded.escapes.to_bytes(objects.counts)),
-            own("latent"): Jagged(objects.counts, encoded.latents),
+            own("latent"): Jagged(objects.counts * self._spec.latents, _storable(encoded.latents).ravel()),
         }
         for spec in self.manifest.features:
             if self._spec.latents_only:
@@ -156,14 +157,20 @@ class BottleneckEncoder(Encoder):
             NewBranch(own("model"), "uint32", "first 4 bytes of the SHA-256 of the model"),
             NewBranch("n" + own("escape"), "int32"),
             NewBranch(own("escape"), "uint8", "values stored bit for bit", "n" + own("escape")),
+            # one number after the other: RDataFrame cannot read [nJet][K], and models that differ in K can be joined
+            NewBranch("n" + own("latent"), "int32"),
             NewBranch(
                 own("latent"),
                 "uint16" if latent == "float16" else latent,
                 f"latents of {self.manifest.collection}, {latent}",
-                self.counter,
-                (self._spec.latents,),
+                "n" + own("latent"),
             ),
         ]
+
+
+def _storable(latents: NDArray[Any]) -> NDArray[Any]:
+    """Half precision has no branch of its own: its bits are stored."""
+    return latents.view(np.uint16) if latents.dtype == np.float16 else latents
 
 
 def encoder_of(model: Model, side: bool = False) -> Encoder:

@@ -312,13 +312,23 @@ class CompressedCollection:
         if not isinstance(escaped, Jagged):
             raise CorruptionError("escapes that are not jagged", where=where)
         encoded = Encoded(
-            self._flat(f"{self.name}_latent{SUFFIX}", start, stop),
+            self._latents(coder.spec, start, stop, int(counts.sum()), where),
             {name: self._flat(self._branch(name), start, stop) for name in features if not coder.spec.latents_only},
             Escapes.from_bytes(counts, escaped.counts, escaped.values, len(coder.spec.columns)),
         )
         for name in features:
             self.decoded[name] = self.decoded.get(name, 0) + int(counts.sum())
         return Objects(counts, coder.decode(encoded, features))
+
+    def _latents(self, spec: BottleneckSpec, start: int, stop: int, objects: int, where: str) -> Column:
+        """Latents [objects, K]; half precision is stored as its bits."""
+        flat = self._flat(f"{self.name}_latent{SUFFIX}", start, stop)
+        if len(flat) != objects * spec.latents:
+            raise CorruptionError(
+                "latents and objects differ in number", where=where, expected=objects * spec.latents, got=len(flat)
+            )
+        latents = flat.reshape(objects, spec.latents)
+        return latents.view(np.float16) if spec.latent.dtype == "float16" else latents
 
     def _flat(self, branch: str, start: int, stop: int) -> Column:
         column = self.tree.read(branch, start, stop)
