@@ -14,14 +14,14 @@ from hepae.errors import CorruptionError, ModelRejectedError
 
 def random_tables(rng: np.random.Generator, tables: int, symbols: int, concentration: float) -> Tables:
     shares = rng.dirichlet(np.full(symbols, concentration), tables)
-    frequencies = np.floor(shares * (STATES - symbols)).astype(np.int64) + (rng.random((tables, symbols)) < 0.7)
+    frequencies = np.floor(shares * (STATES - symbols)).astype(np.int64) + (
+        rng.random((tables, symbols)) < 0.7
+    )
     frequencies[np.arange(tables), frequencies.argmax(1)] += STATES - frequencies.sum(1)
     return Tables(frequencies)
 
 
-def random_symbols(
-    rng: np.random.Generator, tables: Tables, n: int
-) -> tuple[np.ndarray, np.ndarray]:
+def random_symbols(rng: np.random.Generator, tables: Tables, n: int) -> tuple[np.ndarray, np.ndarray]:
     table = rng.integers(0, tables.n_tables, n)
     slot = rng.integers(0, STATES, n)
     ends = np.cumsum(tables.frequencies, axis=1)

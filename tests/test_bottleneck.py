@@ -187,7 +187,7 @@ def test_objects_come_back_within_their_bounds(latent: LatentSpec, n: int) -> No
     codec = a_codec(columns, latent)
     encoded = codec.encode(columns)
     restored = codec.decode(encoded)
-    assert encoded.latents.dtype == latent.dtype
+    assert encoded.latents.dtype == latent.stored_dtype
     assert encoded.latents.shape == (n, 4)
     for name, values in columns.items():
         assert restored[name].dtype == values.dtype

@@ -56,16 +56,22 @@ class LatentSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """Whether latents are stored as integers."""
         return self.dtype.startswith("uint")
 
+    @property
+    def stored_dtype(self) -> str:
+        """What the file holds: ROOT has no float16, so of those it holds the bits."""
+        return "uint16" if self.dtype == "float16" else self.dtype
+
     def store(self, latents: NDArray[np.float32]) -> NDArray[Any]:
         """Latents [n, K] as they are stored."""
         if not self.fixed_point:
-            return np.asarray(np.clip(latents, -FLOAT16_LARGEST, FLOAT16_LARGEST), self.dtype)
+            floats = np.asarray(np.clip(latents, -FLOAT16_LARGEST, FLOAT16_LARGEST), self.dtype)
+            return floats.view(self.stored_dtype)
         steps = (latents - np.asarray(self.low, np.float32)) / np.asarray(self.step, np.float32)
         return np.asarray(np.clip(np.rint(steps), 0, np.iinfo(self.dtype).max), self.dtype)
 
     def load(self, stored: NDArray[Any]) -> NDArray[np.float32]:
         """What the decoder is fed: float32[n, K], the same bits on every machine."""
-        latents: NDArray[np.float32] = stored.astype(np.float32)
+        latents: NDArray[np.float32] = stored.view(self.dtype).astype(np.float32)
         return (
             latents * np.asarray(self.step, np.float32) + np.asarray(self.low, np.float32)
             if self.fixed_point
@@ -106,7 +112,7 @@ class Encoded:
     Attributes
     ----------
     latents : [n, K]
-        In the dtype they are stored in.
+        In the dtype they are stored in (`LatentSpec.stored_dtype`).
     corrections : dict of uint[n]
         Codes by feature; empty for latents only.
     escapes
@@ -196,10 +202,10 @@ class Bottleneck:
         ModelRejectedError
             If the decoder's results on this machine differ from the writer's by more than the drift allowance.
         """
-        if latents.dtype != self.spec.latent.dtype or latents.shape[1:] != (self.spec.latents,):
+        if latents.dtype != self.spec.latent.stored_dtype or latents.shape[1:] != (self.spec.latents,):
             raise CorruptionError(
                 "latents of another kind",
-                expected=f"{self.spec.latent.dtype}[n, {self.spec.latents}]",
+                expected=f"{self.spec.latent.stored_dtype}[n, {self.spec.latents}]",
                 got=f"{latents.dtype}{list(latents.shape)}",
             )
         if self._decoder is None:

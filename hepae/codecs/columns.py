@@ -309,7 +309,9 @@ class Formula(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="form
         """What the formula gives, before it is moved to a lattice point."""
         formula = kinematics.FORMULAS[self.formula]
         arguments = zip(self.features, formula.transforms, strict=True)
-        return formula.function(*(context.values(feature, rank, transform) for feature, transform in arguments))
+        return formula.function(
+            *(context.values(feature, rank, transform) for feature, transform in arguments)
+        )
 
 
 class FormulaOffset(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="formula_offset"):
@@ -351,14 +353,16 @@ class Recoil(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="recoi
 
     def _direction(self, context: Context, rank: int) -> Integers:
         x, y = context.balance(self, rank)
-        return kinematics.nearest_point(context.lattices[self.phi], exactmath.arctan2(y, x))
+        return kinematics.nearest_point(context.lattices[self.phi], exactmath.table_arctan2(y, x))
 
 
 def _of_ranks(of_rank: Callable[[Context, int], Integers], context: Context, rank: int | None) -> Integers:
     """A function of one rank, or of all ranks one after the other."""
     if rank is not None:
         return of_rank(context, rank)
-    return np.concatenate([np.empty(0, np.int64), *(of_rank(context, k) for k in range(context.order.n_ranks))])
+    return np.concatenate(
+        [np.empty(0, np.int64), *(of_rank(context, k) for k in range(context.order.n_ranks))]
+    )
 
 
 def _finite(context: Context, branch: str, rank: int) -> Floats:
@@ -367,7 +371,7 @@ def _finite(context: Context, branch: str, rank: int) -> Floats:
 
 
 class RecoilSize(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="recoil_size"):
-    """Logarithm of the size of that recoil, over the pt of this object where `relative`."""
+    """Logarithm of the squared size of that recoil, over the pt of this object squared where `relative`."""
 
     recoil: Recoil
     relative: bool = True
@@ -381,9 +385,25 @@ class RecoilSize(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="r
 
     def _size(self, context: Context, rank: int) -> Integers:
         x, y = context.balance(self.recoil, rank)
-        size = np.sqrt(x * x + y * y)
-        ratio = size / np.maximum(context.values(self.recoil.pt, rank), SMALLEST) if self.relative else size
+        size = x * x + y * y
+        ratio = size
+        if self.relative:
+            pt = context.values(self.recoil.pt, rank)
+            ratio = size / np.maximum(pt * pt, SMALLEST)
         return np.where(size > 0.0, _octaves(ratio), MISSING)
 
 
-Column = Here | Latent | Neighbour | Product | Mix | Count | Rank | Condition | Formula | FormulaOffset | Recoil | RecoilSize
+Column = (
+    Here
+    | Latent
+    | Neighbour
+    | Product
+    | Mix
+    | Count
+    | Rank
+    | Condition
+    | Formula
+    | FormulaOffset
+    | Recoil
+    | RecoilSize
+)

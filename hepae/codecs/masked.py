@@ -17,6 +17,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from hepae import limits
 from hepae.codecs.alphabet import Alphabet
 from hepae.codecs.columns import Column, Neighbour, Recoil, RecoilSize
 from hepae.codecs.context import Inputs
@@ -25,7 +26,6 @@ from hepae.codecs.network import Network
 from hepae.codecs.prediction import Evaluation
 from hepae.codecs.predictors import Predictors, Source
 from hepae.codecs.shapes import frequencies, log_tables, uniform
-from hepae import limits
 from hepae.coding import ans
 from hepae.coding.integers import pack, unpack
 from hepae.errors import CorruptionError, ModelRejectedError
@@ -211,7 +211,12 @@ class Masked:
         lanes = _lanes(len(residuals), 0 if ranked else len(raw))
         hidden, raw = _hide(raw, lanes, ranked)
         coded = ans.encode(feature.tables, segments, lanes, hidden)
-        return HEADER.pack(CODED, around, lanes, len(coded), len(raw), len(outside)) + coded + raw + pack(outside)
+        return (
+            HEADER.pack(CODED, around, lanes, len(coded), len(raw), len(outside))
+            + coded
+            + raw
+            + pack(outside)
+        )
 
     def decode(
         self,
@@ -289,7 +294,9 @@ class Masked:
             else:
                 logs = -self._tables[names["marginal"]].astype(np.int64)[None, :]
         except KeyError as problem:
-            raise ModelRejectedError("a table of the model is missing", where=shape.feature, got=problem) from None
+            raise ModelRejectedError(
+                "a table of the model is missing", where=shape.feature, got=problem
+            ) from None
         if logs.shape[1] != bins:
             raise ModelRejectedError("coding tables do not fit the bins", expected=bins, got=logs.shape[1])
         return np.concatenate([frequencies(logs), last])
@@ -344,7 +351,9 @@ class _Stream:
             raise CorruptionError("a payload is cut short", where=feature.shape.feature, got=len(payload))
         mode, around, lanes, coded, raw, outside = HEADER.unpack_from(payload)
         if mode != CODED or around > 1 or HEADER.size + coded + raw > len(payload) or lanes % 2:
-            raise CorruptionError("a payload has a bad header", where=feature.shape.feature, got=payload[:12].hex())
+            raise CorruptionError(
+                "a payload has a bad header", where=feature.shape.feature, got=payload[:12].hex()
+            )
         body = memoryview(payload)[HEADER.size :]
         self.feature, self.around, self._hides = feature, bool(around), hides
         self._decoder = ans.Decoder(feature.tables, body[:coded], lanes)

@@ -32,7 +32,8 @@ LOG_RANGE: Final = 20
 MAX_CELLS: Final = 4096
 
 _MANTISSAS: Final = (
-    65536, 68438, 71468, 74632, 77936, 81386, 84990, 88752, 92682, 96785, 101070, 105545, 110218, 115098, 120194, 125515,
+    65536, 68438, 71468, 74632, 77936, 81386, 84990, 88752,
+    92682, 96785, 101070, 105545, 110218, 115098, 120194, 125515,
 )  # fmt: skip
 """2**(k/16) in 1/65536."""
 
@@ -50,7 +51,9 @@ def grid(levels: Sequence[int]) -> Integers:
     return np.stack(np.meshgrid(*axes, indexing="ij"), -1).reshape(cells, len(levels))
 
 
-def log_tables(levels: Sequence[int], anchors: Sequence[int], weights: Mapping[str, NDArray[Any]]) -> Integers:
+def log_tables(
+    levels: Sequence[int], anchors: Sequence[int], weights: Mapping[str, NDArray[Any]]
+) -> Integers:
     """Logarithms (base 2, in 1/LOG_UNIT) of the probabilities of each bin in each cell, up to a constant.
 
     Parameters

@@ -67,7 +67,9 @@ class Tables:
         self.entries = np.empty(self.n_tables * STATES, np.int32)
         self.entries[self.slots] = entry
 
-    def encode_steps(self, table: NDArray[np.int64], symbol: NDArray[np.int64]) -> tuple[NDArray[np.int32], ...]:
+    def encode_steps(
+        self, table: NDArray[np.int64], symbol: NDArray[np.int64]
+    ) -> tuple[NDArray[np.int32], ...]:
         """Per symbol: what to add to a state to get (bits moved) << 16, and where its slots begin."""
         freq = self.frequencies[table, symbol]
         if np.any(freq == 0):
@@ -214,7 +216,9 @@ class Decoder:
             If an index is out of range, or the stream ends too early.
         """
         if len(table) and not 0 <= table.min() <= table.max() < self._n_tables:
-            raise CorruptionError("no such coding table", expected=f"below {self._n_tables}", got=int(table.max()))
+            raise CorruptionError(
+                "no such coding table", expected=f"below {self._n_tables}", got=int(table.max())
+            )
         base = table.astype(np.int64) * STATES
         found = np.empty(len(table), np.int32)
         lanes, position = len(self.states), self._position
@@ -232,7 +236,9 @@ class Decoder:
             np.add(entry & 0xFFFF, read, out=state)
         self._position = position
         if position > self._bits:
-            raise CorruptionError("a coded stream ends too early", expected=f"{position} bits", got=self._bits)
+            raise CorruptionError(
+                "a coded stream ends too early", expected=f"{position} bits", got=self._bits
+            )
         return (found >> 20).astype(np.int64)
 
     def finish(self) -> NDArray[np.int64]:
@@ -244,7 +250,9 @@ class Decoder:
             If bits are left over.
         """
         if bits_to_bytes(self._position) != self._bits // 8:
-            raise CorruptionError("a coded stream is too long", expected=f"{self._position} bits", got=self._bits)
+            raise CorruptionError(
+                "a coded stream is too long", expected=f"{self._position} bits", got=self._bits
+            )
         return self.states.astype(np.int64)
 
 

@@ -14,6 +14,8 @@ from hepae.codecs.columns import (
     Condition,
     Context,
     Count,
+    Formula,
+    FormulaOffset,
     Here,
     Latent,
     Neighbour,
@@ -66,6 +68,9 @@ def candidate_columns(
         columns.append(Here(name))
         if not predictors[name].trivial:
             columns.append(Latent(name))
+        base = predictors[name].base
+        if isinstance(base, Formula):
+            columns.append(FormulaOffset(base))
     first = [name for name in predictors.order if name in narrow][:NEIGHBOURS]
     columns += [Neighbour(name, -1) for name in first]
     if first:

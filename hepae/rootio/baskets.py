@@ -77,8 +77,12 @@ def big_endian(values: Array, dtype: str) -> bytes:
 def basket_head(key_length: int, content: BasketContent, flag: int) -> bytes:
     """What follows the key of a basket and is counted as part of it."""
     per_event = content.width if content.lengths is None else content.events + 2
+    if content.lengths is not None and per_event * content.events == len(content.data):
+        per_event += 1  # uproot takes a basket in a header for one without offsets where this product fits
     last = key_length + len(content.data)
-    return struct.pack(">Hiiiib", 3, BUFFER_SIZE, per_event, content.events, last, flag)
+    # ROOT allocates this much before it reads a basket out of a header, and does not check
+    buffer = max(BUFFER_SIZE, last)
+    return struct.pack(">Hiiiib", 3, buffer, per_event, content.events, last, flag)
 
 
 def pack_basket(content: BasketContent, key: Key, compression: Compression) -> tuple[bytes, int]:
@@ -109,8 +113,8 @@ def pack_basket(content: BasketContent, key: Key, compression: Compression) -> t
     return key.pack() + packed, length + len(data)
 
 
-def pack_embedded(content: BasketContent, key: Key) -> tuple[bytes, int]:
-    """A basket inside the header of its branch, as ROOT keeps one that was never filled up; and its size."""
+def pack_embedded(content: BasketContent, key: Key) -> bytes:
+    """A basket inside the header of its branch, as ROOT keeps one that was never filled up."""
     flag = WITHOUT_OFFSETS if content.lengths is None else WITH_OFFSETS
     key.extra = basket_head(0, content, flag)
     length = key.length
@@ -121,7 +125,7 @@ def pack_embedded(content: BasketContent, key: Key) -> tuple[bytes, int]:
         offsets = struct.pack(">i", len(edges)) + edges.astype(">i4").tobytes()
     # ROOT's buffer begins with room for the key, which means nothing here
     body = key.pack() + offsets + bytes(length) + content.data
-    return any_object("TBasket", body), length + len(content.data)
+    return any_object("TBasket", body)
 
 
 def rewrite_key(record: bytearray, seek: int, parent: int) -> bool:

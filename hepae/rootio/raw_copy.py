@@ -16,7 +16,7 @@ from hepae.rootio.records import Key
 from hepae.rootio.tree_header import LIMITS, BranchHeader, LeafHeader, TreeHeader
 from hepae.rootio.ttree import TTreeReader
 
-__all__ = ["copy_branches", "refuse_unless_rewritable", "settings_of"]
+__all__ = ["copy_branches", "counter_of", "refuse_unless_rewritable", "settings_of"]
 
 MERGE_GAP = 1 << 16
 MERGE_BYTES = 1 << 24
@@ -92,6 +92,12 @@ def settings_of(source: TTreeReader, name: str, title: str) -> TreeHeader:
     )
 
 
+def counter_of(branch: Any) -> str | None:
+    """Name of the branch that counts a plain branch."""
+    counted = branch.member("fLeaves")[0].member("fLeafCount", none_if_missing=True) is not None
+    return str(branch.count_branch.name) if counted else None
+
+
 def number(member: Callable[..., Any], name: str, default: int) -> int:
     """A member that trees of old versions of ROOT do not have."""
     found = member(name, none_if_missing=True)
@@ -106,7 +112,6 @@ def copied_header(branch: Any) -> BranchHeader:
     """The header of a branch, its baskets apart."""
     member = branch.member
     leaf = branch.member("fLeaves")[0]
-    counter = leaf.member("fLeafCount")
     features = member("fIOFeatures", none_if_missing=True)
     return BranchHeader(
         str(branch.name),
@@ -120,7 +125,7 @@ def copied_header(branch: Any) -> BranchHeader:
             int(leaf.member("fOffset")),
             bool(leaf.member("fIsRange")),
             bool(leaf.member("fIsUnsigned")),
-            str(branch.count_branch.name) if counter is not None else None,
+            counter_of(branch),
             leaf.member("fMinimum"),
             leaf.member("fMaximum"),
         ),
@@ -223,7 +228,7 @@ def finish_embedded(
         key = Key("TBasket", name, tree, 0, 0, parent, file.datime, cycle=0)
         content = content_in(basket, branch)
         if number == len(held) - 1:
-            header.embedded, _ = pack_embedded(content, key)
+            header.embedded = pack_embedded(content, key)
             header.embedded_entry = entry
         else:
             key.seek, key.big = file.position, file.big

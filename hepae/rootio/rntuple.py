@@ -64,8 +64,30 @@ class RNTupleReader(TreeReader):
 
     def bytes_on_disk(self, branch: str) -> tuple[int, int]:
         """Compressed and uncompressed size of a field in bytes."""
-        field = self.ntuple[branch]
-        return int(getattr(field, "compressed_bytes", 0)), int(getattr(field, "uncompressed_bytes", 0))
+        paths = field_paths(self.ntuple.field_records)
+        columns = {
+            number: column.nbits
+            for number, column in enumerate(self.ntuple.column_records)
+            if paths[column.field_id] == branch or paths[column.field_id].startswith(branch + ".")
+        }
+        pages = [
+            (page, bits)
+            for cluster in self.ntuple.page_link_list
+            for number, bits in columns.items()
+            for page in cluster[number].pages
+        ]
+        stored = sum(int(page.locator.num_bytes) for page, _ in pages)
+        return stored, sum(int(page.num_elements) * bits for page, bits in pages) // 8
+
+
+def field_paths(records: Any) -> list[str]:
+    """Names of all fields with those above them, the anonymous items of lists left out."""
+    paths: list[str] = []
+    for number, record in enumerate(records):
+        above = paths[record.parent_field_id] if record.parent_field_id != number else ""
+        parts = [above, "" if record.field_name == "_0" else str(record.field_name)]
+        paths.append(".".join(part for part in parts if part))
+    return paths
 
 
 def as_column(array: ak.Array, info: Branch) -> Column:

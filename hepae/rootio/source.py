@@ -122,9 +122,13 @@ class Source:
         if name not in self._open:
             classname = self.trees.get(name) or self._own(name)
             with reading(f"{self.path}, tree {name}"):
-                found = self.directory[name]
-                reader = TTreeReader if classname == "TTree" else RNTupleReader
-                self._open[name] = reader(found, f"{self.path}:{name}", name)
+                found, where = self.directory[name], f"{self.path}:{name}"
+                if classname == "TTree":
+                    key = self.directory.key(name)
+                    ratio = (key.fNbytes - key.fKeylen) / max(key.fObjlen, 1)
+                    self._open[name] = TTreeReader(found, where, name, ratio)
+                else:
+                    self._open[name] = RNTupleReader(found, where, name)
         return self._open[name]
 
     def _own(self, name: str) -> str:

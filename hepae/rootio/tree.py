@@ -147,7 +147,12 @@ class TreeReader(ABC):
     def counts(self, collection: Collection, start: int, stop: int) -> NDArray[np.int64]:
         """Objects per event, int64."""
         if collection.counter is not None:
-            return np.asarray(self.read(collection.counter, start, stop)).astype(np.int64)
+            counts = np.asarray(self.read(collection.counter, start, stop)).astype(np.int64)
+            if (counts < 0).any():
+                event = start + int(np.flatnonzero(counts < 0)[0])
+                where = f"{self.where}, {collection.counter}, event {event}"
+                raise CollectionError("negative number of objects", where=where, got=int(counts.min()))
+            return counts
         column = self.read(collection.features[0].branch, start, stop)
         assert isinstance(column, Jagged)
         return column.counts

@@ -9,17 +9,18 @@ from typing import TypeAlias
 import numpy as np
 
 from hepae.errors import SchemaError, UnsupportedError
-from hepae.rootio.baskets import content_of, pack_basket, strings_of
+from hepae.rootio.baskets import BasketContent, content_of, pack_basket, pack_embedded, strings_of
 from hepae.rootio.columns import Column, Jagged
 from hepae.rootio.compression import ZSTD_DEFAULT, Compression
 from hepae.rootio.container import Directory, RootFile
-from hepae.rootio.raw_copy import copy_branches, settings_of
+from hepae.rootio.raw_copy import copy_branches, counter_of, settings_of
 from hepae.rootio.records import Key
 from hepae.rootio.tree_header import BasketList, BranchHeader, LeafHeader, TreeHeader, pack_tree
 from hepae.rootio.ttree import TTreeReader
 
 __all__ = ["Keep", "NewBranch", "Plan", "TreeWriter"]
 
+HELD_BYTES, HELD_PACKED_BYTES, HELD_BYTES_OF_TREE = 1 << 16, 1 << 11, 1 << 20
 LETTERS = {"b": "O", "1": "B", "2": "S", "4": "I", "8": "L", "f4": "F", "f8": "D"}
 
 
@@ -109,6 +110,7 @@ class TreeWriter:
             self.header = settings_of(source, name, title)
             copied = copy_branches(source, kept, file, self.directory.seek, name)
         self.entries = 0
+        self.held: dict[str, tuple[BasketContent, int]] = {}
         self.kept_entries = source.num_entries if kept and source is not None else None
         self.header.branches = [
             copied[branch.name] if isinstance(branch, Keep) else new_header(branch) for branch in plan
@@ -160,6 +162,10 @@ class TreeWriter:
         self.header.entries = self.entries if self.kept_entries is None else self.kept_entries
         for name in self.new:
             self.headers[name].entries = self.entries
+        for name, (content, entry) in self.held.items():
+            key = Key("TBasket", name, self.header.name, 0, 0, self.directory.seek, self.file.datime, cycle=0)
+            self.headers[name].embedded = pack_embedded(content, key)
+            self.headers[name].embedded_entry = entry
         name, title = self.header.name, self.header.title
         key = Key("TTree", name, title, 0, 0, 0, 0, big=self.file.big)
         body = pack_tree(self.header, key.length)
@@ -182,18 +188,44 @@ class TreeWriter:
             raise SchemaError("a jagged branch needs a counter, and no other has one", where=branch.name)
         if not len(column):
             return
+        if isinstance(column, Jagged) and int(column.counts.sum()) != len(column.values):
+            raise SchemaError(
+                "counts do not add up to the values",
+                where=branch.name,
+                expected=int(column.counts.sum()),
+                got=len(column.values),
+            )
         if isinstance(column, Jagged):
             raise_maximum(self.headers[str(branch.counter)], int(column.counts.max()))
-        key = Key("TBasket", branch.name, self.header.name, 0, self.file.position, self.directory.seek, 0)
-        key.datime, key.cycle, key.big = self.file.datime, 0, self.file.big
         content = strings_of(column) if branch.dtype == "str" else content_of(column, branch.dtype)
-        record, size = pack_basket(content, key, branch.compression)
         if branch.dtype == "str" and content.lengths is not None:
             header.leaf.length = max(header.leaf.length, int(content.lengths.max()))
             header.leaf.maximum = header.leaf.length
-        header.baskets.add(len(record), self.entries, self.file.append(record))
+        if branch.name in self.held:
+            self._write_basket(branch, *self.held.pop(branch.name))
+        if self._fits_header(content):
+            self.held[branch.name] = content, self.entries
+        else:
+            self._write_basket(branch, content, self.entries)
+
+    def _write_basket(self, branch: NewBranch, content: BasketContent, entry: int) -> None:
+        header = self.headers[branch.name]
+        key = Key("TBasket", branch.name, self.header.name, 0, self.file.position, self.directory.seek, 0)
+        key.datime, key.cycle, key.big = self.file.datime, 0, self.file.big
+        record, size = pack_basket(content, key, branch.compression)
+        header.baskets.add(len(record), entry, self.file.append(record))
         header.total_bytes += size
         header.zipped_bytes += len(record)
+
+    def _fits_header(self, content: BasketContent) -> bool:
+        """Whether a last basket is better kept in the header of the tree, which saves its key: a small file is.
+
+        Packed it must be small, because whoever opens the tree reads the header.
+        """
+        held = sum(len(other.data) for other, _ in self.held.values())
+        if len(content.data) > HELD_BYTES or held > HELD_BYTES_OF_TREE:
+            return False
+        return len(ZSTD_DEFAULT.pack(content.data)) <= HELD_PACKED_BYTES
 
 
 def raise_maximum(counter: BranchHeader, most: int) -> None:
@@ -233,7 +265,7 @@ def check_plan(plan: Plan, source: TTreeReader | None) -> None:
         if isinstance(branch, Keep):
             if source is None or branch.name not in source.branches:
                 raise SchemaError("no such branch to keep", where=branch.name)
-            counter = source.branches[branch.name].counter
+            counter = counter_of(source.sources[branch.name])
         if branch.name in seen:
             raise SchemaError("two branches of one name", where=branch.name)
         if counter is not None and counter not in seen:

@@ -28,12 +28,15 @@ class TTreeReader(TreeReader):
         File and tree, for messages.
     path
         Directories and name of the tree in the file.
+    header_ratio
+        By how much the header of the tree shrank when it was compressed.
     """
 
-    def __init__(self, tree: Any, where: str, path: str = "") -> None:
+    def __init__(self, tree: Any, where: str, path: str = "", header_ratio: float = 1.0) -> None:
         self.tree = tree
         self.name, self.title, self.where = str(tree.name), str(tree.title), where
         self.path = path or self.name
+        self.header_ratio = header_ratio
         self.num_entries = int(tree.num_entries)
         self.sources: dict[str, Any] = {}
         for path, branch in tree.iteritems(recursive=True):
@@ -61,7 +64,10 @@ class TTreeReader(TreeReader):
     def bytes_on_disk(self, branch: str) -> tuple[int, int]:
         """Compressed and uncompressed size of a branch in bytes."""
         found = self.sources[branch]
-        return int(found.compressed_bytes), int(found.uncompressed_bytes)
+        # baskets inside the header are compressed with it, and counted in no account of the branch
+        held = sum(int(basket.member("fLast")) for basket in found.embedded_baskets)
+        on_disk = int(found.compressed_bytes) + round(held * self.header_ratio)
+        return on_disk, int(found.uncompressed_bytes) + held
 
     def _column(self, name: str) -> BasketColumn:
         if name not in self._columns:

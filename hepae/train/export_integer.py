@@ -21,7 +21,7 @@ from hepae.codecs.context import LEVELS
 from hepae.codecs.shapes import ACTIVATIONS, SHIFT
 from hepae.errors import ModelRejectedError
 
-__all__ = ["CELL_SHIFT", "EXACT", "IntegerLayer", "IntegerNetwork", "export", "headroom"]
+__all__ = ["CELL_SHIFT", "EXACT", "IntegerLayer", "IntegerNetwork", "export", "headroom", "radix"]
 
 EXACT: Final = 1 << 24
 """Integers below are exact in float32."""
@@ -64,10 +64,10 @@ class IntegerNetwork:
         last = self.layers[-1]
         place = (last.weight @ x + last.bias[:, None]) >> CELL_SHIFT
         place = np.clip(place, 0, np.array(self.levels)[:, None] - 1)
-        return np.asarray(_radix(self.levels) @ place, np.int64)
+        return np.asarray(radix(self.levels) @ place, np.int64)
 
 
-def _radix(levels: Sequence[int]) -> NDArray[np.int64]:
+def radix(levels: Sequence[int]) -> NDArray[np.int64]:
     """What each coordinate counts for; the last varies fastest."""
     return np.array([int(np.prod(levels[k + 1 :])) for k in range(len(levels))], np.int64)
 
@@ -83,7 +83,9 @@ def headroom(network: IntegerNetwork) -> list[int]:
     reach, largest = [], LEVELS - 1
     for number, layer in enumerate(network.layers):
         if np.abs(layer.weight).max(initial=0) > LARGEST_WEIGHT:
-            raise ModelRejectedError("a weight is too large", where=f"layer {number}", expected=LARGEST_WEIGHT)
+            raise ModelRejectedError(
+                "a weight is too large", where=f"layer {number}", expected=LARGEST_WEIGHT
+            )
         sums = np.abs(layer.weight).sum(1) * largest + np.abs(layer.bias)
         reach.append(int(sums.max(initial=0)))
         if reach[-1] >= EXACT:
@@ -118,7 +120,7 @@ def export(network: IntegerNetwork) -> onnx.ModelProto:
     place = _layer(graph, x, network.layers[-1], last, CELL_SHIFT - SHIFT)
     graph.constant("last", (np.array(network.levels, np.float32) - 1)[:, None])
     place = graph.node("Min", [graph.node("Max", [place, "zero"], "low"), "last"], "place")
-    graph.constant("radix", _radix(network.levels).astype(np.float32)[None, :])
+    graph.constant("radix", radix(network.levels).astype(np.float32)[None, :])
     graph.node("Cast", [graph.node("MatMul", ["radix", place], "number")], "cell", to=TensorProto.INT32)
     inputs = network.layers[0].weight.shape[1]
     return graph.model(inputs)
@@ -159,6 +161,8 @@ class _Graph:
             [helper.make_tensor_value_info("cell", TensorProto.INT32, [1, "n"])],
             self._initialisers,
         )
-        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
+        model = helper.make_model(
+            graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION
+        )
         onnx.checker.check_model(model)
         return model

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import lzma
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -13,7 +13,6 @@ import onnx
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn import functional
 
 from hepae.codecs.alphabet import Alphabet, fit_alphabet
 from hepae.codecs.context import Inputs
@@ -26,7 +25,7 @@ from hepae.fit.inputs import candidate_columns, scale_input
 from hepae.lattice import Lattice
 from hepae.train.descent import Epoch, deterministic
 from hepae.train.export_integer import IntegerNetwork, export
-from hepae.train.integer_network import CellNetworks, Plan
+from hepae.train.integer_network import CellNetworks, Plan, Size
 
 __all__ = ["EFFORTS", "Effort", "TrainedMasked", "fit_masked"]
 
@@ -49,50 +48,60 @@ class Effort:
 
     Parameters
     ----------
-    hidden
-        Units of each hidden layer of a network.
-    levels
-        Grid of cells.
-    table_hidden, gap
-        Hidden units of the tables' network, and how many bins apart it gives values.
+    sizes
+        Networks of each of these sizes are trained for each feature, and the one that pays best is kept, or none.
     bins
-        Symbols of a feature.
+        Symbols of a feature, about.
     samples
         Objects seen in training, repetitions counted.
     least_gain
         Bits per object that a network must save, beyond its own bytes, to be worth its time.
+    batch, rate, decay
+        Of the descent (AdamW, one cycle).
     """
 
-    hidden: tuple[int, ...] = (32, 32)
-    levels: tuple[int, ...] = (12, 8)
-    table_hidden: int = 24
-    gap: int = 4
-    bins: int = 96
-    samples: int = 2_000_000
+    sizes: tuple[Size, ...] = (Size(), Size((8,), (6, 4), 8, 8))
+    bins: int = 64
+    samples: int = 3_000_000
     least_gain: float = 0.005
     batch: int = 1024
     rate: float = 3e-3
     decay: float = 1e-4
+
+    def epochs(self, objects: int) -> int:
+        """Passes over so many training objects."""
+        return max(round(self.samples / objects), 2)
 
     def for_objects(self, objects: int) -> Effort:
         """The effort that so much data is worth: small data take small networks and fewer bins."""
         if objects >= LARGE:
             return self
         share = max(objects / LARGE, 0.01) ** 0.5
-        smaller = {
-            "hidden": tuple(max(int(size * share) & ~3, 8) for size in self.hidden),
-            "table_hidden": max(int(self.table_hidden * share) & ~3, 8),
-            "bins": max(int(self.bins * share), 32),
-            "samples": max(int(self.samples * share), 50 * min(objects, 2000)),
-        }
-        return dataclasses.replace(self, **smaller)
+        return dataclasses.replace(
+            self,
+            sizes=tuple(_smaller(size, share) for size in self.sizes),
+            bins=max(int(self.bins * share), 32),
+            samples=max(int(self.samples * share), 50 * min(objects, 2000)),
+        )
+
+
+def _smaller(size: Size, share: float) -> Size:
+    hidden = tuple(max(int(units * share) & ~3, min(units, 8)) for units in size.hidden)
+    return Size(
+        hidden, size.levels, max(int(size.table_hidden * share) & ~3, min(size.table_hidden, 8)), size.gap
+    )
 
 
 LARGE: Final = 100_000
 EFFORTS: Final[dict[str, Effort]] = {
-    "fast": Effort(hidden=(16,), levels=(8, 8), table_hidden=16, bins=64, samples=1_000_000, least_gain=0.04),
+    "fast": Effort((Size((16,), (8, 8), 16), Size((8,), (6, 4), 8, 8)), samples=1_500_000, least_gain=0.04),
     "default": Effort(),
-    "best": Effort(hidden=(64, 64), levels=(16, 16), table_hidden=32, bins=128, samples=5_000_000, least_gain=0.0),
+    "best": Effort(
+        (Size((64, 64), (16, 16), 32), Size(), Size((8,), (6, 4), 8, 8)),
+        bins=96,
+        samples=8_000_000,
+        least_gain=0.0,
+    ),
 }
 
 
@@ -163,16 +172,41 @@ def fit_masked(
     data = _Data.of(integers, lattices, counts, events, predictors, effort, seed)
     static = {name: _static(data, name) for name in predictors.order}
     if data.n_objects < FEWEST_OBJECTS:
-        return _assembled(data, predictors, [], static, {}, (), {})
+        return _assembled(data, predictors, [], static, {}, (), effort)
     narrow = [name for name in predictors.order if np.abs(integers[name]).max(initial=0) < WIDEST]
     columns = candidate_columns(predictors, narrow, roles or {}, met or {}, conditions or {})
-    sources = [s for s in (scale_input(column, data.evaluation.context) for column in columns) if s is not None]
-    plan = _plan(data, predictors, sources, effort)
-    with deterministic(seed, threads):
-        networks = CellNetworks(plan)
-        history = _descend(networks, data, sources, effort, seed, progress)
-        chosen, bits = _chosen(networks, data, sources, effort, static)
-    return _assembled(data, predictors, sources, static, chosen, history, bits)
+    sources = [
+        s for s in (scale_input(column, data.evaluation.context) for column in columns) if s is not None
+    ]
+    behind = {name for role, name in (roles or {}).items() if role in ("pt", "eta", "phi")}
+    mask = _mask(predictors, sources, behind)
+    best: dict[str, _Chosen] = {}
+    history: tuple[tuple[float, float], ...] = ()
+    epochs = effort.epochs(len(data.training))
+    for number, size in enumerate(effort.sizes):
+        with deterministic(seed, threads):
+            networks = CellNetworks(_plan(data, mask, size))
+            course = _descend(
+                networks, data, sources, effort, seed, _shifted(progress, number, effort, epochs)
+            )
+            for candidate in _candidates(networks, data, sources, size):
+                rival = best.get(candidate.name)
+                if rival is None or candidate.cost(data.n_objects) < rival.cost(data.n_objects):
+                    best[candidate.name] = candidate
+        history = history or course
+    return _assembled(data, predictors, sources, static, best, history, effort)
+
+
+def _shifted(
+    progress: Callable[[Epoch], None] | None, number: int, effort: Effort, epochs: int
+) -> Callable[[Epoch], None] | None:
+    """Progress of one of several descents as part of the whole."""
+    if progress is None:
+        return None
+    total = epochs * len(effort.sizes)
+    return lambda epoch: progress(
+        dataclasses.replace(epoch, number=epoch.number + number * epochs, total=total)
+    )
 
 
 @dataclass(frozen=True)
@@ -231,21 +265,29 @@ def _anchors(data: _Data, name: str, gap: int) -> tuple[int, ...]:
     return tuple(int(bin_) for bin_ in np.union1d(every, beside[(beside >= 0) & (beside < bins)]))
 
 
-def _plan(data: _Data, predictors: Predictors, sources: Sequence[Source], effort: Effort) -> Plan:
+def _mask(predictors: Predictors, sources: Sequence[Source], behind: Collection[str]) -> NDArray[np.bool_]:
+    """Which inputs the network of each feature may see: [features, inputs].
+
+    Features in ``behind`` may be looked at in objects before, which makes decoding go rank by rank; for the others
+    it does not pay.
+    """
     mask = np.zeros((len(predictors.order), len(sources)), bool)
     before: set[str] = set()
     for row, name in enumerate(predictors.order):
-        own = before | {name} if row == 0 or predictors.ranked(name) else before
+        own = before | {name} if row == 0 or name in behind or predictors.ranked(name) else before
         for column, source in enumerate(sources):
             mask[row, column] = set(source.column.needs) <= own and looks_behind(source.column, before, name)
         before.add(name)
-    interpolations = []
-    for name in predictors.order:
-        anchors = _anchors(data, name, effort.gap)
-        fine = 1 << 12
+    return mask
+
+
+def _plan(data: _Data, mask: NDArray[np.bool_], size: Size) -> Plan:
+    interpolations, fine = [], 1 << 12
+    for name in data.symbols:
+        anchors = _anchors(data, name, size.gap)
         matrix = interpolate(np.eye(len(anchors), dtype=np.int64) * fine, anchors) / fine
         interpolations.append(matrix.astype(np.float32))
-    return Plan(mask, interpolations, effort.hidden, effort.levels, effort.table_hidden)
+    return Plan(mask, interpolations, size)
 
 
 def _descend(
@@ -260,9 +302,11 @@ def _descend(
     levels, symbols = _tensors(data, sources)
     objects = len(data.training)
     batch = min(effort.batch, max(objects // 8, 32))
-    epochs = max(round(effort.samples / objects), 2)
+    epochs = effort.epochs(objects)
     steps = epochs * (objects // batch)
-    optimiser = torch.optim.AdamW(networks.parameters(), lr=effort.rate, weight_decay=effort.decay, betas=(0.9, 0.98))
+    optimiser = torch.optim.AdamW(
+        networks.parameters(), lr=effort.rate, weight_decay=effort.decay, betas=(0.9, 0.98)
+    )
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, effort.rate, total_steps=steps, pct_start=0.15)
     generator = torch.Generator().manual_seed(seed)
     history = []
@@ -271,7 +315,7 @@ def _descend(
         total = 0.0
         for step in range(objects // batch):
             rows = shuffled[step * batch : (step + 1) * batch]
-            loss = _bits(networks, levels[rows], symbols[:, rows]).sum()
+            loss = networks(levels[rows], symbols[:, rows]).sum()
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()
@@ -293,69 +337,70 @@ def _tensors(data: _Data, sources: Sequence[Source]) -> tuple[Tensor, Tensor]:
     return torch.from_numpy(levels), torch.from_numpy(np.stack(list(data.symbols.values())))
 
 
-def _bits(networks: CellNetworks, levels: Tensor, symbols: Tensor) -> Tensor:
-    """Bits per object of each feature, what is inside the bins left out."""
-    logits = networks(levels)
-    features, objects, bins = logits.shape
-    losses = functional.cross_entropy(
-        logits.reshape(-1, bins), symbols.clamp(max=bins - 1).reshape(-1), reduction="none"
-    )
-    return losses.view(features, objects).mean(1) / float(np.log(2))
-
-
 def _validated(networks: CellNetworks, levels: Tensor, symbols: Tensor, rows: Integers) -> Tensor:
     """Bits per object of each feature on validation objects."""
     total = torch.zeros(len(symbols))
     with torch.no_grad():
         for start in range(0, len(rows), BLOCK):
             part = torch.from_numpy(rows[start : start + BLOCK])
-            total += _bits(networks, levels[part], symbols[:, part]) * len(part)
+            total += networks(levels[part], symbols[:, part]) * len(part)
     return total / max(len(rows), 1)
 
 
 @dataclass(frozen=True)
 class _Chosen:
-    """The network of one feature and what makes its tables."""
+    """The network of one feature, what makes its tables, and what it costs.
 
+    Attributes
+    ----------
+    bits
+        Bits per object on validation events, what is inside the bins left out.
+    size
+        Compressed bytes.
+    """
+
+    name: str
     network: IntegerNetwork
     inputs: Integers
     anchors: tuple[int, ...]
     tables: Mapping[str, Integers]
+    bits: float
+    size: int
+
+    def cost(self, objects: int) -> float:
+        """Bits per object, the model's counted."""
+        return self.bits + 8.0 * self.size / max(objects, 1)
 
 
-def _chosen(
-    networks: CellNetworks,
-    data: _Data,
-    sources: Sequence[Source],
-    effort: Effort,
-    static: Mapping[str, NDArray[np.uint8]],
-) -> tuple[dict[str, _Chosen], dict[str, tuple[float, float]]]:
-    """The networks that save more than they cost, and bits per object without and with one."""
-    with_network = _validated(networks, *_tensors(data, sources), data.validation).tolist()
-    chosen, bits = {}, {}
+def _candidates(networks: CellNetworks, data: _Data, sources: Sequence[Source], size: Size) -> list[_Chosen]:
+    """The networks of one training."""
+    bits = _validated(networks, *_tensors(data, sources), data.validation).tolist()
+    found = []
     for row, name in enumerate(data.symbols):
-        probabilities = frequencies(-static[name].astype(np.int64)[None, :])[0] / STATES
-        held = data.symbols[name][data.validation]
-        without = float(-np.log2(np.maximum(probabilities[held], 1 / STATES)).mean()) if len(held) else 0.0
-        bits[name] = (without, with_network[row])
         seen = np.flatnonzero(networks.plan.mask[row])
         seen = seen[np.any(networks.first_integers(row)[seen] != 0, axis=1)]
-        candidate = _Chosen(
-            networks.network(row, seen), seen, _anchors(data, name, effort.gap), networks.tables(row)
-        )
-        cost = 8.0 * _size(candidate) / max(data.n_objects, 1) + effort.least_gain
-        if len(seen) and without - with_network[row] > cost:
-            chosen[name] = candidate
-    return chosen, bits
+        if len(seen):
+            network, tables = networks.network(row, seen), networks.tables(row)
+            anchors = _anchors(data, name, size.gap)
+            found.append(
+                _Chosen(name, network, seen, anchors, tables, bits[row], _compressed(network, tables))
+            )
+    return found
 
 
-def _size(candidate: _Chosen) -> int:
+def _compressed(network: IntegerNetwork, tables: Mapping[str, Integers]) -> int:
     """Compressed bytes of a network and its tables."""
-    arrays = [layer.weight.astype(np.int8) for layer in candidate.network.layers]
-    arrays += [candidate.tables["hidden"].astype(np.int8), candidate.tables["out"].astype(np.int8)]
-    biases = [layer.bias.astype(np.float32) for layer in candidate.network.layers]
-    biases.append(candidate.tables["out_bias"].astype(np.int32))
-    return len(lzma.compress(b"".join(array.tobytes() for array in [*arrays, *biases]))) + GRAPH_BYTES
+    arrays = [layer.weight.astype(np.int8) for layer in network.layers]
+    arrays += [layer.bias.astype(np.float32) for layer in network.layers]
+    arrays += [_smallest(table) for table in tables.values()]
+    return len(lzma.compress(b"".join(array.tobytes() for array in arrays))) + GRAPH_BYTES
+
+
+def _static_bits(data: _Data, name: str, static: NDArray[np.uint8]) -> float:
+    """Bits per validation object with a single table."""
+    shares = frequencies(-static.astype(np.int64)[None, :])[0] / STATES
+    held = data.symbols[name][data.validation]
+    return float(-np.log2(np.maximum(shares[held], 1 / STATES)).mean()) if len(held) else 0.0
 
 
 def _assembled(
@@ -363,10 +408,18 @@ def _assembled(
     predictors: Predictors,
     sources: Sequence[Source],
     static: Mapping[str, NDArray[np.uint8]],
-    chosen: Mapping[str, _Chosen],
+    best: Mapping[str, _Chosen],
     history: tuple[tuple[float, float], ...],
-    bits: Mapping[str, tuple[float, float]],
+    effort: Effort,
 ) -> TrainedMasked:
+    """The codec with those networks that save more than they cost."""
+    without = {name: _static_bits(data, name, static[name]) for name in predictors.order}
+    chosen = {
+        name: candidate
+        for name, candidate in best.items()
+        if candidate.cost(data.n_objects) < without[name] - effort.least_gain
+    }
+    bits = {name: (without[name], best[name].bits if name in best else without[name]) for name in without}
     used = sorted({int(number) for candidate in chosen.values() for number in candidate.inputs})
     number = {old: new for new, old in enumerate(used)}
     shapes, networks, tables = [], {}, {}
