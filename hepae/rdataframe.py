@@ -18,7 +18,7 @@ from hepae.errors import CollectionError, MissingExtraError, UnsupportedError, n
 from hepae.export import bottleneck_models, header
 from hepae.export.cpp import arguments, identifier, namespace
 from hepae.restore import Stored, compressed_collections
-from hepae.rootio.opened import OpenedTree, open_file
+from hepae.rootio.opened import open_file
 from hepae.rootio.source import open_source
 
 __all__ = ["native", "open"]
@@ -67,10 +67,10 @@ def open(  # noqa: A001 - the word users know from uproot
         name, branches = reader.path, reader.branches
     with open_file(path) as file:
         opened = file[name]
-        assert isinstance(opened, OpenedTree)
-        names = [key for key in opened.keys() if _plain(key, branches)] if columns is None else list(columns)
+        names = [key for key in opened if _plain(key, branches)] if columns is None else list(columns)
         arrays = {
-            key: _for_root(opened[key].array(entry_start=entry_start, entry_stop=entry_stop, library="ak")) for key in names
+            key: _for_root(opened[key].array(entry_start=entry_start, entry_stop=entry_stop, library="ak"))
+            for key in names
         }
     return ak.to_rdataframe(arrays)
 
@@ -108,11 +108,16 @@ def native(path: str | Path, columns: Sequence[str] | None = None, *, tree: str 
     with open_source(path) as source:
         reader = source.tree(tree)
         name = reader.path
-        found = [stored for features in compressed_collections(reader).values() for stored in features.values()]
+        found = [
+            stored for features in compressed_collections(reader).values() for stored in features.values()
+        ]
     chunked = sorted({stored.payload.codec for stored in found} - {"bottleneck"})
     if chunked:
         raise UnsupportedError(
-            "a codec that has no decoder in C++", where=path, got=", ".join(chunked), hint="use hepae.rdataframe.open"
+            "a codec that has no decoder in C++",
+            where=path,
+            got=", ".join(chunked),
+            hint="use hepae.rdataframe.open",
         )
     models = bottleneck_models(path)
     root.gInterpreter.Declare(header(models))
@@ -138,7 +143,9 @@ def _chosen(found: Sequence[Stored], columns: Sequence[str] | None, where: objec
     by_name = {stored.branch: stored for stored in found}
     for name in columns or ():
         if name not in by_name:
-            raise CollectionError(f"no compressed feature {name!r}", where=where, hint=nearest(name, by_name) or None)
+            raise CollectionError(
+                f"no compressed feature {name!r}", where=where, hint=nearest(name, by_name) or None
+            )
     return [by_name[name] for name in (by_name if columns is None else columns)]
 
 
@@ -158,5 +165,7 @@ def _root() -> Any:
     try:
         import ROOT
     except ImportError as problem:
-        raise MissingExtraError("RDataFrame needs ROOT", got=str(problem), hint="pip install 'hepae[root]'") from None
+        raise MissingExtraError(
+            "RDataFrame needs ROOT", got=str(problem), hint="pip install 'hepae[root]'"
+        ) from None
     return ROOT

@@ -119,7 +119,9 @@ def header(models: Sequence[Model]) -> str:
     features = [
         text
         for collection in dict.fromkeys(model.manifest.collection for model in models)
-        for text in _functions(collection, [model for model in models if model.manifest.collection == collection])
+        for text in _functions(
+            collection, [model for model in models if model.manifest.collection == collection]
+        )
     ]
     space = namespace(models)
     guard = f"HEPAE_{space.upper()}"
@@ -219,12 +221,15 @@ def _column(place: int, column: ColumnSpec) -> str:
     frequent = ", ".join(f"{bits}u" if bits < 1 << 32 else f"{bits}ull" for bits in column.frequent) or "0"
     transform = column.transform
     numbers = ", ".join(
-        number(value, "float64") for value in (transform.shift, transform.scale, transform.low, transform.high)
+        number(value, "float64")
+        for value in (transform.shift, transform.scale, transform.low, transform.high)
     )
+    logarithm = "true" if transform.function == "log" else "false"
+    step = number(column.step, "float64")
     return (
         f"inline static constexpr std::uint64_t patterns{place}[] = {{{frequent}}};\n"
-        f"  inline static constexpr Column column{place} = {{{place}, {str(transform.function == 'log').lower()}, {numbers}, "
-        f"Kind::{kind}, {number(column.step, 'float64')}, {len(column.frequent)}, patterns{place}}};"
+        f"  inline static constexpr Column column{place} = {{{place}, {logarithm}, {numbers}, Kind::{kind}, {step}, "
+        f"{len(column.frequent)}, patterns{place}}};"
     )
 
 
@@ -240,8 +245,13 @@ def _functions(collection: str, models: Sequence[Model]) -> list[str]:
     for branch in dict.fromkeys(feature.branch for model in models for feature in model.manifest.features):
         having = [model for model in models if any(f.branch == branch for f in model.manifest.features)]
         spec = having[0].manifest.feature(branch)
-        if any(model.manifest.feature(branch).dtype != spec.dtype for model in having) or spec.dtype not in CPP_TYPES:
-            raise UnsupportedError("a feature of a dtype that has no C++ counterpart", where=branch, got=spec.dtype)
+        if (
+            any(model.manifest.feature(branch).dtype != spec.dtype for model in having)
+            or spec.dtype not in CPP_TYPES
+        ):
+            raise UnsupportedError(
+                "a feature of a dtype that has no C++ counterpart", where=branch, got=spec.dtype
+            )
         texts.append(
             FEATURE.format(
                 branch=branch,

@@ -138,5 +138,8 @@ def _width(port: onnx.ValueInfoProto) -> int:
 
 def _unsupported(node: onnx.NodeProto) -> UnsupportedError:
     return UnsupportedError(
-        "a node of the decoder that has no C++ counterpart", where=node.name, got=node.op_type, hint="use `hepae export-onnx`"
+        "a node of the decoder that has no C++ counterpart",
+        where=node.name,
+        got=node.op_type,
+        hint="use `hepae export-onnx`",
     )

@@ -48,7 +48,9 @@ def write_onnx(source: str | Path, folder: str | Path) -> list[Path]:
 
     models = bottleneck_models(source)
     if len(models) > 1:
-        raise UnsupportedError("several models", where=source, got=", ".join(model.sha256[:8] for model in models))
+        raise UnsupportedError(
+            "several models", where=source, got=", ".join(model.sha256[:8] for model in models)
+        )
     networks = admit(models[0].data).networks
     contents = {f"{name}.onnx": networks[name] for name in ("encoder", "decoder")}
     contents["transforms.json"] = msgspec.json.format(msgspec.json.encode(transforms(models[0])), indent=1)
