@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from hepae import limits
 from hepae.bounds import accept
+from hepae.codecs.columns import Memory
 from hepae.codecs.features import FeatureSpec
 from hepae.codecs.lifting import Lifting, LiftingSpec
 from hepae.codecs.masked import Masked, MaskedSpec
@@ -28,7 +29,7 @@ from hepae.lattice import Lattice
 from hepae.lattice_fit import fit_lattice
 from hepae.model.model import Model
 
-__all__ = ["ChunkCodec", "ChunkCoder"]
+__all__ = ["ChunkCodec", "ChunkCoder", "OpenChunk"]
 
 Column = NDArray[np.generic]
 Integers = NDArray[np.int64]
@@ -53,8 +54,9 @@ class ChunkCodec(Protocol):
         payloads: Mapping[str, bytes],
         events: Mapping[str, Column],
         features: Sequence[str],
+        memory: Memory | None = None,
     ) -> dict[str, Integers]:
-        """The integers of the features asked for; ``payloads`` holds those of their ancestors too."""
+        """The integers of the features asked for; ``payloads`` or ``memory`` holds their ancestors too."""
 
     def ancestors(self, feature: str) -> tuple[str, ...]:
         """Features whose payloads are needed to decode this one, itself left out."""
@@ -99,7 +101,9 @@ class ChunkCoder:
             codec = Masked(manifest.codec, manifest.features, model.networks, model.tables)
         else:
             raise SchemaError("a model without chunks", where=model.sha256, got=manifest.codec_name)
-        return cls(codec, manifest.codec_name, manifest.features, manifest.conditions, bytes.fromhex(model.sha256))
+        return cls(
+            codec, manifest.codec_name, manifest.features, manifest.conditions, bytes.fromhex(model.sha256)
+        )
 
     def encode(self, objects: Objects, sequence: int) -> dict[str, bytes]:
         """Frames of a chunk, keyed by feature name.
@@ -118,10 +122,12 @@ class ChunkCoder:
         """
         integers, escaped, overrides = self._to_lattices(objects)
         payloads = self.codec.encode(objects.counts, integers, self._conditions(objects))
-        restored = {name: self._values(name, integers[name], escaped[name], overrides[name]) for name in integers}
+        restored = {
+            name: self._values(name, integers[name], escaped[name], overrides[name]) for name in integers
+        }
         for name, values in restored.items():
             self._require_bound(name, objects.columns[name], values)
-        context = self._context(objects.counts, objects.events)
+        context = self.context(objects.counts, objects.events)
         chunk = checksum([context.to_bytes(8, "little"), sequence.to_bytes(8, "little"), *payloads.values()])
         return {
             name: serialise(
@@ -167,16 +173,10 @@ class ChunkCoder:
         CorruptionError
             If a frame is damaged, belongs to another model or chunk, or its events are not those given.
         """
-        parsed = {name: parse(frames[name], f"{where}{name}") for name in self.needs(features)}
-        context = self._context(counts, events)
-        chunk = parsed[features[0]].header.chunk
-        for name, frame in parsed.items():
-            self._require_place(name, frame.header, len(counts), int(counts.sum()), context, chunk, where)
-        payloads = {name: frame.payload for name, frame in parsed.items()}
-        integers = self.codec.decode(counts, payloads, events, features)
-        return {name: self._restore(name, integers[name], parsed[name], where) for name in features}
+        return OpenChunk(self, counts, events, where).decode(frames, features)
 
-    def _restore(self, name: str, integers: Integers, frame: Frame, where: str) -> Column:
+    def restored(self, name: str, integers: Integers, frame: Frame, where: str) -> Column:
+        """Values of a feature from its integers, and from what its frame holds beside them."""
         dtype = np.dtype(self.features[name].dtype)
         escaped = np.frombuffer(frame.escaped, f"<u{dtype.itemsize}").astype(f"u{dtype.itemsize}")
         values = self._values(name, integers, escaped, frame.override)
@@ -224,12 +224,14 @@ class ChunkCoder:
     def _conditions(self, objects: Objects) -> dict[str, Column]:
         return {name: objects.events[name] for name in self.conditions}
 
-    def _context(self, counts: Integers, events: Mapping[str, Column]) -> int:
+    def context(self, counts: Integers, events: Mapping[str, Column]) -> int:
+        """Checksum of what a chunk is decoded with beside its frames."""
         return checksum([counts.astype("<i8"), *(events[name] for name in self.conditions)])
 
-    def _require_place(
+    def require_place(
         self, name: str, header: Header, events: int, objects: int, context: int, chunk: int, where: str
     ) -> None:
+        """Refuse a frame that belongs elsewhere."""
         checks: list[tuple[str, object, object]] = [
             ("a frame of another codec", self.name, header.codec),
             ("a frame of another model", self.model.hex(), header.model.hex()),
@@ -248,6 +250,54 @@ class ChunkCoder:
                     got=got,
                     hint="decompress before you skim, or skim with `hepae skim`",
                 )
+
+
+class OpenChunk:
+    """A chunk that is read feature by feature: what was decoded for one is there for the next.
+
+    Parameters
+    ----------
+    coder, counts, events, where
+        As in `ChunkCoder.decode`.
+    """
+
+    def __init__(
+        self, coder: ChunkCoder, counts: Integers, events: Mapping[str, Column], where: str = ""
+    ) -> None:
+        self.coder, self.counts, self.events, self.where = coder, counts, events, where
+        self.columns: dict[str, Column] = {}
+        self._memory = Memory()
+        self._chunk: int | None = None
+
+    @property
+    def nbytes(self) -> int:
+        """Size in memory of what is kept."""
+        return self._memory.nbytes + sum(column.nbytes for column in self.columns.values())
+
+    def needs(self, features: Sequence[str]) -> list[str]:
+        """Features whose frames are needed for those asked for."""
+        return [
+            name for name in self.coder.needs(features) if name in features or name not in self._memory.known
+        ]
+
+    def decode(self, frames: Mapping[str, bytes], features: Sequence[str]) -> dict[str, Column]:
+        """Restored columns of the features asked for, from the frames of `needs`; see `ChunkCoder.decode`."""
+        parsed = {name: parse(frames[name], f"{self.where}{name}") for name in self.needs(features)}
+        context = self.coder.context(self.counts, self.events)
+        chunk = parsed[features[0]].header.chunk if self._chunk is None else self._chunk
+        for name, frame in parsed.items():
+            sizes = len(self.counts), int(self.counts.sum())
+            self.coder.require_place(name, frame.header, *sizes, context, chunk, self.where)
+        payloads = {name: frame.payload for name, frame in parsed.items()}
+        # an error leaves half a feature behind, which must not be taken for a whole one
+        memory, self._memory = self._memory, Memory()
+        integers = self.coder.codec.decode(self.counts, payloads, self.events, features, memory)
+        self._memory, self._chunk = memory, chunk
+        restored = {
+            name: self.coder.restored(name, integers[name], parsed[name], self.where) for name in features
+        }
+        self.columns |= restored
+        return restored
 
 
 def _own_lattice(

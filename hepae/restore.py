@@ -13,13 +13,14 @@ from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hepae import limits
-from hepae.chunks import ChunkCoder
-from hepae.codecs.bottleneck import Bottleneck, BottleneckSpec, Encoded
+from hepae.chunks import ChunkCoder, OpenChunk
+from hepae.codecs.bottleneck import Bottleneck, BottleneckSpec
 from hepae.codecs.escapes import Escapes
 from hepae.coding.frame import parse
 from hepae.collection import Objects, concatenate
@@ -44,10 +45,12 @@ MODEL_PATH = "HEPAE_MODEL_PATH"
 """Environment variable: directories (separated as in PATH) with models for files that hold them by reference."""
 
 CACHED_BYTES = 256 << 20
-"""Restored columns kept by each collection."""
+"""What each collection keeps of the chunks read last."""
 
 Column = NDArray[np.generic]
 Integers = NDArray[np.int64]
+Key = TypeVar("Key")
+Kept = TypeVar("Kept", OpenChunk, "Predicted")
 
 
 class ModelStore:
@@ -165,7 +168,9 @@ def compressed_collections(tree: TreeReader) -> dict[str, dict[str, Stored]]:
     for name, branch in tree.branches.items():
         payload = parse_title(branch.title) if name.endswith(SUFFIX) else None
         if payload is not None:
-            found.setdefault(payload.collection, {})[payload.feature] = Stored(name.removesuffix(SUFFIX), payload)
+            found.setdefault(payload.collection, {})[payload.feature] = Stored(
+                name.removesuffix(SUFFIX), payload
+            )
     return found
 
 
@@ -175,6 +180,20 @@ class Chunk:
 
     start: int
     stop: int
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """Bottleneck: what the decoder makes of a run of events, float32[n_objects, n_features], for all features."""
+
+    counts: Integers
+    values: NDArray[np.float32]
+    escapes: Escapes
+
+    @property
+    def nbytes(self) -> int:
+        """Size in memory."""
+        return self.counts.nbytes + self.values.nbytes
 
 
 class CompressedCollection:
@@ -207,7 +226,8 @@ class CompressedCollection:
         self.codec, self.counter = any_payload.codec, any_payload.counter
         self.decoded: dict[str, int] = {}
         self._chunks: list[Chunk] | None = None
-        self._cache: OrderedDict[tuple[int, str], Column] = OrderedDict()
+        self._open: OrderedDict[int, OpenChunk] = OrderedDict()
+        self._predicted: OrderedDict[tuple[int, int], Predicted] = OrderedDict()
         self._lock = threading.RLock()
 
     def counts(self, start: int, stop: int) -> Integers:
@@ -263,32 +283,35 @@ class CompressedCollection:
         return self.features[feature].payload_branch
 
     def _columns(self, chunk: Chunk, features: Sequence[str]) -> dict[str, Column]:
-        """Columns of a chunk, from the cache or decoded; one thread decodes at a time."""
+        """Columns of a chunk, kept or decoded; one thread decodes at a time."""
         with self._lock:
-            missing = [name for name in features if (chunk.start, name) not in self._cache]
-            fresh = self._decode(chunk, missing) if missing else {}
-            columns = {
-                name: fresh[name] if name in fresh else self._cache[chunk.start, name] for name in features
-            }
-            for name in features:
-                self._cache[chunk.start, name] = columns[name]
-                self._cache.move_to_end((chunk.start, name))
-            while sum(column.nbytes for column in self._cache.values()) > CACHED_BYTES:
-                self._cache.popitem(last=False)
-            return columns
+            if chunk.start not in self._open:
+                self._open[chunk.start] = self._opened(chunk, features[0])
+            opened = self._open[chunk.start]
+            missing = [name for name in features if name not in opened.columns]
+            if missing:
+                frames = {
+                    name: _bytes(self.tree, self._branch(name), chunk.start) for name in opened.needs(missing)
+                }
+                for name in frames:
+                    self.decoded[name] = self.decoded.get(name, 0) + int(opened.counts.sum())
+                opened.decode(frames, missing)
+            _forget_oldest(self._open, chunk.start)
+            return {name: opened.columns[name] for name in features}
 
-    def _decode(self, chunk: Chunk, features: Sequence[str]) -> dict[str, Column]:
+    def _opened(self, chunk: Chunk, feature: str) -> OpenChunk:
         where = f"{self.tree.where}, events {chunk.start} to {chunk.stop}, {self.name}_"
-        first = parse(_bytes(self.tree, self._branch(features[0]), chunk.start), where + features[0])
+        first = parse(_bytes(self.tree, self._branch(feature), chunk.start), where + feature)
         coder = self.models.coder(first.header.model.hex(), where)
         if not isinstance(coder, ChunkCoder):
-            raise CorruptionError("a frame of a model without chunks", where=where, got=first.header.model.hex())
+            raise CorruptionError(
+                "a frame of a model without chunks", where=where, got=first.header.model.hex()
+            )
         limits.check("events in a chunk", chunk.stop - chunk.start, limits.MAX_EVENTS_PER_CHUNK, where)
-        frames = {name: _bytes(self.tree, self._branch(name), chunk.start) for name in coder.needs(features)}
-        events = {name: np.asarray(self.tree.read(name, chunk.start, chunk.stop)) for name in coder.conditions}
-        for name in frames:
-            self.decoded[name] = self.decoded.get(name, 0) + first.header.objects
-        return coder.decode(self.counts(chunk.start, chunk.stop), events, frames, features, where)
+        events = {
+            name: np.asarray(self.tree.read(name, chunk.start, chunk.stop)) for name in coder.conditions
+        }
+        return OpenChunk(coder, self.counts(chunk.start, chunk.stop), events, where)
 
     def _restore_events(self, features: Sequence[str], start: int, stop: int) -> Objects:
         """Bottleneck: every event for itself, each run of events with the model that it names."""
@@ -307,18 +330,30 @@ class CompressedCollection:
         coder = self.models.coder(f"{model:08x}", where)
         if not isinstance(coder, Bottleneck):
             raise CorruptionError("a model with chunks for events without", where=where, got=f"{model:08x}")
+        with self._lock:
+            key = start, stop
+            if key not in self._predicted:
+                self._predicted[key] = self._predict(coder, start, stop, where)
+            known = self._predicted[key]
+            _forget_oldest(self._predicted, key)
+        columns = {}
+        for name in features:
+            codes = None if coder.spec.latents_only else self._flat(self._branch(name), start, stop)
+            columns[name] = coder.restore(name, known.values, codes, known.escapes)
+            with self._lock:
+                self.decoded[name] = self.decoded.get(name, 0) + int(known.counts.sum())
+        return Objects(known.counts, columns)
+
+    def _predict(self, coder: Bottleneck, start: int, stop: int, where: str) -> Predicted:
         counts = self.counts(start, stop)
         escaped = self.tree.read(f"{self.name}_escape{SUFFIX}", start, stop)
         if not isinstance(escaped, Jagged):
             raise CorruptionError("escapes that are not jagged", where=where)
-        encoded = Encoded(
-            self._latents(coder.spec, start, stop, int(counts.sum()), where),
-            {name: self._flat(self._branch(name), start, stop) for name in features if not coder.spec.latents_only},
+        return Predicted(
+            counts,
+            coder.predict(self._latents(coder.spec, start, stop, int(counts.sum()), where)),
             Escapes.from_bytes(counts, escaped.counts, escaped.values, len(coder.spec.columns)),
         )
-        for name in features:
-            self.decoded[name] = self.decoded.get(name, 0) + int(counts.sum())
-        return Objects(counts, coder.decode(encoded, features))
 
     def _latents(self, spec: BottleneckSpec, start: int, stop: int, objects: int, where: str) -> Column:
         """Latents [objects, K]; half precision is stored as its bits."""
@@ -333,6 +368,13 @@ class CompressedCollection:
     def _flat(self, branch: str, start: int, stop: int) -> Column:
         column = self.tree.read(branch, start, stop)
         return column.values if isinstance(column, Jagged) else np.asarray(column)
+
+
+def _forget_oldest(kept: OrderedDict[Key, Kept], latest: Key) -> None:
+    """Keep what was used last, up to `CACHED_BYTES`."""
+    kept.move_to_end(latest)
+    while len(kept) > 1 and sum(one.nbytes for one in kept.values()) > CACHED_BYTES:
+        kept.popitem(last=False)
 
 
 def restore_branch(source: Source, tree: TreeReader, branch: str, start: int, stop: int) -> Jagged:

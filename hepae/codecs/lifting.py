@@ -19,6 +19,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from hepae.codecs.columns import Memory
 from hepae.codecs.features import FeatureSpec
 from hepae.codecs.prediction import Evaluation, Predictors, plan_of
 from hepae.coding.integers import pack, unpack, unpack_most
@@ -98,6 +99,7 @@ class Lifting:
         payloads: Mapping[str, bytes],
         events: Mapping[str, Column],
         features: Sequence[str],
+        memory: Memory | None = None,
     ) -> dict[str, Integers]:
         """Lattice integers of the features asked for, in event order.
 
@@ -105,21 +107,21 @@ class Lifting:
         ----------
         payloads
             Payloads of these features and of their ancestors.
+        memory
+            Features of the chunk that were decoded before and need no payload; those decoded now are added.
 
         Raises
         ------
         CorruptionError
             If a payload does not hold what it should.
         """
-        evaluation = Evaluation(self.predictors, self.lattices, counts, events)
-        needed = set(features).union(*(self.ancestors(name) for name in features))
-        decoded: dict[str, Integers] = {}
+        evaluation = Evaluation(self.predictors, self.lattices, counts, events, memory)
+        known = evaluation.context.known
+        needed = set(features).union(*(self.ancestors(name) for name in features)) - set(known)
         for name in self.plan.order:
             if name in needed:
-                q = _decoded(evaluation, name, payloads[name])
-                if name in features:
-                    decoded[name] = evaluation.order.to_events(q)
-        return decoded
+                _decoded(evaluation, name, payloads[name])
+        return {name: evaluation.order.to_events(known[name]) for name in features}
 
 
 def _smallest(evaluation: Evaluation, name: str, q: Integers) -> bytes:

@@ -44,7 +44,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from hepae.codecs.columns import Context
+from hepae.codecs.columns import Context, Memory
 from hepae.codecs.predictors import (
     FRACTION_BITS,
     WIDTH_BITS,
@@ -136,6 +136,8 @@ class Evaluation:
         Objects per event, int64[n_events].
     events
         Event-level columns [n_events] by branch name.
+    memory
+        Features decoded before, which are known; those decoded now are added.
     """
 
     def __init__(
@@ -144,10 +146,11 @@ class Evaluation:
         lattices: Mapping[str, Lattice],
         counts: NDArray[np.int64],
         events: Mapping[str, NDArray[np.generic]],
+        memory: Memory | None = None,
     ) -> None:
         self.predictors, self.plan = predictors, plan_of(predictors)
         self.order = RankOrder(counts)
-        self.context = Context(self.order, lattices, events)
+        self.context = Context(self.order, lattices, events, memory)
         self._indices: dict[int, Integers] = {}
         self._unfinished = ""
 
@@ -163,11 +166,13 @@ class Evaluation:
 
     def predict(self, feature: str, rank: int | None = None) -> Integers:
         """Prediction for the objects of one rank, or for all."""
-        prediction = self._sum(self.plan.predictions[feature], rank)
-        prediction >>= FRACTION_BITS
+        fine = self._sum(self.plan.predictions[feature], rank)
+        prediction = fine >> FRACTION_BITS
         base = self.plan.features[feature].base
         if base is not None:
             prediction += base.read(self.context, rank)
+        if rank is None:
+            self.context.predictions[feature], self.context.fine[feature] = prediction, fine
         return prediction
 
     def classes(self, feature: str, rank: int | None = None) -> NDArray[np.uint8]:

@@ -7,6 +7,7 @@ knows no codec.
 
 from __future__ import annotations
 
+import threading
 from typing import Any, Protocol
 
 import numpy as np
@@ -163,11 +164,22 @@ def stored_interpretation(branch: Any) -> Any:
     return content if leaf.member("fLeafCount") is None else uproot.AsJagged(content)
 
 
+class Readers(list[tuple[Source, TTreeReader]]):
+    """Our readers over a tree of uproot's, none or one pair; pickled empty, because they hold locks and models."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Readers, ()
+
+
 def readers_of(tree: Any) -> tuple[Source, TTreeReader]:
     """Our readers over a tree that uproot has open; they live as long as the tree."""
-    if "_hepae_readers" not in vars(tree):
-        source = Source.of(tree.file.root_directory)
-        name = str(tree.object_path).partition(":")[2] or str(tree.name)
-        tree._hepae_readers = source, TTreeReader(tree, f"{source.path}:{tree.name}", name)
-    found: tuple[Source, TTreeReader] = tree._hepae_readers
-    return found
+    with _opening:
+        kept: Readers = vars(tree).setdefault("_hepae_readers", Readers())
+        if not kept:
+            source = Source.of(tree.file.root_directory)
+            name = str(tree.object_path).partition(":")[2] or str(tree.name)
+            kept.append((source, TTreeReader(tree, f"{source.path}:{tree.name}", name)))
+        return kept[0]
+
+
+_opening = threading.Lock()
