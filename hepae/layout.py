@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +16,7 @@ from hepae.codecs.features import FeatureSpec
 from hepae.coding.frame import parse
 from hepae.collection import Collection, Objects
 from hepae.model.model import Model
-from hepae.restore import CompressedCollection, coder_of
+from hepae.restore import CompressedCollection
 from hepae.rootio.columns import Column, Jagged
 from hepae.rootio.compression import LZMA_BEST
 from hepae.rootio.titles import SUFFIX, Payload, format_title
@@ -133,7 +132,7 @@ class BottleneckEncoder(Encoder):
         columns: dict[str, Column] = {
             own("model"): np.full(objects.n_events, int(self.model.sha256[:8], 16), np.uint32),
             own("escape"): Jagged(*encoded.escapes.to_bytes(objects.counts)),
-            own("latent"): Jagged(objects.counts * self._spec.latents, _storable(encoded.latents).ravel()),
+            own("latent"): Jagged(objects.counts * self._spec.latents, encoded.latents.ravel()),
         }
         for spec in self.manifest.features:
             if self._spec.latents_only:
@@ -161,16 +160,11 @@ class BottleneckEncoder(Encoder):
             NewBranch("n" + own("latent"), "int32"),
             NewBranch(
                 own("latent"),
-                "uint16" if latent == "float16" else latent,
+                self._spec.latent.stored_dtype,
                 f"latents of {self.manifest.collection}, {latent}",
                 "n" + own("latent"),
             ),
         ]
-
-
-def _storable(latents: NDArray[Any]) -> NDArray[Any]:
-    """Half precision has no branch of its own: its bits are stored."""
-    return latents.view(np.uint16) if latents.dtype == np.float16 else latents
 
 
 def encoder_of(model: Model, side: bool = False) -> Encoder:

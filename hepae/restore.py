@@ -356,14 +356,13 @@ class CompressedCollection:
         )
 
     def _latents(self, spec: BottleneckSpec, start: int, stop: int, objects: int, where: str) -> Column:
-        """Latents [objects, K]; half precision is stored as its bits."""
+        """Latents [objects, K], as they are stored."""
         flat = self._flat(f"{self.name}_latent{SUFFIX}", start, stop)
         if len(flat) != objects * spec.latents:
             raise CorruptionError(
                 "latents and objects differ in number", where=where, expected=objects * spec.latents, got=len(flat)
             )
-        latents = flat.reshape(objects, spec.latents)
-        return latents.view(np.float16) if spec.latent.dtype == "float16" else latents
+        return flat.reshape(objects, spec.latents)
 
     def _flat(self, branch: str, start: int, stop: int) -> Column:
         column = self.tree.read(branch, start, stop)

@@ -75,7 +75,7 @@ def spec_of(trained: Model) -> BottleneckSpec:
 
 def build(trained: Model, where: Path, encoded: Encoded, objects: int) -> Path:
     """Compile the header with a program that restores every feature of one event with all objects."""
-    stored = "uint16" if encoded.latents.dtype == np.float16 else encoded.latents.dtype.name
+    stored = encoded.latents.dtype.name
     lines = []
     for feature in trained.manifest.features:
         codes = encoded.corrections.get(feature.name, np.zeros(objects, np.uint8))
