@@ -33,6 +33,7 @@ def parser() -> argparse.ArgumentParser:
     _compress(parts)
     _decompress(parts)
     _verify(parts)
+    _bench(parts)
     interop.add_commands(functools.partial(_command, parts))
     return top
 
