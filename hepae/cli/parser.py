@@ -8,6 +8,7 @@ from pathlib import Path
 
 from hepae import __version__
 from hepae.cli import commands, interop
+from hepae.cli.bench import bench
 from hepae.recipe import CODECS, EFFORTS
 
 __all__ = ["parser"]
