@@ -20,13 +20,15 @@ from numpy.typing import NDArray
 
 from hepae import exactmath
 from hepae.errors import SchemaError
-from hepae.lattice import Lattice, Log
+from hepae.lattice import Lattice, Linear, Log
 
 __all__ = ["FORMULAS", "ROLES", "find_met", "find_roles", "nearest_point", "parse_roles"]
 
 Floats = NDArray[np.float64]
 
 ETA_LARGEST: Final = 30.0
+LARGEST_WHOLE: Final = 2.0**52
+HUGE: Final = 2.0**1000
 
 ROLES: Final[dict[str, re.Pattern[str]]] = {
     role: re.compile(pattern, re.IGNORECASE)
@@ -182,29 +184,32 @@ def nearest_point(lattice: Lattice, values: Floats) -> NDArray[np.int64]:
     `Lattice.to_integers` may use the logarithm of the machine, since it tests what it does; a prediction must not.
     On a `Log` grid the result can be one beside the true nearest point.
     """
-    values = np.where(np.isfinite(values), values, 0.0)
     grid = lattice.grid
     if isinstance(grid, Log):
         n = _log_number(grid, values)
+    elif isinstance(grid, Linear):
+        n = _whole(values / grid.step)
     else:
         dtype = np.dtype(lattice.dtype)
-        if dtype.kind == "f":
-            top = float(np.finfo(dtype).max)
-            values = np.clip(values, -top, top)
-        else:
-            values = np.rint(np.clip(values, -(2.0**52), 2.0**52)).astype(np.int64)
-        n = grid.natural(values.astype(dtype))
-    before = np.zeros(n.shape, np.int64)
+        top = float(np.finfo(dtype).max) if dtype.kind == "f" else LARGEST_WHOLE
+        within = np.clip(np.where(np.isfinite(values), values, 0.0), -top, top)
+        n = grid.natural((within if dtype.kind == "f" else np.rint(within)).astype(dtype))
+    before = np.zeros((), np.int64)
     for point in lattice.inserted:
-        before += n >= point.at
-    return n + before
+        before = before + (n >= point.at)
+    return np.asarray(n + before, np.int64)
+
+
+def _whole(steps: Floats) -> NDArray[np.int64]:
+    """To the nearest integer; far away, or not a number, to something finite."""
+    return np.rint(np.fmax(np.fmin(steps, LARGEST_WHOLE), -LARGEST_WHOLE)).astype(np.int64)
 
 
 def _log_number(grid: Log, values: Floats) -> NDArray[np.int64]:
-    size = np.abs(values) / grid.first
-    base = exactmath.log(np.array([grid.base]))
-    steps = exactmath.log(np.maximum(size, 2.0**-1000)) / base
-    n = np.clip(np.rint(steps) + 1.0, 0.0, grid.top + 1.0).astype(np.int64)
+    scale = 1.0 / float(exactmath.log(np.array([grid.base]))[0])
+    size = np.fmax(np.fmin(np.abs(values) * (1.0 / grid.first), HUGE), 1.0 / HUGE)
+    steps = exactmath.table_log(size) * scale
+    n = np.rint(np.clip(steps + 1.0, 0.0, grid.top + 1.0)).astype(np.int64)
     return np.where(values < 0.0, -n, n)
 
 

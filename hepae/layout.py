@@ -16,7 +16,7 @@ from hepae.codecs.features import FeatureSpec
 from hepae.coding.frame import parse
 from hepae.collection import Collection, Objects
 from hepae.model.model import Model
-from hepae.restore import CompressedCollection, coder_of
+from hepae.restore import CompressedCollection
 from hepae.rootio.columns import Column, Jagged
 from hepae.rootio.compression import LZMA_BEST
 from hepae.rootio.titles import SUFFIX, Payload, format_title
@@ -132,7 +132,7 @@ class BottleneckEncoder(Encoder):
         columns: dict[str, Column] = {
             own("model"): np.full(objects.n_events, int(self.model.sha256[:8], 16), np.uint32),
             own("escape"): Jagged(*encoded.escapes.to_bytes(objects.counts)),
-            own("latent"): Jagged(objects.counts, encoded.latents),
+            own("latent"): Jagged(objects.counts * self._spec.latents, encoded.latents.ravel()),
         }
         for spec in self.manifest.features:
             if self._spec.latents_only:
@@ -156,12 +156,13 @@ class BottleneckEncoder(Encoder):
             NewBranch(own("model"), "uint32", "first 4 bytes of the SHA-256 of the model"),
             NewBranch("n" + own("escape"), "int32"),
             NewBranch(own("escape"), "uint8", "values stored bit for bit", "n" + own("escape")),
+            # one number after the other: RDataFrame cannot read [nJet][K], and models that differ in K can be joined
+            NewBranch("n" + own("latent"), "int32"),
             NewBranch(
                 own("latent"),
-                "uint16" if latent == "float16" else latent,
+                self._spec.latent.stored_dtype,
                 f"latents of {self.manifest.collection}, {latent}",
-                self.counter,
-                (self._spec.latents,),
+                "n" + own("latent"),
             ),
         ]
 

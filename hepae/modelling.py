@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from hepae import limits
 from hepae.bounds import assign, parse_assignments
@@ -214,7 +215,9 @@ def _fitted(objects: Objects, specs: Sequence[FeatureSpec], recipe: Recipe, repo
     lattices = {spec.name: spec.lattice for spec in specs}
     report("predicting", 0, 1, "")
     roles = recipe.kinematics or find_roles(integers)
-    predictors = fit(integers, lattices, objects.counts, objects.events, roles=roles)
+    # many small products: threads would wait for each other more than they work
+    with threadpool_limits(1):
+        predictors = fit(integers, lattices, objects.counts, objects.events, roles=roles)
     report("predicting", 1, 1, "")
     if recipe.codec == "lifting":
         return LiftingSpec(predictors), {}, {}, ()

@@ -97,7 +97,7 @@ def test_it_pickles_and_takes_what_coffea_sets(compressed: Path) -> None:
         again = pickle.loads(pickle.dumps(found))
         assert again == found
         assert again.cache_key == found.cache_key
-        assert again.numpy_dtype == object
+        assert again.numpy_dtype == np.dtype(object)
         again._forth = None
         assert again.awkward_form(None) == found.awkward_form(None)
 

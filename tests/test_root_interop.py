@@ -177,6 +177,11 @@ def test_a_new_tree_of_all_types(tmp_path: Path) -> None:
             tree.append({**columns, "label": np.array(["a", "", "long " * 80])})
         tree.finish()
         out.file.directory("empty")
+        # held in the header, and longer than the buffer that ROOT would take by default
+        held = out.new_tree("Held", [NewBranch("n", "int32"), NewBranch("x", "int16", counter="n")])
+        for events in (100, 16_000):
+            held.append({"x": Jagged(np.ones(events, np.int64), np.ones(events, "i2"))})
+        held.finish()
         out.new_tree("Nothing", [NewBranch("n", "int32"), NewBranch("x", "float32", counter="n")]).finish()
     code = """
 file = ROOT.TFile.Open(args[0])
@@ -190,10 +195,12 @@ for entry in range(tree.GetEntries()):
     tree.LoadTree(entry)
     labels.append(str(formula.EvalStringInstance()))
 result["labels"], result["nothing"] = labels, file.Get("Nothing").GetEntries()
+result["held"] = [file.Get("Held").GetBranch("n").GetWriteBasket(), file.Get("Held").Draw("x", "x == 1", "goff")]
 """
     found = root(code, path, types)
     assert found.pop("labels") == ["a", "", "long " * 80] * 2
     assert found.pop("nothing") == 0
+    assert found.pop("held") == [1, 16_100]
     assert found == {t: [4.0, 6.0] for t in types}
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import functools
 from pathlib import Path
 
 from hepae import __version__
-from hepae.cli import commands
+from hepae.cli import commands, interop
 from hepae.recipe import CODECS, EFFORTS
 
 __all__ = ["parser"]
@@ -32,6 +33,7 @@ def parser() -> argparse.ArgumentParser:
     _compress(parts)
     _decompress(parts)
     _verify(parts)
+    interop.add_commands(functools.partial(_command, parts))
     return top
 
 

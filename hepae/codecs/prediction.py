@@ -59,6 +59,7 @@ from hepae.codecs.predictors import (
 )
 from hepae.codecs.ranks import RankOrder
 from hepae.lattice import Lattice
+from hepae.memory import keep_freed_memory
 
 __all__ = [
     "FRACTION_BITS",
@@ -98,15 +99,16 @@ class Plan:
     """Predictors made ready: tables expanded, dependences resolved. The same for all chunks."""
 
     def __init__(self, predictors: Predictors) -> None:
-        sources = predictors.sources
-        self.sources = sources
+        keep_freed_memory()
+        self.sources = sources = predictors.sources
         self.features = {predictor.feature: predictor for predictor in predictors.features}
         self.ranked = {name: predictors.ranked(name) for name in self.features}
         self.order = predictors.order
         self.ancestors = {name: predictors.ancestors(name) for name in self.features}
         self.wants_latent = {name: predictors.wants_latent(name) for name in self.features}
         self.predictions = {
-            name: Tables(p.constant + (1 << (FRACTION_BITS - 1)), p.terms, sources) for name, p in self.features.items()
+            name: Tables(p.constant + (1 << (FRACTION_BITS - 1)), p.terms, sources)
+            for name, p in self.features.items()
         }
         self.widths = {
             name: Tables(p.widths.constant, p.widths.terms, sources)
@@ -164,11 +166,13 @@ class Evaluation:
 
     def predict(self, feature: str, rank: int | None = None) -> Integers:
         """Prediction for the objects of one rank, or for all."""
-        prediction = self._sum(self.plan.predictions[feature], rank)
-        prediction >>= FRACTION_BITS
+        fine = self._sum(self.plan.predictions[feature], rank)
+        prediction = fine >> FRACTION_BITS
         base = self.plan.features[feature].base
         if base is not None:
             prediction += base.read(self.context, rank)
+        if rank is None:
+            self.context.predictions[feature], self.context.fine[feature] = prediction, fine
         return prediction
 
     def classes(self, feature: str, rank: int | None = None) -> NDArray[np.uint8]:

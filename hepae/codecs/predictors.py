@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from hepae import limits
 from hepae.codecs.columns import (
-    MISSING,
     Column,
     Condition,
     Latent,
@@ -249,6 +248,7 @@ def expand(knots: tuple[int, ...], values: tuple[int, ...]) -> Integers:
     run = np.maximum(x[after] - x[piece], 1)
     table = y[piece] + ((y[after] - y[piece]) * (at - x[piece])) // run
     return np.concatenate([np.asarray(values[:1], np.int64), table])
+
 
 def trivial(features: tuple[str, ...]) -> Predictors:
     """Predictors that predict nothing: every feature coded as it is.

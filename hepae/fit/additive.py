@@ -189,7 +189,7 @@ def grow(
     candidates: Sequence[Candidate],
     *,
     most: int,
-    cost: Callable[[Candidate], float],
+    cost: Callable[[Candidate, Sequence[Candidate]], float],
     loss: Callable[[Floats], float] = bits,
     weights: Weights = weights_robust,
 ) -> Additive:
@@ -204,7 +204,7 @@ def grow(
     most
         Largest number of terms.
     cost
-        Loss that a candidate must save.
+        Loss that a candidate must save, given those chosen already.
     loss, weights
         What is minimised, and the weights of the least squares that lower it.
     """
@@ -221,7 +221,7 @@ def grow(
         trial_residuals = polish(trial, after_squares, 3, weights)
         after = loss(y_validation - apply(trial, [c.validation for c in trial.chosen], len(y_validation)))
         waiting = [c for c in waiting if c is not pick]
-        if after < best - cost(pick):
+        if after < best - cost(pick, model.chosen):
             model, residuals, best, disappointed = trial, trial_residuals, after, 0
         else:
             disappointed += 1

@@ -93,9 +93,10 @@ def simple(
         columns.append(Condition(branch))
         if scale is not None:
             columns.append(Condition(branch, scale))
-    columns += [
-        RecoilSize(r, relative) for r in _recoils(feature, known, roles, {}) for relative in (True, False)
-    ]
+    if roles.get("phi") == feature:
+        columns += [
+            RecoilSize(r, relative) for r in _recoils(feature, known, roles, {}) for relative in (True, False)
+        ]
     return columns
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -40,7 +40,10 @@ VALIDATION_SHARE: Final = 0.25
 FEWEST_EVENTS: Final = 8
 POSITIVE_SHARE: Final = 0.9
 BYTES_PER_KNOT: Final = 1.5
-LEAST_GAIN: Final = 0.004
+ANCESTOR_GAIN: Final = 0.003
+"""The same for each further feature that must be decoded to read this one."""
+
+LEAST_GAIN: Final = 0.006
 """Bits per object that a term must save besides its bytes, for the time that reading it takes."""
 
 MIX_BITS: Final = 16
@@ -110,6 +113,7 @@ class Fitting:
     pool: dict[Column, Candidate | None]
     latents: list[str]
     positive: list[str]
+    ancestors: dict[str, set[str]]
 
     def candidate(self, column: Column) -> Candidate | None:
         """The column with its knots and indices, made once."""
@@ -121,10 +125,17 @@ class Fitting:
             )
         return self.pool[column]
 
-    def cost(self, candidate: Candidate) -> float:
-        """Bits per object that the bytes of one more table are worth."""
+    def cost(self, candidate: Candidate, chosen: Sequence[Candidate]) -> float:
+        """Bits per object that the bytes of one more table, and the features to decode for it, are worth."""
         size = BYTES_PER_KNOT * (len(candidate.source.knots) + 1) + 6
-        return 8.0 * size / max(self.n_objects, 1) + LEAST_GAIN
+        decoded = self.closure([other.source.column for other in chosen])
+        further = self.closure([candidate.source.column]) - decoded
+        return 8.0 * size / max(self.n_objects, 1) + LEAST_GAIN + ANCESTOR_GAIN * len(further)
+
+    def closure(self, columns: Iterable[Column]) -> set[str]:
+        """The features that must be decoded to read these columns."""
+        needs = {name for column in columns for name in column.needs}
+        return needs.union(*(self.ancestors.get(name, set()) for name in needs))
 
     def term(self, candidate: Candidate, values: Floats, scale: float) -> Term:
         if candidate.source not in self.sources:
@@ -183,11 +194,13 @@ def fit(
         {},
         [],
         [name for name in order if _is_positive(lattices[name], train.q[name])],
+        {},
     )
     known: list[str] = []
     predictors = []
     for name in order:
         predictors.append(_fit_feature(state, name, known))
+        state.ancestors[name] = state.closure(_columns(predictors[-1], state.sources)) - {name}
         if _is_narrow(integers[name]):
             known.append(name)
     return Predictors(tuple(predictors), tuple(state.sources))
@@ -200,6 +213,13 @@ def coding_order(integers: Mapping[str, Integers], roles: Mapping[str, str]) -> 
     rare = sorted((name for name, size in sizes.items() if size < RARE), key=lambda name: sizes[name])
     rest = sorted((name for name, size in sizes.items() if size >= RARE), key=lambda name: -sizes[name])
     return (*first, *rare, *rest)
+
+
+def _columns(predictor: Predictor, sources: Sequence[Source]) -> list[Column]:
+    """What a predictor and its classes look at."""
+    terms = predictor.terms + (predictor.widths.terms if predictor.widths else ())
+    found = [sources[term.source].column for term in terms]
+    return found if predictor.base is None else [*found, predictor.base]
 
 
 def _split(counts: NDArray[np.int64], settings: Settings) -> tuple[Integers, Integers]:
@@ -386,7 +406,7 @@ def _fit_widths(
         y_validation,
         pool,
         most=state.settings.width_terms,
-        cost=lambda _: WIDTH_GAIN * float(np.var(y_validation)),
+        cost=lambda *_: WIDTH_GAIN * float(np.var(y_validation)),
         loss=lambda r: float(np.mean(r * r)),
         weights=additive.weights_squared,
     )

@@ -6,18 +6,21 @@ import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from itertools import count
 from pathlib import Path
 
 from hepae.errors import OutputError
 
 __all__ = ["atomic_output", "remove_stale", "temporary_name"]
 
-TEMPORARY = re.compile(r"\.(?P<target>.+)\.hepae-(?P<process>\d+)\.part")
+TEMPORARY = re.compile(r"\.(?P<target>.+)\.hepae-(?P<process>\d+)-\d+\.part")
+_numbers = count()
+_open: set[Path] = set()
 
 
 def temporary_name(target: Path) -> Path:
-    """Where a target is written before it is complete: hidden, in the same folder, with the process in its name."""
-    return target.with_name(f".{target.name}.hepae-{os.getpid()}.part")
+    """Where a target is written before it is complete: hidden, in the same folder, named by process and number."""
+    return target.with_name(f".{target.name}.hepae-{os.getpid()}-{next(_numbers)}.part")
 
 
 @contextmanager
@@ -42,11 +45,13 @@ def atomic_output(target: str | Path, inputs: tuple[str | Path, ...] = ()) -> It
     """
     final = Path(target)
     check_target(final, inputs)
-    temporary = temporary_name(final)
     remove_stale(final)
+    temporary = temporary_name(final)
+    _open.add(temporary)
     try:
         temporary.touch()
     except OSError as error:
+        _open.discard(temporary)
         raise OutputError("cannot be written", where=final, got=error.strerror) from error
     try:
         yield temporary
@@ -54,6 +59,7 @@ def atomic_output(target: str | Path, inputs: tuple[str | Path, ...] = ()) -> It
     except OSError as error:
         raise OutputError("cannot be written", where=final, got=error.strerror) from error
     finally:
+        _open.discard(temporary)
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
 
@@ -90,7 +96,7 @@ def remove_stale(final: Path) -> None:
     """Remove temporaries of this target whose process is gone."""
     for path in final.parent.glob(f".{glob_escaped(final.name)}.hepae-*.part"):
         found = TEMPORARY.fullmatch(path.name)
-        if found and found["target"] == final.name and not alive(int(found["process"])):
+        if found and found["target"] == final.name and not in_use(path, int(found["process"])):
             with suppress(OSError):
                 path.unlink()
 
@@ -99,8 +105,10 @@ def glob_escaped(name: str) -> str:
     return re.sub(r"([*?\[])", r"[\1]", name)
 
 
-def alive(process: int) -> bool:
-    """Whether a process of that number runs on this machine."""
+def in_use(path: Path, process: int) -> bool:
+    """Whether a temporary belongs to a process that runs; process numbers are used again, our own too."""
+    if process == os.getpid():
+        return path in _open
     try:
         os.kill(process, 0)
     except ProcessLookupError:

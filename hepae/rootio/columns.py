@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Branch", "Column", "Jagged"]
+__all__ = ["Branch", "Column", "Jagged", "cut", "empty_column", "joined"]
 
 Array: TypeAlias = NDArray[Any]
 
@@ -66,3 +66,27 @@ class Jagged:
 
 Column: TypeAlias = Array | Jagged
 """Values of one branch for a run of events: an array [n_events, *shape] or a `Jagged`."""
+
+
+def cut(column: Column, start: int, stop: int) -> Column:
+    """Events ``start`` to ``stop`` of a run, as views."""
+    if not isinstance(column, Jagged):
+        return column[start:stop]
+    edges = np.concatenate([[0], np.cumsum(column.counts)])
+    return Jagged(column.counts[start:stop], column.values[edges[start] : edges[stop]])
+
+
+def empty_column(info: Branch) -> Column:
+    """No events of a branch, with its dtype and shape."""
+    if info.kind == "string":
+        return np.zeros(0, "U1")
+    values = np.zeros((0, *info.shape), info.dtype)
+    return Jagged(np.zeros(0, np.int64), values) if info.kind == "jagged" else values
+
+
+def joined(parts: list[Column]) -> Column:
+    """Runs of one branch, one after the other."""
+    runs = [part for part in parts if isinstance(part, Jagged)]
+    if runs:
+        return Jagged(np.concatenate([r.counts for r in runs]), np.concatenate([r.values for r in runs]))
+    return np.concatenate([np.asarray(part) for part in parts])

@@ -8,7 +8,7 @@ import awkward as ak
 import numpy as np
 
 from hepae.errors import HepaeError, InputError, UnsupportedError
-from hepae.rootio.columns import Branch, Column, Jagged
+from hepae.rootio.columns import Branch, Column, Jagged, cut, empty_column, joined
 from hepae.rootio.tree import TreeReader
 
 __all__ = ["RNTupleReader"]
@@ -33,6 +33,10 @@ class RNTupleReader(TreeReader):
         self.path = path or self.name
         self.num_entries = int(ntuple.num_entries)
         self.branches: dict[str, Branch] = {}
+        summaries = ntuple.cluster_summaries
+        starts = [int(cluster.num_first_entry) for cluster in summaries]
+        self.edges = np.array([*(starts or [0]), self.num_entries], np.int64)
+        self._last: dict[str, tuple[int, Column]] = {}
         form = ntuple.to_akform()
         form = form[0] if isinstance(form, tuple) else form
         for field, content in zip(form.fields, form.contents, strict=True):
@@ -47,6 +51,26 @@ class RNTupleReader(TreeReader):
             raise UnsupportedError(
                 "not a field of numbers", where=f"{self.where}, {branch}", got=info.typename
             )
+        first = max(int(np.searchsorted(self.edges, start, side="right")) - 1, 0)
+        parts = [empty_column(info)]
+        for number in range(first, len(self.edges) - 1):
+            low, high = int(self.edges[number]), int(self.edges[number + 1])
+            if low >= stop:
+                break
+            parts.append(cut(self._cluster(branch, number), max(start - low, 0), min(stop, high) - low))
+        return joined(parts)
+
+    def _cluster(self, branch: str, number: int) -> Column:
+        """A whole cluster of a field; the one read last is kept, as runs of events end inside it."""
+        last = self._last.get(branch)
+        if last is None or last[0] != number:
+            self._last.pop(branch, None)
+            last = number, self._decoded(branch, int(self.edges[number]), int(self.edges[number + 1]))
+            self._last[branch] = last
+        return last[1]
+
+    def _decoded(self, branch: str, start: int, stop: int) -> Column:
+        info = self.branches[branch]
         try:
             array = self.ntuple.arrays([branch], entry_start=start, entry_stop=stop)
         except HepaeError:

@@ -123,12 +123,8 @@ class Source:
             classname = self.trees.get(name) or self._own(name)
             with reading(f"{self.path}, tree {name}"):
                 found, where = self.directory[name], f"{self.path}:{name}"
-                if classname == "TTree":
-                    key = self.directory.key(name)
-                    ratio = (key.fNbytes - key.fKeylen) / max(key.fObjlen, 1)
-                    self._open[name] = TTreeReader(found, where, name, ratio)
-                else:
-                    self._open[name] = RNTupleReader(found, where, name)
+                reader = TTreeReader if classname == "TTree" else RNTupleReader
+                self._open[name] = reader(found, where, name)
         return self._open[name]
 
     def _own(self, name: str) -> str:

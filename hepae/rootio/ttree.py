@@ -11,7 +11,8 @@ import uproot
 from numpy.typing import NDArray
 
 from hepae.errors import HepaeError, InputError, UnsupportedError
-from hepae.rootio.columns import Array, Branch, Column, Jagged
+from hepae.rootio.columns import Array, Branch, Column, Jagged, cut, empty_column, joined
+from hepae.rootio.compression import ZSTD_DEFAULT
 from hepae.rootio.tree import TreeReader
 
 __all__ = ["TTreeReader", "plain_interpretation"]
@@ -28,15 +29,12 @@ class TTreeReader(TreeReader):
         File and tree, for messages.
     path
         Directories and name of the tree in the file.
-    header_ratio
-        By how much the header of the tree shrank when it was compressed.
     """
 
-    def __init__(self, tree: Any, where: str, path: str = "", header_ratio: float = 1.0) -> None:
+    def __init__(self, tree: Any, where: str, path: str = "") -> None:
         self.tree = tree
         self.name, self.title, self.where = str(tree.name), str(tree.title), where
         self.path = path or self.name
-        self.header_ratio = header_ratio
         self.num_entries = int(tree.num_entries)
         self.sources: dict[str, Any] = {}
         for path, branch in tree.iteritems(recursive=True):
@@ -64,10 +62,10 @@ class TTreeReader(TreeReader):
     def bytes_on_disk(self, branch: str) -> tuple[int, int]:
         """Compressed and uncompressed size of a branch in bytes."""
         found = self.sources[branch]
-        # baskets inside the header are compressed with it, and counted in no account of the branch
-        held = sum(int(basket.member("fLast")) for basket in found.embedded_baskets)
-        on_disk = int(found.compressed_bytes) + round(held * self.header_ratio)
-        return on_disk, int(found.uncompressed_bytes) + held
+        # baskets inside the header are compressed with it: what they would take by themselves is the fair share
+        held = [np.asarray(basket.data).tobytes() for basket in found.embedded_baskets]
+        on_disk = int(found.compressed_bytes) + sum(len(ZSTD_DEFAULT.pack(data)) for data in held)
+        return on_disk, int(found.uncompressed_bytes) + sum(map(len, held))
 
     def _column(self, name: str) -> BasketColumn:
         if name not in self._columns:
@@ -119,25 +117,14 @@ class BasketColumn:
     def read(self, start: int, stop: int) -> Column:
         """Values of the events ``start`` to ``stop``."""
         first = max(int(np.searchsorted(self.edges, start, side="right")) - 1, 0)
-        parts: list[Column] = []
+        parts = [empty_column(self.info)]
         for number in range(first, len(self.edges) - 1):
             low, high = int(self.edges[number]), int(self.edges[number + 1])
             if low >= stop:
                 break
             if high > low:
                 parts.append(cut(self._basket(number), max(start - low, 0), min(stop, high) - low))
-        return self._joined(parts)
-
-    def _joined(self, parts: list[Column]) -> Column:
-        if self.info.kind == "string":
-            return np.concatenate([np.zeros(0, "U1"), *(np.asarray(part) for part in parts)])
-        native = np.dtype(self.info.dtype)
-        empty = np.zeros((0, *self.info.shape), native)
-        if self.info.kind == "jagged":
-            runs = [part for part in parts if isinstance(part, Jagged)]
-            counts = [np.zeros(0, np.int64), *(run.counts for run in runs)]
-            return Jagged(np.concatenate(counts), np.concatenate([empty, *(run.values for run in runs)]))
-        return np.concatenate([empty, *(np.asarray(part) for part in parts)])
+        return joined(parts)
 
     def _basket(self, number: int) -> Column:
         if self._last is None or self._last[0] != number:
@@ -187,14 +174,6 @@ def strings(raw: NDArray[np.uint8], edges: NDArray[np.int64]) -> Array:
     return np.array(
         [data[start:stop].decode("utf-8", "surrogateescape") for start, stop in pairs], dtype=np.str_
     )
-
-
-def cut(column: Column, start: int, stop: int) -> Column:
-    """Events ``start`` to ``stop`` of a run, as views."""
-    if not isinstance(column, Jagged):
-        return column[start:stop]
-    edges = np.concatenate([[0], np.cumsum(column.counts)])
-    return Jagged(column.counts[start:stop], column.values[edges[start] : edges[stop]])
 
 
 def without_headers(raw: NDArray[np.uint8], edges: NDArray[np.int64], header: int) -> NDArray[np.uint8]:
