@@ -7,9 +7,9 @@
     jets = hepae.dask.events({"small.root": "Events"}, open_files=False)
     jets.Jet_pt.compute()
 
-`uproot.dask` reads compressed branches too, under the names of their payloads. With ``open_files=False`` its workers must
-have imported hepae, which this module does as a preload: ``dask worker --preload hepae.dask``, or
-``DASK_DISTRIBUTED__WORKER__PRELOAD=hepae.dask``. To compress over a cluster see `hepae.hooks.many`.
+`uproot.dask` reads compressed branches too, under the names of their payloads. With ``open_files=False`` its workers
+must have imported hepae, which this module does as a preload: ``dask worker --preload hepae.dask``, or
+``DASK_DISTRIBUTED__WORKER__PRELOAD=hepae.dask``. To compress over a cluster see `hepae.compress_files`.
 """
 
 from __future__ import annotations

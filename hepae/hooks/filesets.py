@@ -1,4 +1,4 @@
-"""Which files are meant and where they go: lists, globs and coffea's filesets as one list of jobs. Nothing is opened."""
+"""Which files are meant and where they go: lists, globs and coffea's filesets as one list of jobs. No I/O."""
 
 from __future__ import annotations
 
@@ -135,11 +135,12 @@ def _tree_name(path: str, given: object) -> str | None:
 
 def _expanded(path: str) -> list[str]:
     """The files that a glob stands for, sorted; any other path as it is."""
-    return sorted(glob.glob(path, recursive=True)) if glob.has_magic(path) else [path]
+    return sorted(glob.glob(path, recursive=True)) if glob.has_magic(path) else [path]  # noqa: PTH207
 
 
 def _targets(paths: Sequence[str], folder: Path) -> dict[str, Path]:
-    whole = {path: Path(os.path.abspath(path)) for path in paths}
+    # not resolved: a farm of links keeps the names of the links
+    whole = {path: Path(os.path.abspath(path)) for path in paths}  # noqa: PTH100
     names = Counter(path.name for path in whole.values())
     shared = Path(os.path.commonpath(path.parent for path in whole.values())) if whole else Path()
     clash = max(names.values(), default=0) > 1

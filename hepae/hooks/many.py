@@ -7,9 +7,8 @@ record still fits is not compressed again, so that a run that was interrupted co
 from __future__ import annotations
 
 import functools
-import os
 from collections.abc import Sequence
-from concurrent.futures import Executor, Future, as_completed
+from concurrent.futures import BrokenExecutor, Executor, Future, as_completed
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -222,8 +221,8 @@ class Task(msgspec.Struct, frozen=True):
 
 def _task(job: Job, out: Path, model: Path, side: bool, embed: bool) -> Task:
     record = out / RECORDS / f"{Path(job.target).relative_to(out)}.json"
-    paths = [_absolute(path) for path in (job.source, job.target, record, model)]
-    return Task(*paths, job.tree, side, embed)
+    source, target = _absolute(job.source), _absolute(job.target)
+    return Task(source, target, _absolute(record), _absolute(model), job.tree, side, embed)
 
 
 def _here(tasks: Sequence[Task], report: Report) -> list[Outcome]:
@@ -239,7 +238,10 @@ def _over(executor: Executor, tasks: Sequence[Task], report: Report) -> list[Out
     futures: dict[Future[Outcome], Task] = {}
     try:
         for task in tasks:
-            futures[executor.submit(compress_one, task)] = task
+            try:
+                futures[executor.submit(compress_one, task)] = task
+            except BrokenExecutor as problem:
+                outcomes[task] = _failed(task, problem)
         for future in as_completed(futures):
             outcomes[futures[future]] = _outcome(future, futures[future])
             report("compressing files", len(outcomes), len(tasks), futures[future].source)
@@ -253,7 +255,11 @@ def _outcome(future: Future[Outcome], task: Task) -> Outcome:
     try:
         return future.result()
     except Exception as problem:  # noqa: BLE001 - a lost worker is an error of the executor's own making
-        return Outcome(task.source, task.target, "failed", f"{type(problem).__name__}: {problem}")
+        return _failed(task, problem)
+
+
+def _failed(task: Task, problem: Exception) -> Outcome:
+    return Outcome(task.source, task.target, "failed", f"{type(problem).__name__}: {problem}")
 
 
 def compress_one(task: Task, threads: int | None = 1) -> Outcome:
@@ -261,17 +267,18 @@ def compress_one(task: Task, threads: int | None = 1) -> Outcome:
     state: Literal["compressed", "present"] = "present"
     try:
         if not _present(task):
+            source = records.stamp(task.source)
             Path(task.target).parent.mkdir(parents=True, exist_ok=True)
             compress(
                 task.source, task.target, tree=task.tree, model=_loaded(task.model),
                 side=task.side, embed=task.embed, threads=threads,
             )  # fmt: skip
-            made = _recorded(task, records.stamp(task.source), records.stamp(task.target))
+            made = _recorded(task, source, records.stamp(task.target))
             records.write(Path(task.record), msgspec.json.encode(made))
             state = "compressed"
         sizes = Path(task.source).stat().st_size, Path(task.target).stat().st_size
-    except (HepaeError, OSError, MemoryError) as problem:
-        return Outcome(task.source, task.target, "failed", f"{type(problem).__name__}: {problem}")
+    except Exception as problem:  # noqa: BLE001 - whatever is wrong with one file, the others go on
+        return _failed(task, problem)
     return Outcome(task.source, task.target, state, "", *sizes)
 
 
@@ -297,4 +304,4 @@ def _present(task: Task) -> bool:
 
 def _absolute(path: str | Path) -> str:
     """The path as another process finds it, wherever that one was started."""
-    return str(path) if "://" in str(path) else os.path.abspath(path)
+    return str(path) if "://" in str(path) else str(Path(path).absolute())
