@@ -13,7 +13,7 @@ from hepae.cli import tables
 from hepae.cli.progress import reporter
 from hepae.errors import InputError, SchemaError
 from hepae.model.model import Model
-from hepae.recipe import CHOICES, Recipe, recipe_of
+from hepae.recipe import CHOICES, recipe_of
 
 Run = Callable[[argparse.Namespace], int]
 
@@ -30,7 +30,7 @@ def train(options: argparse.Namespace) -> int:
     """`hepae train`."""
     from hepae.modelling import train as fit
 
-    choices = _choices(options)
+    choices = choices_of(options)
     with reporter() as report:
         model = fit(
             options.files,
@@ -38,7 +38,7 @@ def train(options: argparse.Namespace) -> int:
             features=choices["features"],
             bounds=choices["bound"],
             tree=choices["tree"],
-            recipe=_recipe(choices),
+            recipe=recipe_of(recipe_choices(choices)),
             report=report,
         )
     model.save(options.output)
@@ -50,11 +50,11 @@ def compress(options: argparse.Namespace) -> int:
     """`hepae compress`."""
     from hepae.pipeline import compress as run
 
-    choices = _choices(options)
+    choices = choices_of(options)
     if options.out_dir or options.side_dir:
         from hepae.cli import many
 
-        return many.compress(options, choices, _recipe(choices))
+        return many.compress(options, choices, recipe_of(recipe_choices(choices)))
     source, target = _source_and_target(options)
     with reporter() as report:
         outcome = run(
@@ -65,7 +65,7 @@ def compress(options: argparse.Namespace) -> int:
             bounds=choices["bound"],
             tree=choices["tree"],
             model=None if options.model is None else Model.load(options.model),
-            recipe=_recipe(choices),
+            recipe=recipe_of(recipe_choices(choices)),
             side=options.side is not None,
             embed=not options.model_by_reference,
             threads=options.threads,
@@ -108,13 +108,12 @@ def verify(options: argparse.Namespace) -> int:
 def _source_and_target(options: argparse.Namespace) -> tuple[Path, Path]:
     paths = [*options.files, *filter(None, [options.side])]
     if len(paths) != 2:
-        raise InputError(
-            "name one input and one output", expected="IN OUT, IN --side FILE, or IN… --out-dir DIR", got=f"{len(paths)} files"
-        )
+        expected = "IN OUT, IN --side FILE, or IN… --out-dir DIR"
+        raise InputError("name one input and one output", expected=expected, got=f"{len(paths)} files")
     return paths[0], paths[1]
 
 
-def _choices(options: argparse.Namespace) -> dict[str, Any]:
+def choices_of(options: argparse.Namespace) -> dict[str, Any]:
     """Options of the command line over those of the TOML file; bounds of the file come first, so that later ones win."""
     names = {*CHOICES, "collection", "features", "tree", "bound"}
     given = {name: value for name, value in vars(options).items() if name in names and value is not None}
@@ -144,8 +143,9 @@ def _listed(bounds: object) -> list[str]:
     return [str(bound) for bound in bounds] if isinstance(bounds, list) else [str(bounds)]
 
 
-def _recipe(choices: dict[str, Any]) -> Recipe:
-    return recipe_of({name: choice for name, choice in choices.items() if name in CHOICES})
+def recipe_choices(choices: dict[str, Any]) -> dict[str, Any]:
+    """Those of the choices that are of training."""
+    return {name: choice for name, choice in choices.items() if name in CHOICES}
 
 
 def _model_facts(model: Model, path: Path) -> dict[str, Any]:

@@ -67,11 +67,11 @@ def _cluster(address: str) -> Iterator[Executor]:
             "a scheduler needs dask.distributed", hint="pip install 'hepae[hooks]'"
         ) from None
     try:
-        client = Client(address, timeout=PATIENCE)
+        client = Client(address, timeout=PATIENCE)  # type: ignore[no-untyped-call]
     except (OSError, ValueError) as problem:
         raise InputError("no scheduler of dask's", where=address, got=problem) from None
     with client:
-        yield client.get_executor()
+        yield client.get_executor()  # type: ignore[no-untyped-call]
 
 
 def _table(result: Mapping[str, Any], console: Console) -> None:

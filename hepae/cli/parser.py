@@ -8,6 +8,7 @@ from pathlib import Path
 
 from hepae import __version__
 from hepae.cli import commands, interop
+from hepae.cli.bench import bench
 from hepae.recipe import CODECS, EFFORTS
 
 __all__ = ["parser"]
@@ -33,6 +34,7 @@ def parser() -> argparse.ArgumentParser:
     _compress(parts)
     _decompress(parts)
     _verify(parts)
+    _bench(parts)
     interop.add_commands(functools.partial(_command, parts))
     return top
 
@@ -78,7 +80,7 @@ def _compress(parts: Parts) -> None:  # type: ignore[valid-type]
         "hepae compress events.root small.root --collection Jet --bound 'pt,E=rel:1e-3' --bound 'eta,phi=abs:1e-3'",
     )  # fmt: skip
     part.add_argument(
-        "files", type=Path, nargs="+", metavar="FILE", help="IN OUT; or inputs only, with --side, --out-dir or --side-dir"
+        "files", type=Path, nargs="+", metavar="FILE", help="IN OUT; only inputs with --side, --out-dir or --side-dir"
     )
     part.add_argument("--model", type=Path, help="a model made by `hepae train`")
     part.add_argument("--model-by-reference", action="store_true", help="store only the SHA-256 of the model")
@@ -155,6 +157,23 @@ def _verify(parts: Parts) -> None:  # type: ignore[valid-type]
     part.add_argument("--bound", action="append", default=[], metavar="NAMES=BOUND", help=BOUNDS_HELP)
     part.add_argument("--model", type=Path, action="append", default=[], help="model held by reference")
     part.add_argument("--tree", help="name of the tree in the original")
+
+
+def _bench(parts: Parts) -> None:  # type: ignore[valid-type]
+    part = _command(
+        parts, "bench", bench, "size, speed and worst error of hepae and of the alternatives, in one run",
+        "hepae bench events.root --collection Jet --bound '*=rel:1e-3' --held-out 0.2",
+    )  # fmt: skip
+    part.add_argument("file", type=Path, help="ROOT or CSV file")
+    part.add_argument("--held-out", type=float, default=0.0, metavar="SHARE", help="report events not trained on")
+    part.add_argument("--methods", type=_methods, help="only these of hepae, such as 'lifting;masked;masked, fast'")
+    part.add_argument("--no-alternatives", action="store_true", help="only hepae")
+    part.add_argument("--plot", type=Path, help="picture of size against speed (png, pdf, svg)")
+    _training(part)
+
+
+def _methods(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(";"))
 
 
 def _names(text: str) -> tuple[str, ...]:

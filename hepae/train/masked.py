@@ -187,7 +187,9 @@ def _tensors(data: Coded, sources: Sequence[Source]) -> tuple[Tensor, Tensor]:
     every = np.arange(len(sources))
     inputs.fill(every.tolist())
     levels = inputs.rows(every, slice(None)).T.astype(np.float32)
-    return torch.from_numpy(levels), torch.from_numpy(np.stack(list(data.symbols.values())))
+    # what is outside the bins is coded apart whatever the network says
+    symbols = [np.minimum(column, data.alphabets[name].n_bins - 1) for name, column in data.symbols.items()]
+    return torch.from_numpy(levels), torch.from_numpy(np.stack(symbols))
 
 
 def _validated(networks: CellNetworks, levels: Tensor, symbols: Tensor, rows: Integers) -> Tensor:
