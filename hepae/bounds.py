@@ -174,12 +174,13 @@ def bits_equal(stored: NDArray[np.generic], restored: NDArray[np.generic]) -> ND
     return np.asarray(raw_bits(stored) == raw_bits(restored))
 
 
+@np.errstate(invalid="ignore", over="ignore")  # signalling NaN are quietly widened
 def error(stored: NDArray[np.generic], restored: NDArray[np.generic]) -> NDArray[np.float64]:
     """|x' - x| in float64; NaN where either is."""
-    with np.errstate(invalid="ignore", over="ignore"):
-        return np.abs(restored.astype(np.float64) - stored.astype(np.float64))
+    return np.abs(restored.astype(np.float64) - stored.astype(np.float64))
 
 
+@np.errstate(invalid="ignore", over="ignore")  # signalling NaN are quietly widened
 def limit(stored: NDArray[np.generic], bound: Bound) -> NDArray[np.float64]:
     """The largest error that the bound allows for each value, in float64."""
     magnitude = np.abs(stored.astype(np.float64))

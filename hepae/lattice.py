@@ -164,6 +164,7 @@ class Lattice(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     grid: Grid
     inserted: tuple[Inserted, ...] = ()
 
+    @np.errstate(invalid="ignore", over="ignore")  # signalling NaN are quietly widened
     def to_integers(
         self, values: NDArray[np.generic], bound: Bound
     ) -> tuple[Integers, NDArray[np.unsignedinteger]]:

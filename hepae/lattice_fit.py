@@ -36,6 +36,7 @@ VERY_FREQUENT = 0.01
 MOST_INSERTED = 16
 
 
+@np.errstate(invalid="ignore", over="ignore")  # signalling NaN are quietly widened
 def fit_lattice(values: NDArray[np.generic], bound: Bound) -> Lattice:
     """The lattice for a feature, from a sample of its values.
 

@@ -16,7 +16,7 @@ from hepae.codecs.features import FeatureSpec
 from hepae.coding.frame import parse
 from hepae.collection import Collection, Objects
 from hepae.model.model import Model
-from hepae.restore import CompressedCollection, coder_of
+from hepae.restore import CompressedCollection
 from hepae.rootio.columns import Column, Jagged
 from hepae.rootio.compression import LZMA_BEST
 from hepae.rootio.titles import SUFFIX, Payload, format_title
@@ -132,7 +132,7 @@ class BottleneckEncoder(Encoder):
         columns: dict[str, Column] = {
             own("model"): np.full(objects.n_events, int(self.model.sha256[:8], 16), np.uint32),
             own("escape"): Jagged(*encoded.escapes.to_bytes(objects.counts)),
-            own("latent"): Jagged(objects.counts, encoded.latents),
+            own("latent"): Jagged(objects.counts * self._spec.latents, encoded.latents.ravel()),
         }
         for spec in self.manifest.features:
             if self._spec.latents_only:
@@ -156,12 +156,13 @@ class BottleneckEncoder(Encoder):
             NewBranch(own("model"), "uint32", "first 4 bytes of the SHA-256 of the model"),
             NewBranch("n" + own("escape"), "int32"),
             NewBranch(own("escape"), "uint8", "values stored bit for bit", "n" + own("escape")),
+            # one number after the other: RDataFrame cannot read [nJet][K], and models that differ in K can be joined
+            NewBranch("n" + own("latent"), "int32"),
             NewBranch(
                 own("latent"),
-                "uint16" if latent == "float16" else latent,
+                self._spec.latent.stored_dtype,
                 f"latents of {self.manifest.collection}, {latent}",
-                self.counter,
-                (self._spec.latents,),
+                "n" + own("latent"),
             ),
         ]
 
@@ -198,7 +199,9 @@ def new_plan(events: TreeReader, found: Collection, encoder: Encoder) -> tuple[B
     replaced = {spec.branch: spec for spec in encoder.manifest.features}
     wanted = set(encoder.manifest.conditions) if encoder.side else set(events.branches) - set(replaced)
     plain = [name for name in events.branches if name in wanted - {encoder.counter}]
-    plan: Branches = [NewBranch(encoder.counter, "int32", f"number of {found.name} objects"), *encoder.shared()]
+    given = events.branches.get(encoder.counter)
+    dtype, title = ("int32", f"number of {found.name} objects") if given is None else (given.dtype, given.title)
+    plan: Branches = [NewBranch(encoder.counter, dtype, title), *encoder.shared()]
     for name, branch in events.branches.items():
         if name in replaced:
             plan += encoder.payload(replaced[name])
@@ -217,7 +220,8 @@ def plain_columns(
 ) -> dict[str, Column]:
     """Values of the branches that are written as they are, and the counter."""
     columns: dict[str, Column] = {name: events.read(name, start, stop) for name in plain}
-    return {counter: counts.astype(np.int32), **columns}
+    given = events.branches.get(counter)
+    return {counter: counts.astype("int32" if given is None else given.dtype), **columns}
 
 
 def restored_plan(tree: TreeReader, restorers: Sequence[CompressedCollection]) -> Branches:

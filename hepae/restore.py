@@ -351,9 +351,18 @@ class CompressedCollection:
             raise CorruptionError("escapes that are not jagged", where=where)
         return Predicted(
             counts,
-            coder.predict(self._flat(f"{self.name}_latent{SUFFIX}", start, stop)),
+            coder.predict(self._latents(coder.spec, start, stop, int(counts.sum()), where)),
             Escapes.from_bytes(counts, escaped.counts, escaped.values, len(coder.spec.columns)),
         )
+
+    def _latents(self, spec: BottleneckSpec, start: int, stop: int, objects: int, where: str) -> Column:
+        """Latents [objects, K], as they are stored."""
+        flat = self._flat(f"{self.name}_latent{SUFFIX}", start, stop)
+        if len(flat) != objects * spec.latents:
+            raise CorruptionError(
+                "latents and objects differ in number", where=where, expected=objects * spec.latents, got=len(flat)
+            )
+        return flat.reshape(objects, spec.latents)
 
     def _flat(self, branch: str, start: int, stop: int) -> Column:
         column = self.tree.read(branch, start, stop)

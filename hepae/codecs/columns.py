@@ -7,20 +7,20 @@ predicted do so through objects of smaller rank only.
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable, Mapping
-from typing import Any, Final, TypeVar
+from collections.abc import Callable
+from typing import Final, Literal
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from hepae import exactmath, kinematics
-from hepae.codecs.ranks import LAST_RANK, RankOrder
-from hepae.lattice import Lattice
+from hepae.codecs.known import Context, Memory, octaves
+from hepae.codecs.ranks import LAST_RANK
 
 __all__ = [
     "MISSING",
+    "Blend",
     "Column",
     "Condition",
     "Context",
@@ -32,154 +32,26 @@ __all__ = [
     "Memory",
     "Mix",
     "Neighbour",
+    "Predicted",
+    "PredictedOffset",
     "Product",
     "Rank",
     "Recoil",
     "RecoilSize",
+    "When",
 ]
 
 Integers = NDArray[np.int64]
 Floats = NDArray[np.float64]
-Number = TypeVar("Number", np.int64, np.float64)
 
 MISSING: Final = -(1 << 62)
 """Stands for "there is no such object" in a column; a table has an entry of its own for it."""
 
-LOG_UNIT: Final = 1024.0
-"""Logarithms are kept as integers in this fraction of one."""
+OFFSET_MASK: Final = 63
+"""The bits of a sum of tables that rounding takes off."""
 
 SMALLEST: Final = 2.0**-40
-LARGEST_INTEGER: Final = 2.0**40
 BLOCK: Final = 8192
-
-
-TRANSFORMS: Final = {
-    "value": lambda x: x,
-    "cos": exactmath.cos,
-    "sin": exactmath.sin,
-    "cosh": lambda x: exactmath.cosh(np.clip(x, -kinematics.ETA_LARGEST, kinematics.ETA_LARGEST)),
-    "sinh": lambda x: exactmath.sinh(np.clip(x, -kinematics.ETA_LARGEST, kinematics.ETA_LARGEST)),
-    "log": lambda x: np.rint(exactmath.log(np.maximum(np.abs(x), SMALLEST)) * LOG_UNIT).astype(np.int64),
-}
-"""Functions of one restored value, which are tabulated over the lattice."""
-
-TABLE_ALIGNMENT: Final = 12
-"""Tables begin and end at multiples of this power of two, so that chunks share them."""
-
-
-class Memory:
-    """What was decoded of a chunk, so that further features need not decode their ancestors again.
-
-    Attributes
-    ----------
-    known, latents : dict of int64[n_objects]
-        As in `Context`, of whole features.
-    """
-
-    def __init__(self) -> None:
-        self.known: dict[str, Integers] = {}
-        self.latents: dict[str, Integers] = {}
-
-    @property
-    def nbytes(self) -> int:
-        """Size in memory."""
-        return sum(column.nbytes for columns in (self.known, self.latents) for column in columns.values())
-
-
-class Context:
-    """What is known of a chunk while it is coded.
-
-    Parameters
-    ----------
-    order
-        Rank order of the chunk; all object columns here are in it.
-    lattices
-        Lattice of each feature.
-    events
-        Event-level columns by branch name, [n_events], in event order.
-    memory
-        What was decoded before, and where what is decoded now is put.
-
-    Attributes
-    ----------
-    known : dict of int64[n_objects]
-        Lattice integers of the features decoded so far. While a feature is decoded rank by rank, its array is there
-        and filled up to the current rank.
-    latents : dict of int64[n_objects]
-        Lattice integer minus prediction, for the features of which a column `Latent` asks for.
-    """
-
-    def __init__(
-        self,
-        order: RankOrder,
-        lattices: Mapping[str, Lattice],
-        events: Mapping[str, NDArray[np.generic]],
-        memory: Memory | None = None,
-    ) -> None:
-        self.order, self.lattices, self.events = order, lattices, events
-        memory = memory or Memory()
-        self.known, self.latents = memory.known, memory.latents
-        self._logs: dict[str, Integers] = {}
-        self._reals: dict[str, Floats] = {}
-        self._balances: dict[tuple[Recoil, int], tuple[Floats, Floats]] = {}
-
-    def part(self, column: NDArray[Number], rank: int | None) -> NDArray[Number]:
-        """The objects of one rank, or all."""
-        return column if rank is None else column[self.order.part(rank)]
-
-    def values(self, feature: str, rank: int | None = None, transform: str = "value") -> NDArray[Any]:
-        """A function (`TRANSFORMS`) of the restored values of a feature."""
-        q = self.part(self.known[feature], rank)
-        low, high = (int(q.min()), int(q.max())) if len(q) else (0, 0)
-        low, high = low >> TABLE_ALIGNMENT, (high >> TABLE_ALIGNMENT) + 1
-        lattice = self.lattices[feature]
-        if high - low > max(4, len(q) >> TABLE_ALIGNMENT):
-            return np.asarray(TRANSFORMS[transform](lattice.centres(q)))
-        return _table(lattice, transform, low, high).take(q - (low << TABLE_ALIGNMENT))
-
-    def log(self, feature: str) -> Integers:
-        """Logarithm of the magnitude of the restored values, as integers in units of 1/`LOG_UNIT`."""
-        if feature not in self._logs:
-            self._logs[feature] = self.values(feature, None, "log")
-        return self._logs[feature]
-
-    def real(self, feature: str) -> Floats:
-        """Lattice integers as float64, which multiplies several times faster than int64."""
-        if feature not in self._reals:
-            self._reals[feature] = self.known[feature].astype(np.float64)
-        return self._reals[feature]
-
-    def balance(self, recoil: Recoil, rank: int) -> tuple[Floats, Floats]:
-        """Minus the vector sum of the objects before this rank and of the missing momentum, (x, y)."""
-        if (recoil, rank) not in self._balances:
-            self._balances[recoil, rank] = self._balance(recoil, rank)
-        return self._balances[recoil, rank]
-
-    def _balance(self, recoil: Recoil, rank: int) -> tuple[Floats, Floats]:
-        if rank > 0:
-            n = self.order.size(rank) if rank < LAST_RANK else self.order.size(rank - 1)
-            x, y = self.balance(recoil, rank - 1)
-            size = self.values(recoil.pt, rank - 1)[:n]
-            cos, sin = (self.values(recoil.phi, rank - 1, transform)[:n] for transform in ("cos", "sin"))
-            x, y = x[:n] - size * cos, y[:n] - size * sin
-            return self.order.repeat(x, rank), self.order.repeat(y, rank)
-        if not recoil.met:
-            n = self.order.size(rank)
-            return np.zeros(n), np.zeros(n)
-        met, angle = (_finite(self, branch, rank) for branch in (recoil.met, recoil.met_phi))
-        return -met * exactmath.cos(angle), -met * exactmath.sin(angle)
-
-
-@functools.lru_cache(maxsize=256)
-def _table(lattice: Lattice, transform: str, low: int, high: int) -> NDArray[Any]:
-    q = np.arange(low << TABLE_ALIGNMENT, high << TABLE_ALIGNMENT, dtype=np.int64)
-    return np.asarray(TRANSFORMS[transform](lattice.centres(q)))
-
-
-def _octaves(values: Floats) -> Integers:
-    """A logarithm that is linear between powers of two: cheap, rising, and exact arithmetic."""
-    mantissa, power = np.frexp(np.maximum(np.abs(values), SMALLEST))
-    return np.rint((mantissa * 2.0 + power) * LOG_UNIT).astype(np.int64)
 
 
 class Here(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="here"):
@@ -309,11 +181,9 @@ class Condition(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="co
         finite = np.isfinite(values)
         values = np.where(finite, values, 0.0)
         if self.scale is None:
-            integers = _octaves(values)
+            integers = octaves(values)
         else:
-            integers = np.rint(np.clip(values * self.scale, -LARGEST_INTEGER, LARGEST_INTEGER)).astype(
-                np.int64
-            )
+            integers = np.rint(np.clip(values * self.scale, -(2.0**40), 2.0**40)).astype(np.int64)
         return context.order.spread(np.where(finite, integers, MISSING), rank)
 
 
@@ -358,6 +228,70 @@ class FormulaOffset(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag
         return np.floor(np.clip(np.where(np.isfinite(offset), offset, 0.0), -128.0, 127.0)).astype(np.int64)
 
 
+class Predicted(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="predicted"):
+    """The prediction of the feature that is being coded, before its residual is known; not where ranks go in turn."""
+
+    feature: str
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        return ()
+
+    def read(self, context: Context, rank: int | None) -> Integers:
+        return context.part(context.predictions[self.feature], rank)
+
+
+class PredictedOffset(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="predicted_offset"):
+    """What was rounded off that prediction."""
+
+    feature: str
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        return ()
+
+    def read(self, context: Context, rank: int | None) -> Integers:
+        return context.part(context.fine[self.feature] & OFFSET_MASK, rank)
+
+
+class Blend(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="blend"):
+    """Lattice point of `target` nearest to a linear combination of the restored values of other features."""
+
+    target: str
+    features: tuple[str, ...]
+    weights: tuple[float, ...]
+    constant: float
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        return self.features
+
+    def read(self, context: Context, rank: int | None) -> Integers:
+        total: Floats | float = self.constant
+        for feature, weight in zip(self.features, self.weights, strict=True):
+            total = total + context.values(feature, rank) * weight
+        return kinematics.nearest_point(context.lattices[self.target], np.asarray(total))
+
+
+class When(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="when"):
+    """Another column for the ``first``, ``later`` or ``last`` objects of events alone, missing for all others."""
+
+    which: Literal["first", "later", "last"]
+    column: Condition | Neighbour
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        return self.column.needs
+
+    def read(self, context: Context, rank: int | None) -> Integers:
+        ranks = context.part(context.order.ranks, rank)
+        if self.which == "last":
+            here = ranks == context.order.spread(np.minimum(context.order.counts - 1, LAST_RANK), rank)
+        else:
+            here = (ranks == 0) == (self.which == "first")
+        return np.where(here, self.column.read(context, rank), MISSING)
+
+
 class Recoil(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="recoil"):
     """Lattice point of the direction opposite to the vector sum of the objects before, and of missing momentum.
 
@@ -391,11 +325,6 @@ def _of_ranks(of_rank: Callable[[Context, int], Integers], context: Context, ran
     )
 
 
-def _finite(context: Context, branch: str, rank: int) -> Floats:
-    values = context.order.spread(np.asarray(context.events[branch]).astype(np.float64), rank)
-    return np.where(np.abs(values) < LARGEST_INTEGER, values, 0.0)
-
-
 class RecoilSize(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="recoil_size"):
     """Logarithm of the squared size of that recoil, over the pt of this object squared where `relative`."""
 
@@ -416,7 +345,7 @@ class RecoilSize(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="r
         if self.relative:
             pt = context.values(self.recoil.pt, rank)
             ratio = size / np.maximum(pt * pt, SMALLEST)
-        return np.where(size > 0.0, _octaves(ratio), MISSING)
+        return np.where(size > 0.0, octaves(ratio), MISSING)
 
 
 Column = (
@@ -430,6 +359,10 @@ Column = (
     | Condition
     | Formula
     | FormulaOffset
+    | Predicted
+    | PredictedOffset
     | Recoil
     | RecoilSize
+    | Blend
+    | When
 )

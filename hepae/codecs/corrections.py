@@ -79,6 +79,7 @@ def code_dtype(dtype: str) -> np.dtype[np.unsignedinteger]:
     return np.dtype(f"uint{8 * size}")
 
 
+@np.errstate(invalid="ignore", over="ignore")  # signalling NaN are quietly widened
 def correct(column: ColumnSpec, stored: NDArray[Any], predicted: NDArray[np.float32]) -> Codes:
     """Codes uint[n] of stored values, given the decoder's output for this feature.
 

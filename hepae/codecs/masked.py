@@ -13,24 +13,22 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from hepae import limits
-from hepae.codecs.alphabet import Alphabet
-from hepae.codecs.columns import Column, Memory, Neighbour, Recoil, RecoilSize
+from hepae.codecs.columns import Memory
 from hepae.codecs.context import Inputs
 from hepae.codecs.features import FeatureSpec
+from hepae.codecs.masked_spec import MaskedSpec, Shape, network_name, table_names
 from hepae.codecs.network import Network
 from hepae.codecs.prediction import Evaluation
-from hepae.codecs.predictors import Predictors, Source
 from hepae.codecs.shapes import frequencies, log_tables, uniform
 from hepae.coding import ans
 from hepae.coding.integers import pack, unpack
 from hepae.errors import CorruptionError, ModelRejectedError
 
-__all__ = ["Masked", "MaskedSpec", "Shape", "looks_behind", "network_name", "table_names"]
+__all__ = ["Masked", "MaskedSpec"]
 
 Integers = NDArray[np.int64]
 Values = NDArray[np.generic]
@@ -48,79 +46,6 @@ OBJECTS_PER_PAID_LANE: Final = 384
 MOST_LANES: Final = 2048
 
 
-class Shape(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How the residuals of one feature are coded.
-
-    Parameters
-    ----------
-    feature
-        Short name.
-    alphabet
-        Bins.
-    inputs
-        Numbers of the inputs (in `MaskedSpec.inputs`) that its network sees; empty where it has none.
-    levels
-        Grid of cells, empty where there is no network.
-    anchors
-        Bins at which the coding tables of the cells are given.
-    """
-
-    feature: str
-    alphabet: Alphabet
-    inputs: tuple[int, ...] = ()
-    levels: tuple[int, ...] = ()
-    anchors: tuple[int, ...] = ()
-
-
-class MaskedSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="codec", tag="masked"):
-    """Parameters of the masked codec.
-
-    Parameters
-    ----------
-    predictors
-        What residuals are taken from; their order is the coding order.
-    shapes
-        One for each feature, in coding order.
-    inputs
-        What networks may look at.
-    """
-
-    predictors: Predictors
-    shapes: tuple[Shape, ...]
-    inputs: tuple[Source, ...] = ()
-
-    def __post_init__(self) -> None:
-        if tuple(shape.feature for shape in self.shapes) != self.predictors.order:
-            raise ModelRejectedError("shapes and predictors are not of the same features")
-        before: set[str] = set()
-        for shape in self.shapes:
-            for number in shape.inputs:
-                if not 0 <= number < len(self.inputs):
-                    raise ModelRejectedError("no such input", where=shape.feature, got=number)
-                if not looks_behind(self.inputs[number].column, before, shape.feature):
-                    raise ModelRejectedError("a network looks ahead", where=shape.feature, got=number)
-            before.add(shape.feature)
-
-
-def looks_behind(column: Column, before: set[str], feature: str) -> bool:
-    """Whether a column may be looked at when ``feature`` is coded: of the feature itself, only objects before."""
-    if isinstance(column, RecoilSize):
-        behind = not column.relative or column.recoil.pt != feature
-    else:
-        behind = isinstance(column, Recoil) or (isinstance(column, Neighbour) and column.offset < 0)
-    return set(column.needs) <= (before | {feature} if behind else before)
-
-
-def network_name(place: int) -> str:
-    """Name of the network of the feature at this place of the coding order."""
-    return f"cell{place}"
-
-
-def table_names(place: int) -> dict[str, str]:
-    """Names of the tables of the feature at this place of the coding order, by what they are."""
-    return {part: f"{part}{place}" for part in ("marginal", "hidden", "hidden_bias", "out", "out_bias")}
-
-
 @dataclass(frozen=True)
 class _Feature:
     """A shape ready for use: its coding tables, the last of which is for what the others have no room for."""
@@ -132,12 +57,12 @@ class _Feature:
 
     @property
     def last(self) -> int:
-        return self.tables.n_tables - 1
+        return int(self.tables.n_tables) - 1
 
     @property
     def other(self) -> int:
         """Symbol for "look in the last table"; there, for "outside"."""
-        return self.tables.n_symbols - 1
+        return int(self.tables.n_symbols) - 1
 
 
 class Masked:
@@ -170,15 +95,10 @@ class Masked:
         found: set[str] = set()
         waiting = [feature]
         while waiting:
-            for name in self._parents(waiting.pop()) - found:
+            for name in self.spec.parents(self._shape(waiting.pop())) - found:
                 found.add(name)
                 waiting.append(name)
         return tuple(name for name in self._places if name in found - {feature})
-
-    def _parents(self, feature: str) -> set[str]:
-        shape = self.spec.shapes[self._places[feature]]
-        seen = (self.spec.inputs[number].column for number in shape.inputs)
-        return {name for column in seen for name in column.needs} | set(self.spec.predictors.parents(feature))
 
     def encode(
         self, counts: Integers, integers: Mapping[str, Integers], events: Mapping[str, Values]
@@ -204,7 +124,7 @@ class Masked:
         inputs.fill(feature.shape.inputs)
         cells = _cells(feature, inputs, 0, len(residuals))
         segments = []
-        ranked = self._ranked(feature.shape)
+        ranked = self.spec.ranked(feature.shape)
         for part in _parts(evaluation, ranked):
             segments += _two_passes(feature, cells[part], symbols[part])
         raw = ans.write_bits(inside, widths)
@@ -244,15 +164,18 @@ class Masked:
             q = unpack(payload[1:], evaluation.order.n_objects)
             evaluation.encode(name, evaluation.order.to_ranks(q))
             return
-        stream = _Stream(self._feature(name), payload, hides=not self._ranked(self._shape(name)))
-        if self._ranked(self._shape(name)):
+        ranked = self.spec.ranked(self._shape(name))
+        stream = _Stream(self._feature(name), payload, hides=not ranked)
+        if ranked:
             self._decode_ranks(name, evaluation, inputs, stream)
             return
+        prediction = evaluation.predict(name)
         inputs.fill(stream.feature.shape.inputs)
         cells = _cells(stream.feature, inputs, 0, evaluation.order.n_objects)
         latents = stream.residuals(cells)
         stream.finish()
-        evaluation.decode(name, latents, around=stream.around)
+        evaluation.put(name, evaluation.restored(name, latents, prediction, around=stream.around))
+        evaluation.context.latents[name] = latents
 
     def _decode_ranks(self, name: str, evaluation: Evaluation, inputs: Inputs, stream: _Stream) -> None:
         order = evaluation.order
@@ -271,11 +194,6 @@ class Masked:
 
     def _shape(self, name: str) -> Shape:
         return self.spec.shapes[self._places[name]]
-
-    def _ranked(self, shape: Shape) -> bool:
-        """Whether an object needs this feature of the objects before it."""
-        seen = (self.spec.inputs[number].column for number in shape.inputs)
-        return self.spec.predictors.ranked(shape.feature) or any(shape.feature in c.needs for c in seen)
 
     def _feature(self, name: str) -> _Feature:
         if name not in self._ready:

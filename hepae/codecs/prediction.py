@@ -166,11 +166,13 @@ class Evaluation:
 
     def predict(self, feature: str, rank: int | None = None) -> Integers:
         """Prediction for the objects of one rank, or for all."""
-        prediction = self._sum(self.plan.predictions[feature], rank)
-        prediction >>= FRACTION_BITS
+        fine = self._sum(self.plan.predictions[feature], rank)
+        prediction = fine >> FRACTION_BITS
         base = self.plan.features[feature].base
         if base is not None:
             prediction += base.read(self.context, rank)
+        if rank is None:
+            self.context.predictions[feature], self.context.fine[feature] = prediction, fine
         return prediction
 
     def classes(self, feature: str, rank: int | None = None) -> NDArray[np.uint8]:

@@ -51,6 +51,7 @@ class Transform(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     low: float
     high: float
 
+    @np.errstate(invalid="ignore", over="ignore")  # signalling NaN are quietly widened
     def forward(self, values: NDArray[Any]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
         """Network inputs float32[n], and where the value was in the domain: finite, and positive for ``log``.
 

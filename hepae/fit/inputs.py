@@ -19,6 +19,8 @@ from hepae.codecs.columns import (
     Here,
     Latent,
     Neighbour,
+    Predicted,
+    PredictedOffset,
     Rank,
     Recoil,
     RecoilSize,
@@ -68,6 +70,8 @@ def candidate_columns(
         columns.append(Here(name))
         if not predictors[name].trivial:
             columns.append(Latent(name))
+        if predictors[name].terms and not predictors.ranked(name):
+            columns += [Predicted(name), PredictedOffset(name)]
         base = predictors[name].base
         if isinstance(base, Formula):
             columns.append(FormulaOffset(base))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import lzma
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -14,95 +14,29 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from hepae.codecs.alphabet import Alphabet, fit_alphabet
 from hepae.codecs.context import Inputs
-from hepae.codecs.masked import MaskedSpec, Shape, looks_behind, network_name, table_names
-from hepae.codecs.prediction import Evaluation
+from hepae.codecs.masked_spec import MaskedSpec, Shape, network_name, table_names
 from hepae.codecs.predictors import Predictors, Source
-from hepae.codecs.shapes import LOG_UNIT, frequencies, interpolate
+from hepae.codecs.shapes import frequencies
 from hepae.coding.ans import STATES
 from hepae.fit.inputs import candidate_columns, scale_input
 from hepae.lattice import Lattice
+from hepae.train.coded import Coded, anchors_of, mask_of, plan_of, static_table
 from hepae.train.descent import Epoch, deterministic
+from hepae.train.efforts import EFFORTS, Effort
 from hepae.train.export_integer import IntegerNetwork, export
-from hepae.train.integer_network import CellNetworks, Plan, Size
+from hepae.train.integer_network import CellNetworks, Size
 
 __all__ = ["EFFORTS", "Effort", "TrainedMasked", "fit_masked"]
 
 Integers = NDArray[np.int64]
 
-VALIDATION: Final = 0.1
 FEWEST_OBJECTS: Final = 200
 WIDEST: Final = 1 << 40
 """Features with integers beyond are coded as they are and never looked at."""
-LARGEST_LOG: Final = 255
-PRIOR: Final = 0.5
 BLOCK: Final = 8192
 GRAPH_BYTES: Final = 250
 """What the nodes and names of one more network add to a compressed model."""
-
-
-@dataclass(frozen=True)
-class Effort:
-    """How much time and how many bytes to spend.
-
-    Parameters
-    ----------
-    sizes
-        Networks of each of these sizes are trained for each feature, and the one that pays best is kept, or none.
-    bins
-        Symbols of a feature, about.
-    samples
-        Objects seen in training, repetitions counted.
-    least_gain
-        Bits per object that a network must save, beyond its own bytes, to be worth its time.
-    batch, rate, decay
-        Of the descent (AdamW, one cycle).
-    """
-
-    sizes: tuple[Size, ...] = (Size(), Size((8,), (6, 4), 8, 8))
-    bins: int = 64
-    samples: int = 3_000_000
-    least_gain: float = 0.005
-    batch: int = 1024
-    rate: float = 3e-3
-    decay: float = 1e-4
-
-    def epochs(self, objects: int) -> int:
-        """Passes over so many training objects."""
-        return max(round(self.samples / objects), 2)
-
-    def for_objects(self, objects: int) -> Effort:
-        """The effort that so much data is worth: small data take small networks and fewer bins."""
-        if objects >= LARGE:
-            return self
-        share = max(objects / LARGE, 0.01) ** 0.5
-        return dataclasses.replace(
-            self,
-            sizes=tuple(_smaller(size, share) for size in self.sizes),
-            bins=max(int(self.bins * share), 32),
-            samples=max(int(self.samples * share), 50 * min(objects, 2000)),
-        )
-
-
-def _smaller(size: Size, share: float) -> Size:
-    hidden = tuple(max(int(units * share) & ~3, min(units, 8)) for units in size.hidden)
-    return Size(
-        hidden, size.levels, max(int(size.table_hidden * share) & ~3, min(size.table_hidden, 8)), size.gap
-    )
-
-
-LARGE: Final = 100_000
-EFFORTS: Final[dict[str, Effort]] = {
-    "fast": Effort((Size((16,), (8, 8), 16), Size((8,), (6, 4), 8, 8)), samples=1_500_000, least_gain=0.04),
-    "default": Effort(),
-    "best": Effort(
-        (Size((64, 64), (16, 16), 32), Size(), Size((8,), (6, 4), 8, 8)),
-        bins=96,
-        samples=8_000_000,
-        least_gain=0.0,
-    ),
-}
 
 
 @dataclass(frozen=True)
@@ -169,8 +103,8 @@ def fit_masked(
         Called after each epoch.
     """
     effort = effort.for_objects(int(counts.sum()))
-    data = _Data.of(integers, lattices, counts, events, predictors, effort, seed)
-    static = {name: _static(data, name) for name in predictors.order}
+    data = Coded.of(integers, lattices, counts, events, predictors, effort, seed)
+    static = {name: static_table(data, name) for name in predictors.order}
     if data.n_objects < FEWEST_OBJECTS:
         return _assembled(data, predictors, [], static, {}, (), effort)
     narrow = [name for name in predictors.order if np.abs(integers[name]).max(initial=0) < WIDEST]
@@ -179,13 +113,13 @@ def fit_masked(
         s for s in (scale_input(column, data.evaluation.context) for column in columns) if s is not None
     ]
     behind = {name for role, name in (roles or {}).items() if role in ("pt", "eta", "phi")}
-    mask = _mask(predictors, sources, behind)
+    mask = mask_of(predictors, sources, behind)
     best: dict[str, _Chosen] = {}
     history: tuple[tuple[float, float], ...] = ()
     epochs = effort.epochs(len(data.training))
     for number, size in enumerate(effort.sizes):
         with deterministic(seed, threads):
-            networks = CellNetworks(_plan(data, mask, size))
+            networks = CellNetworks(plan_of(data, mask, size))
             course = _descend(
                 networks, data, sources, effort, seed, _shifted(progress, number, effort, epochs)
             )
@@ -209,90 +143,9 @@ def _shifted(
     )
 
 
-@dataclass(frozen=True)
-class _Data:
-    """Residuals and symbols of all objects, in rank order, and which objects are trained on."""
-
-    evaluation: Evaluation
-    alphabets: Mapping[str, Alphabet]
-    symbols: Mapping[str, Integers]
-    training: Integers
-    validation: Integers
-
-    @property
-    def n_objects(self) -> int:
-        return self.evaluation.order.n_objects
-
-    @classmethod
-    def of(
-        cls,
-        integers: Mapping[str, Integers],
-        lattices: Mapping[str, Lattice],
-        counts: Integers,
-        events: Mapping[str, NDArray[np.generic]],
-        predictors: Predictors,
-        effort: Effort,
-        seed: int,
-    ) -> _Data:
-        evaluation = Evaluation(predictors, lattices, counts, events)
-        held = np.random.default_rng(seed).random(len(counts)) < VALIDATION
-        held_objects = evaluation.order.spread(held)
-        training, validation = np.flatnonzero(~held_objects), np.flatnonzero(held_objects)
-        alphabets, symbols = {}, {}
-        for name in predictors.order:
-            residuals = evaluation.encode(name, evaluation.order.to_ranks(integers[name]))
-            alphabets[name] = fit_alphabet(residuals, effort.bins)
-            symbols[name] = alphabets[name].split(residuals)[0]
-        return cls(evaluation, alphabets, symbols, training, validation)
-
-
-def _static(data: _Data, name: str) -> NDArray[np.uint8]:
-    """A single table for all objects: by how many 1/LOG_UNIT of a binary digit each bin is below the commonest."""
-    counts = np.bincount(data.symbols[name], minlength=data.alphabets[name].n_bins + 1)[:-1] + PRIOR
-    below = np.rint(LOG_UNIT * np.log2(counts.max() / counts))
-    return np.asarray(np.minimum(below, LARGEST_LOG), np.uint8)
-
-
-def _anchors(data: _Data, name: str, gap: int) -> tuple[int, ...]:
-    """Bins at which tables are given: every few bins, and around those that stick out."""
-    bins = data.alphabets[name].n_bins
-    if bins <= 6 * gap:
-        return tuple(range(bins))
-    share = np.bincount(data.symbols[name], minlength=bins + 1)[:bins] / max(data.n_objects, 1)
-    spikes = np.flatnonzero(share > 2.5 / bins)
-    beside = np.concatenate([spikes - 1, spikes, spikes + 1])
-    every = np.append(np.arange(0, bins, gap), bins - 1)
-    return tuple(int(bin_) for bin_ in np.union1d(every, beside[(beside >= 0) & (beside < bins)]))
-
-
-def _mask(predictors: Predictors, sources: Sequence[Source], behind: Collection[str]) -> NDArray[np.bool_]:
-    """Which inputs the network of each feature may see: [features, inputs].
-
-    Features in ``behind`` may be looked at in objects before, which makes decoding go rank by rank; for the others
-    it does not pay.
-    """
-    mask = np.zeros((len(predictors.order), len(sources)), bool)
-    before: set[str] = set()
-    for row, name in enumerate(predictors.order):
-        own = before | {name} if row == 0 or name in behind or predictors.ranked(name) else before
-        for column, source in enumerate(sources):
-            mask[row, column] = set(source.column.needs) <= own and looks_behind(source.column, before, name)
-        before.add(name)
-    return mask
-
-
-def _plan(data: _Data, mask: NDArray[np.bool_], size: Size) -> Plan:
-    interpolations, fine = [], 1 << 12
-    for name in data.symbols:
-        anchors = _anchors(data, name, size.gap)
-        matrix = interpolate(np.eye(len(anchors), dtype=np.int64) * fine, anchors) / fine
-        interpolations.append(matrix.astype(np.float32))
-    return Plan(mask, interpolations, size)
-
-
 def _descend(
     networks: CellNetworks,
-    data: _Data,
+    data: Coded,
     sources: Sequence[Source],
     effort: Effort,
     seed: int,
@@ -324,17 +177,19 @@ def _descend(
         held = float(_validated(networks, levels, symbols, data.validation).sum())
         history.append((total / max(objects // batch, 1), held))
         if progress:
-            progress(Epoch(number + 1, epochs, *history[-1], schedule.get_last_lr()[0]))
+            progress(Epoch(number + 1, epochs, *history[-1], float(schedule.get_last_lr()[0])))
     return tuple(history)
 
 
-def _tensors(data: _Data, sources: Sequence[Source]) -> tuple[Tensor, Tensor]:
+def _tensors(data: Coded, sources: Sequence[Source]) -> tuple[Tensor, Tensor]:
     """Inputs float32[n, inputs] and symbols int64[features, n]."""
     inputs = Inputs(sources, data.evaluation.context)
     every = np.arange(len(sources))
     inputs.fill(every.tolist())
     levels = inputs.rows(every, slice(None)).T.astype(np.float32)
-    return torch.from_numpy(levels), torch.from_numpy(np.stack(list(data.symbols.values())))
+    # what is outside the bins is coded apart whatever the network says
+    symbols = [np.minimum(column, data.alphabets[name].n_bins - 1) for name, column in data.symbols.items()]
+    return torch.from_numpy(levels), torch.from_numpy(np.stack(symbols))
 
 
 def _validated(networks: CellNetworks, levels: Tensor, symbols: Tensor, rows: Integers) -> Tensor:
@@ -372,7 +227,7 @@ class _Chosen:
         return self.bits + 8.0 * self.size / max(objects, 1)
 
 
-def _candidates(networks: CellNetworks, data: _Data, sources: Sequence[Source], size: Size) -> list[_Chosen]:
+def _candidates(networks: CellNetworks, data: Coded, sources: Sequence[Source], size: Size) -> list[_Chosen]:
     """The networks of one training."""
     bits = _validated(networks, *_tensors(data, sources), data.validation).tolist()
     found = []
@@ -381,7 +236,7 @@ def _candidates(networks: CellNetworks, data: _Data, sources: Sequence[Source], 
         seen = seen[np.any(networks.first_integers(row)[seen] != 0, axis=1)]
         if len(seen):
             network, tables = networks.network(row, seen), networks.tables(row)
-            anchors = _anchors(data, name, size.gap)
+            anchors = anchors_of(data, name, size.gap)
             found.append(
                 _Chosen(name, network, seen, anchors, tables, bits[row], _compressed(network, tables))
             )
@@ -396,15 +251,15 @@ def _compressed(network: IntegerNetwork, tables: Mapping[str, Integers]) -> int:
     return len(lzma.compress(b"".join(array.tobytes() for array in arrays))) + GRAPH_BYTES
 
 
-def _static_bits(data: _Data, name: str, static: NDArray[np.uint8]) -> float:
+def _static_bits(data: Coded, name: str, static: NDArray[np.uint8]) -> float:
     """Bits per validation object with a single table."""
     shares = frequencies(-static.astype(np.int64)[None, :])[0] / STATES
-    held = data.symbols[name][data.validation]
+    held = np.minimum(data.symbols[name][data.validation], len(static) - 1)
     return float(-np.log2(np.maximum(shares[held], 1 / STATES)).mean()) if len(held) else 0.0
 
 
 def _assembled(
-    data: _Data,
+    data: Coded,
     predictors: Predictors,
     sources: Sequence[Source],
     static: Mapping[str, NDArray[np.uint8]],
@@ -422,7 +277,9 @@ def _assembled(
     bits = {name: (without[name], best[name].bits if name in best else without[name]) for name in without}
     used = sorted({int(number) for candidate in chosen.values() for number in candidate.inputs})
     number = {old: new for new, old in enumerate(used)}
-    shapes, networks, tables = [], {}, {}
+    shapes: list[Shape] = []
+    networks: dict[str, onnx.ModelProto] = {}
+    tables: dict[str, NDArray[Any]] = {}
     for place, name in enumerate(predictors.order):
         names = table_names(place)
         if name not in chosen:

@@ -1,0 +1,171 @@
+"""What is known of a chunk while it is coded: integers of features, functions of them, balances of momentum."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hepae import exactmath, kinematics
+from hepae.codecs.ranks import LAST_RANK, RankOrder
+from hepae.lattice import Lattice
+
+if TYPE_CHECKING:
+    from hepae.codecs.columns import Recoil
+
+__all__ = ["Context", "Memory", "finite", "octaves"]
+
+Integers = NDArray[np.int64]
+Floats = NDArray[np.float64]
+Number = TypeVar("Number", np.int64, np.float64)
+
+LOG_UNIT: Final = 1024.0
+"""Logarithms are kept as integers in this fraction of one."""
+
+SMALLEST: Final = 2.0**-40
+LARGEST: Final = 2.0**1000
+LARGEST_INTEGER: Final = 1 << 40
+
+TRANSFORMS: Final = {
+    "value": lambda x: x,
+    "cos": exactmath.cos,
+    "sin": exactmath.sin,
+    "cosh": lambda x: exactmath.cosh(np.clip(x, -kinematics.ETA_LARGEST, kinematics.ETA_LARGEST)),
+    "sinh": lambda x: exactmath.sinh(np.clip(x, -kinematics.ETA_LARGEST, kinematics.ETA_LARGEST)),
+    "log": lambda x: np.rint(exactmath.log(np.maximum(np.abs(x), SMALLEST)) * LOG_UNIT).astype(np.int64),
+}
+"""Functions of one restored value, which are tabulated over the lattice."""
+
+TABLE_ALIGNMENT: Final = 12
+"""Tables begin and end at multiples of this power of two, so that chunks share them."""
+
+
+class Memory:
+    """What was decoded of a chunk, so that further features need not decode their ancestors again.
+
+    Attributes
+    ----------
+    known, latents : dict of int64[n_objects]
+        As in `Context`, of whole features.
+    """
+
+    def __init__(self) -> None:
+        self.known: dict[str, Integers] = {}
+        self.latents: dict[str, Integers] = {}
+
+    @property
+    def nbytes(self) -> int:
+        """Size in memory."""
+        return sum(column.nbytes for columns in (self.known, self.latents) for column in columns.values())
+
+
+class Context:
+    """What is known of a chunk while it is coded.
+
+    Parameters
+    ----------
+    order
+        Rank order of the chunk; all object columns here are in it.
+    lattices
+        Lattice of each feature.
+    events
+        Event-level columns by branch name, [n_events], in event order.
+    memory
+        What was decoded before, and where what is decoded now is put.
+
+    Attributes
+    ----------
+    known : dict of int64[n_objects]
+        Lattice integers of the features decoded so far. While a feature is decoded rank by rank, its array is there
+        and filled up to the current rank.
+    latents : dict of int64[n_objects]
+        Lattice integer minus prediction, for the features of which a column `Latent` asks for.
+    predictions, fine : dict of int64[n_objects]
+        The latest predictions of all objects at once, and their sums of tables before rounding.
+    """
+
+    def __init__(
+        self,
+        order: RankOrder,
+        lattices: Mapping[str, Lattice],
+        events: Mapping[str, NDArray[np.generic]],
+        memory: Memory | None = None,
+    ) -> None:
+        self.order, self.lattices, self.events = order, lattices, events
+        memory = memory or Memory()
+        self.known, self.latents = memory.known, memory.latents
+        self.predictions: dict[str, Integers] = {}
+        self.fine: dict[str, Integers] = {}
+        self._logs: dict[str, Integers] = {}
+        self._reals: dict[str, Floats] = {}
+        self._balances: dict[tuple[Recoil, int], tuple[Floats, Floats]] = {}
+
+    def part(self, column: NDArray[Number], rank: int | None) -> NDArray[Number]:
+        """The objects of one rank, or all."""
+        return column if rank is None else column[self.order.part(rank)]
+
+    def values(self, feature: str, rank: int | None = None, transform: str = "value") -> NDArray[Any]:
+        """A function (`TRANSFORMS`) of the restored values of a feature."""
+        q = self.part(self.known[feature], rank)
+        low, high = (int(q.min()), int(q.max())) if len(q) else (0, 0)
+        low, high = low >> TABLE_ALIGNMENT, (high >> TABLE_ALIGNMENT) + 1
+        lattice = self.lattices[feature]
+        if high - low > max(4, len(q) >> TABLE_ALIGNMENT):
+            return np.asarray(TRANSFORMS[transform](lattice.centres(q)))
+        return _table(lattice, transform, low, high).take(q - (low << TABLE_ALIGNMENT))
+
+    def log(self, feature: str) -> Integers:
+        """Logarithm of the magnitude of the restored values, as integers in units of 1/`LOG_UNIT`."""
+        if feature not in self._logs:
+            self._logs[feature] = self.values(feature, None, "log")
+        return self._logs[feature]
+
+    def real(self, feature: str) -> Floats:
+        """Lattice integers as float64, which multiplies several times faster than int64."""
+        if feature not in self._reals:
+            near = np.clip(self.known[feature], -LARGEST_INTEGER, LARGEST_INTEGER)
+            self._reals[feature] = near.astype(np.float64)
+        return self._reals[feature]
+
+    def balance(self, recoil: Recoil, rank: int) -> tuple[Floats, Floats]:
+        """Minus the vector sum of the objects before this rank and of the missing momentum, (x, y)."""
+        if (recoil, rank) not in self._balances:
+            self._balances[recoil, rank] = self._balance(recoil, rank)
+        return self._balances[recoil, rank]
+
+    def _balance(self, recoil: Recoil, rank: int) -> tuple[Floats, Floats]:
+        if rank > 0:
+            n = self.order.size(rank) if rank < LAST_RANK else self.order.size(rank - 1)
+            x, y = self.balance(recoil, rank - 1)
+            size = self.values(recoil.pt, rank - 1)[:n]
+            cos, sin = (self.values(recoil.phi, rank - 1, transform)[:n] for transform in ("cos", "sin"))
+            x, y = x[:n] - size * cos, y[:n] - size * sin
+            return self.order.repeat(x, rank), self.order.repeat(y, rank)
+        if not recoil.met:
+            n = self.order.size(rank)
+            return np.zeros(n), np.zeros(n)
+        met, angle = (
+            self.order.spread(finite(self.events[name]), rank) for name in (recoil.met, recoil.met_phi)
+        )
+        return -met * exactmath.cos(angle), -met * exactmath.sin(angle)
+
+
+@functools.lru_cache(maxsize=256)
+def _table(lattice: Lattice, transform: str, low: int, high: int) -> NDArray[Any]:
+    q = np.arange(low << TABLE_ALIGNMENT, high << TABLE_ALIGNMENT, dtype=np.int64)
+    return np.asarray(TRANSFORMS[transform](lattice.centres(q)))
+
+
+def octaves(values: Floats) -> Integers:
+    """A logarithm that is linear between powers of two: cheap, rising, and exact arithmetic."""
+    mantissa, power = np.frexp(np.fmin(np.fmax(np.abs(values), SMALLEST), LARGEST))
+    return np.rint((mantissa * 2.0 + power) * LOG_UNIT).astype(np.int64)
+
+
+def finite(values: NDArray[np.generic]) -> Floats:
+    """As float64, 0 for what is not finite or absurdly large."""
+    real = np.asarray(values).astype(np.float64)
+    return np.where(np.abs(real) < LARGEST_INTEGER, real, 0.0)

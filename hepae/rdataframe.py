@@ -1,0 +1,171 @@
+"""ROOT's RDataFrame over compressed files: restored in memory for every codec, or decoded in C++ for ``bottleneck``.
+
+`open` restores columns with hepae and hands them to RDataFrame without a copy. `native` gives a data frame on the file
+itself, in which the decoder runs as C++ inside RDataFrame's event loop: nothing is held in memory, and the loop can run
+in several threads (``ROOT.EnableImplicitMT()`` before it).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import awkward as ak
+import numpy as np
+
+from hepae.errors import CollectionError, MissingExtraError, UnsupportedError, nearest
+from hepae.export import bottleneck_models, header
+from hepae.export.cpp import arguments, identifier, namespace
+from hepae.restore import Stored, compressed_collections
+from hepae.rootio.opened import open_file
+from hepae.rootio.source import open_source
+
+__all__ = ["native", "open"]
+
+
+def open(  # noqa: A001 - the word users know from uproot
+    path: str | Path,
+    columns: Sequence[str] | None = None,
+    *,
+    tree: str | None = None,
+    entry_start: int | None = None,
+    entry_stop: int | None = None,
+) -> Any:
+    """A data frame of restored columns under their original names, for every codec.
+
+    Parameters
+    ----------
+    path
+        A compressed file (or one that is not).
+    columns
+        Branches to restore; all one-number and one-level jagged branches where none are named. They are held in memory.
+    tree
+        Name of the tree; the only or largest one where none is named.
+    entry_start, entry_stop
+        Events to read.
+
+    Returns
+    -------
+    ROOT.RDataFrame
+        Jagged columns are ``ROOT::RVec``.
+
+    Raises
+    ------
+    MissingExtraError
+        If ROOT is not installed.
+
+    Examples
+    --------
+    >>> import hepae.rdataframe
+    >>> frame = hepae.rdataframe.open("small.root", ["Jet_pt", "MET"])  # doctest: +SKIP
+    >>> frame.Define("HT", "Sum(Jet_pt)").Mean("HT").GetValue()  # doctest: +SKIP
+    """
+    _root()
+    with open_source(path) as source:
+        reader = source.tree(tree)
+        name, branches = reader.path, reader.branches
+    with open_file(path) as file:
+        opened = file[name]
+        names = [key for key in opened if _plain(key, branches)] if columns is None else list(columns)
+        arrays = {
+            key: _for_root(opened[key].array(entry_start=entry_start, entry_stop=entry_stop, library="ak"))
+            for key in names
+        }
+    return ak.to_rdataframe(arrays)
+
+
+def native(path: str | Path, columns: Sequence[str] | None = None, *, tree: str | None = None) -> Any:
+    """A data frame on a ``bottleneck`` file itself, in which restored columns are defined in C++.
+
+    Parameters
+    ----------
+    path
+        A file compressed with the codec ``bottleneck``, its models embedded; models may differ between events.
+    columns
+        Features to define; all compressed ones where none are named. A column is computed only where it is used.
+    tree
+        Name of the tree.
+
+    Returns
+    -------
+    ROOT.RDF.RNode
+        With all branches of the file, and the restored ones under their original names.
+
+    Raises
+    ------
+    UnsupportedError
+        If a collection in the file is not of this codec.
+    CollectionError
+        If a column is not a compressed feature.
+
+    Examples
+    --------
+    >>> frame = hepae.rdataframe.native("small.root")  # doctest: +SKIP
+    >>> frame.Filter("Any(Jet_pt > 500)").Histo1D("Jet_mass")  # doctest: +SKIP
+    """
+    root = _root()
+    with open_source(path) as source:
+        reader = source.tree(tree)
+        name = reader.path
+        found = [
+            stored for features in compressed_collections(reader).values() for stored in features.values()
+        ]
+    chunked = sorted({stored.payload.codec for stored in found} - {"bottleneck"})
+    if chunked:
+        raise UnsupportedError(
+            "a codec that has no decoder in C++",
+            where=path,
+            got=", ".join(chunked),
+            hint="use hepae.rdataframe.open",
+        )
+    models = bottleneck_models(path)
+    root.gInterpreter.Declare(header(models))
+    frame = root.RDataFrame(name, str(path))
+    return _defined(frame, f"hepae::{namespace(models)}", _chosen(found, columns, path))
+
+
+def _defined(frame: Any, space: str, features: Sequence[Stored]) -> Any:
+    """One column with the decoder's prediction for each collection, and one for each feature on top of it."""
+    for collection in dict.fromkeys(stored.payload.collection for stored in features):
+        prediction = f"{collection}_prediction__hepae"
+        latents, _ = arguments(collection, "")
+        frame = frame.Define(prediction, f"{space}::{identifier(collection)}_predict({latents})")
+        for stored in features:
+            if stored.payload.collection == collection:
+                _, payload = arguments(collection, stored.branch)
+                call = f"{space}::{identifier(stored.branch)}({prediction}, {payload})"
+                frame = frame.Define(identifier(stored.branch), call)
+    return frame
+
+
+def _chosen(found: Sequence[Stored], columns: Sequence[str] | None, where: object) -> list[Stored]:
+    by_name = {stored.branch: stored for stored in found}
+    for name in columns or ():
+        if name not in by_name:
+            raise CollectionError(
+                f"no compressed feature {name!r}", where=where, hint=nearest(name, by_name) or None
+            )
+    return [by_name[name] for name in (by_name if columns is None else columns)]
+
+
+def _plain(name: str, branches: Any) -> bool:
+    if name not in branches:
+        return True  # compressed: one number an object
+    branch = branches[name]
+    return branch.kind in ("flat", "jagged") and not branch.shape
+
+
+def _for_root(array: Any) -> Any:
+    """ROOT takes an empty event range only with its type, and no read-only buffers."""
+    return ak.Array(array, behavior={}) if len(array) else ak.from_numpy(np.asarray(array))
+
+
+def _root() -> Any:
+    try:
+        import ROOT
+    except ImportError as problem:
+        raise MissingExtraError(
+            "RDataFrame needs ROOT", got=str(problem), hint="pip install 'hepae[root]'"
+        ) from None
+    return ROOT

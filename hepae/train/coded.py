@@ -1,0 +1,111 @@
+"""The training data of the masked codec: symbols, what networks may see, which bins tables are given at."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hepae.codecs.alphabet import Alphabet, fit_alphabet
+from hepae.codecs.columns import Predicted, PredictedOffset
+from hepae.codecs.masked_spec import looks_behind
+from hepae.codecs.prediction import Evaluation
+from hepae.codecs.predictors import Predictors, Source
+from hepae.codecs.shapes import LOG_UNIT, interpolate
+from hepae.lattice import Lattice
+from hepae.train.efforts import Effort
+from hepae.train.integer_network import Plan, Size
+
+__all__ = ["Coded", "anchors_of", "mask_of", "plan_of", "static_table"]
+
+Integers = NDArray[np.int64]
+
+VALIDATION: Final = 0.1
+LARGEST_LOG: Final = 255
+PRIOR: Final = 0.5
+
+
+@dataclass(frozen=True)
+class Coded:
+    """Residuals and symbols of all objects, in rank order, and which objects are trained on."""
+
+    evaluation: Evaluation
+    alphabets: Mapping[str, Alphabet]
+    symbols: Mapping[str, Integers]
+    training: Integers
+    validation: Integers
+
+    @property
+    def n_objects(self) -> int:
+        return self.evaluation.order.n_objects
+
+    @classmethod
+    def of(
+        cls,
+        integers: Mapping[str, Integers],
+        lattices: Mapping[str, Lattice],
+        counts: Integers,
+        events: Mapping[str, NDArray[np.generic]],
+        predictors: Predictors,
+        effort: Effort,
+        seed: int,
+    ) -> Coded:
+        evaluation = Evaluation(predictors, lattices, counts, events)
+        held = np.random.default_rng(seed).random(len(counts)) < VALIDATION
+        held_objects = evaluation.order.spread(held)
+        training, validation = np.flatnonzero(~held_objects), np.flatnonzero(held_objects)
+        alphabets, symbols = {}, {}
+        for name in predictors.order:
+            residuals = evaluation.encode(name, evaluation.order.to_ranks(integers[name]))
+            alphabets[name] = fit_alphabet(residuals, effort.bins)
+            symbols[name] = alphabets[name].split(residuals)[0]
+        return cls(evaluation, alphabets, symbols, training, validation)
+
+
+def static_table(data: Coded, name: str) -> NDArray[np.uint8]:
+    """A single table for all objects: by how many 1/LOG_UNIT of a binary digit each bin is below the commonest."""
+    counts = np.bincount(data.symbols[name], minlength=data.alphabets[name].n_bins + 1)[:-1] + PRIOR
+    below = np.rint(LOG_UNIT * np.log2(counts.max() / counts))
+    return np.asarray(np.minimum(below, LARGEST_LOG), np.uint8)
+
+
+def anchors_of(data: Coded, name: str, gap: int) -> tuple[int, ...]:
+    """Bins at which tables are given: every few bins, and around those that stick out."""
+    bins = data.alphabets[name].n_bins
+    if bins <= 6 * gap:
+        return tuple(range(bins))
+    share = np.bincount(data.symbols[name], minlength=bins + 1)[:bins] / max(data.n_objects, 1)
+    spikes = np.flatnonzero(share > 2.5 / bins)
+    beside = np.concatenate([spikes - 1, spikes, spikes + 1])
+    every = np.append(np.arange(0, bins, gap), bins - 1)
+    return tuple(int(bin_) for bin_ in np.union1d(every, beside[(beside >= 0) & (beside < bins)]))
+
+
+def mask_of(predictors: Predictors, sources: Sequence[Source], behind: Collection[str]) -> NDArray[np.bool_]:
+    """Which inputs the network of each feature may see: [features, inputs].
+
+    Features in ``behind`` may be looked at in objects before, which makes decoding go rank by rank; for the others
+    it does not pay.
+    """
+    mask = np.zeros((len(predictors.order), len(sources)), bool)
+    before: set[str] = set()
+    for row, name in enumerate(predictors.order):
+        own = before | {name} if row == 0 or name in behind or predictors.ranked(name) else before
+        for column, source in enumerate(sources):
+            known = set(source.column.needs) <= own and looks_behind(source.column, before, name)
+            predicted = isinstance(source.column, Predicted | PredictedOffset)
+            mask[row, column] = known and not (predicted and name in own)
+        before.add(name)
+    return mask
+
+
+def plan_of(data: Coded, mask: NDArray[np.bool_], size: Size) -> Plan:
+    interpolations, fine = [], 1 << 12
+    for name in data.symbols:
+        anchors = anchors_of(data, name, size.gap)
+        matrix = interpolate(np.eye(len(anchors), dtype=np.int64) * fine, anchors) / fine
+        interpolations.append(matrix.astype(np.float32))
+    return Plan(mask, interpolations, size)

@@ -1,0 +1,74 @@
+"""How hard the fit of the masked codec tries."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Final
+
+from hepae.train.integer_network import Size
+
+__all__ = ["EFFORTS", "Effort"]
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How much time and how many bytes to spend.
+
+    Parameters
+    ----------
+    sizes
+        Networks of each of these sizes are trained for each feature, and the one that pays best is kept, or none.
+    bins
+        Symbols of a feature, about.
+    samples
+        Objects seen in training, repetitions counted.
+    least_gain
+        Bits per object that a network must save, beyond its own bytes, to be worth its time.
+    batch, rate, decay
+        Of the descent (AdamW, one cycle).
+    """
+
+    sizes: tuple[Size, ...] = (Size(), Size((8,), (6, 4), 8, 8))
+    bins: int = 64
+    samples: int = 3_000_000
+    least_gain: float = 0.005
+    batch: int = 1024
+    rate: float = 3e-3
+    decay: float = 1e-4
+
+    def epochs(self, objects: int) -> int:
+        """Passes over so many training objects."""
+        return max(round(self.samples / objects), 2)
+
+    def for_objects(self, objects: int) -> Effort:
+        """The effort that so much data is worth: small data take small networks and fewer bins."""
+        if objects >= LARGE:
+            return self
+        share = max(objects / LARGE, 0.01) ** 0.5
+        return dataclasses.replace(
+            self,
+            sizes=tuple(_smaller(size, share) for size in self.sizes),
+            bins=max(int(self.bins * share), 32),
+            samples=max(int(self.samples * share), 50 * min(objects, 2000)),
+        )
+
+
+def _smaller(size: Size, share: float) -> Size:
+    hidden = tuple(max(int(units * share) & ~3, min(units, 8)) for units in size.hidden)
+    return Size(
+        hidden, size.levels, max(int(size.table_hidden * share) & ~3, min(size.table_hidden, 8)), size.gap
+    )
+
+
+LARGE: Final = 100_000
+EFFORTS: Final[dict[str, Effort]] = {
+    "fast": Effort((Size((16,), (8, 8), 16), Size((8,), (6, 4), 8, 8)), samples=1_500_000, least_gain=0.04),
+    "default": Effort(),
+    "best": Effort(
+        (Size((64, 64), (16, 16), 32), Size(), Size((8,), (6, 4), 8, 8)),
+        bins=96,
+        samples=8_000_000,
+        least_gain=0.0,
+    ),
+}

@@ -1,0 +1,66 @@
+"""ROOT files for tests, made from arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from hepae.rootio.columns import Jagged
+from hepae.rootio.tree_writer import NewBranch
+from hepae.rootio.writer import RootWriter
+
+
+def write_events(
+    path: Path,
+    counts: np.ndarray,
+    columns: Mapping[str, np.ndarray],
+    events: Mapping[str, np.ndarray] | None = None,
+    *,
+    collection: str = "Jet",
+    runs: int = 1,
+) -> Path:
+    """A tree ``Events`` with one collection and event-level branches, in so many baskets."""
+    events = events or {}
+    counter = f"n{collection}"
+    plan = [NewBranch(counter, "int32", "how many")]
+    plan += [NewBranch(name, values.dtype.name, f"{name} of the event") for name, values in events.items()]
+    plan += [
+        NewBranch(f"{collection}_{name}", values.dtype.name, f"{name} of the object", counter)
+        for name, values in columns.items()
+    ]
+    edges = np.concatenate([[0], np.cumsum(counts)])
+    cuts = np.linspace(0, len(counts), runs + 1).astype(int)
+    with RootWriter(path) as out:
+        tree = out.new_tree("Events", plan, "events for a test")
+        for start, stop in zip(cuts[:-1], cuts[1:], strict=True):
+            if start == stop:
+                continue
+            run = {name: values[start:stop] for name, values in events.items()}
+            run[counter] = np.asarray(counts[start:stop], np.int32)
+            for name, values in columns.items():
+                run[f"{collection}_{name}"] = Jagged(counts[start:stop], values[edges[start] : edges[stop]])
+            tree.append(run)
+        tree.finish()
+    return path
+
+
+def jets(n_events: int, seed: int = 1, most: int = 6) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """Counts and columns of jets that look like jets: falling pt, one energy fraction, an integer, a flag."""
+    rng = np.random.default_rng(seed)
+    counts = rng.integers(0, most + 1, n_events)
+    n = int(counts.sum())
+    event = np.repeat(np.arange(n_events), counts)
+    pt = (20 * (1 + rng.pareto(2.5, n))).astype(np.float32)
+    pt = pt[np.lexsort((-pt, event))]
+    columns = {
+        "pt": pt,
+        "eta": rng.normal(0, 2, n).astype(np.float32),
+        "phi": rng.uniform(-np.pi, np.pi, n).astype(np.float32),
+        "mass": (0.1 * pt * rng.lognormal(0, 0.3, n)).astype(np.float32),
+        "chHEF": np.clip(rng.normal(0.6, 0.25, n), 0, 1).astype(np.float32),
+        "nConst": rng.poisson(np.sqrt(pt)).astype(np.int32),
+        "tight": rng.random(n) < 0.8,
+    }
+    return counts, columns

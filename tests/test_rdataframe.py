@@ -1,0 +1,88 @@
+"""Risk: RDataFrame sees other values than uproot, or none; the native decoder breaks a bound inside ROOT."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import awkward as ak
+import numpy as np
+import pytest
+
+import hepae
+import hepae.rdataframe
+from hepae.errors import MissingExtraError
+from tests.compressed import SAMPLE, compressed
+from tests.root_process import in_root, needs_root
+
+READ = """
+import hepae.rdataframe, numpy as np
+from hepae.errors import HepaeError
+
+def rows(frame, columns):
+    arrays = frame.AsNumpy(columns)
+    return {key: [np.asarray(row).tolist() for row in arrays[key]] for key in columns}
+
+def refusal(*arguments):
+    try:
+        hepae.rdataframe.native(*arguments)
+    except HepaeError as problem:
+        return [type(problem).__name__, str(problem)]
+
+lifting, bottleneck = paths
+restored = hepae.rdataframe.open(lifting, ["Jet_pt", "MET"], entry_start=10).Define("HT", "Sum(Jet_pt)")
+native = hepae.rdataframe.native(bottleneck, ["Jet_pt", "Jet_muonIdx"]).Define("HT", "Sum(Jet_pt)")
+result = {
+    "open": rows(restored, ["Jet_pt", "MET", "HT"]),
+    "native": rows(native, ["Jet_pt", "Jet_muonIdx", "Jet_btag", "HT"]),
+    "names": [str(name) for name in hepae.rdataframe.open(lifting, entry_stop=5).GetColumnNames()],
+    "chunked": refusal(lifting),
+    "unknown": refusal(bottleneck, ["Jet_mess"]),
+}
+"""
+
+
+@pytest.fixture(scope="module")
+def read() -> Any:
+    return in_root(READ, compressed("lifting"), compressed("bottleneck"))
+
+
+@needs_root
+@pytest.mark.root
+def test_restored_columns_are_those_of_uproot(read: Any) -> None:
+    with hepae.open(compressed("lifting")) as file:
+        expected = file["Events"].arrays(["Jet_pt", "MET"], entry_start=10)
+    assert read["open"]["Jet_pt"] == expected.Jet_pt.to_list()
+    assert read["open"]["MET"] == expected.MET.to_list()
+    assert np.allclose(read["open"]["HT"], ak.sum(expected.Jet_pt, axis=1))
+    assert {"Jet_pt", "Jet_btag", "Muon_pt", "MET", "nJet"} <= set(read["names"])
+    assert not [name for name in read["names"] if "hepae" in name]
+
+
+@needs_root
+@pytest.mark.root
+def test_the_native_decoder_keeps_the_bounds(read: Any) -> None:
+    with hepae.open(SAMPLE) as file:
+        true = file["Events"].arrays(["Jet_pt", "Jet_muonIdx", "Jet_btag"])
+    stored = ak.to_numpy(ak.flatten(true.Jet_pt)).astype(float)
+    restored = ak.to_numpy(ak.flatten(ak.Array(read["native"]["Jet_pt"])))
+    assert (np.abs(restored - stored) <= 1e-3 * np.abs(stored)).all()
+    assert (restored != stored).any()
+    assert read["native"]["Jet_muonIdx"] == true.Jet_muonIdx.to_list()
+    assert read["native"]["Jet_btag"] == true.Jet_btag.to_list()  # not compressed
+    assert np.allclose(read["native"]["HT"], ak.sum(true.Jet_pt, axis=1), rtol=1e-3)
+
+
+@needs_root
+@pytest.mark.root
+def test_what_has_no_native_decoder_is_refused(read: Any) -> None:
+    assert read["chunked"][0] == "UnsupportedError"
+    assert "hepae.rdataframe.open" in read["chunked"][1]
+    assert read["unknown"][0] == "CollectionError"
+    assert "Jet_mass" in read["unknown"][1]
+
+
+def test_without_root_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ROOT", None)
+    with pytest.raises(MissingExtraError, match=r"hepae\[root\]"):
+        hepae.rdataframe.open(SAMPLE)
