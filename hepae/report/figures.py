@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import io
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, ParamSpec, TypeVar, cast
 
 import matplotlib as mpl
 import mplhep
@@ -45,7 +46,7 @@ BEFORE, AFTER, RESIDUAL, LIMIT, GREY = "#c5d3e0", "#c1440e", "#33658a", "#1a1a1a
 EDGE: Final = "#7f97ad"
 CORRELATION: Final = "RdBu_r"
 
-STYLE: Final = {
+STYLE: Final[dict[str, Any]] = {
     "font.family": "sans-serif",
     "font.size": 8.5,
     "axes.titlesize": 9.5,
@@ -70,7 +71,7 @@ STYLE: Final = {
 @contextmanager
 def styled() -> Iterator[None]:
     """The look of the figures, for what is drawn inside."""
-    with mpl.rc_context(STYLE):
+    with mpl.rc_context(cast(Any, STYLE)):
         yield
 
 
@@ -94,12 +95,16 @@ def _figure(width: float, height: float) -> Figure:
     return figure
 
 
-def _drawn(draw: Callable[..., Figure]) -> Callable[..., Figure]:
-    def inside(*given: Any, **named: Any) -> Figure:
+Given = ParamSpec("Given")
+Drawing = TypeVar("Drawing", bound=Figure | None)
+
+
+def _drawn(draw: Callable[Given, Drawing]) -> Callable[Given, Drawing]:
+    @functools.wraps(draw)
+    def inside(*given: Given.args, **named: Given.kwargs) -> Drawing:
         with styled():
             return draw(*given, **named)
 
-    inside.__doc__, inside.__name__ = draw.__doc__, draw.__name__
     return inside
 
 
@@ -107,7 +112,7 @@ def _drawn(draw: Callable[..., Figure]) -> Callable[..., Figure]:
 def panel_figure(panel: Panel) -> Figure:
     """Original and restored over each other, their ratio, and the residual beside them."""
     figure = _figure(7.2, 2.75)
-    left, right = figure.subfigures(1, 2, width_ratios=[1.35, 1])
+    left, right = np.ravel(cast(Any, figure.subfigures(1, 2, width_ratios=[1.35, 1])))
     main, ratio = left.subplots(2, 1, sharex=True, height_ratios=[3, 1])
     mplhep.histplot(
         panel.before,
@@ -297,7 +302,7 @@ def _corner_cell(
     y, high = table[row], 1.1 * limits[row]
     axes.set_ylim(-high, high)
     counts, xs, ys = np.histogram2d(x, y, bins=24, range=[[-reach, reach], [-high, high]])
-    colour = mpl.colormaps[CORRELATION](0.5 + 0.5 * correlation)
+    colour: Any = mpl.colormaps[CORRELATION](0.5 + 0.5 * correlation)
     shade = tuple(0.55 * part for part in colour[:3]) if abs(correlation) < 0.3 else colour[:3]
     axes.pcolormesh(
         xs, ys, counts.T, cmap=LinearSegmentedColormap.from_list("", ["white", shade]), rasterized=True

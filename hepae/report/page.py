@@ -92,9 +92,15 @@ def _sections(
     corner = figures.corner_figure(comparison)
     if corner is not None:
         shown, all_moving = min(figures.MOST_IN_CORNER, len(moving(comparison))), len(moving(comparison))
-        words = "Histograms on the diagonal; below it residual against residual, coloured by their correlation, with points for objects beyond one standard deviation (thinned)."
+        words = (
+            "Histograms on the diagonal; below it residual against residual, coloured by their correlation, with "
+            "points for objects beyond one standard deviation (thinned)."
+        )
         if shown < all_moving:
-            words += f" The first {shown} of {all_moving} features that are not bit for bit the same; <code>hepae plot corner</code> draws any others."
+            words += (
+                f" The first {shown} of {all_moving} features that are not bit for bit the same; "
+                "<code>hepae plot corner</code> draws any others."
+            )
         yield "Residuals", f"<p>{words}</p>" + _picture(corner, "corner plot of residuals")
     yield "Training", _training(comparison)
 
@@ -173,7 +179,10 @@ def _bounds(comparison: Comparison, panels: Sequence[Panel]) -> str:
         "worst, relative",
         "bytes",
     ]
-    words = "Worst errors and identical values are of every value in the file, checked one by one; bias and rms of those drawn below."
+    words = (
+        "Worst errors and identical values are of every value in the file, checked one by one; bias and rms of those "
+        "drawn below."
+    )
     return f"<p>{words}</p>" + _table(heads, rows)
 
 
@@ -240,7 +249,8 @@ def _table(heads: Sequence[str], rows: Iterable[Sequence[str]], kind: str = "num
     body = "".join(
         "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>" for row in rows
     )
-    return f'<div class="scroll"><table class="{kind}"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+    head = f"<thead><tr>{head}</tr></thead>"
+    return f'<div class="scroll"><table class="{kind}">{head}<tbody>{body}</tbody></table></div>'
 
 
 def _anchor(name: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any, TypeAlias
 
 import hist
 import numpy as np
@@ -25,6 +26,7 @@ __all__ = [
 
 Floats = NDArray[np.float64]
 Column = NDArray[np.generic]
+Histogram: TypeAlias = "hist.Hist[Any]"
 
 BINS = 60
 INTEGER_BINS = 80
@@ -57,9 +59,9 @@ class Panel:
 
     name: str
     title: str
-    before: hist.Hist
-    after: hist.Hist
-    residual: hist.Hist
+    before: Histogram
+    after: Histogram
+    residual: Histogram
     residual_title: str
     bound: float | None
     exact: bool
@@ -117,7 +119,7 @@ def observable_panels(comparison: Comparison) -> Iterator[Panel]:
         )
 
 
-def histograms_of(panels: Sequence[Panel], comparison: Comparison) -> dict[str, hist.Hist]:
+def histograms_of(panels: Sequence[Panel], comparison: Comparison) -> dict[str, Histogram]:
     """All histograms by their path in ``report.root``."""
     found = {}
     for panel in panels:
@@ -128,7 +130,7 @@ def histograms_of(panels: Sequence[Panel], comparison: Comparison) -> dict[str, 
         axes = [
             hist.axis.Regular(len(names), 0, len(names), name=n, label=", ".join(names)) for n in ("x", "y")
         ]
-        table = hist.Hist(*axes)
+        table: Histogram = hist.Hist(*axes)
         table.values()[...] = matrix
         found[f"correlation/{part}"] = table
     return found
@@ -166,7 +168,7 @@ def _finite(values: Column) -> Column:
     return found if len(found) else np.zeros(1, values.dtype)
 
 
-def _axis(name: str, before: Column, after: Column, seen: tuple[float, float]) -> hist.axis.AxesMixin:
+def _axis(name: str, before: Column, after: Column, seen: tuple[float, float]) -> Any:
     values = _finite(before)
     if values.dtype.kind in "biu":
         low, high = int(values.min()), int(np.quantile(values.astype(np.float64), seen[1]))
@@ -182,13 +184,13 @@ def _axis(name: str, before: Column, after: Column, seen: tuple[float, float]) -
     return hist.axis.Regular(BINS, low, high, name=name)
 
 
-def _filled(axis: hist.axis.AxesMixin, values: Column) -> hist.Hist:
-    filled = hist.Hist(axis)
+def _filled(axis: Any, values: Column) -> Histogram:
+    filled: Histogram = hist.Hist(axis)
     filled.fill(_finite(values).astype(np.float64))
     return filled
 
 
-def _residual(residual: Floats, bound: float | None) -> hist.Hist:
+def _residual(residual: Floats, bound: float | None) -> Histogram:
     found = residual[np.isfinite(residual)]
     reach = (
         1.08 * bound

@@ -9,7 +9,8 @@ __all__ = ["STYLE"]
 STYLE: Final = """
 :root { --ink: #1c2430; --quiet: #5d6875; --line: #dde3ea; --wash: #f5f7fa; --good: #2d6a4f; --bad: #b00020; }
 * { box-sizing: border-box; }
-body { margin: 0; color: var(--ink); font: 15px/1.5 system-ui, "Segoe UI", "Liberation Sans", "DejaVu Sans", sans-serif; }
+body { margin: 0; color: var(--ink);
+       font: 15px/1.5 system-ui, "Segoe UI", "Liberation Sans", "DejaVu Sans", sans-serif; }
 header, nav, main, footer { max-width: 1280px; margin: 0 auto; padding: 0 24px; }
 h1 { font-size: 22px; margin: 28px 0 14px; overflow-wrap: anywhere; }
 h2 { font-size: 18px; margin: 34px 0 10px; padding-bottom: 4px; border-bottom: 1px solid var(--line); }
