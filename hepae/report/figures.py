@@ -16,6 +16,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, NullFormatter
 from numpy.typing import NDArray
 
 from hepae.report.comparison import Comparison
@@ -130,6 +131,7 @@ def panel_figure(panel: Panel) -> Figure:
     edges, logarithmic = panel.before.axes[0].edges, _logarithmic(panel.before.axes[0].edges)
     if logarithmic:
         main.set_xscale("log")
+        main.xaxis.set_minor_formatter(NullFormatter())
     counts = panel.before.values()
     if counts.max(initial=0) > 200 * max(1.0, float(np.median(counts))):
         main.set_yscale("log")
@@ -199,7 +201,7 @@ def _draw_residual(axes: Axes, panel: Panel) -> None:
     words = f"bias {spread.bias:.1e}   rms {spread.rms:.1e}   worst {spread.worst:.1e}"
     axes.set(xlabel=f"{panel.residual_title}\n{words}", ylabel="", yticks=[])
     axes.spines["left"].set_visible(False)
-    axes.xaxis.set_major_locator(mpl.ticker.MaxNLocator(5))
+    axes.xaxis.set_major_locator(MaxNLocator(5))
 
 
 @_drawn
@@ -369,7 +371,11 @@ def sizes_figure(comparison: Comparison) -> Figure:
     names = [pair.name for pair in pairs]
     rest = 8 * comparison.collection_after / objects - sum(after)
     if comparison.manifest is not None and rest > LEAST_REST:
-        names, before, after = [*names, "latents and the rest"], [*before, 0.0], [*after, rest]
+        names, before, after = (
+            [*names, "latents, escapes" if comparison.manifest.codec_name == "bottleneck" else "counters"],
+            [*before, 0.0],
+            [*after, rest],
+        )
     figure = _figure(7.2, 0.9 + 0.26 * len(names))
     axes = figure.subplots()
     places = np.arange(len(names))

@@ -52,14 +52,14 @@ class Residuals(msgspec.Struct, frozen=True):
 
 def difference(original: NDArray[np.generic], restored: NDArray[np.generic]) -> Floats:
     """Restored minus original, float64[n]; NaN where either is not finite."""
-    with np.errstate(invalid="ignore"):
+    with np.errstate(invalid="ignore", over="ignore"):
         out = restored.astype(np.float64) - original.astype(np.float64)
     return np.where(np.isfinite(out), out, np.nan)
 
 
 def relative(original: NDArray[np.generic], restored: NDArray[np.generic]) -> Floats:
     """(Restored - original) / |original|, float64[n]; NaN where the original is zero or either is not finite."""
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         out = difference(original, restored) / np.abs(original.astype(np.float64))
     return np.where(np.isfinite(out), out, np.nan)
 
@@ -92,9 +92,11 @@ def _spread(residual: Floats) -> Spread:
     if not len(found):
         return Spread(0.0, 0.0, 0.0, (0.0,) * len(QUANTILES))
     size = np.abs(found)
+    worst = float(size.max())
+    scaled = found / (worst or 1.0)  # so that no square and no sum overflows
     return Spread(
-        float(found.mean()),
-        float(np.sqrt(np.mean(found * found))),
-        float(size.max()),
+        worst * float(scaled.mean()),
+        worst * float(np.sqrt(np.mean(scaled * scaled))),
+        worst,
         tuple(np.quantile(size, QUANTILES).tolist()),
     )

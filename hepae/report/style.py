@@ -41,7 +41,8 @@ footer { color: var(--quiet); font-size: 13px; padding-top: 24px; padding-bottom
   body { font-size: 10.5px; }
   header, main, footer { padding: 0; max-width: none; }
   nav { display: none; }
-  h2, p { break-after: avoid; } h2 { margin-top: 16px; }
+  h2, p { break-after: avoid; break-inside: avoid; } h2 { margin-top: 16px; }
+  #residuals { break-before: page; }
   table { font-size: 8.5px; }
   th, td { padding: 2px 5px; }
   .scroll { overflow: visible; }
