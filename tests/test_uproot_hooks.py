@@ -189,6 +189,8 @@ def test_files_with_different_models_do_not_mix() -> None:
 
 def test_hepae_open_gives_the_same_under_the_original_names(file: Path, tree: Any) -> None:
     with hepae.open(file) as opened:
-        events = opened["Events"].arrays(["Jet_pt", "Jet_nConstituents", "MET"], entry_start=100, entry_stop=600)
+        events = opened["Events"].arrays(
+            ["Jet_pt", "Jet_nConstituents", "MET"], entry_start=100, entry_stop=600
+        )
     for name in ("pt", "nConstituents"):
         assert ak.array_equal(events[f"Jet_{name}"], tree[f"Jet_{name}__hepae"].array()[100:600])
