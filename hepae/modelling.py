@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from hepae.model.manifest import CodecSpec
 
-__all__ = ["Report", "find_collection", "model_of", "sample", "train"]
+__all__ = ["Report", "feature_specs", "find_collection", "model_of", "sample", "train"]
 
 Report = Callable[[str, int, int, str], None]
 """Called with phase, amount done, amount in all, and a note such as the loss."""
@@ -167,7 +167,7 @@ def model_of(
     report: Report = silent,
 ) -> Model:
     """Train a model on objects in memory; see `train`."""
-    specs = _feature_specs(objects, collection, features, bounds)
+    specs = feature_specs(objects, collection, features, bounds)
     codec, networks, tables, history = _fitted(objects, specs, recipe, report)
     provenance = Training(__version__, recipe.seed, objects.n_events, objects.n_objects, history)
     if isinstance(codec, BottleneckSpec):
@@ -186,9 +186,16 @@ def model_of(
     return Model.from_bytes(assemble(manifest, networks, tables))
 
 
-def _feature_specs(
+def feature_specs(
     objects: Objects, collection: Collection, features: Sequence[str], bounds: Sequence[str]
 ) -> list[FeatureSpec]:
+    """Bounds and lattices of features, the lattices fitted to the objects.
+
+    Raises
+    ------
+    BoundError
+        If a bound names nothing, or cannot be kept.
+    """
     chosen = [collection.feature(name) for name in features]
     assigned = assign(
         parse_assignments(bounds), [(f.name, f.branch, f.dtype) for f in chosen], where=collection.name

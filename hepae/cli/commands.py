@@ -13,7 +13,7 @@ from hepae.cli import tables
 from hepae.cli.progress import reporter
 from hepae.errors import InputError, SchemaError
 from hepae.model.model import Model
-from hepae.recipe import CHOICES, Recipe, recipe_of
+from hepae.recipe import CHOICES, recipe_of
 
 Run = Callable[[argparse.Namespace], int]
 
@@ -30,7 +30,7 @@ def train(options: argparse.Namespace) -> int:
     """`hepae train`."""
     from hepae.modelling import train as fit
 
-    choices = _choices(options)
+    choices = choices_of(options)
     with reporter() as report:
         model = fit(
             options.files,
@@ -38,7 +38,7 @@ def train(options: argparse.Namespace) -> int:
             features=choices["features"],
             bounds=choices["bound"],
             tree=choices["tree"],
-            recipe=_recipe(choices),
+            recipe=recipe_of(recipe_choices(choices)),
             report=report,
         )
     model.save(options.output)
@@ -50,18 +50,22 @@ def compress(options: argparse.Namespace) -> int:
     """`hepae compress`."""
     from hepae.pipeline import compress as run
 
-    target = _target(options)
-    choices = _choices(options)
+    choices = choices_of(options)
+    if options.out_dir or options.side_dir:
+        from hepae.cli import many
+
+        return many.compress(options, choices, recipe_of(recipe_choices(choices)))
+    source, target = _source_and_target(options)
     with reporter() as report:
         outcome = run(
-            options.input,
+            source,
             target,
             collection=choices["collection"],
             features=choices["features"],
             bounds=choices["bound"],
             tree=choices["tree"],
             model=None if options.model is None else Model.load(options.model),
-            recipe=_recipe(choices),
+            recipe=recipe_of(recipe_choices(choices)),
             side=options.side is not None,
             embed=not options.model_by_reference,
             threads=options.threads,
@@ -101,13 +105,15 @@ def verify(options: argparse.Namespace) -> int:
     return 0 if result.kept else 1
 
 
-def _target(options: argparse.Namespace) -> Path:
-    if (options.output is None) == (options.side is None):
-        raise InputError("name one output", expected="either OUT or --side FILE")
-    return Path(options.side if options.output is None else options.output)
+def _source_and_target(options: argparse.Namespace) -> tuple[Path, Path]:
+    paths = [*options.files, *filter(None, [options.side])]
+    if len(paths) != 2:
+        expected = "IN OUT, IN --side FILE, or IN… --out-dir DIR"
+        raise InputError("name one input and one output", expected=expected, got=f"{len(paths)} files")
+    return paths[0], paths[1]
 
 
-def _choices(options: argparse.Namespace) -> dict[str, Any]:
+def choices_of(options: argparse.Namespace) -> dict[str, Any]:
     """Options of the command line over those of the TOML file; bounds of the file come first, so that later ones win."""
     names = {*CHOICES, "collection", "features", "tree", "bound"}
     given = {name: value for name, value in vars(options).items() if name in names and value is not None}
@@ -137,8 +143,9 @@ def _listed(bounds: object) -> list[str]:
     return [str(bound) for bound in bounds] if isinstance(bounds, list) else [str(bounds)]
 
 
-def _recipe(choices: dict[str, Any]) -> Recipe:
-    return recipe_of({name: choice for name, choice in choices.items() if name in CHOICES})
+def recipe_choices(choices: dict[str, Any]) -> dict[str, Any]:
+    """Those of the choices that are of training."""
+    return {name: choice for name, choice in choices.items() if name in CHOICES}
 
 
 def _model_facts(model: Model, path: Path) -> dict[str, Any]:

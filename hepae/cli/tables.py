@@ -11,12 +11,12 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-__all__ = ["compression", "facts", "inspection", "show", "verification"]
+__all__ = ["compression", "facts", "inspection", "show", "table", "verification"]
 
 Result = Mapping[str, Any]
 
 
-def show(result: Result, table: Callable[[Result, Console], None], as_json: bool) -> None:
+def show(result: Result, shown: Callable[[Result, Console], None], as_json: bool) -> None:
     """Print a result in one of the two ways."""
     if as_json:
         text = msgspec.json.encode(result, enc_hook=str)
@@ -24,15 +24,15 @@ def show(result: Result, table: Callable[[Result, Console], None], as_json: bool
         return
     # a file or a pipe has no width of its own: give it that of a wide page
     console = Console(width=None if sys.stdout.isatty() else 150)
-    table(result, console)
+    shown(result, console)
 
 
 def facts(result: Result, console: Console) -> None:
     """Names and values, one a line."""
-    table = Table(show_header=False, box=None, pad_edge=False)
+    shown = Table(show_header=False, box=None, pad_edge=False)
     for name, value in result.items():
-        table.add_row(name, Text(_written(value)))
-    console.print(table)
+        shown.add_row(name, Text(_written(value)))
+    console.print(shown)
 
 
 def _written(value: object) -> str:
@@ -45,9 +45,9 @@ def _written(value: object) -> str:
 def compression(result: Result, console: Console) -> None:
     """What `hepae compress` did: a row a feature."""
     objects = max(result["objects"], 1)
-    table = _table("feature", "bound", "grid", "before, B", "after, B", "bits/object", "escapes", "worst/bound")
+    shown = table("feature", "bound", "grid", "before, B", "after, B", "bits/object", "escapes", "worst/bound")
     for row in result["features"]:
-        table.add_row(
+        shown.add_row(
             row["branch"],
             row["bound"],
             row["grid"],
@@ -57,17 +57,17 @@ def compression(result: Result, console: Console) -> None:
             str(row["escapes"]),
             f"{row['worst']:.3f}",
         )
-    console.print(table)
+    console.print(shown)
     facts({name: value for name, value in result.items() if name != "features"}, console)
 
 
 def verification(result: Result, console: Console) -> None:
     """What `hepae verify` found: compressed features, a line for the rest, and the worst offenders."""
-    table = _table("branch", "bound", "values", "identical", "worst error", "worst/bound", "before, B", "after, B")
+    shown = table("branch", "bound", "values", "identical", "worst error", "worst/bound", "before, B", "after, B")
     checks = list(result["checks"].values())
     for check in checks:
         if check["compressed"] or check["violations"] or check["identical"] != check["values"]:
-            table.add_row(
+            shown.add_row(
                 check["branch"],
                 check["bound"],
                 f"{check['values']:,}",
@@ -77,8 +77,8 @@ def verification(result: Result, console: Console) -> None:
                 f"{check['bytes_before']:,}" if check["bytes_before"] else "",
                 f"{check['bytes_after']:,}",
             )
-    if table.row_count:
-        console.print(table)
+    if shown.row_count:
+        console.print(shown)
     same = sum(check["identical"] == check["values"] for check in checks)
     console.print(f"{len(checks)} branches compared over {result['events']:,} events, {same} of them bit for bit the same")
     for difference in result["differences"]:
@@ -124,9 +124,9 @@ def _listed(title: str, names: Mapping[str, str], console: Console) -> None:
 
 
 def _branches(rows: Sequence[Result], console: Console) -> None:
-    table = _table("branch", "dtype", "values", "on disk, B", "in memory, B", "mantissa bits", "smallest", "largest", "not finite")
+    shown = table("branch", "dtype", "values", "on disk, B", "in memory, B", "mantissa bits", "smallest", "largest", "not finite")
     for row in rows:
-        table.add_row(
+        shown.add_row(
             row["name"],
             row["dtype"],
             f"{row['values']:,}",
@@ -137,11 +137,12 @@ def _branches(rows: Sequence[Result], console: Console) -> None:
             "" if row["high"] is None else f"{row['high']:.6g}",
             f"{row['non_finite']:.3%}" if row["non_finite"] else "0",
         )
-    console.print(table)
+    console.print(shown)
 
 
-def _table(*columns: str) -> Table:
-    table = Table(box=None, header_style="bold", pad_edge=False)
+def table(*columns: str) -> Table:
+    """A table without lines: the first two columns to the left, numbers to the right."""
+    made = Table(box=None, header_style="bold", pad_edge=False)
     for place, column in enumerate(columns):
-        table.add_column(column, justify="left" if place < 2 else "right", no_wrap=True)
-    return table
+        made.add_column(column, justify="left" if place < 2 else "right", no_wrap=True)
+    return made

@@ -100,7 +100,7 @@ def fit_alphabet(residuals: Integers, bins: int) -> Alphabet:
         About how many bins to make.
     """
     usable = residuals[np.abs(residuals) < LARGEST_RESIDUAL]
-    if len(usable) == 0:
+    if 2 * len(usable) <= len(residuals):
         return Alphabet(0, ((0, 1),))
     values, counts = np.unique(usable, return_counts=True)
     below = np.concatenate([[0], np.cumsum(counts)])
@@ -123,5 +123,5 @@ def _widest(values: Integers, below: Integers, at: int, most: float) -> int:
     held = below[np.searchsorted(values, ends)] - below[np.searchsorted(values, at)]
     allowed = np.flatnonzero(held <= most)
     # the last bin need not reach far beyond the last value
-    reach = np.flatnonzero(ends > values[-1])[0]
-    return int(min(allowed[-1] if len(allowed) else 0, reach))
+    reach = int(np.searchsorted(ends, values[-1], "right"))
+    return min(int(allowed[-1]) if len(allowed) else 0, reach)

@@ -190,7 +190,7 @@ class CellNetworks(nn.Module):
         places = self.places(inputs)
         logs, slopes = self.log_probabilities()
         bins = logs.shape[-1]
-        at = (places.detach() @ self.radix).long() * bins + symbols.clamp(max=bins - 1)
+        at = (places.detach() @ self.radix).long() * bins + symbols
         cost = -logs.flatten(1).gather(1, at)
         for axis, slope in enumerate(slopes):
             moved = places[..., axis] - places[..., axis].detach()

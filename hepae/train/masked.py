@@ -187,7 +187,9 @@ def _tensors(data: Coded, sources: Sequence[Source]) -> tuple[Tensor, Tensor]:
     every = np.arange(len(sources))
     inputs.fill(every.tolist())
     levels = inputs.rows(every, slice(None)).T.astype(np.float32)
-    return torch.from_numpy(levels), torch.from_numpy(np.stack(list(data.symbols.values())))
+    # what is outside the bins is coded apart whatever the network says
+    symbols = [np.minimum(column, data.alphabets[name].n_bins - 1) for name, column in data.symbols.items()]
+    return torch.from_numpy(levels), torch.from_numpy(np.stack(symbols))
 
 
 def _validated(networks: CellNetworks, levels: Tensor, symbols: Tensor, rows: Integers) -> Tensor:
@@ -252,7 +254,7 @@ def _compressed(network: IntegerNetwork, tables: Mapping[str, Integers]) -> int:
 def _static_bits(data: Coded, name: str, static: NDArray[np.uint8]) -> float:
     """Bits per validation object with a single table."""
     shares = frequencies(-static.astype(np.int64)[None, :])[0] / STATES
-    held = data.symbols[name][data.validation]
+    held = np.minimum(data.symbols[name][data.validation], len(static) - 1)
     return float(-np.log2(np.maximum(shares[held], 1 / STATES)).mean()) if len(held) else 0.0
 
 

@@ -1,0 +1,1 @@
+"""hepae beside the alternatives, at the same bounds, in one run."""

@@ -1,0 +1,52 @@
+"""Size against speed, as a picture."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from hepae.bench.run import Measurement
+from hepae.errors import MissingExtraError
+
+__all__ = ["plot"]
+
+COLOURS = {True: "#c1272d", False: "#4d6a8a"}
+
+
+def plot(measured: Sequence[Measurement], path: Path, title: str) -> None:
+    """Draw bits per object, model included, against the speed of restoring on one thread.
+
+    Raises
+    ------
+    MissingExtraError
+        If matplotlib is not installed.
+    """
+    try:
+        import matplotlib as mpl
+
+        mpl.use("Agg")
+        from matplotlib import pyplot
+    except ModuleNotFoundError as problem:
+        raise MissingExtraError("a plot needs matplotlib", got=str(problem), hint="pip install 'hepae[bench]'") from None
+    figure, axes = pyplot.subplots(figsize=(8, 5.2), layout="constrained")
+    for one in measured:
+        own = one.method.startswith("hepae")
+        axes.scatter(one.restore, 8 * one.total, s=46 if own else 28, color=COLOURS[own], zorder=3)
+        axes.annotate(
+            one.method.removeprefix("hepae "),
+            (one.restore, 8 * one.total),
+            xytext=(5, 4),
+            textcoords="offset points",
+            fontsize=8,
+            color=COLOURS[own],
+            fontweight="bold" if own else "normal",
+        )
+    axes.set_xscale("log")
+    axes.set_yscale("log")
+    axes.set_xlabel("restored, MB/s of the columns as stored, one thread")
+    axes.set_ylabel("bits per object, model included")
+    axes.set_title(title, fontsize=10)
+    axes.grid(visible=True, which="both", alpha=0.25)
+    axes.margins(x=0.18)
+    figure.savefig(path, dpi=160)
+    pyplot.close(figure)

@@ -1,0 +1,313 @@
+"""Measure hepae and the alternatives on one collection: the same events, bounds, chunks and checks, in one run.
+
+The events are split in two: models are trained on one part, and what is reported is the other. Sizes are bytes of
+payloads and models, without what any ROOT file has. Every restored value is compared with its bound.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
+
+from hepae import limits
+from hepae.bench.alternatives import Alternative, available
+from hepae.bounds import Bound, bits_equal, error, limit
+from hepae.chunks import ChunkCoder
+from hepae.codecs.bottleneck import Bottleneck, BottleneckSpec
+from hepae.codecs.features import FeatureSpec
+from hepae.collection import Objects
+from hepae.errors import CollectionError
+from hepae.events import open_events
+from hepae.model.model import Model
+from hepae.modelling import Report, feature_specs, find_collection, model_of, silent
+from hepae.recipe import Recipe
+from hepae.rootio.compression import LZMA_BEST, ZSTD_DEFAULT
+
+__all__ = ["Measurement", "bench", "split_events"]
+
+Column = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """One method on the reported events.
+
+    Attributes
+    ----------
+    method
+        Its name.
+    payload, model
+        Bytes per object of the payload, and of the model as compressed in a file, over the reported objects.
+    worst
+        Largest error over its bound, over all values; above 1 the bound was not kept.
+    encode, restore
+        MB/s of the columns as stored, on one thread.
+    encode_all, restore_all
+        The same on all cores.
+    train_seconds
+        Training, where there is one.
+    """
+
+    method: str
+    payload: float
+    model: float
+    worst: float
+    encode: float
+    restore: float
+    encode_all: float
+    restore_all: float
+    train_seconds: float = 0.0
+    by_feature: dict[str, float] | None = None
+
+    @property
+    def total(self) -> float:
+        """Bytes per object, model included."""
+        return self.payload + self.model
+
+
+class Method(Protocol):
+    """What can be measured: chunks to something and back."""
+
+    name: str
+    model_bytes: int
+    train_seconds: float
+
+    def encode(self, chunk: Objects, number: int) -> Any:
+        """One chunk."""
+
+    def restore(self, encoded: Any, chunk: Objects) -> dict[str, Column]:
+        """The columns of an encoded chunk, given its counts and conditions only."""
+
+    def sizes(self, encoded: Any) -> dict[str, int]:
+        """Bytes by feature."""
+
+
+class ColumnWise:
+    """An alternative, column by column."""
+
+    model_bytes, train_seconds = 0, 0.0
+
+    def __init__(self, alternative: Alternative, features: Sequence[FeatureSpec]) -> None:
+        self.name, self._alternative, self._features = alternative.name, alternative, features
+
+    def encode(self, chunk: Objects, number: int) -> Any:
+        """Every column for itself."""
+        return {
+            f.name: self._alternative.encode(chunk.columns[f.name], f.bound, f.lattice) for f in self._features
+        }
+
+    def restore(self, encoded: Any, chunk: Objects) -> dict[str, Column]:
+        """Every column for itself."""
+        return {name: self._alternative.decode(packed) for name, packed in encoded.items()}
+
+    def sizes(self, encoded: Any) -> dict[str, int]:
+        """Bytes by feature."""
+        return {name: len(packed.data) for name, packed in encoded.items()}
+
+
+class Chunked:
+    """Lifting or masked with a trained model."""
+
+    def __init__(self, name: str, model: Model, train_seconds: float) -> None:
+        self.name, self.train_seconds = name, train_seconds
+        self.model_bytes = len(LZMA_BEST.pack(model.data))
+        self._coder = ChunkCoder.of(model)
+        self._features = [feature.name for feature in model.manifest.features]
+
+    def encode(self, chunk: Objects, number: int) -> Any:
+        """Frames, checksums included."""
+        return self._coder.encode(chunk, number)
+
+    def restore(self, encoded: Any, chunk: Objects) -> dict[str, Column]:
+        """All features."""
+        return self._coder.decode(chunk.counts, chunk.events, encoded, self._features)
+
+    def sizes(self, encoded: Any) -> dict[str, int]:
+        """Bytes of the frames."""
+        return {name: len(frame) for name, frame in encoded.items()}
+
+
+class Autoencoder:
+    """Bottleneck with a trained model; its branches are compressed as in a file, features left out as ROOT would."""
+
+    def __init__(self, name: str, model: Model, spec: BottleneckSpec, others: Sequence[str], train_seconds: float) -> None:
+        self.name, self.train_seconds, self._others = name, train_seconds, others
+        self.model_bytes = len(LZMA_BEST.pack(model.data))
+        self._coder = Bottleneck(spec, model.networks, model.tables)
+
+    def encode(self, chunk: Objects, number: int) -> Any:
+        """Latents, corrections and escapes."""
+        encoded = self._coder.encode(chunk.columns)
+        parts = {"latents": encoded.latents, **encoded.corrections}
+        parts |= {name: chunk.columns[name] for name in self._others}
+        packed = {name: len(ZSTD_DEFAULT.pack(_big_endian(column))) for name, column in parts.items()}
+        packed["escapes"] = len(ZSTD_DEFAULT.pack(encoded.escapes.to_bytes(chunk.counts)[1].tobytes()))
+        return encoded, packed, {name: chunk.columns[name] for name in self._others}
+
+    def restore(self, encoded: Any, chunk: Objects) -> dict[str, Column]:
+        """All features."""
+        return {**self._coder.decode(encoded[0]), **encoded[2]}
+
+    def sizes(self, encoded: Any) -> dict[str, int]:
+        """Compressed bytes by branch."""
+        return dict(encoded[1])
+
+
+def _big_endian(column: Column) -> bytes:
+    return np.ascontiguousarray(column).astype(column.dtype.newbyteorder(">")).tobytes()
+
+
+def bench(
+    file: str | Path,
+    *,
+    collection: str | None = None,
+    features: Sequence[str] | None = None,
+    bounds: Sequence[str] = (),
+    tree: str | None = None,
+    recipes: dict[str, Recipe],
+    held_out: float = 0.0,
+    alternatives: bool = True,
+    seed: int = 1,
+    report: Report = silent,
+) -> list[Measurement]:
+    """Measure all methods on a collection of a file.
+
+    Parameters
+    ----------
+    file, collection, features, bounds, tree
+        As in `hepae.compress`.
+    recipes
+        What to train, by name.
+    held_out
+        Share of events that is reported and that no model is trained on; with 0 models are trained on all events
+        and all are reported, which is what compressing this file alone means.
+    alternatives
+        Whether to measure what is not hepae too.
+    seed
+        Of the split.
+    """
+    with open_events(file, tree) as events:
+        found = find_collection(events, collection)
+        names = [f.name for f in (found.features if features is None else map(found.feature, features))]
+        conditions = sorted({name for recipe in recipes.values() for name in recipe.conditions})
+        objects = events.objects(found, names, conditions, 0, events.num_entries)
+    if objects.n_objects == 0:
+        raise CollectionError("no objects to measure on", where=file)
+    training, reported = split_events(objects, held_out, seed)
+    methods: list[Method] = []
+    for name, recipe in recipes.items():
+        report(f"training {name}", 0, 1, "")
+        began = time.perf_counter()
+        model = model_of(training, found, names, bounds, recipe, report)
+        seconds = time.perf_counter() - began
+        if isinstance(model.manifest.codec, BottleneckSpec):
+            inside = {column.name for column in model.manifest.codec.columns}
+            others = [feature for feature in names if feature not in inside]
+            methods.append(Autoencoder(name, model, model.manifest.codec, others, seconds))
+        else:
+            methods.append(Chunked(name, model, seconds))
+    specs = feature_specs(training, found, names, bounds)
+    if alternatives:
+        methods = [*(ColumnWise(one, specs) for one in available()), *methods]
+    chunks = list(_chunks(reported))
+    measured = []
+    for place, method in enumerate(methods):
+        report("measuring", place, len(methods), method.name)
+        measured.append(_measured(method, chunks, {f.name: f.bound for f in specs}))
+    report("measuring", len(methods), len(methods), "")
+    return measured
+
+
+def split_events(objects: Objects, held_out: float, seed: int) -> tuple[Objects, Objects]:
+    """Training and reported events, chosen at random; all for both where nothing is held out."""
+    if held_out <= 0:
+        return objects, objects
+    order = np.random.default_rng(seed).permutation(objects.n_events)
+    held = np.zeros(objects.n_events, bool)
+    held[order[: round(held_out * objects.n_events)]] = True
+    return _chosen(objects, ~held), _chosen(objects, held)
+
+
+def _chosen(objects: Objects, events: NDArray[np.bool_]) -> Objects:
+    inside = np.repeat(events, objects.counts)
+    return Objects(
+        objects.counts[events],
+        {name: column[inside] for name, column in objects.columns.items()},
+        {name: column[events] for name, column in objects.events.items()},
+    )
+
+
+def _chunks(objects: Objects) -> Iterator[Objects]:
+    for start in range(0, objects.n_events, limits.EVENTS_PER_CHUNK):
+        yield objects.slice(start, min(start + limits.EVENTS_PER_CHUNK, objects.n_events))
+
+
+def _measured(method: Method, chunks: Sequence[Objects], bounds: dict[str, Bound]) -> Measurement:
+    method.restore(method.encode(chunks[0].slice(0, 1), 0), chunks[0].slice(0, 1))  # sessions and tables are made once
+    n = sum(chunk.n_objects for chunk in chunks)
+    raw = sum(chunk.columns[name].nbytes for chunk in chunks for name in bounds) / 1e6
+    numbered = list(enumerate(chunks))
+    with threadpool_limits(1):
+        encoded, encode = _timed(lambda pair: method.encode(pair[1], pair[0]), numbered, 1)
+        pairs = list(zip(encoded, chunks, strict=True))
+        restored, restore = _timed(lambda pair: method.restore(*pair), pairs, 1)
+        cores = os.cpu_count() or 1
+        _, encode_all = _timed(lambda pair: method.encode(pair[1], pair[0]), numbered, cores)
+        _, restore_all = _timed(lambda pair: method.restore(*pair), pairs, cores)
+    sizes: dict[str, int] = {}
+    for one in encoded:
+        for name, size in method.sizes(one).items():
+            sizes[name] = sizes.get(name, 0) + size
+    worst = max(_worst(chunk, columns, bounds) for chunk, columns in zip(chunks, restored, strict=True))
+    return Measurement(
+        method.name,
+        sum(sizes.values()) / n,
+        method.model_bytes / n,
+        worst,
+        raw / encode,
+        raw / restore,
+        raw / encode_all,
+        raw / restore_all,
+        method.train_seconds,
+        {name: size / n for name, size in sizes.items()},
+    )
+
+
+def _timed(function: Callable[[Any], Any], items: Sequence[Any], threads: int) -> tuple[list[Any], float]:
+    """Results and wall-clock seconds: the better of two runs, because other work disturbs only upwards."""
+    best, results = np.inf, []
+    for _ in range(2):
+        began = time.perf_counter()
+        if threads == 1:
+            results = [function(item) for item in items]
+        else:
+            with ThreadPoolExecutor(threads) as pool:
+                results = list(pool.map(function, items))
+        best = min(best, time.perf_counter() - began)
+    return results, float(best)
+
+
+def _worst(chunk: Objects, restored: dict[str, Column], bounds: dict[str, Bound]) -> float:
+    """Largest error over its bound; infinite where a value that has to be exact is not."""
+    worst = 0.0
+    for name, bound in bounds.items():
+        stored, back = chunk.columns[name], restored[name]
+        different = ~bits_equal(stored, back)
+        if not different.any():
+            continue
+        if bound.kind == "exact" or not np.isfinite(stored[different]).all():
+            return float("inf")
+        x, y = stored[different], back[different]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            ratio = error(x, y) / limit(x, bound)
+        worst = max(worst, float(np.nan_to_num(ratio, nan=0.0 if (x == y).all() else np.inf).max()))
+    return worst
