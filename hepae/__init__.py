@@ -14,6 +14,7 @@ Examples
 
 from __future__ import annotations
 
+from hepae.hooks.many import compress_files
 from hepae.model.model import Model
 from hepae.modelling import train
 from hepae.pipeline import compress, decompress
@@ -24,7 +25,7 @@ from hepae.rootio.opened import open_file as open  # noqa: A004 - the word users
 from hepae.verify import verify
 from hepae.version import __version__
 
-__all__ = ["Model", "Recipe", "__version__", "compress", "decompress", "open", "train", "verify"]
+__all__ = ["Model", "Recipe", "__version__", "compress", "compress_files", "decompress", "open", "train", "verify"]
 
 set_restorer(restore_branch)
 register()

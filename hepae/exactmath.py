@@ -229,7 +229,7 @@ def table_arctan2(y: Floats, x: Floats) -> Floats:
     ratio = np.minimum(across, along)
     ratio /= np.maximum(np.maximum(across, along), SMALLEST)
     ratio *= float(1 << TABLE_BITS)
-    ratio += 0.5
+    ratio = np.fmax(ratio, 0.0) + 0.5
     angle = _angle_table().take(ratio.astype(np.int64), mode="clip")
     angle = np.where(across > along, 0.5 * PI - angle, angle)
     angle = np.where(x < 0.0, PI - angle, angle)

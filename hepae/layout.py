@@ -199,7 +199,9 @@ def new_plan(events: TreeReader, found: Collection, encoder: Encoder) -> tuple[B
     replaced = {spec.branch: spec for spec in encoder.manifest.features}
     wanted = set(encoder.manifest.conditions) if encoder.side else set(events.branches) - set(replaced)
     plain = [name for name in events.branches if name in wanted - {encoder.counter}]
-    plan: Branches = [NewBranch(encoder.counter, "int32", f"number of {found.name} objects"), *encoder.shared()]
+    given = events.branches.get(encoder.counter)
+    dtype, title = ("int32", f"number of {found.name} objects") if given is None else (given.dtype, given.title)
+    plan: Branches = [NewBranch(encoder.counter, dtype, title), *encoder.shared()]
     for name, branch in events.branches.items():
         if name in replaced:
             plan += encoder.payload(replaced[name])
@@ -218,7 +220,8 @@ def plain_columns(
 ) -> dict[str, Column]:
     """Values of the branches that are written as they are, and the counter."""
     columns: dict[str, Column] = {name: events.read(name, start, stop) for name in plain}
-    return {counter: counts.astype(np.int32), **columns}
+    given = events.branches.get(counter)
+    return {counter: counts.astype("int32" if given is None else given.dtype), **columns}
 
 
 def restored_plan(tree: TreeReader, restorers: Sequence[CompressedCollection]) -> Branches:

@@ -253,7 +253,7 @@ _ZSTD = bytes_of("rounded + ZSTD", _zstd, _unzstd, split=False)
 _LZ4 = bytes_of("rounded + LZ4", _lz4, _unlz4, split=False)
 
 ALTERNATIVES: Mapping[str, Callable[[], Alternative]] = {
-    "raw": lambda: bytes_of("raw", bytes, bytes, split=False),
+    "raw": lambda: unrounded(bytes_of("raw", bytes, bytes, split=False), "raw"),
     "ZLIB": lambda: unrounded(_ZLIB, "ZLIB"),
     "LZMA-9": lambda: unrounded(_LZMA, "LZMA-9"),
     "ZSTD": lambda: unrounded(_ZSTD, "ZSTD"),

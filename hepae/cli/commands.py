@@ -50,11 +50,15 @@ def compress(options: argparse.Namespace) -> int:
     """`hepae compress`."""
     from hepae.pipeline import compress as run
 
-    target = _target(options)
     choices = choices_of(options)
+    if options.out_dir or options.side_dir:
+        from hepae.cli import many
+
+        return many.compress(options, choices, recipe_of(recipe_choices(choices)))
+    source, target = _source_and_target(options)
     with reporter() as report:
         outcome = run(
-            options.input,
+            source,
             target,
             collection=choices["collection"],
             features=choices["features"],
@@ -101,10 +105,12 @@ def verify(options: argparse.Namespace) -> int:
     return 0 if result.kept else 1
 
 
-def _target(options: argparse.Namespace) -> Path:
-    if (options.output is None) == (options.side is None):
-        raise InputError("name one output", expected="either OUT or --side FILE")
-    return Path(options.side if options.output is None else options.output)
+def _source_and_target(options: argparse.Namespace) -> tuple[Path, Path]:
+    paths = [*options.files, *filter(None, [options.side])]
+    if len(paths) != 2:
+        expected = "IN OUT, IN --side FILE, or IN… --out-dir DIR"
+        raise InputError("name one input and one output", expected=expected, got=f"{len(paths)} files")
+    return paths[0], paths[1]
 
 
 def choices_of(options: argparse.Namespace) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from hepae import __version__
 from hepae.cli import commands, interop
+from hepae.cli.bench import bench
 from hepae.recipe import CODECS, EFFORTS
 
 __all__ = ["parser"]
@@ -78,15 +79,24 @@ def _compress(parts: Parts) -> None:  # type: ignore[valid-type]
         parts, "compress", commands.compress, "compress a collection; trains on the input where no model is given",
         "hepae compress events.root small.root --collection Jet --bound 'pt,E=rel:1e-3' --bound 'eta,phi=abs:1e-3'",
     )  # fmt: skip
-    part.add_argument("input", type=Path, help="ROOT or CSV file")
-    part.add_argument("output", type=Path, nargs="?", help="ROOT file to write")
+    part.add_argument(
+        "files", type=Path, nargs="+", metavar="FILE", help="IN OUT; only inputs with --side, --out-dir or --side-dir"
+    )
     part.add_argument("--model", type=Path, help="a model made by `hepae train`")
     part.add_argument("--model-by-reference", action="store_true", help="store only the SHA-256 of the model")
     part.add_argument(
         "--side", type=Path, metavar="FILE", help="write only the collection, into a friend of the untouched input"
     )
     part.add_argument("--threads", type=int, help="chunks coded at once (default: the cores)")
+    _many(part.add_argument_group("many files, one model; what is done already is not done again"))
     _training(part)
+
+
+def _many(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("--out-dir", type=Path, metavar="DIR", help="compress every input into this folder")
+    group.add_argument("--side-dir", type=Path, metavar="DIR", help="the same, only the collections, as with --side")
+    group.add_argument("--workers", type=int, default=1, help="processes on this machine")
+    group.add_argument("--scheduler", metavar="tcp://…", help="dask scheduler whose workers do it")
 
 
 def _training(part: argparse.ArgumentParser) -> None:

@@ -1,9 +1,9 @@
 """The lifting codec: integers minus exact-integer predictions, packed with pcodec.
 
-An invertible integer autoencoder: each latent is the lattice integer of a feature minus its prediction from the features
-before it (`hepae.codecs.prediction`). Latents are grouped by their expected width, so that narrow ones do not pay
-for wide ones, and packed. Where this does not pay in a chunk, the feature is packed as it is: it is never larger than
-that, whatever the model was fitted on.
+An invertible integer autoencoder: each latent is the lattice integer of a feature minus its prediction from the
+features before it (`hepae.codecs.prediction`). Latents are grouped by their expected width, so that narrow ones do
+not pay for wide ones, and packed. Where this does not pay in a chunk, the feature is packed as it is: it is never
+larger than that, whatever the model was fitted on.
 
 A payload is a mode byte and blocks of `hepae.coding.integers`, all in rank order, each but the last preceded by its
 length (4 bytes, little endian).

@@ -20,6 +20,7 @@ from hepae.codecs.columns import (
     Neighbour,
     Recoil,
     RecoilSize,
+    When,
 )
 from hepae.errors import ModelRejectedError
 
@@ -60,7 +61,7 @@ class Source(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     @property
     def optional(self) -> bool:
         """Whether some objects lack this column."""
-        return isinstance(self.column, Neighbour | Condition | Recoil | RecoilSize)
+        return isinstance(self.column, Neighbour | Condition | RecoilSize | When)
 
     def index(self, column: Integers) -> Integers:
         """Index of each object into the tables of this source: 0 where missing, else 1 to the last knot."""
@@ -225,9 +226,8 @@ def _check(predictor: Predictor, sources: tuple[Source, ...], before: set[str]) 
     limits.check("prediction", largest, LARGEST_TABLE_VALUE, where)
     columns = [sources[term.source].column for term in terms]
     for column in [*columns, *([predictor.base] if predictor.base else [])]:
-        behind = isinstance(column, Recoil | RecoilSize) or (
-            isinstance(column, Neighbour) and column.offset < 0
-        )
+        seen = column.column if isinstance(column, When) else column
+        behind = isinstance(seen, Recoil | RecoilSize) or (isinstance(seen, Neighbour) and seen.offset < 0)
         allowed = before | {where} if behind else before
         if not set(column.needs) <= allowed:
             raise ModelRejectedError("a predictor looks ahead", where=where, got=column)

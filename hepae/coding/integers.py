@@ -6,7 +6,7 @@ modulo 2**64, so any int64 column comes back.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +21,11 @@ Integers = NDArray[np.int64]
 EMPTY: Final = 0
 CONSTANT: Final = 1
 """Followed by the value, 8 bytes little endian."""
-WIDTHS: Final = {2: np.dtype("<i2"), 3: np.dtype("<i4"), 4: np.dtype("<i8")}
+DTYPES: Final[dict[int, np.dtype[np.signedinteger[Any]]]] = {
+    2: np.dtype(np.int16),
+    3: np.dtype(np.int32),
+    4: np.dtype(np.int64),
+}
 """Mode to dtype given to pcodec: the smallest that holds the range."""
 
 LEVEL: Final = 8
@@ -40,17 +44,19 @@ def pack(q: Integers, level: int = LEVEL) -> bytes:
     low, high = int(q.min()), int(q.max())
     if low == high:
         return bytes([CONSTANT]) + low.to_bytes(8, "little", signed=True)
-    for mode, dtype in WIDTHS.items():
-        info = np.iinfo(dtype)
-        if info.min <= low and high <= info.max:
-            break
+    mode = next(mode for mode, dtype in DTYPES.items() if _holds(dtype, low, high))
     config = ChunkConfig(
         compression_level=level,
         mode_spec=ModeSpec.classic() if mode == 2 else ModeSpec.auto(),
         delta_spec=DeltaSpec.no_op(),
         paging_spec=PagingSpec.equal_pages_up_to(1 << 24),
     )
-    return bytes([mode]) + standalone.simple_compress(q.astype(dtype), config)
+    return bytes([mode]) + bytes(standalone.simple_compress(q.astype(DTYPES[mode]), config))
+
+
+def _holds(dtype: np.dtype[np.signedinteger[Any]], low: int, high: int) -> bool:
+    half = 1 << (8 * dtype.itemsize - 1)
+    return low >= -half and high < half
 
 
 def unpack(block: bytes, n: int) -> Integers:
@@ -75,18 +81,18 @@ def unpack_most(block: bytes, most: int) -> Integers:
     CorruptionError
         If the block holds more or does not decode.
     """
-    mode = block[0] if block else None
+    mode = block[0] if block else -1
     if mode == EMPTY and len(block) == 1:
         return np.empty(0, np.int64)
     if mode == CONSTANT and len(block) == 9:
         return np.full(most, int.from_bytes(block[1:], "little", signed=True), np.int64)
-    if mode not in WIDTHS:
+    if mode not in DTYPES:
         raise CorruptionError("unknown layout of a block of integers", got=mode)
-    out = np.empty(most, WIDTHS[mode])
+    out = np.empty(most, DTYPES[mode])
     try:
         progress = standalone.simple_decompress_into(block[1:], out)
-    except Exception as problem:  # pcodec has no narrower class for damaged bytes
+    except (RuntimeError, ValueError, TypeError) as problem:
         raise CorruptionError("a block of integers does not decode", got=str(problem)) from None
     if not progress.finished:
         raise CorruptionError("a block holds more integers than there are", expected=most)
-    return out[: progress.n_processed].astype(np.int64)
+    return out[: int(progress.n_processed)].astype(np.int64)

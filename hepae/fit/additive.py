@@ -27,9 +27,10 @@ SHORT_LIST: Final = 5
 RIDGE: Final = 1e-4
 SMALL: Final = 16
 CELLS_PER_OCTAVE: Final = 6
-PATIENCE: Final = 3
+PATIENCE: Final = 5
 """Terms that may disappoint, one after the other, before growing stops."""
 
+FINAL_STEPS: Final = 10
 SCORED: Final = 16_384
 """Objects on which candidates are compared."""
 
@@ -135,7 +136,8 @@ def _step(basis: NDArray[np.float32], residuals: Floats, weights: Weights) -> Fl
     weighted = basis * w[:, None]
     gram = (weighted.T @ basis).astype(np.float64)
     gram[np.diag_indices_from(gram)] += RIDGE * float(w.mean()) * len(residuals) ** 0.5
-    return np.linalg.solve(gram, (weighted.T @ residuals.astype(np.float32)).astype(np.float64))
+    pull = (weighted.T @ residuals.astype(np.float32)).astype(np.float64)
+    return np.asarray(np.linalg.solve(gram, pull), np.float64)
 
 
 def polish(model: Additive, residuals: Floats, steps: int, weights: Weights) -> Floats:
@@ -180,7 +182,7 @@ def linear(columns: NDArray[np.float64], y: Floats, steps: int = 8) -> Floats:
         change = _step(basis, residuals, weights)
         total += change
         residuals = residuals - basis @ change.astype(np.float32)
-    return total[:-1] / scale
+    return np.asarray(total[:-1] / scale, np.float64)
 
 
 def grow(
@@ -225,7 +227,7 @@ def grow(
             model, residuals, best, disappointed = trial, trial_residuals, after, 0
         else:
             disappointed += 1
-    polish(model, y - apply(model, [c.train for c in model.chosen], len(y)), 4, weights)
+    polish(model, y - apply(model, [c.train for c in model.chosen], len(y)), FINAL_STEPS, weights)
     return model
 
 

@@ -23,6 +23,7 @@ from hepae.codecs.columns import (
     Rank,
     Recoil,
     RecoilSize,
+    When,
 )
 from hepae.codecs.predictors import LARGEST_TABLE, Source
 
@@ -87,10 +88,16 @@ def simple(
     """
     columns: list[Column] = [Here(name) for name in known]
     columns += [Latent(name) for name in latents]
-    columns += [Neighbour(feature, -1), Neighbour(feature, -2), Count(), Rank()]
+    columns += [
+        Neighbour(feature, -1),
+        Neighbour(feature, -2),
+        Count(),
+        Rank(),
+        When("last", Neighbour(feature, -1)),
+    ]
     columns += [Neighbour(name, offset) for name in known for offset in (-1, 1)]
     for branch, scale in conditions.items():
-        columns.append(Condition(branch))
+        columns += [Condition(branch), When("first", Condition(branch)), When("later", Condition(branch))]
         if scale is not None:
             columns.append(Condition(branch, scale))
     if roles.get("phi") == feature:

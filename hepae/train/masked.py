@@ -254,7 +254,7 @@ def _compressed(network: IntegerNetwork, tables: Mapping[str, Integers]) -> int:
 def _static_bits(data: Coded, name: str, static: NDArray[np.uint8]) -> float:
     """Bits per validation object with a single table."""
     shares = frequencies(-static.astype(np.int64)[None, :])[0] / STATES
-    held = data.symbols[name][data.validation]
+    held = np.minimum(data.symbols[name][data.validation], len(static) - 1)
     return float(-np.log2(np.maximum(shares[held], 1 / STATES)).mean()) if len(held) else 0.0
 
 
