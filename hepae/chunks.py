@@ -8,7 +8,7 @@ lattice of its own, so that a bad model costs bytes and never more than the plai
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 import msgspec

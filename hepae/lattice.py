@@ -77,10 +77,12 @@ class Log(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="log"):
         magnitude = np.abs(x)
         relative = (self.base - 1) / (self.base + 1)
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-            steps = (np.log(magnitude / self.first) + 0.5 * math.log1p(-relative * relative)) / math.log(self.base)
+            steps = (np.log(magnitude / self.first) + 0.5 * math.log1p(-relative * relative)) / math.log(
+                self.base
+            )
         n = _rounded(steps) + 1
         n = np.where((magnitude > 0) & (steps > -1) & (n <= self.top + 1), np.maximum(n, 1), 0)
-        return np.where(x < 0, -n, n)
+        return np.asarray(np.where(x < 0, -n, n))
 
     def points(self, n: Integers, dtype: np.dtype[np.generic]) -> NDArray[np.generic]:
         """The values of the points numbered ``n``: two table look-ups and one product."""
@@ -88,7 +90,7 @@ class Log(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="log"):
         exponent = np.clip(np.abs(n) - 1, 0, self.top)
         bits = len(low).bit_length() - 1
         magnitude = np.take(high, exponent >> bits) * np.take(low, exponent & (len(low) - 1))
-        return (magnitude * np.sign(n)).astype(dtype)
+        return np.asarray((magnitude * np.sign(n)).astype(dtype))
 
 
 class Pattern(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="pattern"):

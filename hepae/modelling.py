@@ -131,10 +131,16 @@ def find_collection(events: TreeReader, name: str | None) -> Collection:
 
 
 def sample(
-    events: TreeReader, collection: Collection, features: Sequence[str], conditions: Sequence[str], objects: int
+    events: TreeReader,
+    collection: Collection,
+    features: Sequence[str],
+    conditions: Sequence[str],
+    objects: int,
 ) -> Objects:
     """About so many objects, or all there are, from runs of events evenly spread over the file."""
-    runs = [events.objects(collection, features, conditions, *run) for run in _runs(events, collection, objects)]
+    runs = [
+        events.objects(collection, features, conditions, *run) for run in _runs(events, collection, objects)
+    ]
     return concatenate(runs)
 
 
@@ -218,7 +224,9 @@ def _fitted(objects: Objects, specs: Sequence[FeatureSpec], recipe: Recipe, repo
         return _fitted_bottleneck(objects, specs, recipe, report)
     from hepae.fit.prediction import fit  # each codec's training is loaded when it is asked for
 
-    integers = {spec.name: spec.lattice.to_integers(objects.columns[spec.name], spec.bound)[0] for spec in specs}
+    integers = {
+        spec.name: spec.lattice.to_integers(objects.columns[spec.name], spec.bound)[0] for spec in specs
+    }
     lattices = {spec.name: spec.lattice for spec in specs}
     report("predicting", 0, 1, "")
     roles = recipe.kinematics or find_roles(integers)
@@ -241,7 +249,9 @@ def _fitted(objects: Objects, specs: Sequence[FeatureSpec], recipe: Recipe, repo
         met=find_met(objects.events),
         conditions={name: _scale(objects.events[name]) for name in recipe.conditions},
         seed=recipe.seed,
-        progress=lambda epoch: report("training", epoch.number, epoch.total, f"{epoch.validation_loss:.2f} bits"),
+        progress=lambda epoch: report(
+            "training", epoch.number, epoch.total, f"{epoch.validation_loss:.2f} bits"
+        ),
     )
     return trained.spec, trained.networks, trained.tables, trained.history
 
@@ -265,7 +275,9 @@ def _needs_torch() -> Iterator[None]:
         ) from None
 
 
-def _fitted_bottleneck(objects: Objects, specs: Sequence[FeatureSpec], recipe: Recipe, report: Report) -> Fitted:
+def _fitted_bottleneck(
+    objects: Objects, specs: Sequence[FeatureSpec], recipe: Recipe, report: Report
+) -> Fitted:
     with _needs_torch():
         from hepae.train.fit import fit_bottleneck
     trained = fit_bottleneck(
@@ -273,6 +285,8 @@ def _fitted_bottleneck(objects: Objects, specs: Sequence[FeatureSpec], recipe: R
         specs,
         recipe.bottleneck,
         checkpoint=None if recipe.checkpoint is None else Path(recipe.checkpoint),
-        progress=lambda epoch: report("training", epoch.number, epoch.total, f"loss {epoch.validation_loss:.3g}"),
+        progress=lambda epoch: report(
+            "training", epoch.number, epoch.total, f"loss {epoch.validation_loss:.3g}"
+        ),
     )
     return trained.spec, trained.networks, trained.tables, trained.history

@@ -109,7 +109,9 @@ def test_frequent_exact_values_are_points_of_their_own(special: float, bound: st
 
 
 def test_inserted_points_keep_the_integers_apart() -> None:
-    lattice = Lattice("float32", Linear(1.0), (Inserted(-3), Inserted(2, 0x7FC00000), Inserted(2, 0x7F800000)))
+    lattice = Lattice(
+        "float32", Linear(1.0), (Inserted(-3), Inserted(2, 0x7FC00000), Inserted(2, 0x7F800000))
+    )
     values = np.array([-5, -3, 1, 2, 3, np.nan, np.inf, 0.7], np.float32)
     q, escaped = lattice.to_integers(values, parse("abs:1e-3"))
     assert len(set(q.tolist())) == len(values)
