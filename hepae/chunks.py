@@ -8,7 +8,7 @@ lattice of its own, so that a bad model costs bytes and never more than the plai
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 import msgspec
@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hepae import limits
-from hepae.bounds import accept
+from hepae.bounds import Bound, accept
 from hepae.codecs.columns import Memory
 from hepae.codecs.features import FeatureSpec
 from hepae.codecs.lifting import Lifting, LiftingSpec
@@ -24,6 +24,7 @@ from hepae.codecs.masked import Masked, MaskedSpec
 from hepae.coding.frame import Frame, Header, checksum, parse, serialise
 from hepae.coding.integers import pack, unpack
 from hepae.collection import Objects
+from hepae.dither import places
 from hepae.errors import BoundViolationError, CorruptionError, SchemaError
 from hepae.lattice import Lattice
 from hepae.lattice_fit import fit_lattice
@@ -92,8 +93,12 @@ class ChunkCoder:
         self.numbers = {feature.name: number for number, feature in enumerate(features)}
 
     @classmethod
-    def of(cls, model: Model) -> ChunkCoder:
-        """The coder of a model whose codec is chunked."""
+    def of(cls, model: Model, exact: bool = False) -> ChunkCoder:
+        """The coder of a model whose codec is chunked.
+
+        ``exact`` is for values that were restored before: they lie on the lattice already, and are kept bit for bit,
+        so that bounds do not add up.
+        """
         manifest = model.manifest
         if isinstance(manifest.codec, LiftingSpec):
             codec: ChunkCodec = Lifting(manifest.codec, manifest.features, model.networks, model.tables)
@@ -101,9 +106,10 @@ class ChunkCoder:
             codec = Masked(manifest.codec, manifest.features, model.networks, model.tables)
         else:
             raise SchemaError("a model without chunks", where=model.sha256, got=manifest.codec_name)
-        return cls(
-            codec, manifest.codec_name, manifest.features, manifest.conditions, bytes.fromhex(model.sha256)
-        )
+        features = manifest.features
+        if exact:
+            features = tuple(msgspec.structs.replace(feature, bound=Bound("exact")) for feature in features)
+        return cls(codec, manifest.codec_name, features, manifest.conditions, bytes.fromhex(model.sha256))
 
     def encode(self, objects: Objects, sequence: int) -> dict[str, bytes]:
         """Frames of a chunk, keyed by feature name.
@@ -194,7 +200,7 @@ class ChunkCoder:
         integers, escaped, overrides = {}, {}, {}
         for name, feature in self.features.items():
             values = objects.columns[name]
-            q, bits = feature.lattice.to_integers(values, feature.bound)
+            q, bits = feature.lattice.to_integers(values, feature.bound, self._places(name, len(values)))
             override = b""
             if len(bits) > FOREIGN * len(values):
                 override, own_bits = _own_lattice(values, feature, len(bits))
@@ -206,9 +212,14 @@ class ChunkCoder:
         self, name: str, integers: Integers, escaped: NDArray[np.unsignedinteger], override: bytes
     ) -> Column:
         if not override:
-            return self.features[name].lattice.to_values(integers, escaped)
+            place = self._places(name, len(integers))
+            return self.features[name].lattice.to_values(integers, escaped, place)
         lattice, packed = _parse_override(override, name)
         return lattice.to_values(unpack(packed, len(integers)), escaped)
+
+    def _places(self, name: str, objects: int) -> Integers | None:
+        """The dither of a feature, None without."""
+        return places(objects, self.numbers[name]) if self.features[name].dither else None
 
     def _require_bound(self, name: str, stored: Column, restored: Column) -> None:
         kept = accept(stored, restored, self.features[name].bound)

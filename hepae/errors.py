@@ -16,6 +16,7 @@ __all__ = [
     "CollectionError",
     "CorruptionError",
     "CsvError",
+    "CutError",
     "HepaeError",
     "InputError",
     "LimitError",
@@ -60,7 +61,9 @@ class HepaeError(Exception):
     ) -> None:
         self.what, self.where, self.expected, self.got, self.hint = what, where, expected, got, hint
         text = what if where is None else f"{what} [{where}]"
-        facts = [f"{word} {fact}" for word, fact in (("expected", expected), ("got", got)) if fact is not None]
+        facts = [
+            f"{word} {fact}" for word, fact in (("expected", expected), ("got", got)) if fact is not None
+        ]
         if facts:
             text += ": " + ", ".join(facts)
         if hint:
@@ -84,6 +87,10 @@ class InputError(HepaeError):
 
 class CsvError(InputError):
     """A CSV line that cannot be parsed exactly. The location is file, line and column."""
+
+
+class CutError(HepaeError):
+    """A cut that is no expression of the language for cuts. The message names what is allowed."""
 
 
 class CollectionError(HepaeError):

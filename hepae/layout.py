@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,7 @@ from hepae.codecs.corrections import code_dtype
 from hepae.codecs.features import FeatureSpec
 from hepae.coding.frame import parse
 from hepae.collection import Collection, Objects
+from hepae.event_payload import checks_of, own_branch
 from hepae.model.model import Model
 from hepae.restore import CompressedCollection
 from hepae.rootio.columns import Column, Jagged
@@ -75,7 +77,9 @@ class Encoder(ABC):
 
     def _title(self, spec: FeatureSpec, claimed: bool) -> str:
         names = self.manifest.collection, spec.name, self.counter, self.manifest.codec_name
-        return format_title(Payload(*names, spec.dtype, spec.bound if claimed else None, spec.title, self.side))
+        return format_title(
+            Payload(*names, spec.dtype, spec.bound if claimed else None, spec.title, self.side)
+        )
 
     def _count(self, escapes: Mapping[str, int]) -> None:
         with self._lock:
@@ -86,9 +90,9 @@ class Encoder(ABC):
 class ChunkedEncoder(Encoder):
     """Lifting and masked: the first event of a chunk carries its frame, one byte branch for each feature."""
 
-    def __init__(self, model: Model, side: bool) -> None:
+    def __init__(self, model: Model, side: bool, exact: bool = False) -> None:
         super().__init__(model, side)
-        self._coder = ChunkCoder.of(model)
+        self._coder = ChunkCoder.of(model, exact)
 
     def encode(self, objects: Objects, number: int) -> dict[str, Column]:
         """A frame for each feature, in the first event."""
@@ -116,7 +120,7 @@ class ChunkedEncoder(Encoder):
 
 
 class BottleneckEncoder(Encoder):
-    """Bottleneck: every event for itself: latents, corrections, escapes, and the model that made them."""
+    """Bottleneck: every event for itself: latents, corrections, escapes, the model that made them, a checksum."""
 
     def __init__(self, model: Model, spec: BottleneckSpec, side: bool) -> None:
         super().__init__(model, side)
@@ -128,18 +132,19 @@ class BottleneckEncoder(Encoder):
         names = [column.name for column in self._spec.columns]
         found = np.bincount(encoded.escapes.features, minlength=len(names))
         self._count(dict(zip(names, found.tolist(), strict=True)))
-        own = f"{self.manifest.collection}_{{}}{SUFFIX}".format
+        own = partial(own_branch, self.manifest.collection)
         columns: dict[str, Column] = {
             own("model"): np.full(objects.n_events, int(self.model.sha256[:8], 16), np.uint32),
             own("escape"): Jagged(*encoded.escapes.to_bytes(objects.counts)),
             own("latent"): Jagged(objects.counts * self._spec.latents, encoded.latents.ravel()),
         }
-        for spec in self.manifest.features:
+        for name in names:
+            branch = self.manifest.feature(name).branch + SUFFIX
             if self._spec.latents_only:
-                columns[spec.branch + SUFFIX] = np.zeros(objects.n_events, np.uint8)
+                columns[branch] = np.zeros(objects.n_events, np.uint8)
             else:
-                columns[spec.branch + SUFFIX] = Jagged(objects.counts, encoded.corrections[spec.name])
-        return columns
+                columns[branch] = Jagged(objects.counts, encoded.corrections[name])
+        return {**columns, own("check"): checks_of(objects.counts, columns.values())}
 
     def payload(self, spec: FeatureSpec) -> list[NewBranch]:
         """The corrections; for latents only a flat branch of zeros, so that the feature is named somewhere."""
@@ -149,11 +154,12 @@ class BottleneckEncoder(Encoder):
         return [NewBranch(spec.branch + SUFFIX, code_dtype(spec.dtype).name, title, self.counter)]
 
     def shared(self) -> list[NewBranch]:
-        """Model, escapes and latents."""
-        own = f"{self.manifest.collection}_{{}}{SUFFIX}".format
+        """Model, checksum, escapes and latents."""
+        own = partial(own_branch, self.manifest.collection)
         latent = self._spec.latent.dtype
         return [
             NewBranch(own("model"), "uint32", "first 4 bytes of the SHA-256 of the model"),
+            NewBranch(own("check"), "uint32", "checksum of all that the event is restored from"),
             NewBranch("n" + own("escape"), "int32"),
             NewBranch(own("escape"), "uint8", "values stored bit for bit", "n" + own("escape")),
             # one number after the other: RDataFrame cannot read [nJet][K], and models that differ in K can be joined
@@ -167,10 +173,12 @@ class BottleneckEncoder(Encoder):
         ]
 
 
-def encoder_of(model: Model, side: bool = False) -> Encoder:
-    """The encoder of a model; a side file holds nothing but the collection."""
+def encoder_of(model: Model, side: bool = False, exact: bool = False) -> Encoder:
+    """The encoder of a model; a side file holds nothing but the collection, ``exact`` is for values restored before."""
     spec = model.manifest.codec
-    return BottleneckEncoder(model, spec, side) if isinstance(spec, BottleneckSpec) else ChunkedEncoder(model, side)
+    if isinstance(spec, BottleneckSpec):
+        return BottleneckEncoder(model, spec, side)
+    return ChunkedEncoder(model, side, exact)
 
 
 def _escaped(frame: bytes, spec: FeatureSpec) -> int:
@@ -200,7 +208,9 @@ def new_plan(events: TreeReader, found: Collection, encoder: Encoder) -> tuple[B
     wanted = set(encoder.manifest.conditions) if encoder.side else set(events.branches) - set(replaced)
     plain = [name for name in events.branches if name in wanted - {encoder.counter}]
     given = events.branches.get(encoder.counter)
-    dtype, title = ("int32", f"number of {found.name} objects") if given is None else (given.dtype, given.title)
+    dtype, title = (
+        ("int32", f"number of {found.name} objects") if given is None else (given.dtype, given.title)
+    )
     plan: Branches = [NewBranch(encoder.counter, dtype, title), *encoder.shared()]
     for name, branch in events.branches.items():
         if name in replaced:
@@ -242,7 +252,14 @@ def model_plan() -> Branches:
     return [
         NewBranch("sha256", "uint8", "SHA-256 of the model", None, (32,)),
         NewBranch("nonnx", "int32"),
-        NewBranch("onnx", "uint8", "the model, an ONNX file; empty where it is kept by reference", "nonnx", (), LZMA_BEST),
+        NewBranch(
+            "onnx",
+            "uint8",
+            "the model, an ONNX file; empty where it is kept by reference",
+            "nonnx",
+            (),
+            LZMA_BEST,
+        ),
     ]
 
 

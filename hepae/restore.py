@@ -12,6 +12,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import TypeVar
 
@@ -21,10 +22,10 @@ from numpy.typing import NDArray
 from hepae import limits
 from hepae.chunks import ChunkCoder, OpenChunk
 from hepae.codecs.bottleneck import Bottleneck, BottleneckSpec
-from hepae.codecs.escapes import Escapes
 from hepae.coding.frame import parse
 from hepae.collection import Objects, concatenate
 from hepae.errors import CollectionError, CorruptionError, MissingModelError, nearest
+from hepae.event_payload import EventPayload, own_branch, read_events
 from hepae.model.model import Model
 from hepae.rootio.columns import Jagged
 from hepae.rootio.source import MODELS_TREE, Source
@@ -186,14 +187,13 @@ class Chunk:
 class Predicted:
     """Bottleneck: what the decoder makes of a run of events, float32[n_objects, n_features], for all features."""
 
-    counts: Integers
+    payload: EventPayload
     values: NDArray[np.float32]
-    escapes: Escapes
 
     @property
     def nbytes(self) -> int:
         """Size in memory."""
-        return self.counts.nbytes + self.values.nbytes
+        return self.payload.nbytes + self.values.nbytes
 
 
 class CompressedCollection:
@@ -262,6 +262,13 @@ class CompressedCollection:
                 self._chunks = self._find_chunks()
             return self._chunks
 
+    def model_of(self, chunk: Chunk) -> Model:
+        """The model that a chunk was coded with."""
+        branch = next(iter(self.features.values())).payload_branch
+        where = f"{self.tree.where}, {branch}, event {chunk.start}"
+        header = parse(_bytes(self.tree, branch, chunk.start), where).header
+        return self.models.find(header.model.hex(), where)
+
     def _find_chunks(self) -> list[Chunk]:
         n = self.tree.num_entries
         branch = next(iter(self.features.values())).payload_branch
@@ -274,7 +281,7 @@ class CompressedCollection:
                 hint="decompress before you skim, or skim with `hepae skim`",
             )
         edges = [*starts.tolist(), n]
-        return [Chunk(start, stop) for start, stop in zip(edges[:-1], edges[1:], strict=True)]
+        return [Chunk(start, stop) for start, stop in pairwise(edges)]
 
     def _empty(self, counts: Integers, features: Sequence[str]) -> Objects:
         return Objects(counts, {name: np.empty(0, self.features[name].payload.dtype) for name in features})
@@ -315,10 +322,10 @@ class CompressedCollection:
 
     def _restore_events(self, features: Sequence[str], start: int, stop: int) -> Objects:
         """Bottleneck: every event for itself, each run of events with the model that it names."""
-        models = np.asarray(self.tree.read(f"{self.name}_model{SUFFIX}", start, stop))
+        models = np.asarray(self.tree.read(own_branch(self.name, "model"), start, stop))
         edges = [0, *(np.flatnonzero(np.diff(models)) + 1).tolist(), len(models)]
         runs = []
-        for first, last in zip(edges[:-1], edges[1:], strict=True):
+        for first, last in pairwise(edges):
             if first < last:
                 runs.append(self._restore_run(features, start + first, start + last, int(models[first])))
         if not runs:
@@ -333,40 +340,23 @@ class CompressedCollection:
         with self._lock:
             key = start, stop
             if key not in self._predicted:
-                self._predicted[key] = self._predict(coder, start, stop, where)
+                self._predicted[key] = self._predict(coder, start, stop)
             known = self._predicted[key]
             _forget_oldest(self._predicted, key)
-        columns = {}
-        for name in features:
-            codes = None if coder.spec.latents_only else self._flat(self._branch(name), start, stop)
-            columns[name] = coder.restore(name, known.values, codes, known.escapes)
-            with self._lock:
-                self.decoded[name] = self.decoded.get(name, 0) + int(known.counts.sum())
-        return Objects(known.counts, columns)
+            for name in features:
+                self.decoded[name] = self.decoded.get(name, 0) + int(known.payload.counts.sum())
+        encoded = known.payload.encoded
+        columns = {
+            name: coder.restore(name, known.values, encoded.corrections.get(name), encoded.escapes)
+            for name in features
+        }
+        return Objects(known.payload.counts, columns)
 
-    def _predict(self, coder: Bottleneck, start: int, stop: int, where: str) -> Predicted:
+    def _predict(self, coder: Bottleneck, start: int, stop: int) -> Predicted:
+        payloads = {name: stored.payload_branch for name, stored in self.features.items()}
         counts = self.counts(start, stop)
-        escaped = self.tree.read(f"{self.name}_escape{SUFFIX}", start, stop)
-        if not isinstance(escaped, Jagged):
-            raise CorruptionError("escapes that are not jagged", where=where)
-        return Predicted(
-            counts,
-            coder.predict(self._latents(coder.spec, start, stop, int(counts.sum()), where)),
-            Escapes.from_bytes(counts, escaped.counts, escaped.values, len(coder.spec.columns)),
-        )
-
-    def _latents(self, spec: BottleneckSpec, start: int, stop: int, objects: int, where: str) -> Column:
-        """Latents [objects, K], as they are stored."""
-        flat = self._flat(f"{self.name}_latent{SUFFIX}", start, stop)
-        if len(flat) != objects * spec.latents:
-            raise CorruptionError(
-                "latents and objects differ in number", where=where, expected=objects * spec.latents, got=len(flat)
-            )
-        return flat.reshape(objects, spec.latents)
-
-    def _flat(self, branch: str, start: int, stop: int) -> Column:
-        column = self.tree.read(branch, start, stop)
-        return column.values if isinstance(column, Jagged) else np.asarray(column)
+        payload = read_events(self.tree, self.name, counts, coder.spec, payloads, start, stop)
+        return Predicted(payload, coder.predict(payload.encoded.latents))
 
 
 def _forget_oldest(kept: OrderedDict[Key, Kept], latest: Key) -> None:
