@@ -39,6 +39,12 @@ WAYS = {
     "masked": ("bounded, 1e-3", "#33658a"),
     "masked, tight": ("bounded, 1e-5", "#2d6a4f"),
 }
+LABELS = {
+    "skip + 64-64 SiLU": ("hepae's 4 → 3", (-50, -11)),
+    "lifting": ("lifting", (5, 5)),
+    "masked": ("masked", (-24, -12)),
+    "masked, tight": ("masked, 1e-5", (7, -2)),
+}
 ORIGINAL = "#c5d3e0"
 
 
@@ -53,7 +59,7 @@ def main(folder: str, events: str, target: str) -> None:
         figure = Figure((7.4, 3.1), layout="constrained")
         left, right = figure.subplots(1, 2)
         _losses(left, outcomes)
-        _masses(right, jets, models)
+        _errors(right, jets, models)
         save(figure, Path(target) / "literature.png")
         figure = Figure((7.4, 3.1), layout="constrained")
         left, right = figure.subplots(1, 2)
@@ -95,13 +101,10 @@ def _losses(axes: Axes, outcomes: list[Outcome]) -> None:
         alone = outcome.stored == LATENTS
         colour = "#c1440e" if alone else "#33658a"
         axes.plot(outcome.bits, outcome.quality.loss, "o" if alone else "s", color=colour, ms=5, alpha=0.85)
-        if outcome.stored in ("lifting", "masked"):
+        if outcome.name in LABELS and (alone or outcome.stored in ("lifting", "masked")):
+            words, place = LABELS[outcome.name]
             axes.annotate(
-                outcome.name,
-                (outcome.bits, outcome.quality.loss),
-                (5, 4),
-                textcoords="offset points",
-                fontsize=7,
+                words, (outcome.bits, outcome.quality.loss), place, textcoords="offset points", fontsize=7
             )
     for loss in PUBLISHED.values():
         axes.axhline(loss, color="k", lw=0.7, ls=":")
@@ -136,11 +139,11 @@ def _mass(jets: Objects, columns: Mapping[str, NDArray[np.generic]]) -> NDArray[
 
 def _masses(axes: Axes, jets: Objects, models: Mapping[str, Model | None]) -> None:
     """Distributions of the jet mass."""
-    edges = np.linspace(-60, 120, 91)
-    axes.hist(np.clip(_mass(jets, jets.columns), -60, 120), edges, color=ORIGINAL, label="original")
+    edges = np.linspace(-60, 120, 91).tolist()
+    axes.hist(_mass(jets, jets.columns), edges, color=ORIGINAL, label="original")
     for name, model in models.items():
         label, colour = WAYS[name]
-        mass = np.clip(_mass(jets, _restored(name, model, jets)), -60, 120)
+        mass = _mass(jets, _restored(name, model, jets))
         axes.hist(mass, edges, histtype="step", color=colour, label=label, lw=1.1)
     axes.axvline(0, color="k", lw=0.5)
     axes.set(xlabel="jet mass from the four-vector [GeV]; negative: |p| > E", ylabel="jets")
@@ -164,7 +167,7 @@ def _errors(axes: Axes, jets: Objects, models: Mapping[str, Model | None]) -> No
         xlabel="relative error of the jet mass",
         ylabel="share of jets beyond",
     )
-    axes.legend(fontsize=7)
+    axes.legend(fontsize=7, loc="upper right")
 
 
 if __name__ == "__main__":

@@ -133,7 +133,7 @@ def markdown(outcomes: Sequence[Outcome]) -> str:
     for data in dict.fromkeys(outcome.data for outcome in outcomes):
         found = [rows(outcome) for outcome in outcomes if outcome.data == data]
         costly = {row["name"]: row for row in found if row["model_bytes"]}
-        published = {row["name"]: row["published"] for row in found if row["published"]}
+        published = {row["name"].partition(" (")[0]: row["published"] for row in found if row["published"]}
         parts += [f"### {data}", _table(KEPT, found), _table(COSTS, list(costly.values()))]
         parts += ["\n".join(f"* {name}: {text}" for name, text in published.items())]
     return "\n\n".join(part for part in parts if part) + "\n"

@@ -13,7 +13,8 @@ from hepae import limits
 from hepae.bounds import Bound, parse
 from hepae.codecs.bottleneck import BottleneckSpec
 from hepae.codecs.escapes import Escapes
-from hepae.collection import Collection, Objects, concatenate
+from hepae.coding.frame import parse as parse_frame
+from hepae.collection import Collection, concatenate
 from hepae.errors import CollectionError
 from hepae.events import is_csv, open_events
 from hepae.model.manifest import Manifest
@@ -172,7 +173,7 @@ def compare(
             before.objects(found, [f.name for f in found.features], (), *run) for run in runs
         )
         restored, manifest, sha256 = _restored(after, store, name, found, runs)
-        escapes = _escapes(manifest, stored, after, runs)
+        escapes = _escapes(after, store, name, manifest)
         comparison = Comparison(
             str(original),
             str(file),
@@ -253,28 +254,33 @@ def _restored(
     return columns, None, ""
 
 
-def _escapes(
-    manifest: Manifest | None, stored: Objects, after: TreeReader, runs: Sequence[tuple[int, int]]
-) -> dict[str, int]:
-    """How many values are stored bit for bit, by feature: as the file says, or counted again as the codec did."""
+def _escapes(after: TreeReader, store: ModelStore, name: str, manifest: Manifest | None) -> dict[str, int]:
+    """How many values of each feature are stored bit for bit, as the file says."""
     if manifest is None:
         return {}
+    compressed = CompressedCollection(after, name, store)
     if isinstance(manifest.codec, BottleneckSpec):
-        names = [column.name for column in manifest.codec.columns]
-        found = np.zeros(len(names), np.int64)
-        for run in runs:
-            column = after.read(f"{manifest.collection}_escape{SUFFIX}", *run)
-            counts = np.asarray(after.read(manifest.counter or f"n{manifest.collection}", *run)).astype(
-                np.int64
-            )
+        return _escapes_by_event(compressed, [column.name for column in manifest.codec.columns])
+    found = dict.fromkeys(compressed.features, 0)
+    for chunk in compressed.chunks():
+        for feature, stored in compressed.features.items():
+            column = after.read(stored.payload_branch, chunk.start, chunk.start + 1)
             assert isinstance(column, Jagged)
-            escapes = Escapes.from_bytes(counts, column.counts, column.values, len(names))
-            found += np.bincount(escapes.features, minlength=len(names))
-        return dict(zip(names, found.tolist(), strict=True))
-    return {
-        spec.name: len(spec.lattice.to_integers(stored.columns[spec.name], spec.bound)[1])
-        for spec in manifest.features
-    }
+            frame = parse_frame(column.values.astype(np.uint8).tobytes(), stored.payload_branch)
+            found[feature] += len(frame.escaped) // np.dtype(stored.payload.dtype).itemsize
+    return found
+
+
+def _escapes_by_event(compressed: CompressedCollection, features: Sequence[str]) -> dict[str, int]:
+    after, found = compressed.tree, np.zeros(len(features), np.int64)
+    for start in range(0, after.num_entries, limits.EVENTS_PER_CHUNK):
+        stop = min(start + limits.EVENTS_PER_CHUNK, after.num_entries)
+        column = after.read(f"{compressed.name}_escape{SUFFIX}", start, stop)
+        assert isinstance(column, Jagged)
+        counts = compressed.counts(start, stop)
+        escapes = Escapes.from_bytes(counts, column.counts, column.values, len(features))
+        found += np.bincount(escapes.features, minlength=len(features))
+    return dict(zip(features, found.tolist(), strict=True))
 
 
 def _sizes(before: TreeReader, after: TreeReader, found: Collection, name: str) -> tuple[int, int]:
