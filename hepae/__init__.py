@@ -25,7 +25,17 @@ from hepae.rootio.opened import open_file as open  # noqa: A004 - the word users
 from hepae.verify import verify
 from hepae.version import __version__
 
-__all__ = ["Model", "Recipe", "__version__", "compress", "compress_files", "decompress", "open", "train", "verify"]
+__all__ = [
+    "Model",
+    "Recipe",
+    "__version__",
+    "compress",
+    "compress_files",
+    "decompress",
+    "open",
+    "train",
+    "verify",
+]
 
 set_restorer(restore_branch)
 register()

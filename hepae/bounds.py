@@ -17,7 +17,17 @@ from numpy.typing import NDArray
 
 from hepae.errors import BoundError, nearest
 
-__all__ = ["Bound", "accept", "assign", "bits_equal", "error", "limit", "parse", "parse_assignments", "raw_bits"]
+__all__ = [
+    "Bound",
+    "accept",
+    "assign",
+    "bits_equal",
+    "error",
+    "limit",
+    "parse",
+    "parse_assignments",
+    "raw_bits",
+]
 
 Kind = Literal["abs", "rel", "bits", "exact"]
 
@@ -78,14 +88,18 @@ def parse(text: str) -> Bound:
         raise BoundError("a bound needs a number", expected=f"{kind}:NUMBER", got=repr(text)) from None
     if not (math.isfinite(size) and size >= 0):
         raise BoundError(
-            "a bound must be finite and not negative", got=repr(text), hint="the smallest is 0, which is exact"
+            "a bound must be finite and not negative",
+            got=repr(text),
+            hint="the smallest is 0, which is exact",
         )
     if kind == "bits":
         return _bits(size, text)
     if size == 0:
         return EXACT
     if kind == "rel" and size > LARGEST_RELATIVE:
-        raise BoundError("a relative bound this large keeps nothing", expected=f"<= {LARGEST_RELATIVE}", got=text)
+        raise BoundError(
+            "a relative bound this large keeps nothing", expected=f"<= {LARGEST_RELATIVE}", got=text
+        )
     return Bound("abs" if kind == "abs" else "rel", size)
 
 
@@ -107,7 +121,9 @@ def parse_assignments(texts: Iterable[str]) -> list[tuple[str, Bound]]:
     for text in texts:
         names, equals, bound = text.rpartition("=")
         if not equals or not names.strip(","):
-            raise BoundError("a bound is set as NAMES=BOUND", expected="such as pt,E=rel:1e-3", got=repr(text))
+            raise BoundError(
+                "a bound is set as NAMES=BOUND", expected="such as pt,E=rel:1e-3", got=repr(text)
+            )
         pairs += [(name.strip(), parse(bound)) for name in names.split(",") if name.strip()]
     return pairs
 
@@ -134,13 +150,17 @@ def assign(
         matched = [f for f in features if _matches(pattern, f[0]) or _matches(pattern, f[1])]
         if not matched:
             hint = nearest(pattern, [name for name, _, _ in features])
-            raise BoundError("a bound for a feature that is not there", where=where, got=pattern, hint=hint or None)
+            raise BoundError(
+                "a bound for a feature that is not there", where=where, got=pattern, hint=hint or None
+            )
         wild = any(sign in pattern for sign in "*?[")
         for name, branch, dtype in matched:
             if np.dtype(dtype).kind == "f":
                 bounds[name] = feasible(bound, dtype, branch)
             elif not wild and bound.kind != "exact":
-                raise BoundError("integers and booleans are kept exactly", where=branch, expected="exact", got=bound)
+                raise BoundError(
+                    "integers and booleans are kept exactly", where=branch, expected="exact", got=bound
+                )
     return bounds
 
 
@@ -188,7 +208,10 @@ def limit(stored: NDArray[np.generic], bound: Bound) -> NDArray[np.float64]:
 
 
 def accept(
-    stored: NDArray[np.generic], restored: NDArray[np.generic], bound: Bound, drift: float | NDArray[np.float64] = 0.0
+    stored: NDArray[np.generic],
+    restored: NDArray[np.generic],
+    bound: Bound,
+    drift: float | NDArray[np.float64] = 0.0,
 ) -> NDArray[np.bool_]:
     """Where restored values obey the bound: the acceptance test of the promise.
 

@@ -60,7 +60,9 @@ class HepaeError(Exception):
     ) -> None:
         self.what, self.where, self.expected, self.got, self.hint = what, where, expected, got, hint
         text = what if where is None else f"{what} [{where}]"
-        facts = [f"{word} {fact}" for word, fact in (("expected", expected), ("got", got)) if fact is not None]
+        facts = [
+            f"{word} {fact}" for word, fact in (("expected", expected), ("got", got)) if fact is not None
+        ]
         if facts:
             text += ": " + ", ".join(facts)
         if hint:

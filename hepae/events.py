@@ -47,7 +47,9 @@ def describe(path: str | Path, tree: str | None = None) -> FileFacts:
     if not is_csv(path):
         return inspection.describe(path, tree)
     events = CsvTree(read_csv(path))
-    return FileFacts(str(path), Path(path).stat().st_size, [inspection.tree_facts(events, "CSV", values=True)], [], {})
+    return FileFacts(
+        str(path), Path(path).stat().st_size, [inspection.tree_facts(events, "CSV", values=True)], [], {}
+    )
 
 
 class CsvTree(TreeReader):
@@ -70,9 +72,15 @@ class CsvTree(TreeReader):
         parts = []
         for first, chunk in self._overlapping(start, stop):
             low, high = max(start - first, 0), min(stop - first, limits.EVENTS_PER_CHUNK)
-            parts.append(_column({name: o.slice(low, min(high, o.n_events)) for name, o in chunk.items()}, info))
+            parts.append(
+                _column({name: o.slice(low, min(high, o.n_events)) for name, o in chunk.items()}, info)
+            )
         if not parts:
-            return np.empty(0, info.dtype) if info.kind == "flat" else Jagged(np.zeros(0, np.int64), np.empty(0, info.dtype))
+            return (
+                np.empty(0, info.dtype)
+                if info.kind == "flat"
+                else Jagged(np.zeros(0, np.int64), np.empty(0, info.dtype))
+            )
         runs = [part for part in parts if isinstance(part, Jagged)]
         if runs:
             return Jagged(np.concatenate([r.counts for r in runs]), np.concatenate([r.values for r in runs]))
@@ -97,7 +105,9 @@ class CsvTree(TreeReader):
                 continue
             following = next(self._coming, None)
             if following is None:
-                raise InputError("no such events", where=self.where, expected=f"before {self._first + size}", got=stop)
+                raise InputError(
+                    "no such events", where=self.where, expected=f"before {self._first + size}", got=stop
+                )
             self._first, self._chunk = self._first + size, following
 
 
@@ -109,7 +119,9 @@ def _branches(events: CsvEvents) -> Iterator[Branch]:
         counter = str(collection.counter)
         yield Branch(counter, "flat", "int32_t", "int32", title=f"number of {collection.name} objects")
         for feature in collection.features:
-            yield Branch(feature.branch, "jagged", f"{feature.dtype}[]", feature.dtype, (), counter, feature.title)
+            yield Branch(
+                feature.branch, "jagged", f"{feature.dtype}[]", feature.dtype, (), counter, feature.title
+            )
 
 
 def _column(chunk: dict[str, Objects], info: Branch) -> Column:

@@ -227,7 +227,8 @@ def table_arctan2(y: Floats, x: Floats) -> Floats:
     """
     across, along = np.abs(y), np.abs(x)
     ratio = np.minimum(across, along)
-    ratio /= np.maximum(np.maximum(across, along), SMALLEST)
+    with np.errstate(invalid="ignore"):
+        ratio /= np.maximum(np.maximum(across, along), SMALLEST)
     ratio *= float(1 << TABLE_BITS)
     ratio = np.fmax(ratio, 0.0) + 0.5
     angle = _angle_table().take(ratio.astype(np.int64), mode="clip")

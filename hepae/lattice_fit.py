@@ -105,7 +105,7 @@ def _typical(finite: NDArray[np.generic]) -> float:
 
 def _log(finite: NDArray[np.generic], bound: Bound) -> Log | None:
     """A logarithmic grid from just below the smallest usual magnitude; None where its tables would be too large."""
-    information = np.finfo(finite.dtype)
+    information = np.finfo(finite.dtype.name)
     magnitude = np.abs(finite[finite != 0].astype(np.float64))
     relative = bound.relative * (1 - SLACK) - float(information.eps) / 2
     if relative <= 0:
@@ -115,7 +115,7 @@ def _log(finite: NDArray[np.generic], bound: Bound) -> Log | None:
     first = max(smallest / base, 2 * float(information.tiny))
     top = int((math.log(float(information.max)) - math.log(first)) / math.log(base)) - 1
     table = 1 << ((max(top, 1).bit_length() + 1) // 2)
-    return Log(first, base, top) if 0 < top and table <= limits.MAX_LOG_TABLE else None
+    return Log(first, base, top) if top > 0 and table <= limits.MAX_LOG_TABLE else None
 
 
 def _rounded_pattern(bound: Bound, dtype: np.dtype[np.generic]) -> Pattern:
@@ -172,6 +172,9 @@ def _frequent(values: NDArray[np.generic], grid: Grid) -> list[tuple[int, NDArra
         missed = ~bits_equal(stored, grid.points(grid.natural(stored), values.dtype))
     patterns, seen = patterns[missed], seen[missed]
     if len(patterns) > MOST_INSERTED:
-        patterns, seen = patterns[seen >= VERY_FREQUENT * len(values)], seen[seen >= VERY_FREQUENT * len(values)]
+        patterns, seen = (
+            patterns[seen >= VERY_FREQUENT * len(values)],
+            seen[seen >= VERY_FREQUENT * len(values)],
+        )
     chosen = np.sort(patterns[np.argsort(-seen, kind="stable")[:MOST_INSERTED]])
     return [(int(bits), chosen[k : k + 1].view(values.dtype)) for k, bits in enumerate(chosen)]

@@ -77,7 +77,9 @@ class Encoder(ABC):
 
     def _title(self, spec: FeatureSpec, claimed: bool) -> str:
         names = self.manifest.collection, spec.name, self.counter, self.manifest.codec_name
-        return format_title(Payload(*names, spec.dtype, spec.bound if claimed else None, spec.title, self.side))
+        return format_title(
+            Payload(*names, spec.dtype, spec.bound if claimed else None, spec.title, self.side)
+        )
 
     def _count(self, escapes: Mapping[str, int]) -> None:
         with self._lock:
@@ -174,7 +176,11 @@ class BottleneckEncoder(Encoder):
 def encoder_of(model: Model, side: bool = False) -> Encoder:
     """The encoder of a model; a side file holds nothing but the collection."""
     spec = model.manifest.codec
-    return BottleneckEncoder(model, spec, side) if isinstance(spec, BottleneckSpec) else ChunkedEncoder(model, side)
+    return (
+        BottleneckEncoder(model, spec, side)
+        if isinstance(spec, BottleneckSpec)
+        else ChunkedEncoder(model, side)
+    )
 
 
 def _escaped(frame: bytes, spec: FeatureSpec) -> int:
@@ -204,7 +210,9 @@ def new_plan(events: TreeReader, found: Collection, encoder: Encoder) -> tuple[B
     wanted = set(encoder.manifest.conditions) if encoder.side else set(events.branches) - set(replaced)
     plain = [name for name in events.branches if name in wanted - {encoder.counter}]
     given = events.branches.get(encoder.counter)
-    dtype, title = ("int32", f"number of {found.name} objects") if given is None else (given.dtype, given.title)
+    dtype, title = (
+        ("int32", f"number of {found.name} objects") if given is None else (given.dtype, given.title)
+    )
     plan: Branches = [NewBranch(encoder.counter, dtype, title), *encoder.shared()]
     for name, branch in events.branches.items():
         if name in replaced:
@@ -246,7 +254,14 @@ def model_plan() -> Branches:
     return [
         NewBranch("sha256", "uint8", "SHA-256 of the model", None, (32,)),
         NewBranch("nonnx", "int32"),
-        NewBranch("onnx", "uint8", "the model, an ONNX file; empty where it is kept by reference", "nonnx", (), LZMA_BEST),
+        NewBranch(
+            "onnx",
+            "uint8",
+            "the model, an ONNX file; empty where it is kept by reference",
+            "nonnx",
+            (),
+            LZMA_BEST,
+        ),
     ]
 
 

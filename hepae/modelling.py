@@ -20,6 +20,7 @@ from hepae.collection import Collection, Objects, concatenate
 from hepae.errors import AlreadyCompressedError, CollectionError, InputError, MissingExtraError
 from hepae.events import open_events
 from hepae.kinematics import find_met, find_roles
+from hepae.lattice import Linear, Log
 from hepae.lattice_fit import fit_lattice, require_feasible
 from hepae.model.manifest import Manifest, Training
 from hepae.model.model import Model
@@ -131,10 +132,16 @@ def find_collection(events: TreeReader, name: str | None) -> Collection:
 
 
 def sample(
-    events: TreeReader, collection: Collection, features: Sequence[str], conditions: Sequence[str], objects: int
+    events: TreeReader,
+    collection: Collection,
+    features: Sequence[str],
+    conditions: Sequence[str],
+    objects: int,
 ) -> Objects:
     """About so many objects, or all there are, from runs of events evenly spread over the file."""
-    runs = [events.objects(collection, features, conditions, *run) for run in _runs(events, collection, objects)]
+    runs = [
+        events.objects(collection, features, conditions, *run) for run in _runs(events, collection, objects)
+    ]
     return concatenate(runs)
 
 
@@ -167,7 +174,8 @@ def model_of(
     report: Report = silent,
 ) -> Model:
     """Train a model on objects in memory; see `train`."""
-    specs = feature_specs(objects, collection, features, bounds)
+    dither = recipe.dither and recipe.codec != "bottleneck"
+    specs = feature_specs(objects, collection, features, bounds, dither)
     codec, networks, tables, history = _fitted(objects, specs, recipe, report)
     provenance = Training(__version__, recipe.seed, objects.n_events, objects.n_objects, history)
     if isinstance(codec, BottleneckSpec):
@@ -187,7 +195,11 @@ def model_of(
 
 
 def feature_specs(
-    objects: Objects, collection: Collection, features: Sequence[str], bounds: Sequence[str]
+    objects: Objects,
+    collection: Collection,
+    features: Sequence[str],
+    bounds: Sequence[str],
+    dither: bool = False,
 ) -> list[FeatureSpec]:
     """Bounds and lattices of features, the lattices fitted to the objects.
 
@@ -205,7 +217,10 @@ def feature_specs(
         values, bound = objects.columns[feature.name], assigned[feature.name]
         require_feasible(values, bound, feature.branch)
         lattice = fit_lattice(values, bound)
-        specs.append(FeatureSpec(feature.name, feature.branch, feature.dtype, feature.title, bound, lattice))
+        spread = dither and isinstance(lattice.grid, Linear | Log)
+        specs.append(
+            FeatureSpec(feature.name, feature.branch, feature.dtype, feature.title, bound, lattice, spread)
+        )
     return specs
 
 
@@ -218,7 +233,9 @@ def _fitted(objects: Objects, specs: Sequence[FeatureSpec], recipe: Recipe, repo
         return _fitted_bottleneck(objects, specs, recipe, report)
     from hepae.fit.prediction import fit  # each codec's training is loaded when it is asked for
 
-    integers = {spec.name: spec.lattice.to_integers(objects.columns[spec.name], spec.bound)[0] for spec in specs}
+    integers = {
+        spec.name: spec.lattice.to_integers(objects.columns[spec.name], spec.bound)[0] for spec in specs
+    }
     lattices = {spec.name: spec.lattice for spec in specs}
     report("predicting", 0, 1, "")
     roles = recipe.kinematics or find_roles(integers)
@@ -241,7 +258,9 @@ def _fitted(objects: Objects, specs: Sequence[FeatureSpec], recipe: Recipe, repo
         met=find_met(objects.events),
         conditions={name: _scale(objects.events[name]) for name in recipe.conditions},
         seed=recipe.seed,
-        progress=lambda epoch: report("training", epoch.number, epoch.total, f"{epoch.validation_loss:.2f} bits"),
+        progress=lambda epoch: report(
+            "training", epoch.number, epoch.total, f"{epoch.validation_loss:.2f} bits"
+        ),
     )
     return trained.spec, trained.networks, trained.tables, trained.history
 
@@ -265,7 +284,9 @@ def _needs_torch() -> Iterator[None]:
         ) from None
 
 
-def _fitted_bottleneck(objects: Objects, specs: Sequence[FeatureSpec], recipe: Recipe, report: Report) -> Fitted:
+def _fitted_bottleneck(
+    objects: Objects, specs: Sequence[FeatureSpec], recipe: Recipe, report: Report
+) -> Fitted:
     with _needs_torch():
         from hepae.train.fit import fit_bottleneck
     trained = fit_bottleneck(
@@ -273,6 +294,8 @@ def _fitted_bottleneck(objects: Objects, specs: Sequence[FeatureSpec], recipe: R
         specs,
         recipe.bottleneck,
         checkpoint=None if recipe.checkpoint is None else Path(recipe.checkpoint),
-        progress=lambda epoch: report("training", epoch.number, epoch.total, f"loss {epoch.validation_loss:.3g}"),
+        progress=lambda epoch: report(
+            "training", epoch.number, epoch.total, f"loss {epoch.validation_loss:.3g}"
+        ),
     )
     return trained.spec, trained.networks, trained.tables, trained.history

@@ -18,8 +18,14 @@ from typing import TypeVar
 
 from hepae import limits
 from hepae.collection import Collection, Objects
-from hepae.errors import BoundViolationError, CollectionError, InputError, SchemaError, UnsupportedError, nearest
-from hepae.events import CsvTree, is_csv, open_events
+from hepae.errors import (
+    BoundViolationError,
+    CollectionError,
+    SchemaError,
+    UnsupportedError,
+    nearest,
+)
+from hepae.events import is_csv, open_events
 from hepae.layout import (
     Encoder,
     encoder_of,
@@ -169,10 +175,14 @@ def compress(
         encoder = encoder_of(model, side)
         _require_schema(model, found, events)
         trained = time.perf_counter()
-        done = Compression(str(source), str(target), model.manifest.codec_name, model.sha256, events.num_entries)
+        done = Compression(
+            str(source), str(target), model.manifest.codec_name, model.sha256, events.num_entries
+        )
         _write(temporary, events, found, encoder, side, embed, threads, done, report)
         encoded = time.perf_counter()
-        checked = verify(source, temporary, tree=None if is_csv(source) else events.name, models=[model], report=report)
+        checked = verify(
+            source, temporary, tree=None if is_csv(source) else events.name, models=[model], report=report
+        )
         _require_kept(checked)
         done.train_seconds, done.encode_seconds = trained - began, encoded - trained
         done.verify_seconds = time.perf_counter() - encoded
@@ -276,7 +286,9 @@ def _require_schema(model: Model, found: Collection, events: TreeReader) -> None
     missing = [name for name in model.manifest.conditions if name not in events.event_branches()]
     if missing:
         raise SchemaError(
-            "event branches that the model is conditioned on are missing", where=events.where, got=", ".join(missing)
+            "event branches that the model is conditioned on are missing",
+            where=events.where,
+            got=", ".join(missing),
         )
 
 
@@ -349,7 +361,11 @@ class Chunk:
 
 
 def _chunks(
-    events: TreeReader, found: Collection, features: Sequence[str], encoder: Encoder, plain: Sequence[str] | None
+    events: TreeReader,
+    found: Collection,
+    features: Sequence[str],
+    encoder: Encoder,
+    plain: Sequence[str] | None,
 ) -> Iterator[Chunk]:
     number, conditions = 0, encoder.manifest.conditions
     for start in range(0, events.num_entries, limits.EVENTS_PER_CHUNK):
@@ -357,7 +373,9 @@ def _chunks(
         for first, last in split(events.counts(found, start, stop), limits.OBJECTS_PER_CHUNK):
             edges = start + first, start + last
             objects = events.objects(found, features, conditions, *edges)
-            columns = {} if plain is None else plain_columns(events, plain, encoder.counter, objects.counts, *edges)
+            columns = (
+                {} if plain is None else plain_columns(events, plain, encoder.counter, objects.counts, *edges)
+            )
             yield Chunk(number, edges[1], objects, columns)
             number += 1
 
@@ -383,7 +401,9 @@ def _require_kept(checked: Verification) -> None:
     offender = checked.offenders[0] if checked.offenders else None
     raise BoundViolationError(
         "what was written does not restore to what was read",
-        where=f"{offender.branch}, event {offender.event}, object {offender.object}" if offender else checked.file,
+        where=f"{offender.branch}, event {offender.event}, object {offender.object}"
+        if offender
+        else checked.file,
         expected=offender.stored if offender else None,
         got=offender.restored if offender else "; ".join(checked.differences[:3]),
         hint="the output was not written; please report this",
@@ -413,7 +433,7 @@ def _measure(
         done.collection_after = sum(tree.bytes_on_disk(name)[0] for name in encoder.branches())
         models = source.tree(MODELS_TREE)
         done.model_bytes = sum(models.bytes_on_disk(name)[0] for name in models.branches)
-    done.file_before, done.file_after = os.path.getsize(done.source), os.path.getsize(temporary)
+    done.file_before, done.file_after = Path(done.source).stat().st_size, temporary.stat().st_size
 
 
 def _chunk_edges(restorers: Sequence[CompressedCollection], entries: int) -> Iterator[tuple[int, int]]:
@@ -431,5 +451,7 @@ def _restored_columns(restorers: Sequence[CompressedCollection], start: int, sto
     columns: dict[str, Column] = {}
     for one in restorers:
         objects = one.restore(list(one.features), start, stop)
-        columns |= {one.features[name].branch: Jagged(objects.counts, objects.columns[name]) for name in one.features}
+        columns |= {
+            one.features[name].branch: Jagged(objects.counts, objects.columns[name]) for name in one.features
+        }
     return columns

@@ -27,6 +27,8 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         Event-level branches that the model may use and that stay in the file as they are, such as MET.
     effort
         Chunked codecs: how much size matters against training and reading time.
+    dither
+        Chunked codecs: values fill their cells evenly, instead of standing in their middles.
     kinematics
         Chunked codecs: roles of features that names do not tell, such as ``{"energy": "E"}``.
     seed
@@ -44,6 +46,7 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     codec: Literal["masked", "lifting", "bottleneck"] = "masked"
     conditions: tuple[str, ...] = ()
     effort: Literal["fast", "default", "best"] = "default"
+    dither: bool = False
     kinematics: dict[str, str] = {}
     seed: int = 1
     train_objects: int = 250_000
@@ -54,7 +57,9 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 
 ARCHITECTURE = presets.Architecture.__struct_fields__
 OPTIMISATION = tuple(
-    name for name in presets.Recipe.__struct_fields__ if name not in ("architecture", *Recipe.__struct_fields__)
+    name
+    for name in presets.Recipe.__struct_fields__
+    if name not in ("architecture", *Recipe.__struct_fields__)
 )
 CHOICES = (
     *(name for name in Recipe.__struct_fields__ if name != "bottleneck"),
@@ -85,12 +90,11 @@ def recipe_of(choices: Mapping[str, Any]) -> Recipe:
     if unknown:
         raise SchemaError("not a choice for training", expected=", ".join(CHOICES), got=", ".join(unknown))
     try:
-        architecture = msgspec.structs.asdict(presets.preset(given.pop("preset", "fast")))
+        architecture: dict[str, Any] = msgspec.structs.asdict(presets.preset(given.pop("preset", "fast")))
         architecture |= {name: given.pop(name) for name in ARCHITECTURE if name in given}
         optimisation = {name: given.pop(name) for name in OPTIMISATION if name in given}
         shared = {name: given[name] for name in ("seed", "device") if name in given}
-        return msgspec.convert(
-            {**given, "bottleneck": {**optimisation, **shared, "architecture": architecture}}, Recipe, str_keys=True
-        )
+        given["bottleneck"] = {**optimisation, **shared, "architecture": architecture}
+        return msgspec.convert(given, Recipe, str_keys=True)
     except msgspec.ValidationError as problem:
         raise SchemaError("not a choice for training", got=str(problem)) from None

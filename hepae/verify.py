@@ -156,7 +156,12 @@ class _Pairs:
     """Which branch of the original is to be compared with what, and against which bound."""
 
     def __init__(
-        self, before: TreeReader, after: TreeReader, source: Source, bounds: Sequence[str], models: Iterable[Model]
+        self,
+        before: TreeReader,
+        after: TreeReader,
+        source: Source,
+        bounds: Sequence[str],
+        models: Iterable[Model],
     ) -> None:
         self.before, self.after = before, after
         self.differences: list[str] = []
@@ -167,7 +172,9 @@ class _Pairs:
         store = models_of(source, models)
         self.collections = {name: CompressedCollection(after, name, store) for name in found}
         self.compressed = {
-            stored.branch: (name, feature) for name, features in found.items() for feature, stored in features.items()
+            stored.branch: (name, feature)
+            for name, features in found.items()
+            for feature, stored in features.items()
         }
         everything = [stored for features in found.values() for stored in features.values()]
         self.whole = not any(stored.payload.side for stored in everything)
@@ -257,7 +264,13 @@ def _compare(pairs: _Pairs, name: str, start: int, stop: int, result: Verificati
 
 
 def _measure(
-    check: Check, bound: Bound | None, x: Column, y: Column, counts: NDArray[np.int64], start: int, result: Verification
+    check: Check,
+    bound: Bound | None,
+    x: Column,
+    y: Column,
+    counts: NDArray[np.int64],
+    start: int,
+    result: Verification,
 ) -> None:
     """Compare values as stored with values as restored, in the words of the promise."""
     same = _identical(x, y)
@@ -269,7 +282,11 @@ def _measure(
     elif x.dtype.kind != "f" or bound.kind == "exact":
         bad = ~same
         ratio = np.where(bad, np.inf, 0.0)
-        error = np.where(same, 0.0, _ratio(x, y, Bound("abs", 1.0))[1]) if x.dtype.kind == "f" else np.zeros(len(x))
+        error = (
+            np.where(same, 0.0, _ratio(x, y, Bound("abs", 1.0))[1])
+            if x.dtype.kind == "f"
+            else np.zeros(len(x))
+        )
     else:
         check.non_finite += int((~np.isfinite(x)).sum())
         ratio, error = _ratio(x, y, bound)
@@ -291,7 +308,9 @@ def _ratio(x: Column, y: Column, bound: Bound) -> tuple[NDArray[np.float64], NDA
         size = 2.0 ** -(bound.size + 1) if bound.kind == "bits" else bound.size
         allowed = np.full(len(x), size) if bound.kind == "abs" else size * np.abs(wide_x)
         # error / allowed could round to 1 from above: the comparison is made on the errors themselves
-        ratio = np.where(error <= allowed, np.minimum(error / allowed, 1.0), np.maximum(error / allowed, 1.0 + 1e-9))
+        ratio = np.where(
+            error <= allowed, np.minimum(error / allowed, 1.0), np.maximum(error / allowed, 1.0 + 1e-9)
+        )
     hopeless = ~np.isfinite(wide_x) | ~np.isfinite(wide_y) | (wide_x == 0)
     return np.where(hopeless, np.inf, ratio), error
 
@@ -301,7 +320,7 @@ def _identical(x: Column, y: Column) -> NDArray[np.bool_]:
     if x.dtype.kind == "f":
         x, y = (np.ascontiguousarray(v).view(f"u{v.dtype.itemsize}") for v in (x, y))
     same = np.asarray(x == y)
-    return same.all(axis=tuple(range(1, same.ndim)))
+    return np.asarray(same.all(axis=tuple(range(1, same.ndim))))
 
 
 def _name_offenders(
@@ -322,7 +341,9 @@ def _name_offenders(
         event = int(np.searchsorted(edges, place, "right")) - 1
         found = (np.ravel(x[place])[0], np.ravel(y[place])[0])
         stored, restored = (float(v) if x.dtype.kind in "fiub" else float("nan") for v in found)
-        offender = Offender(branch, start + event, place - int(edges[event]), stored, restored, float(ratio[place]))
+        offender = Offender(
+            branch, start + event, place - int(edges[event]), stored, restored, float(ratio[place])
+        )
         result.offenders.append(offender)
     result.offenders.sort(key=lambda offender: -offender.excess)
     del result.offenders[MOST_OFFENDERS:]
@@ -345,5 +366,7 @@ def _other_differences(
         objects, restored = other_objects(first, before.name), other_objects(source, after.name)
     different += [f"object {path} is missing" for path in objects if path not in restored]
     return different + [
-        f"object {path} changed" for path, found in objects.items() if path in restored and restored[path] != found
+        f"object {path} changed"
+        for path, found in objects.items()
+        if path in restored and restored[path] != found
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -34,7 +35,7 @@ def write_events(
     cuts = np.linspace(0, len(counts), runs + 1).astype(int)
     with RootWriter(path) as out:
         tree = out.new_tree("Events", plan, "events for a test")
-        for start, stop in zip(cuts[:-1], cuts[1:], strict=True):
+        for start, stop in itertools.pairwise(cuts):
             if start == stop:
                 continue
             run = {name: values[start:stop] for name, values in events.items()}

@@ -31,8 +31,24 @@ def test_bounds_parse(text: str, bound: Bound) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "abs", "abs:", "abs:x", "abs:nan", "abs:inf", "abs:-1", "rel:0.6", "rel:-0.1", "bits:0", "bits:1.5"]
-    + ["bits:53", "bits:nan", "exact:1", "absolute:1", "1e-3"],
+    [
+        "",
+        "abs",
+        "abs:",
+        "abs:x",
+        "abs:nan",
+        "abs:inf",
+        "abs:-1",
+        "rel:0.6",
+        "rel:-0.1",
+        "bits:0",
+        "bits:1.5",
+        "bits:53",
+        "bits:nan",
+        "exact:1",
+        "absolute:1",
+        "1e-3",
+    ],
 )
 def test_what_is_no_bound_is_refused(text: str) -> None:
     with pytest.raises(BoundError):

@@ -22,8 +22,7 @@ from numpy.typing import NDArray
 from hepae.bounds import Bound
 from hepae.coding.integers import pack, unpack
 from hepae.errors import MissingExtraError
-from hepae.lattice import Lattice
-from hepae.lattice_fit import fit_lattice
+from hepae.lattice import Integer, Lattice
 
 __all__ = ["ALTERNATIVES", "Alternative", "available"]
 
@@ -71,7 +70,9 @@ def _short_mantissa(values: Column, bound: Bound) -> Column:
     return np.asarray(((bits + half) & mask).astype(width).view(values.dtype))
 
 
-def bytes_of(name: str, compress: Callable[[bytes], bytes], decompress: Callable[[bytes], bytes], split: bool) -> Alternative:
+def bytes_of(
+    name: str, compress: Callable[[bytes], bytes], decompress: Callable[[bytes], bytes], split: bool
+) -> Alternative:
     """A general-purpose compressor on rounded values, as they are or byte by byte."""
 
     def encode(values: Column, bound: Bound, lattice: Lattice) -> Packed:
@@ -91,11 +92,18 @@ def bytes_of(name: str, compress: Callable[[bytes], bytes], decompress: Callable
 
 def unrounded(alternative: Alternative, name: str) -> Alternative:
     """The same compressor on the values as they are."""
-    exact = Bound("exact")
-    return Alternative(name, lambda values, bound, lattice: alternative.encode(values, exact, lattice), alternative.decode)
+
+    def encode(values: Column, bound: Bound, lattice: Lattice) -> Packed:
+        return alternative.encode(values, EXACT, lattice)
+
+    return Alternative(name, encode, alternative.decode)
 
 
-def on_lattice(name: str, to_bytes: Callable[[NDArray[np.int64]], bytes], to_integers: Callable[[bytes, int], NDArray[np.int64]]) -> Alternative:
+def on_lattice(
+    name: str,
+    to_bytes: Callable[[NDArray[np.int64]], bytes],
+    to_integers: Callable[[bytes, int], NDArray[np.int64]],
+) -> Alternative:
     """A coder of integers on hepae's lattice, one column at a time."""
 
     def encode(values: Column, bound: Bound, lattice: Lattice) -> Packed:
@@ -111,40 +119,53 @@ def on_lattice(name: str, to_bytes: Callable[[NDArray[np.int64]], bytes], to_int
     return Alternative(name, encode, decode)
 
 
-def floats_only(name: str, encode: Callable[[Column, float], bytes], decode: Callable[[bytes, np.dtype[Any], int], Column]) -> Alternative:
-    """A compressor of floats under an absolute bound: logarithms for relative bounds, pcodec for all else."""
+ToBytes = Callable[[Column, float], bytes]
+ToFloats = Callable[[bytes, np.dtype[Any], int], Column]
 
-    def encoded(values: Column, bound: Bound, lattice: Lattice) -> Packed:
+
+class FloatCompressor:
+    """A compressor of floats under an absolute bound: of logarithms for relative bounds; all else goes to pcodec.
+
+    Parameters
+    ----------
+    encode
+        Floats and their absolute bound to bytes.
+    decode
+        Bytes, dtype and length to floats.
+    """
+
+    def __init__(self, encode: ToBytes, decode: ToFloats) -> None:
+        self._encode, self._decode = encode, decode
+
+    def encode(self, values: Column, bound: Bound, lattice: Lattice) -> Packed:
+        """One column."""
         if values.dtype.kind != "f" or bound.kind == "exact":
             return FALLBACK.encode(values, bound, lattice)
         if bound.kind == "abs":
-            return Packed(encode(values, _inside(values, bound.size)), values.dtype, len(values), "abs")
-        if len(values) == 0 or not (values > 0).all():
-            return _signed(values, bound, lattice)
-        return Packed(encode(np.log(values.astype(np.float64)), _log_bound(values, bound)), values.dtype, len(values), "log")
+            return Packed(self._encode(values, _inside(values, bound.size)), values.dtype, len(values), "abs")
+        signs = FALLBACK.encode(np.sign(values).astype(np.int8), EXACT, SIGNS)
+        magnitude = np.abs(values[values != 0]).astype(np.float64)
+        logs = self._encode(np.log(magnitude), _log_bound(values, bound)) if len(magnitude) else b""
+        # a column of one sign says so in no bytes
+        own = signs.data if len(magnitude) < len(values) or (values < 0).any() else b""
+        return Packed(own + logs, values.dtype, len(values), (signs, len(own), len(magnitude)))
 
-    def _signed(values: Column, bound: Bound, lattice: Lattice) -> Packed:
-        """Zeros and negative values apart: signs as integers, magnitudes as logarithms."""
-        signs = FALLBACK.encode(np.sign(values).astype(np.int8), Bound("exact"), fit_lattice(np.zeros(0, np.int8), Bound("exact")))
-        magnitude = np.abs(values[values != 0])
-        data = encode(np.log(magnitude.astype(np.float64)), _log_bound(values, bound)) if len(magnitude) else b""
-        return Packed(signs.data + data, values.dtype, len(values), (signs, len(magnitude)))
-
-    def decoded(packed: Packed) -> Column:
+    def decode(self, packed: Packed) -> Column:
+        """The inverse."""
         if packed.known == "abs":
-            return decode(packed.data, packed.dtype, packed.length)
-        if packed.known == "log":
-            return np.exp(decode(packed.data, np.dtype(np.float64), packed.length)).astype(packed.dtype)
+            return self._decode(packed.data, packed.dtype, packed.length)
         if isinstance(packed.known[0], Lattice):
             return FALLBACK.decode(packed)
-        signs, magnitudes = packed.known
+        signs, own, magnitudes = packed.known
         values = FALLBACK.decode(signs).astype(packed.dtype)
         if magnitudes:
-            logs = decode(packed.data[len(signs.data) :], np.dtype(np.float64), magnitudes)
+            logs = self._decode(packed.data[own:], np.dtype(np.float64), magnitudes)
             values[values != 0] *= np.exp(logs).astype(packed.dtype)
         return values
 
-    return Alternative(name, encoded, decoded)
+
+EXACT = Bound("exact")
+SIGNS = Lattice("int8", Integer())
 
 
 def _inside(values: Column, size: float) -> float:
@@ -162,14 +183,20 @@ def bits_packed(q: NDArray[np.int64]) -> bytes:
     low = int(q.min(initial=0)) if len(q) else 0
     width = max(int(q.max(initial=0)) - low, 1).bit_length() if len(q) else 1
     bits = ((q - low)[:, None] >> np.arange(width)) & 1
-    return low.to_bytes(8, "little", signed=True) + bytes([width]) + _zstd(np.packbits(bits.astype(np.uint8)).tobytes())
+    return (
+        low.to_bytes(8, "little", signed=True)
+        + bytes([width])
+        + _zstd(np.packbits(bits.astype(np.uint8)).tobytes())
+    )
 
 
 def bits_unpacked(data: bytes, length: int) -> NDArray[np.int64]:
     """The inverse of `bits_packed`."""
     low, width = int.from_bytes(data[:8], "little", signed=True), data[8]
-    bits = np.unpackbits(np.frombuffer(_unzstd(data[9:]), np.uint8), count=length * width).reshape(length, width)
-    return low + (bits.astype(np.int64) << np.arange(width)).sum(axis=1)
+    bits = np.unpackbits(np.frombuffer(_unzstd(data[9:]), np.uint8), count=length * width).reshape(
+        length, width
+    )
+    return np.asarray(low + (bits.astype(np.int64) << np.arange(width)).sum(axis=1))
 
 
 def _zstd(data: bytes) -> bytes:
@@ -216,7 +243,8 @@ def _sz3() -> Alternative:
     def decode(data: bytes, dtype: np.dtype[Any], length: int) -> Column:
         return np.asarray(pysz.sz.decompress(np.frombuffer(data, np.uint8), dtype, (length,))[0])
 
-    return floats_only("SZ3", encode, decode)
+    compressor = FloatCompressor(encode, decode)
+    return Alternative("SZ3", compressor.encode, compressor.decode)
 
 
 def _zfp() -> Alternative:
@@ -228,7 +256,8 @@ def _zfp() -> Alternative:
     def decode(data: bytes, dtype: np.dtype[Any], length: int) -> Column:
         return np.asarray(zfpy.decompress_numpy(data))
 
-    return floats_only("ZFP", encode, decode)
+    compressor = FloatCompressor(encode, decode)
+    return Alternative("ZFP", compressor.encode, compressor.decode)
 
 
 def _blosc2() -> Alternative:
@@ -236,8 +265,14 @@ def _blosc2() -> Alternative:
 
     def encode(values: Column, bound: Bound, lattice: Lattice) -> Packed:
         filters = [blosc2.Filter.SHUFFLE, blosc2.Filter.BYTEDELTA]
-        options = {"codec": blosc2.Codec.ZSTD, "clevel": 9, "filters": filters, "typesize": values.dtype.itemsize}
-        return Packed(blosc2.compress2(np.ascontiguousarray(rounded(values, bound)), **options), values.dtype, len(values))
+        options = {
+            "codec": blosc2.Codec.ZSTD,
+            "clevel": 9,
+            "filters": filters,
+            "typesize": values.dtype.itemsize,
+        }
+        packed = blosc2.compress2(np.ascontiguousarray(rounded(values, bound)), **options)
+        return Packed(packed, values.dtype, len(values))
 
     def decode(packed: Packed) -> Column:
         return np.frombuffer(blosc2.decompress2(packed.data), packed.dtype)
@@ -263,11 +298,15 @@ ALTERNATIVES: Mapping[str, Callable[[], Alternative]] = {
     "rounded + ZSTD": lambda: _ZSTD,
     "rounded + LZ4": lambda: _LZ4,
     "rounded, split + ZSTD": lambda: bytes_of("rounded, split + ZSTD", _zstd, _unzstd, split=True),
-    "rounded, split + LZMA-9": lambda: bytes_of("rounded, split + LZMA-9", _lzma, lzma.decompress, split=True),
+    "rounded, split + LZMA-9": lambda: bytes_of(
+        "rounded, split + LZMA-9", _lzma, lzma.decompress, split=True
+    ),
     "rounded + blosc2": _blosc2,
     "ZFP": _zfp,
     "SZ3": _sz3,
-    "lattice, bit-packed + ZSTD": lambda: on_lattice("lattice, bit-packed + ZSTD", bits_packed, bits_unpacked),
+    "lattice, bit-packed + ZSTD": lambda: on_lattice(
+        "lattice, bit-packed + ZSTD", bits_packed, bits_unpacked
+    ),
     "lattice + pcodec": lambda: FALLBACK,
 }
 

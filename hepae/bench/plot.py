@@ -25,10 +25,12 @@ def plot(measured: Sequence[Measurement], path: Path, title: str) -> None:
         import matplotlib as mpl
 
         mpl.use("Agg")
-        from matplotlib import pyplot
+        import matplotlib.pyplot as plt
+        from matplotlib.ticker import ScalarFormatter
     except ModuleNotFoundError as problem:
-        raise MissingExtraError("a plot needs matplotlib", got=str(problem), hint="pip install 'hepae[bench]'") from None
-    figure, axes = pyplot.subplots(figsize=(8, 5.2), layout="constrained")
+        hint = "pip install 'hepae[bench]'"
+        raise MissingExtraError("a plot needs matplotlib", got=str(problem), hint=hint) from None
+    figure, axes = plt.subplots(figsize=(8, 5.2), layout="constrained")
     for one in measured:
         own = one.method.startswith("hepae")
         axes.scatter(one.restore, 8 * one.total, s=46 if own else 28, color=COLOURS[own], zorder=3)
@@ -43,10 +45,13 @@ def plot(measured: Sequence[Measurement], path: Path, title: str) -> None:
         )
     axes.set_xscale("log")
     axes.set_yscale("log")
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter(ScalarFormatter())
+    axes.yaxis.set_minor_formatter(ScalarFormatter())
     axes.set_xlabel("restored, MB/s of the columns as stored, one thread")
     axes.set_ylabel("bits per object, model included")
     axes.set_title(title, fontsize=10)
     axes.grid(visible=True, which="both", alpha=0.25)
     axes.margins(x=0.18)
     figure.savefig(path, dpi=160)
-    pyplot.close(figure)
+    plt.close(figure)

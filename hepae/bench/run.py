@@ -102,7 +102,8 @@ class ColumnWise:
     def encode(self, chunk: Objects, number: int) -> Any:
         """Every column for itself."""
         return {
-            f.name: self._alternative.encode(chunk.columns[f.name], f.bound, f.lattice) for f in self._features
+            f.name: self._alternative.encode(chunk.columns[f.name], f.bound, f.lattice)
+            for f in self._features
         }
 
     def restore(self, encoded: Any, chunk: Objects) -> dict[str, Column]:
@@ -139,7 +140,9 @@ class Chunked:
 class Autoencoder:
     """Bottleneck with a trained model; its branches are compressed as in a file, features left out as ROOT would."""
 
-    def __init__(self, name: str, model: Model, spec: BottleneckSpec, others: Sequence[str], train_seconds: float) -> None:
+    def __init__(
+        self, name: str, model: Model, spec: BottleneckSpec, others: Sequence[str], train_seconds: float
+    ) -> None:
         self.name, self.train_seconds, self._others = name, train_seconds, others
         self.model_bytes = len(LZMA_BEST.pack(model.data))
         self._coder = Bottleneck(spec, model.networks, model.tables)
@@ -252,7 +255,9 @@ def _chunks(objects: Objects) -> Iterator[Objects]:
 
 
 def _measured(method: Method, chunks: Sequence[Objects], bounds: dict[str, Bound]) -> Measurement:
-    method.restore(method.encode(chunks[0].slice(0, 1), 0), chunks[0].slice(0, 1))  # sessions and tables are made once
+    method.restore(
+        method.encode(chunks[0].slice(0, 1), 0), chunks[0].slice(0, 1)
+    )  # sessions and tables are made once
     n = sum(chunk.n_objects for chunk in chunks)
     raw = sum(chunk.columns[name].nbytes for chunk in chunks for name in bounds) / 1e6
     numbered = list(enumerate(chunks))

@@ -31,7 +31,9 @@ def bench(options: argparse.Namespace) -> int:
     from hepae.bench.run import bench as run
 
     choices = choices_of(options)
-    wanted = [name for name in METHODS if options.methods is None or name.removeprefix("hepae ") in options.methods]
+    wanted = [
+        name for name in METHODS if options.methods is None or name.removeprefix("hepae ") in options.methods
+    ]
     common = recipe_choices(choices)
     with reporter() as report:
         measured = run(
@@ -51,15 +53,16 @@ def bench(options: argparse.Namespace) -> int:
 
         plot(measured, options.plot, f"{Path(options.file).name}: size against speed at the same bounds")
     rows = [{**asdict(one), "total": one.total} for one in measured]
-    tables.show({"file": str(options.file), "held_out": options.held_out, "methods": rows}, table, options.json)
+    tables.show(
+        {"file": str(options.file), "held_out": options.held_out, "methods": rows}, table, options.json
+    )
     return 0 if all(one.worst <= 1 or not one.method.startswith("hepae") for one in measured) else 1
 
 
 def table(result: Mapping[str, Any], console: Console) -> None:
     """A row for each method."""
-    shown = tables.table(
-        "method", "bits/object", "of it model", "worst/bound", "encode", "restore", "encode, all", "restore, all", "train, s"
-    )  # fmt: skip
+    speeds = "encode", "restore", "encode, all", "restore, all"
+    shown = tables.table("method", "bits/object", "of it model", "worst/bound", *speeds, "train, s")
     for row in result["methods"]:
         shown.add_row(
             row["method"],
@@ -71,4 +74,5 @@ def table(result: Mapping[str, Any], console: Console) -> None:
         )
     console.print(shown)
     held = result["held_out"]
-    console.print(f"speeds in MB/s of the columns as stored; {f'{held:.0%} of the events held out' if held else 'all events'}")
+    events = f"{held:.0%} of the events held out" if held else "all events"
+    console.print(f"speeds in MB/s of the columns as stored; {events}")

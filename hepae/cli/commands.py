@@ -99,7 +99,12 @@ def verify(options: argparse.Namespace) -> int:
     models = [Model.load(path) for path in options.model]
     with reporter() as report:
         result = run(
-            options.original, options.file, bounds=options.bound, tree=options.tree, models=models, report=report
+            options.original,
+            options.file,
+            bounds=options.bound,
+            tree=options.tree,
+            models=models,
+            report=report,
         )
     tables.show({**asdict(result), "kept": result.kept}, tables.verification, options.json)
     return 0 if result.kept else 1
@@ -114,7 +119,7 @@ def _source_and_target(options: argparse.Namespace) -> tuple[Path, Path]:
 
 
 def choices_of(options: argparse.Namespace) -> dict[str, Any]:
-    """Options of the command line over those of the TOML file; bounds of the file come first, so that later ones win."""
+    """Options of the command line over those of the TOML file, whose bounds come first: later ones win."""
     names = {*CHOICES, "collection", "features", "tree", "bound"}
     given = {name: value for name, value in vars(options).items() if name in names and value is not None}
     configured = _configured(options.config) if options.config else {}

@@ -45,7 +45,9 @@ def _written(value: object) -> str:
 def compression(result: Result, console: Console) -> None:
     """What `hepae compress` did: a row a feature."""
     objects = max(result["objects"], 1)
-    shown = table("feature", "bound", "grid", "before, B", "after, B", "bits/object", "escapes", "worst/bound")
+    shown = table(
+        "feature", "bound", "grid", "before, B", "after, B", "bits/object", "escapes", "worst/bound"
+    )
     for row in result["features"]:
         shown.add_row(
             row["branch"],
@@ -63,7 +65,9 @@ def compression(result: Result, console: Console) -> None:
 
 def verification(result: Result, console: Console) -> None:
     """What `hepae verify` found: compressed features, a line for the rest, and the worst offenders."""
-    shown = table("branch", "bound", "values", "identical", "worst error", "worst/bound", "before, B", "after, B")
+    shown = table(
+        "branch", "bound", "values", "identical", "worst error", "worst/bound", "before, B", "after, B"
+    )
     checks = list(result["checks"].values())
     for check in checks:
         if check["compressed"] or check["violations"] or check["identical"] != check["values"]:
@@ -80,7 +84,9 @@ def verification(result: Result, console: Console) -> None:
     if shown.row_count:
         console.print(shown)
     same = sum(check["identical"] == check["values"] for check in checks)
-    console.print(f"{len(checks)} branches compared over {result['events']:,} events, {same} of them bit for bit the same")
+    console.print(
+        f"{len(checks)} branches compared over {result['events']:,} events, {same} of them bit for bit the same"
+    )
     for difference in result["differences"]:
         console.print(f"[red]{difference}[/red]", highlight=False)
     for one in result["offenders"]:
@@ -88,7 +94,11 @@ def verification(result: Result, console: Console) -> None:
             f"[red]{one['branch']}[/red], event {one['event']}, object {one['object']}: "
             f"stored {one['stored']!r}, restored {one['restored']!r}, {one['excess']:.4g} of the bound"
         )
-    console.print("[green]every value is within its bound[/green]" if result["kept"] else "[red]the promise was not kept[/red]")
+    console.print(
+        "[green]every value is within its bound[/green]"
+        if result["kept"]
+        else "[red]the promise was not kept[/red]"
+    )
 
 
 def inspection(result: Result, console: Console) -> None:
@@ -98,7 +108,9 @@ def inspection(result: Result, console: Console) -> None:
         console.print(f"\n[bold]{tree['path']}[/bold] ({tree['classname']}), {tree['entries']:,} entries")
         for name, features in tree["collections"].items():
             counter = tree["counters"][name]
-            console.print(f"\ncollection [bold]{name}[/bold]" + (f", counted by {counter}" if counter else ""))
+            console.print(
+                f"\ncollection [bold]{name}[/bold]" + (f", counted by {counter}" if counter else "")
+            )
             _branches(features, console)
         if tree["payloads"]:
             console.print("\ncompressed by hepae")
@@ -107,8 +119,14 @@ def inspection(result: Result, console: Console) -> None:
             console.print("\none number per event")
             _branches(tree["events"], console)
         if tree["passed_through"]:
-            _listed(f"{len(tree['passed_through'])} other branches, passed through", tree["passed_through"], console)
-    _listed("other keys", {f"{key['path']};{key['cycle']}": key["classname"] for key in result["keys"]}, console)
+            _listed(
+                f"{len(tree['passed_through'])} other branches, passed through",
+                tree["passed_through"],
+                console,
+            )
+    _listed(
+        "other keys", {f"{key['path']};{key['cycle']}": key["classname"] for key in result["keys"]}, console
+    )
     _listed("models (SHA-256)", {sha256: f"{size:,} B" for sha256, size in result["models"].items()}, console)
 
 
@@ -124,7 +142,17 @@ def _listed(title: str, names: Mapping[str, str], console: Console) -> None:
 
 
 def _branches(rows: Sequence[Result], console: Console) -> None:
-    shown = table("branch", "dtype", "values", "on disk, B", "in memory, B", "mantissa bits", "smallest", "largest", "not finite")
+    shown = table(
+        "branch",
+        "dtype",
+        "values",
+        "on disk, B",
+        "in memory, B",
+        "mantissa bits",
+        "smallest",
+        "largest",
+        "not finite",
+    )
     for row in rows:
         shown.add_row(
             row["name"],

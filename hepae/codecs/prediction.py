@@ -78,7 +78,7 @@ __all__ = [
 
 Integers = NDArray[np.int64]
 
-BLOCK: Final = 8192
+BLOCK: Final = 20_480
 """Objects summed at once, so that what is looked up stays in the cache."""
 
 
@@ -164,6 +164,7 @@ class Evaluation:
         self._indices[number] = source.place(source.column.read(self.context, None))
         return self.context.part(self._indices[number], rank)
 
+    @np.errstate(all="ignore")
     def predict(self, feature: str, rank: int | None = None) -> Integers:
         """Prediction for the objects of one rank, or for all."""
         fine = self._sum(self.plan.predictions[feature], rank)
@@ -175,6 +176,7 @@ class Evaluation:
             self.context.predictions[feature], self.context.fine[feature] = prediction, fine
         return prediction
 
+    @np.errstate(all="ignore")
     def classes(self, feature: str, rank: int | None = None) -> NDArray[np.uint8]:
         """Class of the expected width of the residual, 0 for the narrowest."""
         widths = self.plan.features[feature].widths

@@ -84,7 +84,7 @@ def checksum(parts: Iterable[bytes | NDArray[np.generic]]) -> int:
     """
     state = xxhash.xxh3_64()
     for part in parts:
-        state.update(part if isinstance(part, bytes) else _little_endian(part))
+        state.update(part if isinstance(part, bytes) else _little_endian(part).data)
     return state.intdigest()
 
 
@@ -115,9 +115,14 @@ def parse(data: bytes, where: str = "") -> Frame:
     """
     if len(data) < LAYOUT.size + CHECKSUM.size:
         raise CorruptionError(
-            "a frame is cut short", where=where, expected=f"at least {LAYOUT.size + CHECKSUM.size} bytes", got=len(data)
+            "a frame is cut short",
+            where=where,
+            expected=f"at least {LAYOUT.size + CHECKSUM.size} bytes",
+            got=len(data),
         )
-    magic, version, codec, feature, model, chunk, context, content, events, objects, *lengths = LAYOUT.unpack_from(data)
+    magic, version, codec, feature, model, chunk, context, content, events, objects, *lengths = (
+        LAYOUT.unpack_from(data)
+    )
     if magic != MAGIC:
         raise CorruptionError("not a frame of hepae", where=where, expected=MAGIC, got=magic)
     if version != limits.FORMAT_VERSION:
@@ -140,7 +145,9 @@ def parse(data: bytes, where: str = "") -> Frame:
         )
     (expected,) = CHECKSUM.unpack_from(data, len(data) - CHECKSUM.size)
     if checksum([data[: -CHECKSUM.size]]) != expected:
-        raise CorruptionError("a frame does not carry its checksum", where=where, hint="restore the file from a copy")
+        raise CorruptionError(
+            "a frame does not carry its checksum", where=where, hint="restore the file from a copy"
+        )
     header = Header(names[codec], feature, model, chunk, context, content, events, objects)
     return Frame(header, *_split(data, lengths))
 

@@ -1,0 +1,68 @@
+"""Risk: a column of integers that does not come back, or damaged bytes that crash or pass."""
+
+from __future__ import annotations
+
+import contextlib
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as stn
+
+from hepae.coding.integers import pack, unpack, unpack_most
+from hepae.errors import CorruptionError
+
+WIDE = st.integers(-(2**63), 2**63 - 1)
+NARROW = st.integers(-3, 3)
+
+
+@given(stn.arrays(np.int64, st.integers(0, 300), elements=WIDE | NARROW))
+def test_any_column_comes_back(q: np.ndarray) -> None:
+    restored = unpack(pack(q), len(q))
+    assert restored.dtype == np.int64
+    np.testing.assert_array_equal(restored, q)
+
+
+@pytest.mark.parametrize("edge", [2**15 - 1, 2**15, -(2**15), -(2**15) - 1, 2**31 - 1, 2**31, -(2**31) - 1])
+def test_edges_of_the_narrow_types_come_back(edge: int) -> None:
+    q = np.array([0, edge, 1, edge], np.int64)
+    np.testing.assert_array_equal(unpack(pack(q), 4), q)
+
+
+def test_a_constant_column_costs_nine_bytes() -> None:
+    assert len(pack(np.full(100_000, 12345))) == 9
+    assert len(pack(np.empty(0, np.int64))) == 1
+
+
+def test_overhead_over_the_entropy_is_small() -> None:
+    q = np.rint(np.random.default_rng(1).normal(0, 40, 40_000)).astype(np.int64)
+    share = np.unique(q, return_counts=True)[1] / len(q)
+    ideal = -np.sum(share * np.log2(share)) * len(q) / 8
+    assert len(pack(q)) < 1.01 * ideal
+
+
+@pytest.mark.parametrize("n", [0, 9, 11])
+def test_another_number_of_integers_is_refused(n: int) -> None:
+    with pytest.raises(CorruptionError):
+        unpack(pack(np.arange(10)), n)
+
+
+def test_at_most_as_many_are_taken() -> None:
+    assert unpack_most(pack(np.arange(10)), 12).tolist() == list(range(10))
+
+
+@given(st.binary(max_size=80))
+def test_foreign_bytes_are_refused_or_decode(block: bytes) -> None:
+    with contextlib.suppress(CorruptionError):
+        assert len(unpack(block, 7)) == 7
+
+
+@given(st.data())
+def test_damaged_blocks_never_crash(data: st.DataObject) -> None:
+    q = np.arange(200, dtype=np.int64) ** 2 % 37
+    block = bytearray(pack(q))
+    place = data.draw(st.integers(0, len(block) - 1))
+    block[place] ^= 1 << data.draw(st.integers(0, 7))
+    with contextlib.suppress(CorruptionError):
+        assert len(unpack(bytes(block[: data.draw(st.integers(place, len(block)))]), 200)) == 200
