@@ -28,13 +28,17 @@ import uproot
 from numpy.typing import NDArray
 
 import hepae
-from hepae.errors import HepaeError
+from hepae.errors import HepaeError, InputError
 from hepae.recipe import recipe_of
+from hepae.rootio.opened import OpenedTree
+from hepae.train.efforts import EFFORTS, Effort
+from hepae.train.integer_network import Size
 
 CODECS = ("lifting", "masked", "bottleneck")
 FEATURES = ("Jet_pt", "Jet_eta", "Jet_phi", "Jet_nConst", "Jet_tight")
 BOUNDS = ("pt=rel:1e-3", "eta,phi=abs:1e-3")
 QUICK = {"epochs": 1, "layers": (8,), "effort": "fast", "train_objects": 2000}
+QUICKEST = Effort((Size((8,), (4, 3), 8, 8),), bins=32, samples=100_000, batch=256)
 SECONDS = 10
 MEMORY = 8 << 30
 
@@ -68,6 +72,7 @@ def original(path: Path, events: int = 80, seed: int = 1) -> Path:
 
 def compressed(source: Path, target: Path, codec: str) -> Path:
     """That file, compressed by a model trained for a second."""
+    EFFORTS["fast"] = QUICKEST
     recipe = recipe_of({"codec": codec, **QUICK})
     hepae.compress(source, target, collection="Jet", bounds=BOUNDS, recipe=recipe, threads=1)
     return target
@@ -77,9 +82,14 @@ def restored(path: Path) -> Arrays:
     """Counts and bit patterns of every compressed feature, as a user reads them."""
     with hepae.open(path) as file:
         events = file["Events"]
+        if not isinstance(events, OpenedTree):
+            raise InputError("not a tree", where=path, got=type(events).__name__)
         columns = {name: events.arrays([name])[name] for name in FEATURES}
     return {
-        name: (ak.to_numpy(ak.num(values)).astype(np.int64).tobytes(), ak.to_numpy(ak.flatten(values)).tobytes())
+        name: (
+            ak.to_numpy(ak.num(values)).astype(np.int64).tobytes(),
+            ak.to_numpy(ak.flatten(values)).tobytes(),
+        )
         for name, values in columns.items()
     }
 
@@ -125,7 +135,7 @@ def extreme(data: Bytes, rng: np.random.Generator) -> Bytes:
 
 def exchange(data: Bytes, rng: np.random.Generator) -> Bytes:
     """Two blocks in each other's place."""
-    size = int(2 ** rng.uniform(0, 8))
+    size = min(int(2 ** rng.uniform(0, 8)), len(data) // 2)
     first, second = (int(place) for place in rng.integers(0, len(data) - size, 2))
     block = data[first : first + size].copy()
     data[first : first + size] = data[second : second + size]
@@ -208,10 +218,14 @@ def fuzz(
 
 def main() -> int:
     """Run from the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--mutations", type=int, default=1000, help="for each codec")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--first", type=int, default=0, help="number of the first mutation: to resume, or to share out")
+    parser.add_argument(
+        "--first", type=int, default=0, help="number of the first mutation: to resume, or to share out"
+    )
     parser.add_argument("--only", type=int, help="only the mutation of this number")
     parser.add_argument("--codec", choices=CODECS, help="only this codec")
     options = parser.parse_args()
@@ -224,7 +238,9 @@ def main() -> int:
         began = time.perf_counter()
         outcomes, faults = fuzz(codec, numbers, options.seed, print)
         failed |= bool(faults)
-        print(f"{codec}: {outcomes.total()} mutations in {time.perf_counter() - began:.0f} s: {dict(outcomes)}")
+        print(
+            f"{codec}: {outcomes.total()} mutations in {time.perf_counter() - began:.0f} s: {dict(outcomes)}"
+        )
     return int(failed)
 
 
