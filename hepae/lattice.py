@@ -310,6 +310,6 @@ def _roots(base: float) -> NDArray[np.float64]:
     powers[0] = 1.0
     np.multiply.accumulate(powers, out=powers)
     middle = powers[PLACES - 1]
-    roots = powers[::2][:PLACES] / middle
+    roots: NDArray[np.float64] = powers[::2][:PLACES] / middle
     roots.flags.writeable = False
     return roots
