@@ -70,7 +70,7 @@ def test_the_reader_imports_nothing_of_hepae() -> None:
 
 
 def test_the_sample_reads_the_same_with_all_features(sample_root: Path, tmp_path: Path) -> None:
-    second = require_same(compressed(sample_root, tmp_path, BOUNDS))
+    second = require_same(compressed(sample_root, tmp_path, BOUNDS, effort="fast", train_objects=3000))
     assert len(second) > 8
 
 
@@ -80,7 +80,9 @@ def test_conditions_and_many_chunks(
     monkeypatch.setattr("hepae.limits.EVENTS_PER_CHUNK", 700)
     features = ["pt", "eta", "phi", "mass", "nCh"]
     conditions = ("MET", "METphi", "weight", "HLT_PFJet80")
-    require_same(compressed(sample_root, tmp_path, BOUNDS[:1], features, conditions=conditions))
+    require_same(
+        compressed(sample_root, tmp_path, BOUNDS[:1], features, conditions=conditions, train_objects=4000)
+    )
 
 
 @pytest.mark.parametrize("bound", ["*=exact", "*=rel:1e-3", "*=bits:9", "*=abs:1e-2"])
