@@ -242,8 +242,8 @@ def _fitted(objects: Objects, specs: Sequence[FeatureSpec], recipe: Recipe, repo
     }
     lattices = {spec.name: spec.lattice for spec in specs}
     report("predicting", 0, 1, "")
-    roles = find_roles(integers)
-    roles |= parse_roles(",".join(f"{role}={name}" for role, name in recipe.kinematics.items()), integers)
+    given = parse_roles(",".join(f"{role}={name}" for role, name in recipe.kinematics.items()), integers)
+    roles = {role: name for role, name in find_roles(integers).items() if name not in given.values()} | given
     # many small products: threads would wait for each other more than they work
     with threadpool_limits(1):
         settings = Settings(objects=FIT_OBJECTS[recipe.effort], seed=recipe.seed)
