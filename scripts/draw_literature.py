@@ -162,7 +162,7 @@ def _errors(axes: Axes, jets: Objects, models: Mapping[str, Model | None]) -> No
         axes.plot(np.maximum(error, 1e-6), 1 - shares, color=colour, label=label, lw=1.3)
     axes.set(
         xscale="log",
-        xlim=(1e-5, 30),
+        xlim=(1e-5, 3e3),
         ylim=(0, 1),
         xlabel="relative error of the jet mass",
         ylabel="share of jets beyond",

@@ -193,16 +193,18 @@ def _trained(
     digest: str,
     report: Report,
 ) -> tuple[Model, float]:
-    """The model, trained now or before, and the seconds it took now."""
+    """The model, trained now or before, and the seconds it took (those since a checkpoint, where there was one)."""
     path = folder / "models" / f"{digest}.onnx"
-    if path.exists():
-        return Model.load(path), 0.0
+    seconds_path = path.with_suffix(".seconds")
+    if path.exists() and seconds_path.exists():
+        return Model.load(path), float(seconds_path.read_text())
     checkpoint = folder / "checkpoints" / f"{digest}.npz"
     recipe = msgspec.structs.replace(recipe, checkpoint=str(checkpoint))
     began = time.perf_counter()
     model = model_of(objects, collection, names, bounds, recipe, report)
     seconds = time.perf_counter() - began
     model.save(path)
+    seconds_path.write_text(f"{seconds:.1f}")
     checkpoint.unlink(missing_ok=True)
     return model, seconds
 
