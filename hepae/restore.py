@@ -93,6 +93,10 @@ class ModelStore:
                     hint=f"give it with --model, or put it into a directory named in {MODEL_PATH}",
                 )
             model = Model.from_bytes(data)
+            if not model.sha256.startswith(start):
+                raise CorruptionError(
+                    "a model does not have its SHA-256", where=where, expected=f"{start}…", got=model.sha256
+                )
             self._open[model.sha256] = model
             return model
 
@@ -261,6 +265,13 @@ class CompressedCollection:
             if self._chunks is None:
                 self._chunks = self._find_chunks()
             return self._chunks
+
+    def model_of(self, chunk: Chunk) -> Model:
+        """The model that a chunk was coded with."""
+        branch = next(iter(self.features.values())).payload_branch
+        where = f"{self.tree.where}, {branch}, event {chunk.start}"
+        header = parse(_bytes(self.tree, branch, chunk.start), where).header
+        return self.models.find(header.model.hex(), where)
 
     def _find_chunks(self) -> list[Chunk]:
         n = self.tree.num_entries
