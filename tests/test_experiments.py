@@ -13,12 +13,14 @@ pytest.importorskip("vector")
 import numpy as np
 import torch
 
+import hepae
 from hepae.cli import main
 from hepae.errors import InputError, SchemaError
 from hepae.experiments.grid import read_grid
 from hepae.experiments.outcome import CORRECTED, LATENTS
 from hepae.experiments.running import run_grid
 from hepae.model.model import Model
+from hepae.recipe import recipe_of
 from hepae.train.descent import Sample
 from hepae.train.learning_rate import find_learning_rate
 from hepae.train.networks import Autoencoder
@@ -168,6 +170,25 @@ def test_the_range_test_finds_a_rate_that_learns_and_leaves_the_network_alone() 
     assert 1e-6 < rate < 0.1
     assert rate == find_learning_rate(network, sample, Recipe())
     assert all(torch.equal(a, b) for a, b in zip(before, network.parameters(), strict=True))
+
+
+@pytest.mark.parametrize("more", [{}, {"beta": 1e-8, "skip": True, "batch_norm": True}])
+def test_convolutions_go_through_export_admission_and_back(
+    more: dict[str, object], sample_csv: Path, tmp_path: Path
+) -> None:
+    choices = {
+        "codec": "bottleneck",
+        "convolutions": (4, 6),
+        "layers": (8,),
+        "latents": 3,
+        "epochs": 1,
+        **more,
+    }
+    bounds = ["E,pt=rel:1e-3", "eta,phi=abs:1e-3"]
+    model = hepae.train([sample_csv], collection="Jet", bounds=bounds, recipe=recipe_of(choices))
+    done = hepae.compress(sample_csv, tmp_path / "small.root", model=model)  # compares every value
+    assert max(feature.worst for feature in done.features) <= 1.0
+    assert "conv-4-6" in model.manifest.codec.architecture
 
 
 def test_a_variational_network_draws_in_training_only() -> None:
