@@ -48,8 +48,8 @@ def panel_text(panel: Panel) -> Text:
     text.append("\n".join(bars(before)) + "\n", style="blue")
     sign = np.sign(after - before) * (np.abs(after - before) > np.sqrt(np.maximum(before, 1.0)))
     text.append("".join(DEVIATION[int(s) + 1] for s in sign), style="red")
-    text.append("  restored differs by more than the statistical error\n", style="dim")
-    text.append(_ends(edges[0], edges[-1], len(before)) + "\n\n")
+    text.append("\n" + _ends(edges[0], edges[-1], len(before)) + "\n")
+    text.append("▲▼ restored differs by more than the statistical error\n\n", style="dim")
     if panel.exact:
         return text.append("every value is the same, bit for bit\n")
     edges = panel.residual.axes[0].edges
