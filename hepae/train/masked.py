@@ -116,7 +116,7 @@ def fit_masked(
     mask = mask_of(predictors, sources, behind)
     best: dict[str, _Chosen] = {}
     history: tuple[tuple[float, float], ...] = ()
-    epochs = effort.epochs(len(data.training))
+    epochs, shared = effort.epochs(len(data.training)), effort.reuse * data.n_objects
     for number, size in enumerate(effort.sizes):
         with deterministic(seed, threads):
             networks = CellNetworks(plan_of(data, mask, size))
@@ -125,7 +125,7 @@ def fit_masked(
             )
             for candidate in _candidates(networks, data, sources, size):
                 rival = best.get(candidate.name)
-                if rival is None or candidate.cost(data.n_objects) < rival.cost(data.n_objects):
+                if rival is None or candidate.cost(shared) < rival.cost(shared):
                     best[candidate.name] = candidate
         history = history or course
     return _assembled(data, predictors, sources, static, best, history, effort)
@@ -222,9 +222,9 @@ class _Chosen:
     bits: float
     size: int
 
-    def cost(self, objects: int) -> float:
-        """Bits per object, the model's counted."""
-        return self.bits + 8.0 * self.size / max(objects, 1)
+    def cost(self, objects: float) -> float:
+        """Bits per object, the model's counted, when so many objects share it."""
+        return self.bits + 8.0 * self.size / max(objects, 1.0)
 
 
 def _candidates(networks: CellNetworks, data: Coded, sources: Sequence[Source], size: Size) -> list[_Chosen]:
@@ -272,7 +272,7 @@ def _assembled(
     chosen = {
         name: candidate
         for name, candidate in best.items()
-        if candidate.cost(data.n_objects) < without[name] - effort.least_gain
+        if candidate.cost(effort.reuse * data.n_objects) < without[name] - effort.least_gain
     }
     bits = {name: (without[name], best[name].bits if name in best else without[name]) for name in without}
     used = sorted({int(number) for candidate in chosen.values() for number in candidate.inputs})
