@@ -20,6 +20,7 @@ from hepae.collection import Collection, Objects, concatenate
 from hepae.errors import AlreadyCompressedError, CollectionError, InputError, MissingExtraError
 from hepae.events import open_events
 from hepae.kinematics import find_met, find_roles
+from hepae.lattice import Linear, Log
 from hepae.lattice_fit import fit_lattice, require_feasible
 from hepae.model.manifest import Manifest, Training
 from hepae.model.model import Model
@@ -173,7 +174,8 @@ def model_of(
     report: Report = silent,
 ) -> Model:
     """Train a model on objects in memory; see `train`."""
-    specs = feature_specs(objects, collection, features, bounds)
+    dither = recipe.dither and recipe.codec != "bottleneck"
+    specs = feature_specs(objects, collection, features, bounds, dither)
     codec, networks, tables, history = _fitted(objects, specs, recipe, report)
     provenance = Training(__version__, recipe.seed, objects.n_events, objects.n_objects, history)
     if isinstance(codec, BottleneckSpec):
@@ -193,7 +195,11 @@ def model_of(
 
 
 def feature_specs(
-    objects: Objects, collection: Collection, features: Sequence[str], bounds: Sequence[str]
+    objects: Objects,
+    collection: Collection,
+    features: Sequence[str],
+    bounds: Sequence[str],
+    dither: bool = False,
 ) -> list[FeatureSpec]:
     """Bounds and lattices of features, the lattices fitted to the objects.
 
@@ -211,7 +217,10 @@ def feature_specs(
         values, bound = objects.columns[feature.name], assigned[feature.name]
         require_feasible(values, bound, feature.branch)
         lattice = fit_lattice(values, bound)
-        specs.append(FeatureSpec(feature.name, feature.branch, feature.dtype, feature.title, bound, lattice))
+        spread = dither and isinstance(lattice.grid, Linear | Log)
+        specs.append(
+            FeatureSpec(feature.name, feature.branch, feature.dtype, feature.title, bound, lattice, spread)
+        )
     return specs
 
 

@@ -78,7 +78,7 @@ __all__ = [
 
 Integers = NDArray[np.int64]
 
-BLOCK: Final = 8192
+BLOCK: Final = 20_480
 """Objects summed at once, so that what is looked up stays in the cache."""
 
 
