@@ -106,14 +106,14 @@ def fit_masked(
     data = Coded.of(integers, lattices, counts, events, predictors, effort, seed)
     static = {name: static_table(data, name) for name in predictors.order}
     if data.n_objects < FEWEST_OBJECTS:
-        return _assembled(data, predictors, [], static, {}, (), effort)
+        return _assembled(data, predictors, [], static, {}, (), effort, ())
     narrow = [name for name in predictors.order if np.abs(integers[name]).max(initial=0) < WIDEST]
     columns = candidate_columns(predictors, narrow, roles or {}, met or {}, conditions or {})
     sources = [
         s for s in (scale_input(column, data.evaluation.context) for column in columns) if s is not None
     ]
-    behind = {name for role, name in (roles or {}).items() if role in ("pt", "eta", "phi")}
-    mask = mask_of(predictors, sources, behind)
+    together = _together(predictors, roles or {})
+    mask = mask_of(predictors, sources, together)
     best: dict[str, _Chosen] = {}
     history: tuple[tuple[float, float], ...] = ()
     epochs, shared = effort.epochs(len(data.training)), effort.reuse * data.n_objects
@@ -128,7 +128,14 @@ def fit_masked(
                 if rival is None or candidate.cost(shared) < rival.cost(shared):
                     best[candidate.name] = candidate
         history = history or course
-    return _assembled(data, predictors, sources, static, best, history, effort)
+    return _assembled(data, predictors, sources, static, best, history, effort, together)
+
+
+def _together(predictors: Predictors, roles: Mapping[str, str]) -> tuple[str, ...]:
+    """The features to decode together: the momentum, where it comes first; or the first feature by itself."""
+    momentum = {roles[role] for role in ("pt", "eta", "phi") if role in roles}
+    first = [name for name in predictors.order[: len(momentum)] if name in momentum]
+    return predictors.order[: max(len(first), 1)] if len(first) == len(momentum) else predictors.order[:1]
 
 
 def _shifted(
@@ -266,6 +273,7 @@ def _assembled(
     best: Mapping[str, _Chosen],
     history: tuple[tuple[float, float], ...],
     effort: Effort,
+    together: tuple[str, ...],
 ) -> TrainedMasked:
     """The codec with those networks that save more than they cost."""
     without = {name: _static_bits(data, name, static[name]) for name in predictors.order}
@@ -291,7 +299,9 @@ def _assembled(
         shapes.append(Shape(name, data.alphabets[name], seen, candidate.network.levels, candidate.anchors))
         networks[network_name(place)] = export(candidate.network)
         tables |= {names[part]: _smallest(weights) for part, weights in candidate.tables.items()}
-    spec = MaskedSpec(predictors, tuple(shapes), tuple(sources[old] for old in used))
+    if not any(name in chosen for name in together):
+        together = ()
+    spec = MaskedSpec(predictors, tuple(shapes), tuple(sources[old] for old in used), together)
     return TrainedMasked(spec, networks, tables, history, bits)
 
 
