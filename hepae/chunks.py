@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hepae import limits
-from hepae.bounds import accept
+from hepae.bounds import Bound, accept
 from hepae.codecs.columns import Memory
 from hepae.codecs.features import FeatureSpec
 from hepae.codecs.lifting import Lifting, LiftingSpec
@@ -93,8 +93,12 @@ class ChunkCoder:
         self.numbers = {feature.name: number for number, feature in enumerate(features)}
 
     @classmethod
-    def of(cls, model: Model) -> ChunkCoder:
-        """The coder of a model whose codec is chunked."""
+    def of(cls, model: Model, exact: bool = False) -> ChunkCoder:
+        """The coder of a model whose codec is chunked.
+
+        ``exact`` is for values that were restored before: they lie on the lattice already, and are kept bit for bit,
+        so that bounds do not add up.
+        """
         manifest = model.manifest
         if isinstance(manifest.codec, LiftingSpec):
             codec: ChunkCodec = Lifting(manifest.codec, manifest.features, model.networks, model.tables)
@@ -102,9 +106,10 @@ class ChunkCoder:
             codec = Masked(manifest.codec, manifest.features, model.networks, model.tables)
         else:
             raise SchemaError("a model without chunks", where=model.sha256, got=manifest.codec_name)
-        return cls(
-            codec, manifest.codec_name, manifest.features, manifest.conditions, bytes.fromhex(model.sha256)
-        )
+        features = manifest.features
+        if exact:
+            features = tuple(msgspec.structs.replace(feature, bound=Bound("exact")) for feature in features)
+        return cls(codec, manifest.codec_name, features, manifest.conditions, bytes.fromhex(model.sha256))
 
     def encode(self, objects: Objects, sequence: int) -> dict[str, bytes]:
         """Frames of a chunk, keyed by feature name.

@@ -16,6 +16,7 @@ __all__ = [
     "CollectionError",
     "CorruptionError",
     "CsvError",
+    "CutError",
     "HepaeError",
     "InputError",
     "LimitError",
@@ -86,6 +87,10 @@ class InputError(HepaeError):
 
 class CsvError(InputError):
     """A CSV line that cannot be parsed exactly. The location is file, line and column."""
+
+
+class CutError(HepaeError):
+    """A cut that is no expression of the language for cuts. The message names what is allowed."""
 
 
 class CollectionError(HepaeError):

@@ -90,9 +90,9 @@ class Encoder(ABC):
 class ChunkedEncoder(Encoder):
     """Lifting and masked: the first event of a chunk carries its frame, one byte branch for each feature."""
 
-    def __init__(self, model: Model, side: bool) -> None:
+    def __init__(self, model: Model, side: bool, exact: bool = False) -> None:
         super().__init__(model, side)
-        self._coder = ChunkCoder.of(model)
+        self._coder = ChunkCoder.of(model, exact)
 
     def encode(self, objects: Objects, number: int) -> dict[str, Column]:
         """A frame for each feature, in the first event."""
@@ -173,14 +173,12 @@ class BottleneckEncoder(Encoder):
         ]
 
 
-def encoder_of(model: Model, side: bool = False) -> Encoder:
-    """The encoder of a model; a side file holds nothing but the collection."""
+def encoder_of(model: Model, side: bool = False, exact: bool = False) -> Encoder:
+    """The encoder of a model; a side file holds nothing but the collection, ``exact`` is for values restored before."""
     spec = model.manifest.codec
-    return (
-        BottleneckEncoder(model, spec, side)
-        if isinstance(spec, BottleneckSpec)
-        else ChunkedEncoder(model, side)
-    )
+    if isinstance(spec, BottleneckSpec):
+        return BottleneckEncoder(model, spec, side)
+    return ChunkedEncoder(model, side, exact)
 
 
 def _escaped(frame: bytes, spec: FeatureSpec) -> int:

@@ -262,6 +262,13 @@ class CompressedCollection:
                 self._chunks = self._find_chunks()
             return self._chunks
 
+    def model_of(self, chunk: Chunk) -> Model:
+        """The model that a chunk was coded with."""
+        branch = next(iter(self.features.values())).payload_branch
+        where = f"{self.tree.where}, {branch}, event {chunk.start}"
+        header = parse(_bytes(self.tree, branch, chunk.start), where).header
+        return self.models.find(header.model.hex(), where)
+
     def _find_chunks(self) -> list[Chunk]:
         n = self.tree.num_entries
         branch = next(iter(self.features.values())).payload_branch

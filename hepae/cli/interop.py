@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 
 from hepae.cli import tables
+from hepae.cli.progress import reporter
+from hepae.model.model import Model
 
 __all__ = ["add_commands"]
 
@@ -24,6 +27,25 @@ def add_commands(add: Add) -> None:
                "hepae export-onnx jets.onnx -o production")  # fmt: skip
     part.add_argument("source", type=Path, metavar="MODEL_OR_FILE", help="model (.onnx) or compressed file")
     part.add_argument("-o", "--output", type=Path, required=True, metavar="DIRECTORY", help="where to write")
+    part = add("skim", skim, "write the events that pass a cut; compressed collections stay compressed",
+               "hepae skim small.root dijets.root --cut 'nJet >= 2 and any(Jet_pt > 50)'")  # fmt: skip
+    part.add_argument("input", type=Path)
+    part.add_argument("output", type=Path)
+    part.add_argument(
+        "--cut",
+        required=True,
+        help="branches, numbers, comparisons, and, or, not, any(), sum(), max(), …",
+    )
+    part.add_argument("--model", type=Path, action="append", default=[], help="model held by reference")
+    part.add_argument("--tree", help="name of the tree")
+    part = add(
+        "merge", merge, "join compressed files, whatever their models", "hepae merge all.root a.root b.root"
+    )
+    part.add_argument("output", type=Path)
+    part.add_argument("inputs", type=Path, nargs="+")
+    part.add_argument("--others", choices=("same", "first"), default="same", help="histograms, strings …: must be the "
+                      "same in all files (default), or those of the first file")  # fmt: skip
+    part.add_argument("--tree", help="name of the tree")
 
 
 def export_cpp(options: argparse.Namespace) -> int:
@@ -46,4 +68,27 @@ def export_onnx(options: argparse.Namespace) -> int:
 
     paths = write_onnx(options.source, options.output)
     tables.show({path.name: path.stat().st_size for path in paths}, tables.facts, options.json)
+    return 0
+
+
+def skim(options: argparse.Namespace) -> int:
+    """`hepae skim`."""
+    from hepae.skim import skim as run
+
+    models = [Model.load(path) for path in options.model]
+    with reporter() as report:
+        done = run(
+            options.input, options.output, options.cut, tree=options.tree, models=models, report=report
+        )
+    tables.show(asdict(done), tables.facts, options.json)
+    return 0
+
+
+def merge(options: argparse.Namespace) -> int:
+    """`hepae merge`."""
+    from hepae.merge import merge as run
+
+    with reporter() as report:
+        done = run(options.output, options.inputs, tree=options.tree, others=options.others, report=report)
+    tables.show(asdict(done), tables.facts, options.json)
     return 0

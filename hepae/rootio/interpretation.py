@@ -128,8 +128,10 @@ class AsHepae(CustomInterpretation):  # type: ignore[misc]
         if not _restorer:
             raise UnsupportedError("compressed branch without hepae", where=self.name, hint="import hepae")
         start, stop = int(entry_start), max(int(entry_stop), int(entry_start))
-        source, tree = readers_of(branch.tree)
-        found = _restorer[0](source, tree, self.name, start, stop)
+        found = Jagged(np.zeros(0, np.int64), np.empty(0, self.payload.dtype))
+        if branch is not None:  # uproot names none where no basket is in the range
+            source, tree = readers_of(branch.tree)
+            found = _restorer[0](source, tree, self.name, start, stop)
         edges = np.zeros(len(found.counts) + 1, np.int64)
         np.cumsum(found.counts, out=edges[1:])
         jagged = JaggedArray(edges, found.values)

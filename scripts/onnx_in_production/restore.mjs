@@ -14,17 +14,15 @@ const BATCH = 4096; // objects: the fastest for ONNX Runtime
 const WIDTH = { float32: 4, float64: 8, int8: 1, uint8: 1, int16: 2, uint16: 2, int32: 4, uint32: 4, bool: 1 };
 
 class Events extends TSelector {
-  constructor(branches, most) {
+  constructor(branches) {
     super();
     this.events = [];
-    this.most = most;
     branches.forEach((name) => this.addBranch(name));
   }
   Process() {
     // JSROOT uses its arrays again for the next event
     const copy = (value) => (typeof value === "number" ? value : Array.from(value ?? []));
     this.events.push(Object.fromEntries(Object.entries(this.tgtobj).map(([name, value]) => [name, copy(value)])));
-    if (this.events.length >= this.most) this.Abort();
   }
 }
 
@@ -32,8 +30,8 @@ async function readEvents(path, facts, most) {
   const file = await openFile(path);
   const tree = await file.readObject("Events");
   const branches = [facts.counter, ...Object.values(facts.branches), ...facts.columns.map((column) => column.payload)];
-  const selector = new Events(branches, most);
-  await treeProcess(tree, selector);
+  const selector = new Events(branches);
+  await treeProcess(tree, selector, { numentries: most });
   return selector.events;
 }
 
@@ -164,7 +162,7 @@ facts.columns.forEach((column) => (column.values = frequentValues(column)));
 const session = await ort.InferenceSession.create(`${directory}/decoder.onnx`, {
   executionProviders: ["cpu"], intraOpNumThreads: 1, interOpNumThreads: 1,
 });
-const events = await readEvents(path, facts, Number(option("--events") ?? Infinity));
+const events = await readEvents(path, facts, Number(option("--events") ?? 1e15));
 requireModel(facts, events);
 const jets = events.reduce((sum, event) => sum + event[facts.counter], 0);
 

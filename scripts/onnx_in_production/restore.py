@@ -58,13 +58,10 @@ def corrected(column: Facts, outputs: NDArray[np.float32], codes: NDArray[Any]) 
     number = codes.astype(np.int64) - 1 - len(column["frequent"])
     c = np.where(number & 1, -(number + 1) >> 1, number >> 1)
     if column["kind"] == "integer":
-        values = (np.rint(x / column["step"]).astype(np.int64) * int(column["step"]) + c).astype(
-            column["dtype"]
-        )
+        moved = np.rint(x / column["step"]).astype(np.int64) * int(column["step"]) + c
     else:
-        values = (x + c * column["step"] if column["kind"] == "abs" else x * column["step"] ** c).astype(
-            column["dtype"]
-        )
+        moved = x + c * column["step"] if column["kind"] == "abs" else x * column["step"] ** c
+    values: NDArray[Any] = moved.astype(column["dtype"])
     bits = values.view(f"u{values.dtype.itemsize}")
     for place, pattern in enumerate(column["frequent"]):
         bits[codes == place + 1] = int(pattern, 16)
@@ -124,8 +121,8 @@ def report(
     seconds = min(latencies(network, source, batches).sum() / 1e6 for _ in range(3))
     median, last = np.quantile(times, [0.5, 0.99])
     print(
-        f"{name}: median {median:.0f} us, 99th percentile {last:.0f} us per event, {len(rows) / times.sum() * 1e6:,.0f} "
-        f"jets/s; in batches of {BATCH} jets {len(rows) / seconds:,.0f} jets/s"
+        f"{name}: median {median:.0f} us, 99th percentile {last:.0f} us per event, "
+        f"{len(rows) / times.sum() * 1e6:,.0f} jets/s; in batches of {BATCH} jets {len(rows) / seconds:,.0f} jets/s"
     )
 
 
