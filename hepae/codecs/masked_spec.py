@@ -7,7 +7,7 @@ from collections.abc import Collection
 import msgspec
 
 from hepae.codecs.alphabet import Alphabet
-from hepae.codecs.columns import Column, Neighbour, Predicted, PredictedOffset, Recoil, RecoilSize
+from hepae.codecs.columns import Column, Neighbour, Predicted, PredictedOffset, Recoil, RecoilSize, When
 from hepae.codecs.predictors import Predictors, Source
 from hepae.errors import ModelRejectedError
 
@@ -72,6 +72,9 @@ class MaskedSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_fi
                     raise ModelRejectedError("no such input", where=shape.feature, got=number)
                 if not looks_behind(self.inputs[number].column, before, shape.feature, self.together):
                     raise ModelRejectedError("a network looks ahead", where=shape.feature, got=number)
+            for column in self.predictors.columns(shape.feature):
+                if not looks_behind(column, before, shape.feature, self.together):
+                    raise ModelRejectedError("a prediction looks ahead", where=shape.feature, got=column)
             seen = [self.inputs[number].column for number in shape.inputs]
             if self.ranked(shape) and any(isinstance(c, Predicted | PredictedOffset) for c in seen):
                 raise ModelRejectedError(
@@ -99,6 +102,8 @@ def looks_behind(column: Column, before: set[str], feature: str, together: Colle
 
     Of the feature itself, and of those decoded together with it, only in objects before.
     """
+    if isinstance(column, When):
+        return looks_behind(column.column, before, feature, together)
     if isinstance(column, Predicted | PredictedOffset):
         return column.feature == feature
     if isinstance(column, RecoilSize):
@@ -106,6 +111,8 @@ def looks_behind(column: Column, before: set[str], feature: str, together: Colle
     else:
         behind = isinstance(column, Recoil) or (isinstance(column, Neighbour) and column.offset < 0)
     beside = {feature, *(together if feature in together else ())}
+    if isinstance(column, Neighbour) and column.offset > 0:
+        return set(column.needs) <= before - beside
     return set(column.needs) <= (before | beside if behind else before)
 
 

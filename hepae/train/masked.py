@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from hepae.codecs.context import Inputs
-from hepae.codecs.masked_spec import MaskedSpec, Shape, network_name, table_names
+from hepae.codecs.masked_spec import MaskedSpec, Shape, looks_behind, network_name, table_names
 from hepae.codecs.predictors import Predictors, Source
 from hepae.codecs.shapes import frequencies
 from hepae.coding.ans import STATES
@@ -134,8 +134,13 @@ def fit_masked(
 def _together(predictors: Predictors, roles: Mapping[str, str]) -> tuple[str, ...]:
     """The features to decode together: the momentum, where it comes first; or the first feature by itself."""
     momentum = {roles[role] for role in ("pt", "eta", "phi") if role in roles}
-    first = [name for name in predictors.order[: len(momentum)] if name in momentum]
-    return predictors.order[: max(len(first), 1)] if len(first) == len(momentum) else predictors.order[:1]
+    first = predictors.order[: max(len(momentum), 1)]
+    behind = all(
+        looks_behind(column, set(first[:place]), name, first)
+        for place, name in enumerate(first)
+        for column in predictors.columns(name)
+    )
+    return first if set(first) == momentum and behind else first[:1]
 
 
 def _shifted(
