@@ -19,7 +19,7 @@ from hepae.codecs.lifting import LiftingSpec
 from hepae.collection import Collection, Objects, concatenate
 from hepae.errors import AlreadyCompressedError, CollectionError, InputError, MissingExtraError
 from hepae.events import open_events
-from hepae.kinematics import find_met, find_roles
+from hepae.kinematics import find_met, find_roles, parse_roles
 from hepae.lattice import Linear, Log
 from hepae.lattice_fit import fit_lattice, require_feasible
 from hepae.model.manifest import Manifest, Training
@@ -40,6 +40,9 @@ Report = Callable[[str, int, int, str], None]
 """Called with phase, amount done, amount in all, and a note such as the loss."""
 
 Tables = Mapping[str, NDArray[Any]]
+
+FIT_OBJECTS = {"fast": 30_000, "default": 60_000, "best": 120_000}
+"""Objects that predictors are fitted on, by effort."""
 
 RUN = 2000
 """Events in a run of the training sample."""
@@ -232,16 +235,19 @@ def _fitted(objects: Objects, specs: Sequence[FeatureSpec], recipe: Recipe, repo
     if recipe.codec == "bottleneck":
         return _fitted_bottleneck(objects, specs, recipe, report)
     from hepae.fit.prediction import fit  # each codec's training is loaded when it is asked for
+    from hepae.fit.state import Settings
 
     integers = {
         spec.name: spec.lattice.to_integers(objects.columns[spec.name], spec.bound)[0] for spec in specs
     }
     lattices = {spec.name: spec.lattice for spec in specs}
     report("predicting", 0, 1, "")
-    roles = recipe.kinematics or find_roles(integers)
+    given = parse_roles(",".join(f"{role}={name}" for role, name in recipe.kinematics.items()), integers)
+    roles = {role: name for role, name in find_roles(integers).items() if name not in given.values()} | given
     # many small products: threads would wait for each other more than they work
     with threadpool_limits(1):
-        predictors = fit(integers, lattices, objects.counts, objects.events, roles=roles)
+        settings = Settings(objects=FIT_OBJECTS[recipe.effort], seed=recipe.seed)
+        predictors = fit(integers, lattices, objects.counts, objects.events, roles=roles, settings=settings)
     report("predicting", 1, 1, "")
     if recipe.codec == "lifting":
         return LiftingSpec(predictors), {}, {}, ()

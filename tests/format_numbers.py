@@ -123,26 +123,37 @@ class Lattice:  # 7
                 high.append(high[-1] * ratio)
             self.low, self.high = np.array(low), np.array(high)
 
-    def points(self, n):
+    def points(self, n, place=None):  # 7.1, 7.5
         kind = self.grid["type"]
         with np.errstate(over="ignore"):
             if kind == "linear":
-                return (n.astype(float) * self.grid["step"]).astype(self.dtype)
+                moved = n.astype(float) if place is None else n.astype(float) + (2 * place - 63) / 128
+                return (moved * self.grid["step"]).astype(self.dtype)
             if kind == "log":
                 m = np.clip(np.abs(n) - 1, 0, self.grid["top"])
                 product = self.high[m >> self.half] * self.low[m % len(self.low)]
-                return (product * np.sign(n)).astype(self.dtype)
+                moved = product if place is None else product * self.roots()[place]
+                return (moved * np.sign(n)).astype(self.dtype)
         if kind == "pattern":
             u = (np.where(n < 0, -1 - n, n) << self.grid["shift"]).astype(np.uint64)
             u += np.where(n < 0, np.uint64(1 << self.width - 1), np.uint64(0))
             return u.astype(self.bits).view(self.dtype)
         return n.astype(self.dtype)
 
+    def roots(self):
+        h = self.grid["base"]
+        for _ in range(7):
+            h = math.sqrt(h)
+        powers = [1.0]
+        while len(powers) < 128:
+            powers.append(powers[-1] * h)
+        return np.array(powers[::2]) / powers[63]
+
     def grid_number(self, q):
         return q - sum(((q > i).astype(np.int64) for i, _, _ in self.inserted), np.int64(0))
 
-    def values(self, q, escaped=None):
-        bits = self.points(self.grid_number(q)).view(self.bits).copy()
+    def values(self, q, escaped=None, place=None):  # 7.2
+        bits = self.points(self.grid_number(q), place).view(self.bits).copy()
         for i, _, special in self.inserted:
             if special is not None:
                 bits[q == i] = special
@@ -152,13 +163,13 @@ class Lattice:  # 7
         require(escaped is None or not len(escaped) or None in [p[2] for p in self.inserted], "escapes")
         return bits.view(self.dtype)
 
-    def centres(self, q):
+    def centres(self, q):  # 7.3
         value, point = self.values(q).astype(float), self.points(self.grid_number(q)).astype(float)
         for i, _, special in self.inserted:
             value = np.where((q == i) & (special is None), point, value)
         return np.where(np.isfinite(value), value, np.where(np.isfinite(point), point, 0.0))
 
-    def nearest(self, v):
+    def nearest(self, v):  # 7.4
         kind = self.grid["type"]
         if kind == "linear":
             n = np.rint(fix(v / self.grid["step"], 2.0**52)).astype(np.int64)
@@ -188,3 +199,12 @@ def fix(x, largest):
 def octaves(v):
     m, e = np.frexp(np.clip(np.where(np.isnan(v), 0, np.abs(v)), 2.0**-40, 2.0**1000))
     return np.rint((m * 2 + e) * 1024).astype(np.int64)
+
+
+def places(feature, objects):  # 7.5
+    """Places of so many objects inside their cells."""
+    x = np.arange(1, objects + 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+    x = x + np.uint64((feature + 1) * 0xD1342543DE82EF95 % 2**64)
+    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return ((x ^ (x >> np.uint64(31))) >> np.uint64(58)).astype(np.int64)

@@ -11,7 +11,7 @@ from typing import Any
 import awkward as ak
 
 from hepae.errors import CollectionError, nearest
-from hepae.rootio.source import MODELS_TREE, TREE_CLASSES, Source
+from hepae.rootio.source import MODELS_TREE, TREE_CLASSES, Source, reading
 from hepae.rootio.titles import SUFFIX, parse_title
 
 __all__ = ["OpenedFile", "OpenedTree", "open_file"]
@@ -45,8 +45,9 @@ class OpenedFile:
 
     def __getitem__(self, name: str) -> Any:
         """A tree as `OpenedTree`, anything else as uproot gives it."""
-        found = self._source.directory[name]
-        return OpenedTree(found) if found.classname in TREE_CLASSES else found
+        with reading(f"{self._source.path}, {name}"):
+            found = self._source.directory[name]
+            return OpenedTree(found) if found.classname in TREE_CLASSES else found
 
     def close(self) -> None:
         """Close the file."""
@@ -117,10 +118,11 @@ class OpenedTree:
         if names is None:
             names = [name for name in self._branches if fnmatchcase(name, filter_name or "*")]
         chosen = [names] if isinstance(names, str) else list(names)
-        read = {
-            name: self[name].array(entry_start=entry_start, entry_stop=entry_stop, library=library)
-            for name in chosen
-        }
+        with reading(", ".join(chosen)):
+            read = {
+                name: self[name].array(entry_start=entry_start, entry_stop=entry_stop, library=library)
+                for name in chosen
+            }
         return ak.zip(read, depth_limit=1) if library == "ak" else read
 
     def iterate(
