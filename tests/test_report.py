@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -26,6 +27,7 @@ from hepae.report.panels import feature_panel, histograms_of, moving, observable
 from hepae.report.text import bars
 from hepae.rootio.histograms import write_histograms
 
+HERE = Path(__file__).parent
 BOUNDS = ["pt,E=rel:1e-3", "eta,phi=abs:1e-3"]
 FEATURES = ["pt", "eta", "phi", "E"]
 
@@ -68,10 +70,27 @@ class Parsed(HTMLParser):
         self.words += data
 
 
-def test_the_page_is_whole_small_and_needs_no_network(tmp_path: Path, sample_csv: Path, small: Path) -> None:
-    target = tmp_path / "report.html"
-    assert main(["report", str(sample_csv), str(small), "-o", str(target), "--json"]) == 0
-    text = target.read_text(encoding="utf-8")
+@pytest.fixture(scope="module")
+def tutorial(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder in which every command and every Python block of the tutorial was run, the long one left out."""
+    folder = tmp_path_factory.mktemp("tutorial")
+    (folder / "tests").symlink_to(HERE)
+    text = (HERE.parent / "docs" / "tutorial.md").read_text(encoding="utf-8")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        for language, block in re.findall(r"^```(\w+)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL):
+            if language == "python":
+                exec(compile(block, "tutorial.md", "exec"), {})
+                continue
+            for line in block.splitlines():
+                words = shlex.split(line.removeprefix("$ hepae "))
+                if words[0] != "experiments":
+                    assert main(words) == 0, line
+    return folder
+
+
+def test_the_page_is_whole_small_and_needs_no_network(tutorial: Path) -> None:
+    text = (tutorial / "report.html").read_text(encoding="utf-8")
     page = Parsed(text)
     assert not page.open
     assert all(source.startswith(("data:", "#")) for source in page.sources)
