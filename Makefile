@@ -46,6 +46,15 @@ lint: $(VENV)/.hepae-test ## ruff and mypy --strict
 bench: $(VENV)/.hepae-test ## size, speed and worst error on the bundled sample, beside the alternatives
 	$(BIN)/hepae bench $(SAMPLE)
 
+.PHONY: exhaustive
+exhaustive: $(VENV)/.hepae-test ## every float32 there is under ten bounds (hours; resumes where it was stopped)
+	$(BIN)/python scripts/exhaustive.py --state exhaustive.json
+
+.PHONY: fuzz
+fuzz: $(VENV)/.hepae-test ## 100,000 damaged files and 500 kills (about an hour)
+	$(BIN)/python scripts/fuzz_files.py --mutations 34000
+	$(BIN)/python scripts/kill_writers.py --kills 500
+
 .PHONY: sample
 sample: $(VENV)/.hepae-sample ## make the bundled sample again (Pythia 8, FastJet)
 	$(BIN)/python scripts/make_sample.py tests/data
