@@ -24,6 +24,7 @@ from hepae.codecs.masked import Masked, MaskedSpec
 from hepae.coding.frame import Frame, Header, checksum, parse, serialise
 from hepae.coding.integers import pack, unpack
 from hepae.collection import Objects
+from hepae.dither import places
 from hepae.errors import BoundViolationError, CorruptionError, SchemaError
 from hepae.lattice import Lattice
 from hepae.lattice_fit import fit_lattice
@@ -199,7 +200,7 @@ class ChunkCoder:
         integers, escaped, overrides = {}, {}, {}
         for name, feature in self.features.items():
             values = objects.columns[name]
-            q, bits = feature.lattice.to_integers(values, feature.bound)
+            q, bits = feature.lattice.to_integers(values, feature.bound, self._places(name, len(values)))
             override = b""
             if len(bits) > FOREIGN * len(values):
                 override, own_bits = _own_lattice(values, feature, len(bits))
@@ -211,9 +212,14 @@ class ChunkCoder:
         self, name: str, integers: Integers, escaped: NDArray[np.unsignedinteger], override: bytes
     ) -> Column:
         if not override:
-            return self.features[name].lattice.to_values(integers, escaped)
+            place = self._places(name, len(integers))
+            return self.features[name].lattice.to_values(integers, escaped, place)
         lattice, packed = _parse_override(override, name)
         return lattice.to_values(unpack(packed, len(integers)), escaped)
+
+    def _places(self, name: str, objects: int) -> Integers | None:
+        """The dither of a feature, None without."""
+        return places(objects, self.numbers[name]) if self.features[name].dither else None
 
     def _require_bound(self, name: str, stored: Column, restored: Column) -> None:
         kept = accept(stored, restored, self.features[name].bound)

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from hepae import exactmath
 from hepae.errors import SchemaError
-from hepae.lattice import Lattice, Linear, Log
+from hepae.lattice import Lattice, Linear, Log, Pattern
 
 __all__ = ["FORMULAS", "ROLES", "find_met", "find_roles", "nearest_point", "parse_roles"]
 
@@ -189,15 +189,26 @@ def nearest_point(lattice: Lattice, values: Floats) -> NDArray[np.int64]:
         n = _log_number(grid, values)
     elif isinstance(grid, Linear):
         n = _whole(values / grid.step)
-    else:
-        dtype = np.dtype(lattice.dtype)
-        top = float(np.finfo(dtype).max) if dtype.kind == "f" else LARGEST_WHOLE
+    elif isinstance(grid, Pattern):
+        top = float(np.finfo(lattice.dtype).max)
         within = np.clip(np.where(np.isfinite(values), values, 0.0), -top, top)
-        n = grid.natural((within if dtype.kind == "f" else np.rint(within)).astype(dtype))
+        n = grid.natural(within.astype(lattice.dtype))
+    else:
+        low, high = integer_range(lattice.dtype)
+        within = np.where(np.isfinite(values), values, 0.0)
+        n = np.rint(np.clip(within, max(low, -LARGEST_WHOLE), min(high, LARGEST_WHOLE))).astype(np.int64)
     before = np.zeros((), np.int64)
     for point in lattice.inserted:
         before = before + (n >= point.at)
     return np.asarray(n + before, np.int64)
+
+
+def integer_range(dtype: str) -> tuple[int, int]:
+    """Smallest and largest value of an integer dtype; beyond it, machines convert floats differently."""
+    if np.dtype(dtype).kind == "b":
+        return 0, 1
+    information = np.iinfo(dtype)
+    return int(information.min), int(information.max)
 
 
 def _whole(steps: Floats) -> NDArray[np.int64]:

@@ -33,11 +33,14 @@ from numpy.typing import NDArray
 
 from hepae import limits
 from hepae.bounds import Bound, accept, raw_bits
+from hepae.dither import PLACES, fractions
 from hepae.errors import CorruptionError
 
 __all__ = ["Inserted", "Integer", "Lattice", "Linear", "Log", "Pattern"]
 
 Integers = NDArray[np.int64]
+
+Places = Integers | None
 
 EXACT_INTEGERS = 2.0**52
 """Integers below this are exact in float64, with room for the rounding of a quotient."""
@@ -48,13 +51,15 @@ class Linear(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="linea
 
     step: float
 
-    def natural(self, values: NDArray[np.generic]) -> Integers:
+    def natural(self, values: NDArray[np.generic], place: Places = None) -> Integers:
         """Number of the nearest point; 0 where there is none."""
-        return _rounded(values.astype(np.float64) / self.step)
+        steps = values.astype(np.float64) / self.step
+        return _rounded(steps if place is None else steps - fractions(place))
 
-    def points(self, n: Integers, dtype: np.dtype[np.generic]) -> NDArray[np.generic]:
+    def points(self, n: Integers, dtype: np.dtype[np.generic], place: Places = None) -> NDArray[np.generic]:
         """The values of the points numbered ``n``."""
-        return (n.astype(np.float64) * self.step).astype(dtype)
+        steps = n.astype(np.float64) if place is None else n + fractions(place)
+        return (steps * self.step).astype(dtype)
 
 
 class Log(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="log"):
@@ -67,7 +72,7 @@ class Log(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="log"):
     base: float
     top: int
 
-    def natural(self, values: NDArray[np.generic]) -> Integers:
+    def natural(self, values: NDArray[np.generic], place: Places = None) -> Integers:
         """Number of the point whose cell holds the value; 0 where there is none, and for zero.
 
         The cell of a point v under the relative bound R is [v/(1+R), v/(1-R)], whose middle in the logarithm is
@@ -80,16 +85,20 @@ class Log(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="log"):
             steps = (np.log(magnitude / self.first) + 0.5 * math.log1p(-relative * relative)) / math.log(
                 self.base
             )
+        if place is not None:
+            steps = steps - fractions(place)
         n = _rounded(steps) + 1
         n = np.where((magnitude > 0) & (steps > -1) & (n <= self.top + 1), np.maximum(n, 1), 0)
         return np.asarray(np.where(x < 0, -n, n))
 
-    def points(self, n: Integers, dtype: np.dtype[np.generic]) -> NDArray[np.generic]:
-        """The values of the points numbered ``n``: two table look-ups and one product."""
+    def points(self, n: Integers, dtype: np.dtype[np.generic], place: Places = None) -> NDArray[np.generic]:
+        """The values of the points numbered ``n``: two table look-ups and one product; with dither one more."""
         low, high = _powers(self.first, self.base, self.top)
         exponent = np.clip(np.abs(n) - 1, 0, self.top)
         bits = len(low).bit_length() - 1
         magnitude = np.take(high, exponent >> bits) * np.take(low, exponent & (len(low) - 1))
+        if place is not None:
+            magnitude = magnitude * np.take(_roots(self.base), place)
         return np.asarray((magnitude * np.sign(n)).astype(dtype))
 
 
@@ -101,8 +110,8 @@ class Pattern(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="patt
 
     shift: int
 
-    def natural(self, values: NDArray[np.generic]) -> Integers:
-        """Number of the nearest point (exact where the low bits are zero)."""
+    def natural(self, values: NDArray[np.generic], place: Places = None) -> Integers:
+        """Number of the nearest point (exact where the low bits are zero); there is no dither."""
         width = values.dtype.itemsize * 8
         bits = raw_bits(values).astype(np.uint64)
         magnitude = bits & np.uint64((1 << (width - 1)) - 1)
@@ -110,7 +119,7 @@ class Pattern(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="patt
         n = ((magnitude + half) >> np.uint64(self.shift)).astype(np.int64)
         return np.where(bits >> np.uint64(width - 1) != 0, -1 - n, n)
 
-    def points(self, n: Integers, dtype: np.dtype[np.generic]) -> NDArray[np.generic]:
+    def points(self, n: Integers, dtype: np.dtype[np.generic], place: Places = None) -> NDArray[np.generic]:
         """The floats of the points numbered ``n``."""
         width = dtype.itemsize * 8
         magnitude = np.where(n < 0, -1 - n, n).astype(np.uint64) << np.uint64(self.shift)
@@ -121,11 +130,11 @@ class Pattern(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="patt
 class Integer(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="integer"):
     """The integers themselves; unsigned 64-bit ones wrap, which is undone on reading."""
 
-    def natural(self, values: NDArray[np.generic]) -> Integers:
-        """The values as int64."""
+    def natural(self, values: NDArray[np.generic], place: Places = None) -> Integers:
+        """The values as int64; there is no dither."""
         return values.astype(np.int64)
 
-    def points(self, n: Integers, dtype: np.dtype[np.generic]) -> NDArray[np.generic]:
+    def points(self, n: Integers, dtype: np.dtype[np.generic], place: Places = None) -> NDArray[np.generic]:
         """The values in their own dtype."""
         return n.astype(dtype)
 
@@ -168,14 +177,15 @@ class Lattice(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @np.errstate(invalid="ignore", over="ignore")  # signalling NaN are quietly widened
     def to_integers(
-        self, values: NDArray[np.generic], bound: Bound
+        self, values: NDArray[np.generic], bound: Bound, place: Places = None
     ) -> tuple[Integers, NDArray[np.unsignedinteger]]:
         """Integers of values, and the bit patterns of those that escape, in order.
 
-        Every value is restored with the arithmetic of the reader and accepted only within its bound.
+        Every value is restored with the arithmetic of the reader and accepted only within its bound. ``place`` is the
+        dither of each value (`hepae.dither`), None without.
         """
-        n = self.grid.natural(values)
-        accepted = accept(values, self._points(n), bound)
+        n = self.grid.natural(values, place)
+        accepted = accept(values, self._points(n, place), bound)
         q = n + self._inserted_until(n)
         bits = raw_bits(values)
         for index, point in self._insertions():
@@ -191,15 +201,17 @@ class Lattice(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         q[~accepted] = escape
         return q, bits[~accepted]
 
-    def to_values(self, q: Integers, escaped: NDArray[np.unsignedinteger]) -> NDArray[np.generic]:
-        """Values of integers: what the reader restores.
+    def to_values(
+        self, q: Integers, escaped: NDArray[np.unsignedinteger], place: Places = None
+    ) -> NDArray[np.generic]:
+        """Values of integers: what the reader restores, given the dither of the writer.
 
         Raises
         ------
         CorruptionError
             If the number of escapes among the integers is not the number of bit patterns given.
         """
-        values = _tabulated(self._values, q)
+        values = _tabulated(self._values, q) if place is None else self._values(q, place)
         at = np.flatnonzero(q == self.escape) if self.escape is not None else np.empty(0, np.int64)
         if len(at) != len(escaped):
             raise CorruptionError("escapes and escaped values differ", expected=len(at), got=len(escaped))
@@ -228,9 +240,9 @@ class Lattice(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             before += n >= point.at
         return before
 
-    def _points(self, n: Integers) -> NDArray[np.generic]:
+    def _points(self, n: Integers, place: Places = None) -> NDArray[np.generic]:
         with np.errstate(over="ignore", invalid="ignore"):
-            return self.grid.points(n, np.dtype(self.dtype))
+            return self.grid.points(n, np.dtype(self.dtype), place)
 
     def _grid_numbers(self, q: Integers) -> Integers:
         n = q.copy()
@@ -238,8 +250,8 @@ class Lattice(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             n -= q > index
         return n
 
-    def _values(self, q: Integers) -> NDArray[np.generic]:
-        values = self._points(self._grid_numbers(q))
+    def _values(self, q: Integers, place: Places = None) -> NDArray[np.generic]:
+        values = self._points(self._grid_numbers(q), place)
         bits = raw_bits(values)
         for index, point in self._insertions():
             if point.bits is not None:
@@ -286,3 +298,18 @@ def _powers(first: float, base: float, top: int) -> tuple[NDArray[np.float64], N
         np.multiply.accumulate(high, out=high)
     low.flags.writeable = high.flags.writeable = False
     return low, high
+
+
+@functools.lru_cache(maxsize=256)
+def _roots(base: float) -> NDArray[np.float64]:
+    """``base**d`` for the fractions d of all places: powers of a root made by square roots, which IEEE 754 rounds."""
+    root = base
+    for _ in range((2 * PLACES).bit_length() - 1):
+        root = math.sqrt(root)
+    powers = np.full(2 * PLACES, root)
+    powers[0] = 1.0
+    np.multiply.accumulate(powers, out=powers)
+    middle = powers[PLACES - 1]
+    roots: NDArray[np.float64] = powers[::2][:PLACES] / middle
+    roots.flags.writeable = False
+    return roots

@@ -19,7 +19,8 @@ from hepae.codecs.lifting import LiftingSpec
 from hepae.collection import Collection, Objects, concatenate
 from hepae.errors import AlreadyCompressedError, CollectionError, InputError, MissingExtraError
 from hepae.events import open_events
-from hepae.kinematics import find_met, find_roles
+from hepae.kinematics import find_met, find_roles, parse_roles
+from hepae.lattice import Linear, Log
 from hepae.lattice_fit import fit_lattice, require_feasible
 from hepae.model.manifest import Manifest, Training
 from hepae.model.model import Model
@@ -39,6 +40,9 @@ Report = Callable[[str, int, int, str], None]
 """Called with phase, amount done, amount in all, and a note such as the loss."""
 
 Tables = Mapping[str, NDArray[Any]]
+
+FIT_OBJECTS = {"fast": 30_000, "default": 60_000, "best": 120_000}
+"""Objects that predictors are fitted on, by effort."""
 
 RUN = 2000
 """Events in a run of the training sample."""
@@ -173,7 +177,8 @@ def model_of(
     report: Report = silent,
 ) -> Model:
     """Train a model on objects in memory; see `train`."""
-    specs = feature_specs(objects, collection, features, bounds)
+    dither = recipe.dither and recipe.codec != "bottleneck"
+    specs = feature_specs(objects, collection, features, bounds, dither)
     codec, networks, tables, history = _fitted(objects, specs, recipe, report)
     provenance = Training(__version__, recipe.seed, objects.n_events, objects.n_objects, history)
     if isinstance(codec, BottleneckSpec):
@@ -193,7 +198,11 @@ def model_of(
 
 
 def feature_specs(
-    objects: Objects, collection: Collection, features: Sequence[str], bounds: Sequence[str]
+    objects: Objects,
+    collection: Collection,
+    features: Sequence[str],
+    bounds: Sequence[str],
+    dither: bool = False,
 ) -> list[FeatureSpec]:
     """Bounds and lattices of features, the lattices fitted to the objects.
 
@@ -211,7 +220,10 @@ def feature_specs(
         values, bound = objects.columns[feature.name], assigned[feature.name]
         require_feasible(values, bound, feature.branch)
         lattice = fit_lattice(values, bound)
-        specs.append(FeatureSpec(feature.name, feature.branch, feature.dtype, feature.title, bound, lattice))
+        spread = dither and isinstance(lattice.grid, Linear | Log)
+        specs.append(
+            FeatureSpec(feature.name, feature.branch, feature.dtype, feature.title, bound, lattice, spread)
+        )
     return specs
 
 
@@ -223,16 +235,19 @@ def _fitted(objects: Objects, specs: Sequence[FeatureSpec], recipe: Recipe, repo
     if recipe.codec == "bottleneck":
         return _fitted_bottleneck(objects, specs, recipe, report)
     from hepae.fit.prediction import fit  # each codec's training is loaded when it is asked for
+    from hepae.fit.state import Settings
 
     integers = {
         spec.name: spec.lattice.to_integers(objects.columns[spec.name], spec.bound)[0] for spec in specs
     }
     lattices = {spec.name: spec.lattice for spec in specs}
     report("predicting", 0, 1, "")
-    roles = recipe.kinematics or find_roles(integers)
+    given = parse_roles(",".join(f"{role}={name}" for role, name in recipe.kinematics.items()), integers)
+    roles = {role: name for role, name in find_roles(integers).items() if name not in given.values()} | given
     # many small products: threads would wait for each other more than they work
     with threadpool_limits(1):
-        predictors = fit(integers, lattices, objects.counts, objects.events, roles=roles)
+        settings = Settings(objects=FIT_OBJECTS[recipe.effort], seed=recipe.seed)
+        predictors = fit(integers, lattices, objects.counts, objects.events, roles=roles, settings=settings)
     report("predicting", 1, 1, "")
     if recipe.codec == "lifting":
         return LiftingSpec(predictors), {}, {}, ()

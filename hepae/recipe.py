@@ -27,6 +27,8 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         Event-level branches that the model may use and that stay in the file as they are, such as MET.
     effort
         Chunked codecs: how much size matters against training and reading time.
+    dither
+        Chunked codecs: values fill their cells evenly, instead of standing in their middles.
     kinematics
         Chunked codecs: roles of features that names do not tell, such as ``{"energy": "E"}``.
     seed
@@ -44,6 +46,7 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     codec: Literal["masked", "lifting", "bottleneck"] = "masked"
     conditions: tuple[str, ...] = ()
     effort: Literal["fast", "default", "best"] = "default"
+    dither: bool = False
     kinematics: dict[str, str] = {}
     seed: int = 1
     train_objects: int = 250_000

@@ -93,6 +93,10 @@ class ModelStore:
                     hint=f"give it with --model, or put it into a directory named in {MODEL_PATH}",
                 )
             model = Model.from_bytes(data)
+            if not model.sha256.startswith(start):
+                raise CorruptionError(
+                    "a model does not have its SHA-256", where=where, expected=f"{start}…", got=model.sha256
+                )
             self._open[model.sha256] = model
             return model
 

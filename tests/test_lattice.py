@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hepae.bounds import Bound, accept, bits_equal, parse
+from hepae.dither import places
 from hepae.errors import BoundError, CorruptionError
 from hepae.lattice import Inserted, Integer, Lattice, Linear, Log, Pattern
 from hepae.lattice_fit import fit_lattice, require_feasible
@@ -140,6 +141,26 @@ def test_integers_out_of_range_do_not_break_reading() -> None:
     for grid in (Linear(0.5), Log(1.0, 1.001, 5000), Pattern(3), Integer()):
         lattice = Lattice("float32", grid) if not isinstance(grid, Integer) else Lattice("int64", grid)
         assert np.isfinite(lattice.centres(q)).all()
+
+
+@given(float_columns(), bounds(), st.integers(0, 100))
+def test_the_bound_holds_with_dither(values: np.ndarray, bound: Bound, stream: int) -> None:
+    lattice, place = fit_lattice(values, bound), places(len(values), stream)
+    back = lattice.to_values(*lattice.to_integers(values, bound, place), place)
+    assert accept(values, back, bound).all()
+
+
+@pytest.mark.parametrize(("text", "of_cell"), [("abs:1e-2", "linear"), ("rel:1e-2", "logarithm")])
+def test_dither_fills_cells_evenly_and_escapes_no_more(text: str, of_cell: str) -> None:
+    bound = parse(text)
+    values = np.random.default_rng(4).exponential(50, 50_000).astype(np.float32)
+    lattice, place = fit_lattice(values, bound), places(len(values), 1)
+    q, escaped = lattice.to_integers(values, bound, place)
+    back = lattice.to_values(q, escaped, place).astype(np.float64)
+    steps = back / lattice.grid.step if of_cell == "linear" else np.log(back) / np.log(lattice.grid.base)
+    share = np.histogram(steps % 1, 16, (0, 1))[0] / len(values)
+    assert np.abs(share - 1 / 16).max() < 0.01
+    assert len(escaped) <= 5
 
 
 def test_a_constant_column_and_an_empty_one() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import awkward as ak
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -303,6 +304,18 @@ def test_one_event_with_a_million_objects(tmp_path: Path) -> None:
         original, tmp_path / "b.root", collection="Jet", bounds=["pt=rel:1e-3"], recipe=QUICK["lifting"]
     )
     assert kept(original, tmp_path / "b.root", ["pt=rel:1e-3"])
+
+
+def test_dither_is_reproducible_within_the_bound_and_differs_from_the_middle_of_cells(tmp_path: Path) -> None:
+    original = write_events(tmp_path / "a.root", *jets(500))
+    for name, dither in (("plain", False), ("dither", True)):
+        recipe = recipe_of({"codec": "lifting", "dither": dither})
+        hepae.compress(original, tmp_path / f"{name}.root", collection="Jet", bounds=BOUNDS, recipe=recipe)
+        assert kept(original, tmp_path / f"{name}.root")
+    whole = hepae.open(tmp_path / "dither.root")["Events"]["Jet_pt"].array()
+    part = hepae.open(tmp_path / "dither.root")["Events"]["Jet_pt"].array(entry_start=100, entry_stop=200)
+    assert ak.array_equal(whole[100:200], part)
+    assert not ak.array_equal(whole, hepae.open(tmp_path / "plain.root")["Events"]["Jet_pt"].array())
 
 
 def test_a_second_tree_and_other_objects_are_kept(sample_root: Path, tmp_path: Path) -> None:

@@ -80,12 +80,19 @@ def _compress(parts: Parts) -> None:  # type: ignore[valid-type]
         "hepae compress events.root small.root --collection Jet --bound 'pt,E=rel:1e-3' --bound 'eta,phi=abs:1e-3'",
     )  # fmt: skip
     part.add_argument(
-        "files", type=Path, nargs="+", metavar="FILE", help="IN OUT; only inputs with --side, --out-dir or --side-dir"
+        "files",
+        type=Path,
+        nargs="+",
+        metavar="FILE",
+        help="IN OUT; only inputs with --side, --out-dir or --side-dir",
     )
     part.add_argument("--model", type=Path, help="a model made by `hepae train`")
     part.add_argument("--model-by-reference", action="store_true", help="store only the SHA-256 of the model")
     part.add_argument(
-        "--side", type=Path, metavar="FILE", help="write only the collection, into a friend of the untouched input"
+        "--side",
+        type=Path,
+        metavar="FILE",
+        help="write only the collection, into a friend of the untouched input",
     )
     part.add_argument("--format", choices=("ttree", "rntuple"), default="ttree", help="how events are stored")
     part.add_argument("--threads", type=int, help="chunks coded at once (default: the cores)")
@@ -95,7 +102,9 @@ def _compress(parts: Parts) -> None:  # type: ignore[valid-type]
 
 def _many(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--out-dir", type=Path, metavar="DIR", help="compress every input into this folder")
-    group.add_argument("--side-dir", type=Path, metavar="DIR", help="the same, only the collections, as with --side")
+    group.add_argument(
+        "--side-dir", type=Path, metavar="DIR", help="the same, only the collections, as with --side"
+    )
     group.add_argument("--workers", type=int, default=1, help="processes on this machine")
     group.add_argument("--scheduler", metavar="tcp://…", help="dask scheduler whose workers do it")
 
@@ -107,9 +116,19 @@ def _training(part: argparse.ArgumentParser) -> None:
     part.add_argument("--bound", action="append", default=[], metavar="NAMES=BOUND", help=BOUNDS_HELP)
     part.add_argument("--config", type=Path, help="TOML file with the same words")
     part.add_argument("--codec", choices=CODECS, help="default: masked")
-    part.add_argument("--condition", dest="conditions", type=_names, help="event branches to condition on: MET,METphi")
+    part.add_argument(
+        "--condition", dest="conditions", type=_names, help="event branches to condition on: MET,METphi"
+    )
     part.add_argument("--effort", choices=EFFORTS, help="chunked codecs: size against time")
-    part.add_argument("--kinematics", type=_roles, metavar="ROLE=FEATURE,…", help="roles that names do not tell")
+    part.add_argument(
+        "--dither",
+        action="store_true",
+        default=None,
+        help="fill the cells of the lattice evenly, against combs",
+    )
+    part.add_argument(
+        "--kinematics", type=_roles, metavar="ROLE=FEATURE,…", help="roles that names do not tell"
+    )
     part.add_argument("--seed", type=int)
     part.add_argument("--train-objects", type=int, help="train on at most this many objects")
     part.add_argument("--device", help="where torch trains: cpu (default), cuda")
@@ -117,14 +136,20 @@ def _training(part: argparse.ArgumentParser) -> None:
 
 
 def _architecture(group: argparse._ArgumentGroup) -> None:
-    group.add_argument("--preset", help="architecture by name: fast (default), AE_3D_200, 200-200-20, 400-400-200, …")
+    group.add_argument(
+        "--preset", help="architecture by name: fast (default), AE_3D_200, 200-200-20, 400-400-200, …"
+    )
     group.add_argument("--layers", type=_sizes, help="widths of the encoder's hidden layers: 200,100,50")
     group.add_argument("--latents", type=int, help="number of latents")
     group.add_argument("--activation", help="tanh, leaky_relu, elu, relu or silu")
     group.add_argument("--batch-norm", action=argparse.BooleanOptionalAction, default=None)
     group.add_argument("--dropout", type=float)
-    group.add_argument("--residual", action=argparse.BooleanOptionalAction, default=None, help="residual blocks")
-    group.add_argument("--skip", action=argparse.BooleanOptionalAction, default=None, help="linear skip connections")
+    group.add_argument(
+        "--residual", action=argparse.BooleanOptionalAction, default=None, help="residual blocks"
+    )
+    group.add_argument(
+        "--skip", action=argparse.BooleanOptionalAction, default=None, help="linear skip connections"
+    )
     group.add_argument("--scaling", help="minmax, standard, minmax-standard or standard-minmax")
     group.add_argument("--epochs", type=int)
     group.add_argument("--batch-size", type=int)
@@ -133,7 +158,9 @@ def _architecture(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--patience", type=int, help="epochs without progress after which to stop")
     group.add_argument("--validation", type=float, help="share of the events held back for validation")
     group.add_argument("--latent-dtype", choices=("float32", "float16", "uint16", "uint8"))
-    group.add_argument("--latents-only", action="store_true", default=None, help="no corrections and no bound")
+    group.add_argument(
+        "--latents-only", action="store_true", default=None, help="no corrections and no bound"
+    )
     group.add_argument("--checkpoint", help="resume from this file and save to it")
 
 
@@ -166,8 +193,12 @@ def _bench(parts: Parts) -> None:  # type: ignore[valid-type]
         "hepae bench events.root --collection Jet --bound '*=rel:1e-3' --held-out 0.2",
     )  # fmt: skip
     part.add_argument("file", type=Path, help="ROOT or CSV file")
-    part.add_argument("--held-out", type=float, default=0.0, metavar="SHARE", help="report events not trained on")
-    part.add_argument("--methods", type=_methods, help="only these of hepae, such as 'lifting;masked;masked, fast'")
+    part.add_argument(
+        "--held-out", type=float, default=0.0, metavar="SHARE", help="report events not trained on"
+    )
+    part.add_argument(
+        "--methods", type=_methods, help="only these of hepae, such as 'lifting;masked;masked, fast'"
+    )
     part.add_argument("--no-alternatives", action="store_true", help="only hepae")
     part.add_argument("--plot", type=Path, help="picture of size against speed (png, pdf, svg)")
     _training(part)

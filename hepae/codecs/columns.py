@@ -112,7 +112,7 @@ class Product(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="prod
             scaled = log if weight == 1 else log * weight
             total = scaled if total is None else total + scaled
         assert total is not None
-        return total >> self.shift if self.shift else total
+        return np.asarray(total >> self.shift if self.shift else total, np.int64)
 
 
 class Mix(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="mix"):

@@ -23,6 +23,8 @@ class FeatureSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         How far a restored value may be from the stored one.
     lattice
         The integer grid of this bound.
+    dither
+        Whether values fill their cells evenly instead of standing in their middles (`hepae.dither`).
     """
 
     name: str
@@ -31,3 +33,4 @@ class FeatureSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     title: str
     bound: Bound
     lattice: Lattice
+    dither: bool = False

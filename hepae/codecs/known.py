@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import numpy as np
@@ -29,7 +29,7 @@ SMALLEST: Final = 2.0**-40
 LARGEST: Final = 2.0**1000
 LARGEST_INTEGER: Final = 1 << 40
 
-TRANSFORMS: Final = {
+TRANSFORMS: Final[dict[str, Callable[[Floats], NDArray[Any]]]] = {
     "value": lambda x: x,
     "cos": exactmath.cos,
     "sin": exactmath.sin,

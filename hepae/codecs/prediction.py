@@ -78,7 +78,7 @@ __all__ = [
 
 Integers = NDArray[np.int64]
 
-BLOCK: Final = 8192
+BLOCK: Final = 20_480
 """Objects summed at once, so that what is looked up stays in the cache."""
 
 
@@ -103,6 +103,10 @@ class Plan:
         self.sources = sources = predictors.sources
         self.features = {predictor.feature: predictor for predictor in predictors.features}
         self.ranked = {name: predictors.ranked(name) for name in self.features}
+        used = [
+            t.source for p in predictors.features for t in (*p.terms, *(p.widths.terms if p.widths else ()))
+        ]
+        self.shared = [used.count(number) > 1 for number in range(len(sources))]
         self.order = predictors.order
         self.ancestors = {name: predictors.ancestors(name) for name in self.features}
         self.wants_latent = {name: predictors.wants_latent(name) for name in self.features}
@@ -161,8 +165,10 @@ class Evaluation:
         source = self.plan.sources[number]
         if rank is not None and self._unfinished in source.column.needs:
             return source.place(source.column.read(self.context, rank))
-        self._indices[number] = source.place(source.column.read(self.context, None))
-        return self.context.part(self._indices[number], rank)
+        index = source.place(source.column.read(self.context, None))
+        if rank is not None or self.plan.shared[number]:
+            self._indices[number] = index
+        return self.context.part(index, rank)
 
     @np.errstate(all="ignore")
     def predict(self, feature: str, rank: int | None = None) -> Integers:

@@ -25,6 +25,8 @@ Weights = Callable[[Floats], Floats]
 
 SHORT_LIST: Final = 5
 RIDGE: Final = 1e-4
+TAIL: Final = 0.05
+REACH: Final = 100.0
 SMALL: Final = 16
 CELLS_PER_OCTAVE: Final = 6
 PATIENCE: Final = 5
@@ -171,8 +173,18 @@ def scores(residuals: Floats, candidates: Sequence[Candidate]) -> list[float]:
     return shares
 
 
+def _tamed(values: Floats) -> Floats:
+    """Wild values moved to a hundred times the usual range: one of 1e30 would be all that least squares see."""
+    if not len(values):
+        return values
+    low, high = np.quantile(values, (TAIL, 1 - TAIL), axis=0)
+    reach = REACH * (high - low)
+    return np.asarray(np.clip(values, low - reach, high + reach), np.float64)
+
+
 def linear(columns: NDArray[np.float64], y: Floats, steps: int = 8) -> Floats:
     """Robust linear coefficients of columns [n, m], intercept left out."""
+    columns, y = _tamed(columns), _tamed(y)
     scale = np.maximum(columns.std(axis=0), 1e-9)
     basis = np.concatenate([(columns - columns.mean(axis=0)) / scale, np.ones((len(y), 1))], axis=1)
     basis = basis.astype(np.float32)

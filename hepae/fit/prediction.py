@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Final
 
 import numpy as np
@@ -164,7 +165,10 @@ def _fit_feature(state: Fitting, name: str, known: Sequence[str]) -> Predictor:
     state.train.put_latents(name, rest)
     state.validation.put_latents(name, rest_validation)
     pool = pool_for(state, name, known, np.log2(1.0 + np.abs(rest)), found if predictor.trivial else [])
-    widths = fit_widths(state, pool, rest, rest_validation, by_place=predictor.trivial)
+    ranked = any(name in column.needs for column in columns_of(predictor, state.sources))
+    widths = fit_widths(
+        state, pool, rest, rest_validation, by_place=predictor.trivial, avoid="" if ranked else name
+    )
     return Predictor(name, predictor.constant, predictor.terms, predictor.base, predictor.period, widths)
 
 
@@ -193,7 +197,7 @@ def _fit_terms(
         y_validation.astype(np.float64),
         pool,
         most=state.settings.terms,
-        cost=state.cost,
+        cost=partial(state.cost, name),
     )
     residuals = y - additive.apply(model, [c.train for c in model.chosen], len(y))
     terms = state.terms(model, FRACTION_BITS, table_grain(residuals))

@@ -31,6 +31,9 @@ LEAST_GAIN: Final = 0.006
 ANCESTOR_GAIN: Final = 0.003
 """The same for each further feature that must be decoded to read this one."""
 
+RANKED_GAIN: Final = 0.04
+"""The same for going through the ranks one by one, where a feature is predicted from itself."""
+
 KEPT_OF_WIDTH: Final = 24.0
 """Tables are rounded to this fraction of the usual residual: finer would cost bytes and change nothing."""
 
@@ -53,8 +56,8 @@ class Settings:
         Of the split into training and validation events.
     """
 
-    terms: int = 10
-    width_terms: int = 4
+    terms: int = 7
+    width_terms: int = 3
     knots: int = 16
     classes: int = 6
     objects: int = 60_000
@@ -147,12 +150,12 @@ class Fitting:
         """What a table of this source adds to the model, about."""
         return BYTES_PER_KNOT * (len(candidate.source.knots) + 1) + BYTES_PER_TERM
 
-    def cost(self, candidate: Candidate, chosen: Sequence[Candidate]) -> float:
-        """Bits per object that the bytes of one more table, and the features to decode for it, are worth."""
+    def cost(self, name: str, candidate: Candidate, chosen: Sequence[Candidate]) -> float:
+        """Bits per object that the bytes of one more table, and the time to read what it needs, are worth."""
         decoded = self.closure(other.source.column for other in chosen)
         further = self.closure([candidate.source.column]) - decoded
         model = 8.0 * self.table_bytes(candidate) / max(self.n_objects, 1)
-        return model + LEAST_GAIN + ANCESTOR_GAIN * len(further)
+        return model + LEAST_GAIN + ANCESTOR_GAIN * len(further - {name}) + RANKED_GAIN * (name in further)
 
     def closure(self, columns: Iterable[Column]) -> set[str]:
         """The features that must be decoded to read these columns."""

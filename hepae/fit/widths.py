@@ -12,7 +12,7 @@ from hepae.codecs.predictors import WIDTH_BITS, Widths
 from hepae.coding.integers import pack
 from hepae.fit import additive
 from hepae.fit.additive import Candidate
-from hepae.fit.state import Fitting
+from hepae.fit.state import RANKED_GAIN, Fitting
 
 __all__ = ["fit_widths"]
 
@@ -29,7 +29,13 @@ GRAIN: Final = 0.02
 
 
 def fit_widths(
-    state: Fitting, pool: Sequence[Candidate], rest: Integers, rest_validation: Integers, *, by_place: bool
+    state: Fitting,
+    pool: Sequence[Candidate],
+    rest: Integers,
+    rest_validation: Integers,
+    *,
+    by_place: bool,
+    avoid: str,
 ) -> Widths | None:
     """The classes that pay most, or None.
 
@@ -39,7 +45,22 @@ def fit_widths(
         Residuals of training and validation events.
     by_place
         Try classes by expected place too: for residuals that no prediction could be subtracted from.
+    avoid
+        A feature to look at only where that saves `RANKED_GAIN`: the one that is coded, unless it is decoded rank
+        by rank anyway.
     """
+    apart = [c for c in pool if avoid not in c.source.column.needs]
+    size, best = _best(state, apart, rest, rest_validation, by_place)
+    if len(apart) == len(pool):
+        return best
+    ranked_size, ranked = _best(state, pool, rest, rest_validation, by_place)
+    return ranked if ranked_size < size - RANKED_GAIN * len(rest_validation) / 8 else best
+
+
+def _best(
+    state: Fitting, pool: Sequence[Candidate], rest: Integers, rest_validation: Integers, by_place: bool
+) -> tuple[float, Widths | None]:
+    """Packed size with the best classes, and these classes."""
     scores = [tuple(np.log2(1.0 + np.abs(r)) for r in (rest, rest_validation))]
     if by_place:
         ordered = np.sort(rest)
@@ -47,7 +68,7 @@ def fit_widths(
             tuple(4.0 * np.searchsorted(ordered, r) / max(len(rest), 1) for r in (rest, rest_validation))
         )
     found = [_classes(state, pool, y, y_validation, rest_validation) for y, y_validation in scores]
-    return min(found, key=lambda pair: pair[0])[1]
+    return min(found, key=lambda pair: pair[0])
 
 
 def _classes(

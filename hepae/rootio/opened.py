@@ -13,7 +13,7 @@ import awkward as ak
 from hepae.errors import CollectionError, nearest
 from hepae.rootio.ntuple_fields import NTupleFields
 from hepae.rootio.rntuple import RNTupleReader
-from hepae.rootio.source import OWN_TREES, TREE_CLASSES, Source
+from hepae.rootio.source import OWN_TREES, TREE_CLASSES, Source, reading
 from hepae.rootio.titles import SUFFIX, parse_title
 
 __all__ = ["OpenedFile", "OpenedTree", "open_file"]
@@ -47,11 +47,12 @@ class OpenedFile:
 
     def __getitem__(self, name: str) -> Any:
         """A tree as `OpenedTree`, anything else as uproot gives it."""
-        found = self._source.directory[name]
-        if found.classname not in TREE_CLASSES:
-            return found
-        reader = self._source.tree(name.partition(";")[0])
-        return OpenedTree(NTupleFields(self._source, reader) if isinstance(reader, RNTupleReader) else found)
+        with reading(f"{self._source.path}, {name}"):
+            found = self._source.directory[name]
+            if found.classname not in TREE_CLASSES:
+                return found
+            reader = self._source.tree(name.partition(";")[0])
+            return OpenedTree(NTupleFields(self._source, reader) if isinstance(reader, RNTupleReader) else found)
 
     def close(self) -> None:
         """Close the file."""
@@ -122,10 +123,11 @@ class OpenedTree:
         if names is None:
             names = [name for name in self._branches if fnmatchcase(name, filter_name or "*")]
         chosen = [names] if isinstance(names, str) else list(names)
-        read = {
-            name: self[name].array(entry_start=entry_start, entry_stop=entry_stop, library=library)
-            for name in chosen
-        }
+        with reading(", ".join(chosen)):
+            read = {
+                name: self[name].array(entry_start=entry_start, entry_stop=entry_stop, library=library)
+                for name in chosen
+            }
         return ak.zip(read, depth_limit=1) if library == "ak" else read
 
     def iterate(

@@ -29,8 +29,9 @@ class Stored:
             return self.packed
         chunk = uproot.source.chunk.Chunk.wrap(None, self.packed)
         cursor = uproot.source.cursor.Cursor(0)
-        out = uproot.compression.decompress(chunk, cursor, {}, len(self.packed), self.key.objlen)
-        return bytes(out.raw_data)
+        with reading(f"record {self.key.name!r}"):
+            out = uproot.compression.decompress(chunk, cursor, {}, len(self.packed), self.key.objlen)
+            return bytes(out.raw_data)
 
 
 def read_record(source: Source, seek: int, nbytes: int | None = None) -> Stored:

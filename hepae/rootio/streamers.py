@@ -62,8 +62,8 @@ def of_source(source: Source) -> tuple[bytes, int, bool, set[tuple[str, int]]]:
     file = source.directory.file
     record = read_record(source, int(file.fSeekInfo), int(file.fNbytesInfo))
     data = record.unpacked()
-    (count,) = struct.unpack_from(">i", data, HEAD_BYTES - 4)
     with reading(f"{source.path}, streamer infos"):
+        (count,) = struct.unpack_from(">i", data, HEAD_BYTES - 4)
         have = {
             (str(name), int(version)) for name, versions in file.streamers.items() for version in versions
         }

@@ -49,8 +49,9 @@ class RootWriter:
         self.source = source
         self.done: set[str] = set()
         seed = source.uuid if source is not None else b""
+        streamers, big = streamer_list(source)
         self.file = RootFile(path, source.datime if source is not None else DEFAULT_DATIME, seed)
-        self.file.write_streamers(*streamer_list(source))
+        self.file.write_streamers(streamers, big)
 
     def new_tree(self, name: str, plan: Plan, title: str = "") -> TreeWriter:
         """Begin a tree that has no source: `append` to it, then `finish` it."""

@@ -1,0 +1,214 @@
+"""Risk: files that only hepae can read. A reader written from docs/format/v1.md alone restores the same bits."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import awkward as ak
+import msgspec
+import numpy as np
+import pytest
+import uproot
+
+import hepae
+from hepae import exactmath, kinematics
+from hepae.codecs import columns as c
+from hepae.codecs.prediction import Evaluation
+from hepae.codecs.predictors import Period, Predictor, Predictors, Source, Term, Widths
+from hepae.coding.integers import pack
+from hepae.lattice import Inserted, Integer, Lattice, Linear, Log, Pattern
+from hepae.recipe import recipe_of
+from tests import format_numbers as numbers
+from tests import format_reader
+from tests.files import jets, write_events
+
+BOUNDS = ["*=abs:1e-3", "pt,mass,leadTrackPt=rel:1e-3"]
+LIFTING = recipe_of({"codec": "lifting"})
+SPECIAL = np.array([np.nan, np.inf, -np.inf, -0.0, 0.0, -999.0, 3e38, 1e-42, -7.5, np.pi], np.float32)
+
+
+def compressed(
+    original: Path, folder: Path, bounds: list[str], features: list[str] | None = None, **choices: object
+) -> Path:
+    small = folder / "small.root"
+    recipe = recipe_of({"codec": "lifting", **choices})
+    hepae.compress(
+        original, small, collection="Jet", features=features, bounds=bounds, recipe=recipe, threads=1
+    )
+    return small
+
+
+def require_same(file: Path) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """The restored values of the second reader, after comparing them bit for bit with those of hepae."""
+    second = format_reader.restore(file)
+    with uproot.open(file) as opened:
+        names = [
+            name
+            for name in opened["Events"].keys(recursive=False)
+            if name.endswith("__hepae") and name[0] != "n"
+        ]
+        assert sorted(second) == sorted(name.removesuffix("__hepae") for name in names)
+        for name in names:
+            counts, values = second[name.removesuffix("__hepae")]
+            first = opened["Events"][name].array()
+            assert ak.num(first).tolist() == counts.tolist()
+            flat = np.asarray(ak.flatten(first))
+            assert flat.dtype == values.dtype
+            assert flat.tobytes() == values.tobytes()
+    return second
+
+
+def test_the_reader_imports_nothing_of_hepae() -> None:
+    names: list[str] = []
+    for part in Path(format_reader.__file__).parent.glob("format_*.py"):
+        tree = ast.parse(part.read_text())
+        names += [a.name for node in ast.walk(tree) if isinstance(node, ast.Import) for a in node.names]
+        names += [str(node.module) for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+    assert {"numpy", "uproot", "tests.format_chunk"} <= set(names)
+    assert not [name for name in names if name.startswith("hepae") or name == "tests.files"]
+
+
+def test_the_sample_reads_the_same_with_all_features(sample_root: Path, tmp_path: Path) -> None:
+    second = require_same(compressed(sample_root, tmp_path, BOUNDS, effort="fast", train_objects=3000))
+    assert len(second) > 8
+
+
+def test_conditions_and_many_chunks(
+    sample_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hepae.limits.EVENTS_PER_CHUNK", 700)
+    features = ["pt", "eta", "phi", "mass", "nCh"]
+    conditions = ("MET", "METphi", "weight", "HLT_PFJet80")
+    require_same(
+        compressed(sample_root, tmp_path, BOUNDS[:1], features, conditions=conditions, train_objects=4000)
+    )
+
+
+@pytest.mark.parametrize("bound", ["*=exact", "*=rel:1e-3", "*=bits:9", "*=abs:1e-2"])
+def test_values_that_are_no_numbers(bound: str, tmp_path: Path) -> None:
+    rng = np.random.default_rng(3)
+    counts, columns = jets(500, most=9)
+    for values in columns.values():
+        if values.dtype == np.float32:
+            chosen = rng.random(len(values)) < 0.05
+            values[chosen] = rng.choice(SPECIAL, chosen.sum())
+    columns["double"] = columns["mass"].astype(np.float64) * 1e-300
+    columns["id"] = rng.integers(0, 2**64, len(columns["pt"]), np.uint64)
+    columns["small"] = rng.integers(-128, 128, len(columns["pt"])).astype(np.int8)
+    original = write_events(tmp_path / "a.root", counts, columns)
+    require_same(compressed(original, tmp_path, [bound], dither=bound in ("*=rel:1e-3", "*=abs:1e-2")))
+
+
+def test_a_chunk_foreign_to_the_model_brings_its_own_lattice(tmp_path: Path) -> None:
+    counts, columns = jets(300)
+    first = write_events(tmp_path / "a.root", counts, columns)
+    model = hepae.train([first], collection="Jet", bounds=["pt,mass=rel:1e-3"], recipe=LIFTING)
+    foreign = {**columns, "pt": columns["pt"] * np.float32(1e-6)}
+    second = write_events(tmp_path / "b.root", counts, foreign)
+    hepae.compress(second, tmp_path / "small.root", collection="Jet", model=model)
+    with uproot.open(tmp_path / "small.root") as file:
+        stored = file["Events"]["Jet_pt__hepae"].array(format_reader.BYTES, library="np")
+    assert format_reader.parse(stored[0].tobytes())[4]  # the override
+    require_same(tmp_path / "small.root")
+
+
+@pytest.mark.parametrize(
+    "name", ["log", "exp", "cosh", "sinh", "cos", "sin", "arctan2", "table_log", "table_arctan2"]
+)
+def test_elementary_functions_have_the_same_bits(name: str) -> None:
+    rng = np.random.default_rng(7)
+    x = np.concatenate([rng.normal(0, 10.0**k, 300) for k in range(-12, 13)])
+    special = [0.0, -0.0, 1.0, -1.0, 0.5, np.pi, np.pi / 2, 709.0, 710.0, 2.0**-1000, 2.0**1000]
+    x = np.concatenate([x, special])
+    if name.endswith("log"):
+        x = np.abs(x[x != 0])
+    arguments = (x,) if "arctan2" not in name else (x, rng.permutation(x))
+    second = {"cos": lambda x: numbers.cos_sin(x)[0], "sin": lambda x: numbers.cos_sin(x)[1]}
+    found = second.get(name) or getattr(numbers, name.replace("_", ""))
+    assert found(*arguments).tobytes() == getattr(exactmath, name)(*arguments).tobytes()
+
+
+LATTICES = {
+    "pt": Lattice("float32", Log(20.0, 1.002, 40_000), (Inserted(-1), Inserted(3, 0xC479C000))),
+    "eta": Lattice(
+        "float32", Linear(0.002), (Inserted(0, 0x80000000), Inserted(0), Inserted(40, 0x7FC00001))
+    ),
+    "mass": Lattice("float32", Pattern(11), (Inserted(5),)),
+    "n": Lattice("uint8", Integer()),
+    "phi": Lattice("float64", Linear(0.002)),
+}
+
+
+def columns_of_every_kind() -> list[c.Column]:
+    """All columns that lifting knows, for predicting phi; formulas land on lattices of every kind."""
+    names, targets, values = list(kinematics.FORMULAS), list(LATTICES), ("pt", "eta", "mass", "pt")
+    formulas = [
+        c.Formula(name, targets[k % 5], values[: len(kinematics.FORMULAS[name].needs)])
+        for k, name in enumerate([*names, *names[::-1]])
+    ]
+    recoil = c.Recoil("pt", "phi", "met", "met_phi")
+    return [
+        *formulas, *map(c.FormulaOffset, formulas), c.Here("pt"), c.Latent("eta"), c.Neighbour("phi", -1),
+        c.Neighbour("phi", -2), c.Neighbour("pt", 1), c.Product(("pt", "mass"), (3, -2), 1), c.Count(), c.Rank(),
+        c.Mix(("pt", "eta", "mass"), (5, -3, 7), 2), c.Blend("phi", ("eta", "pt"), (0.3, -0.001), 0.25),
+        c.Condition("met"), c.Condition("met_phi", 64.0), recoil, c.Recoil("pt", "phi"), c.RecoilSize(recoil),
+        c.RecoilSize(recoil, relative=False), c.When("first", c.Condition("met")),
+        c.When("later", c.Neighbour("phi", -1)), c.When("last", c.Neighbour("eta", -1)),
+    ]  # fmt: skip
+
+
+def test_every_column_table_and_class_is_the_same() -> None:
+    """Also with places beyond the last rank, values that are not finite, and tables that are left at either end."""
+    rng = np.random.default_rng(11)
+    kinds = columns_of_every_kind()
+    sources = tuple(Source(kind, -300, k % 4, (1, 7, 80, 500)) for k, kind in enumerate(kinds))
+    terms = tuple(
+        Term(k, tuple(rng.integers(-9000, 9000, 5).tolist())) for k in rng.permutation(len(kinds)).tolist()
+    )
+    predictors = Predictors(
+        (
+            Predictor("pt"),
+            Predictor("eta", 77, (Term(kinds.index(c.Here("pt")), (1, 2, 300, -4, 5)),)),
+            Predictor("mass"),
+            Predictor("n"),
+            Predictor(
+                "phi",
+                -999,
+                terms,
+                c.Recoil("pt", "phi"),
+                Period(-1571, 1571),
+                Widths(5, terms[:9], (-800, 0, 1)),
+            ),
+        ),
+        sources,
+    )
+    counts = rng.integers(0, 11, 300)
+    n = int(counts.sum())
+    q = {
+        "pt": rng.integers(-3, 2500, n),
+        "eta": rng.integers(-2500, 2500, n),
+        "mass": rng.integers(480_000, 540_000, n) * rng.choice([1, -1], n),
+        "n": rng.integers(0, 256, n),
+        "phi": rng.integers(-1571, 1572, n),
+    }
+    events = {
+        "met": rng.choice(np.float32([np.nan, np.inf, 0.0, -0.0, 33.3, 1e30, 1e-30]), 300),
+        "met_phi": rng.uniform(-4, 4, 300),
+    }
+    first = Evaluation(predictors, LATTICES, counts, events)
+    manifest = {
+        "codec": {"predictors": msgspec.to_builtins(predictors)},
+        "features": [{"name": name, "lattice": msgspec.to_builtins(one)} for name, one in LATTICES.items()],
+    }
+    second = format_reader.Lifting(manifest, counts, events)
+    with np.errstate(all="ignore"):
+        for name in q:
+            first.encode(name, first.order.to_ranks(q[name]))
+            second.decode(name, bytes([0]) + pack(q[name][second.order]))
+            assert second.latents[name].tolist() == first.context.latents[name].tolist(), name
+        for kind in kinds:
+            found = second.integers(msgspec.to_builtins(kind))
+            assert found.tolist() == kind.read(first.context, None).tolist(), kind
+        assert second.classes("phi").tolist() == first.classes("phi").tolist()
+        assert second.prediction("phi").tolist() == first.predict("phi").tolist()
