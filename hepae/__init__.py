@@ -14,7 +14,7 @@ Examples
 
 from __future__ import annotations
 
-from hepae.hooks.many import compress_files
+from hepae.hooks.many import ManyFiles, compress_files
 from hepae.model.model import Model
 from hepae.modelling import train
 from hepae.pipeline import compress, decompress
@@ -26,6 +26,7 @@ from hepae.verify import verify
 from hepae.version import __version__
 
 __all__ = [
+    "ManyFiles",
     "Model",
     "Recipe",
     "__version__",

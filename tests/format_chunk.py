@@ -14,6 +14,8 @@ MISSING = -(1 << 62)
 
 def features_of(column):
     """Features that a column looks at."""
+    if column["type"] in ("predicted", "predicted_offset"):  # 12
+        return set()
     own = {column.get("feature"), column.get("pt"), column.get("phi")} - {None}
     inside = [column[key] for key in ("column", "point", "recoil") if key in column]
     return own.union(column.get("features", []), *map(features_of, inside))
@@ -46,7 +48,7 @@ def kinematics(name, v):
 class Chunk:
     """What is known of a chunk, in rank order, and what is predicted from it."""
 
-    def __init__(self, manifest, counts, events):
+    def __init__(self, manifest, counts, events, _=None):
         codec = manifest["codec"]["predictors"]
         self.sources, self.counts, self.events = codec.get("sources", []), counts, events
         self.predictors = {p["feature"]: p for p in codec["features"]}
@@ -169,28 +171,40 @@ class Chunk:
                 x[event], y[event] = x[event] - (t * cosine)[here], y[event] - (t * sine)[here]
         return out
 
-    def total(self, constant, terms):  # 10.2
-        out = np.full(len(self.ranks), constant, np.int64)
-        for term in terms:
-            source = self.sources[term["source"]]
-            knots, y = np.array(source["knots"]), np.array(term["values"], np.int64)
-            key = term["source"], tuple(term["values"])
-            if key not in self.tables:
-                x = np.arange(1, knots[-1] + 1)
-                i = np.maximum(np.searchsorted(knots, x, "left") - 1, 0)
-                j = np.minimum(i + 1, len(knots) - 1)
-                run = np.maximum(knots[j] - knots[i], 1)
-                table = y[1 + i] + ((y[1 + j] - y[1 + i]) * (x - knots[i])) // run
-                self.tables[key] = np.append(y[:1], table)
-            optional = source["column"]["type"] in ("neighbour", "condition", "recoil_size", "when")
-            index = ((self.integers(source["column"]) - source["low"]) >> source["shift"]) + 1
-            out += self.tables[key][np.clip(index, 0 if optional else 1, knots[-1])]
-        return out
+    def looked_up(self, source, values):  # 10.2
+        """The entry of each object in the table of these values."""
+        knots, y = np.array(source["knots"]), np.array(values, np.int64)
+        key = id(source), tuple(values)
+        if key not in self.tables:
+            x = np.arange(1, knots[-1] + 1)
+            i = np.maximum(np.searchsorted(knots, x, "left") - 1, 0)
+            j = np.minimum(i + 1, len(knots) - 1)
+            run = np.maximum(knots[j] - knots[i], 1)
+            self.tables[key] = np.append(y[:1], y[1 + i] + ((y[1 + j] - y[1 + i]) * (x - knots[i])) // run)
+        optional = source["column"]["type"] in ("neighbour", "condition", "recoil_size", "when")
+        index = ((self.integers(source["column"]) - source["low"]) >> source["shift"]) + 1
+        return self.tables[key][np.clip(index, 0 if optional else 1, knots[-1])]
+
+    def total(self, constant, terms):
+        found = (self.looked_up(self.sources[term["source"]], term["values"]) for term in terms)
+        return sum(found, np.full(len(self.ranks), constant, np.int64))
+
+    def fine(self, name):
+        p = self.predictors[name]
+        return self.total(p.get("constant", 0) + 32, p.get("terms", []))
 
     def prediction(self, name):
-        p = self.predictors[name]
-        fine = self.total(p.get("constant", 0) + 32, p.get("terms", []))
-        return (fine >> 6) + (self.integers(p["base"]) if p.get("base") else 0)
+        base = self.predictors[name].get("base")
+        return (self.fine(name) >> 6) + (self.integers(base) if base else 0)
+
+    def put(self, name, q):
+        """Integers that are stored without residuals, and the latents that they would have had."""
+        self.known[name] = q
+        latents, period = q - self.prediction(name), self.predictors[name].get("period")
+        if period and np.all((q >= period["low"]) & (q <= period["high"])):
+            length = period["high"] - period["low"] + 1
+            latents = (latents + length // 2) % length - length // 2
+        self.latents[name] = latents
 
     def classes(self, name):
         widths = self.predictors[name].get("widths") or {"constant": 0, "terms": [], "edges": []}

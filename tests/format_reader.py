@@ -1,4 +1,4 @@
-"""A second reader, of `lifting` files, written from docs/format/v1.md alone: nothing of hepae is imported.
+"""A second reader, of lifting and masked files, written from docs/format/v1.md alone: nothing of hepae is imported.
 
 It is as plain as the page and looks at every object of a chunk at every step. Numbers in comments are sections.
 """
@@ -15,9 +15,10 @@ import numpy as np
 import onnx
 import uproot
 import xxhash
-from pcodec import standalone
 
-from tests.format_chunk import Chunk
+from tests.format_blocks import block
+from tests.format_lifting import Lifting
+from tests.format_masked import Masked
 from tests.format_numbers import Lattice, places, require
 
 FRAME = struct.Struct("<4sBBH16sQQQIIIII")
@@ -35,65 +36,16 @@ def checksum(*parts: Any) -> int:  # 1
     return int(state.intdigest())
 
 
-def block(data, n):  # 9
-    """The integers of a block that holds at most n; exactly n if they are all the same."""
-    require(data, "empty block")
-    if data[0] == 0:
-        return np.empty(0, np.int64)
-    if data[0] == 1:
-        return np.full(n, int.from_bytes(data[1:], "little", signed=True), np.int64)
-    out = np.empty(n, {2: np.int16, 3: np.int32, 4: np.int64}[data[0]])
-    progress = standalone.simple_decompress_into(data[1:], out)
-    require(progress.finished, "a block holds too many integers")
-    return out[: progress.n_processed].astype(np.int64)
-
-
-class Lifting(Chunk):
-    """A chunk whose payloads are those of lifting."""
-
-    def decode(self, name, payload):  # 11
-        n, mode, period = len(self.ranks), payload[0], self.predictors[name].get("period")
-        require(mode in (0, 1, 2, 5, 6), f"mode {mode}")
-        length = period["high"] - period["low"] + 1 if period else 0
-        if mode == 0:
-            q = self.known[name] = block(payload[1:], n)
-            require(len(q) == n, "a block holds too few integers")
-            r = q - self.prediction(name)
-            if period and np.all((q >= period["low"]) & (q <= period["high"])):
-                r = (r + length // 2) % length - length // 2
-            self.latents[name] = r
-            return
-        blocks, body = [], payload[1:]
-        while mode in (2, 6) and len(blocks) < len(self.predictors[name]["widths"]["edges"]):
-            size = int.from_bytes(body[:4], "little")
-            blocks.append(block(body[4 : 4 + size], n))
-            body = body[4 + size :]
-        blocks.append(block(body, n))
-        q, latents, taken = np.zeros(n, np.int64), np.zeros(n, np.int64), [0] * len(blocks)
-        self.known[name], self.latents[name] = q, latents
-        for rank in range(7) if name in self.parents(name) else [self.ranks]:
-            here, classes = self.ranks == rank, self.classes(name) if len(blocks) > 1 else np.zeros(n)
-            for k, latents_of_class in enumerate(blocks):
-                at = np.flatnonzero(here & (classes == k))
-                require(taken[k] + len(at) <= len(latents_of_class), "a block holds too few integers")
-                latents[at] = latents_of_class[taken[k] : taken[k] + len(at)]
-                taken[k] += len(at)
-            found = latents + self.prediction(name)
-            if period and mode > 4:
-                found = period["low"] + (found - period["low"]) % length
-            q[here] = found[here]
-
-
 def parse(data):  # 8.2, 8.3
     require(len(data) >= FRAME.size + 8, "a frame is cut short")
     magic, version, codec, feature, model, chunk, context, content, events, objects, e, o, p = (
         FRAME.unpack_from(data)
     )
-    require(magic == b"hepa" and version == 1 and codec == 1, "not a frame of lifting, version 1")
+    require(magic == b"hepa" and version == 1 and codec in (1, 2), "not a frame of version 1")
     require(len(data) == FRAME.size + e + o + p + 8, "a frame of another length")
     require(checksum(data[:-8]) == int.from_bytes(data[-8:], "little"), "a frame is damaged")
     body = data[FRAME.size : -8]
-    place = model, chunk, context, events, objects
+    place = codec, model, chunk, context, events, objects
     return place, feature, content, body[:e], body[e : e + o], body[e + o :]
 
 
@@ -106,12 +58,9 @@ def restore(path, tree="Events"):
         models = {}
         for sha, data in zip(shas, table["onnx"].array(BYTES, library="np"), strict=True):
             require(hashlib.sha256(data.tobytes()).digest() == sha.tobytes(), "a model is damaged")
-            texts = [
-                p.value
-                for p in onnx.load_from_string(data.tobytes()).metadata_props
-                if p.key == "hepae_manifest"
-            ]
-            models[sha.tobytes()[:16]] = json.loads(texts[0])
+            model = onnx.load_from_string(data.tobytes())
+            require([p.key for p in model.metadata_props] == ["hepae_manifest"], "a model of somebody else")
+            models[sha.tobytes()[:16]] = json.loads(model.metadata_props[0].value), model
         events = file[tree]
         marks = {b.name: MARK.fullmatch(b.title) for b in events.branches if b.name.endswith("__hepae")}
         marks = {name: mark for name, mark in marks.items() if mark}
@@ -144,15 +93,16 @@ def restore_chunk(events, models, branches, counts, start, stop):
     require(all(not sum(map(len, column[1:])) for column in read.values()), "bytes where no chunk starts")
     frames = {name: parse(column[0].tobytes()) for name, column in read.items()}
     place = next(iter(frames.values()))[0]
-    manifest = models[place[0]]
-    require(manifest["format"] == 1 and manifest["codec"]["codec"] == "lifting", "another format or codec")
+    manifest, model = models[place[1]]
+    codec = {1: "lifting", 2: "masked"}[place[0]]
+    require(manifest["format"] == 1 and manifest["codec"]["codec"] == codec, "another format or codec")
     conditions = {
         name: events[name].array(entry_start=start, entry_stop=stop, library="np")
         for name in manifest["conditions"]
     }
     context = checksum(counts, *conditions.values())
-    require(place[2:] == (context, len(counts), counts.sum()), "events were dropped, added or changed")
-    chunk = Lifting(manifest, counts, conditions)
+    require(place[3:] == (context, len(counts), counts.sum()), "events were dropped, added or changed")
+    chunk = (Lifting if codec == "lifting" else Masked)(manifest, counts, conditions, model)
     for name in chunk.predictors:
         number = [f["name"] for f in manifest["features"]].index(name)
         require(frames[name][:2] == (place, number), "a frame of another place")

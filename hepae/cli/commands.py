@@ -14,6 +14,7 @@ from hepae.cli.progress import reporter
 from hepae.errors import InputError, SchemaError
 from hepae.model.model import Model
 from hepae.recipe import CHOICES, recipe_of
+from hepae.rootio.atomic import atomic_output
 
 Run = Callable[[argparse.Namespace], int]
 
@@ -31,7 +32,7 @@ def train(options: argparse.Namespace) -> int:
     from hepae.modelling import train as fit
 
     choices = choices_of(options)
-    with reporter() as report:
+    with atomic_output(options.output, tuple(options.files)) as temporary, reporter() as report:
         model = fit(
             options.files,
             collection=choices["collection"],
@@ -41,7 +42,7 @@ def train(options: argparse.Namespace) -> int:
             recipe=recipe_of(recipe_choices(choices)),
             report=report,
         )
-    model.save(options.output)
+        model.save(temporary)
     tables.show(_model_facts(model, options.output), tables.facts, options.json)
     return 0
 

@@ -7,6 +7,7 @@ record still fits is not compressed again, so that a run that was interrupted co
 from __future__ import annotations
 
 import functools
+import uuid
 from collections.abc import Sequence
 from concurrent.futures import BrokenExecutor, Executor, Future, as_completed
 from dataclasses import dataclass, field
@@ -140,7 +141,9 @@ def compress_files(
         model = _model(jobs, kept, choices, report)
     place = kept / f"{model.sha256}.onnx"
     records.write(place, model.data)
-    tasks = [_task(job, Path(out), place, side, embed) for job in jobs]
+    # dask would answer an equal task of an earlier run from memory, without a look at the file
+    run = uuid.uuid4().hex
+    tasks = [_task(job, Path(out), place, side, embed, run) for job in jobs]
     outcomes = _here(tasks, report) if executor is None else _over(executor, tasks, report)
     made = [job for job, outcome in zip(jobs, outcomes, strict=True) if outcome.state != "failed"]
     return ManyFiles(model.sha256, outcomes, compressed_fileset(files, made))
@@ -217,12 +220,13 @@ class Task(msgspec.Struct, frozen=True):
     tree: str | None
     side: bool
     embed: bool
+    run: str
 
 
-def _task(job: Job, out: Path, model: Path, side: bool, embed: bool) -> Task:
+def _task(job: Job, out: Path, model: Path, side: bool, embed: bool, run: str) -> Task:
     record = out / RECORDS / f"{Path(job.target).relative_to(out)}.json"
     source, target = _absolute(job.source), _absolute(job.target)
-    return Task(source, target, _absolute(record), _absolute(model), job.tree, side, embed)
+    return Task(source, target, _absolute(record), _absolute(model), job.tree, side, embed, run)
 
 
 def _here(tasks: Sequence[Task], report: Report) -> list[Outcome]:

@@ -9,6 +9,7 @@ from typing import TypeVar
 import msgspec
 import xxhash
 
+from hepae.errors import InputError
 from hepae.rootio.atomic import atomic_output
 
 __all__ = ["Record", "Stamp", "read", "same", "stamp", "write"]
@@ -38,12 +39,21 @@ class Record(msgspec.Struct, frozen=True):
 
 
 def stamp(path: str) -> Stamp:
-    """The stamp of a file, all of which is read."""
+    """The stamp of a file, all of which is read.
+
+    Raises
+    ------
+    InputError
+        If it cannot be read.
+    """
     digest = xxhash.xxh3_128()
-    with Path(path).open("rb") as file:
-        while block := file.read(BLOCK):
-            digest.update(block)
-        facts = os.fstat(file.fileno())
+    try:
+        with Path(path).open("rb") as file:
+            while block := file.read(BLOCK):
+                digest.update(block)
+            facts = os.fstat(file.fileno())
+    except OSError as problem:
+        raise InputError("cannot be read", where=path, got=problem.strerror) from None
     return Stamp(facts.st_size, facts.st_mtime_ns, digest.hexdigest())
 
 
@@ -51,11 +61,11 @@ def same(path: str, stamped: Stamp) -> bool:
     """Whether a file is the one that was stamped; its bytes are read only where its time of writing changed."""
     try:
         facts = Path(path).stat()
-        if facts.st_size != stamped.size:
-            return False
-        return facts.st_mtime_ns == stamped.modified or stamp(path).xxh3 == stamped.xxh3
     except OSError:
         return False
+    if facts.st_size != stamped.size:
+        return False
+    return facts.st_mtime_ns == stamped.modified or stamp(path).xxh3 == stamped.xxh3
 
 
 def read(path: Path, kind: type[Kind]) -> Kind | None:
