@@ -7,9 +7,11 @@ takes what the branches of one event hold::
 
 or, to run the decoder once for many features, ``hepae::Jet_predict(Jet_latent__hepae, Jet_model__hepae)`` first and
 ``hepae::Jet_pt(prediction, Jet_pt__hepae, Jet_escape__hepae)`` after it. ``hepae::Jet_checked``, which takes all
-branches of the collection, predicts only where the checksum of the event is right. Values are within the bounds of the file:
-sums are made in double precision, and the drift allowance of the model, which was taken off the bounds when the file
-was written, covers the rest; the first event of a model checks that against the probe that the model carries.
+branches of the collection, predicts only where the checksum of the event is right.
+
+Values are within the bounds of the file: sums are made in double precision, and the drift allowance of the model, which
+was taken off the bounds when the file was written, covers the rest; the first event of a model checks that against the
+probe that the model carries.
 """
 
 from __future__ import annotations
