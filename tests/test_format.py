@@ -286,7 +286,7 @@ def test_every_column_table_and_class_is_the_same() -> None:
     with np.errstate(all="ignore"):
         for name in q:
             first.encode(name, first.order.to_ranks(q[name]))
-            second.decode(name, bytes([0]) + pack(q[name][second.order]))
+            second.decode_feature(name, bytes([0]) + pack(q[name][second.order]))
             assert second.latents[name].tolist() == first.context.latents[name].tolist(), name
         for kind in kinds:
             found = second.integers(msgspec.to_builtins(kind))
