@@ -311,7 +311,9 @@ def test_a_worker_that_is_killed_loses_no_file(tmp_path: Path, cluster: Any) -> 
         killer.start()
         done = compress_files(files, out, model=model("lifting"), executor=client.get_executor())
         killer.join()
-        assert states(done) == ["compressed"] * 8
+        # of what the lost worker had done, dask asks again: those files are found present
+        assert set(states(done)) <= {"compressed", "present"}
+        assert len(list(out.glob("*.root"))) == 8
         assert victim not in client.run(os.getpid).values()
         # dask keeps results of equal tasks: the files must be looked at all the same
         (out / "0.root").unlink()

@@ -194,3 +194,26 @@ def test_hepae_open_gives_the_same_under_the_original_names(file: Path, tree: An
         )
     for name in ("pt", "nConstituents"):
         assert ak.array_equal(events[f"Jet_{name}"], tree[f"Jet_{name}__hepae"].array()[100:600])
+
+
+def test_rntuples_read_and_compress(tmp_path: Path) -> None:
+    names = ["Jet_pt", "Jet_eta", "Jet_phi", "Jet_mass", "MET"]
+    events = uproot.open(SAMPLE)["Events"].arrays(names)
+    with uproot.recreate(tmp_path / "ntuple.root") as file:
+        file["Events"] = {name: events[name] for name in names}
+    with hepae.open(tmp_path / "ntuple.root") as opened:
+        assert sorted(opened["Events"].keys()) == sorted(names)
+        read = opened["Events"].arrays(names, entry_start=7, entry_stop=900)
+        assert all(ak.array_equal(read[name], events[name][7:900]) for name in names)
+    recipe = hepae.Recipe(codec="lifting", effort="fast")
+    hepae.compress(
+        tmp_path / "ntuple.root",
+        tmp_path / "small.root",
+        collection="Jet",
+        bounds=["*=abs:1e-2"],
+        recipe=recipe,
+    )
+    with hepae.open(tmp_path / "small.root") as opened:
+        read = opened["Events"].arrays(names)
+    assert ak.array_equal(read["MET"], events["MET"])
+    assert ak.max(abs(read["Jet_pt"] - events["Jet_pt"])) <= 1e-2 * (1 + 1e-6)

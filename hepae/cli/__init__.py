@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sys
+import traceback
 from collections.abc import Sequence
 
 from hepae.errors import BoundViolationError, HepaeError
 
 __all__ = ["main"]
 
-KEPT, VIOLATED, REFUSED = 0, 1, 2
+KEPT, VIOLATED, REFUSED, INTERRUPTED = 0, 1, 2, 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -29,4 +30,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return REFUSED
     except KeyboardInterrupt:
         print("hepae: interrupted; nothing was written under the final name", file=sys.stderr)
-        return 130
+        return INTERRUPTED
+    except Exception as problem:  # noqa: BLE001 - whoever runs a command gets a line, whatever went wrong
+        place = traceback.extract_tb(problem.__traceback__)[-1]
+        what = f"{type(problem).__name__}: {problem}".split("\n")[0]
+        print(f"hepae: a defect of hepae, please report it: {what} [{place.filename}:{place.lineno}]", file=sys.stderr)
+        return REFUSED

@@ -105,7 +105,8 @@ def fit_alphabet(residuals: Integers, bins: int) -> Alphabet:
     values, counts = np.unique(usable, return_counts=True)
     below = np.concatenate([[0], np.cumsum(counts)])
     most = len(usable) / bins
-    widths, at, end = [], int(values[0]), int(values[-1])
+    widths: list[int] = []
+    at, end = int(values[0]), int(values[-1])
     while at <= end and len(widths) < MAX_SYMBOLS - 2 * TAIL_BINS - 2:
         width = _widest(values, below, at, most)
         widths.append(width)

@@ -158,7 +158,7 @@ class Bottleneck:
     ) -> None:
         _check_spec(spec)
         self.spec = spec
-        self._networks = networks
+        self.networks = networks
         self._probe = tuple(_probe(tables, name, size) for name, size in self._probe_sizes())
         self._decoder: Network | None = None
 
@@ -274,9 +274,9 @@ class Bottleneck:
 
     def _network(self, name: str, source: str, width: int, target: str, height: int) -> Network:
         expected = ({source: (None, width)}, {target: (None, height)})
-        if name not in self._networks:
+        if name not in self.networks:
             raise ModelRejectedError("a bottleneck model without its network", expected=name)
-        network = self._networks[name]
+        network = self.networks[name]
         got = (dict(network.inputs), dict(network.outputs))
         if got != expected:
             raise ModelRejectedError("a network of another shape", where=name, expected=expected, got=got)

@@ -83,6 +83,8 @@ class Context:
         and filled up to the current rank.
     latents : dict of int64[n_objects]
         Lattice integer minus prediction, for the features of which a column `Latent` asks for.
+    unfinished : set of str
+        Features that are being decoded rank by rank: what depends on them must not be kept.
     predictions, fine : dict of int64[n_objects]
         The latest predictions of all objects at once, and their sums of tables before rounding.
     """
@@ -99,6 +101,7 @@ class Context:
         self.known, self.latents = memory.known, memory.latents
         self.predictions: dict[str, Integers] = {}
         self.fine: dict[str, Integers] = {}
+        self.unfinished: set[str] = set()
         self._logs: dict[str, Integers] = {}
         self._reals: dict[str, Floats] = {}
         self._balances: dict[tuple[Recoil, int], tuple[Floats, Floats]] = {}
@@ -119,16 +122,21 @@ class Context:
 
     def log(self, feature: str) -> Integers:
         """Logarithm of the magnitude of the restored values, as integers in units of 1/`LOG_UNIT`."""
-        if feature not in self._logs:
-            self._logs[feature] = self.values(feature, None, "log")
-        return self._logs[feature]
+        if feature in self._logs:
+            return self._logs[feature]
+        log = self.values(feature, None, "log")
+        if feature not in self.unfinished:
+            self._logs[feature] = log
+        return np.asarray(log)
 
     def real(self, feature: str) -> Floats:
         """Lattice integers as float64, which multiplies several times faster than int64."""
-        if feature not in self._reals:
-            near = np.clip(self.known[feature], -LARGEST_INTEGER, LARGEST_INTEGER)
-            self._reals[feature] = near.astype(np.float64)
-        return self._reals[feature]
+        if feature in self._reals:
+            return self._reals[feature]
+        real = np.clip(self.known[feature], -LARGEST_INTEGER, LARGEST_INTEGER).astype(np.float64)
+        if feature not in self.unfinished:
+            self._reals[feature] = real
+        return real
 
     def balance(self, recoil: Recoil, rank: int) -> tuple[Floats, Floats]:
         """Minus the vector sum of the objects before this rank and of the missing momentum, (x, y)."""

@@ -107,6 +107,8 @@ class Masked:
         evaluation = Evaluation(self.spec.predictors, self._lattices, counts, events)
         inputs = Inputs(self.spec.inputs, evaluation.context)
         payloads = {}
+        for name in self.spec.together:
+            evaluation.context.known[name] = evaluation.order.to_ranks(integers[name])
         for name in self._places:
             q = evaluation.order.to_ranks(integers[name])
             residuals = evaluation.encode(name, q)
@@ -154,43 +156,74 @@ class Masked:
         known = evaluation.context.known
         inputs = Inputs(self.spec.inputs, evaluation.context)
         needed = set(features).union(*(self.ancestors(name) for name in features)) - set(known)
-        for name in self._places:
-            if name in needed:
-                self._decode(name, evaluation, inputs, payloads[name])
+        try:
+            for names in self._groups():
+                waiting = [name for name in names if name in needed]
+                if waiting and self.spec.ranked(self._shape(names[0])):
+                    self._decode_ranks(waiting, evaluation, inputs, payloads)
+                elif waiting:
+                    self._decode(names[0], evaluation, inputs, payloads[names[0]])
+        finally:
+            for name in evaluation.context.unfinished:
+                del known[name]  # half decoded: something was wrong with a payload
         return {name: evaluation.order.to_events(known[name]) for name in features}
 
+    def _groups(self) -> list[tuple[str, ...]]:
+        """The features in coding order, those that are decoded together as one."""
+        together = self.spec.together
+        alone = [(name,) for name in self._places if name not in together]
+        place = self._places[together[0]] if together else 0
+        return [*alone[:place], together, *alone[place:]] if together else list(alone)
+
     def _decode(self, name: str, evaluation: Evaluation, inputs: Inputs, payload: bytes) -> None:
+        """Decode a feature that need not wait for objects before."""
         if payload[:1] == bytes([PLAIN]):
-            q = unpack(payload[1:], evaluation.order.n_objects)
-            evaluation.encode(name, evaluation.order.to_ranks(q))
+            evaluation.encode(
+                name, evaluation.order.to_ranks(unpack(payload[1:], evaluation.order.n_objects))
+            )
             return
-        ranked = self.spec.ranked(self._shape(name))
-        stream = _Stream(self._feature(name), payload, hides=not ranked)
-        if ranked:
-            self._decode_ranks(name, evaluation, inputs, stream)
-            return
+        stream = _Stream(self._feature(name), payload, hides=True)
         prediction = evaluation.predict(name)
         inputs.fill(stream.feature.shape.inputs)
-        cells = _cells(stream.feature, inputs, 0, evaluation.order.n_objects)
-        latents = stream.residuals(cells)
+        latents = stream.residuals(_cells(stream.feature, inputs, 0, evaluation.order.n_objects))
         stream.finish()
         evaluation.put(name, evaluation.restored(name, latents, prediction, around=stream.around))
         evaluation.context.latents[name] = latents
 
-    def _decode_ranks(self, name: str, evaluation: Evaluation, inputs: Inputs, stream: _Stream) -> None:
-        order = evaluation.order
-        q = evaluation.begin(name)
-        latents = np.zeros(order.n_objects, np.int64)
+    def _decode_ranks(
+        self, names: Sequence[str], evaluation: Evaluation, inputs: Inputs, payloads: Mapping[str, bytes]
+    ) -> None:
+        """Decode features together, rank by rank."""
+        order, context = evaluation.order, evaluation.context
+        streams: dict[str, _Stream | None] = {}
+        for name in names:
+            if payloads[name][:1] == bytes([PLAIN]):
+                context.known[name] = order.to_ranks(unpack(payloads[name][1:], order.n_objects))
+                streams[name] = None
+            else:
+                evaluation.begin(name)
+                streams[name] = _Stream(self._feature(name), payloads[name], hides=False)
+            context.latents[name] = np.zeros(order.n_objects, np.int64)
+        around = {
+            name: stream.around if stream else evaluation.around(name, context.known[name])
+            for name, stream in streams.items()
+        }
         for rank in range(order.n_ranks):
             part = order.part(rank)
-            inputs.fill(stream.feature.shape.inputs, rank)
-            cells = _cells(stream.feature, inputs, part.start, part.stop)
-            latents[part] = stream.residuals(cells)
-            prediction = evaluation.predict(name, rank)
-            q[part] = evaluation.restored(name, latents[part], prediction, around=stream.around)
-        stream.finish()
-        evaluation.put(name, q)
-        evaluation.context.latents[name] = latents
+            for name, stream in streams.items():
+                prediction = evaluation.predict(name, rank)
+                q = context.known[name][part]
+                if stream is None:
+                    latents = evaluation.residuals(name, q, prediction) if around[name] else q - prediction
+                else:
+                    inputs.fill(stream.feature.shape.inputs, rank)
+                    latents = stream.residuals(_cells(stream.feature, inputs, part.start, part.stop))
+                    q[:] = evaluation.restored(name, latents, prediction, around=around[name])
+                context.latents[name][part] = latents
+        for name, stream in streams.items():
+            if stream:
+                stream.finish()
+            evaluation.put(name, context.known[name])
 
     def _shape(self, name: str) -> Shape:
         return self.spec.shapes[self._places[name]]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import msgspec
 
 from hepae.codecs.alphabet import Alphabet
-from hepae.codecs.columns import Column, Neighbour, Predicted, PredictedOffset, Recoil, RecoilSize
+from hepae.codecs.columns import Column, Neighbour, Predicted, PredictedOffset, Recoil, RecoilSize, When
 from hepae.codecs.predictors import Predictors, Source
 from hepae.errors import ModelRejectedError
 
@@ -47,22 +49,32 @@ class MaskedSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_fi
         One for each feature, in coding order.
     inputs
         What networks may look at.
+    together
+        Features, neighbours in coding order, that are decoded together rank by rank, so that each may be looked at
+        in the objects before by all of them: momentum balances only when pt and phi are both known.
     """
 
     predictors: Predictors
     shapes: tuple[Shape, ...]
     inputs: tuple[Source, ...] = ()
+    together: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if tuple(shape.feature for shape in self.shapes) != self.predictors.order:
             raise ModelRejectedError("shapes and predictors are not of the same features")
+        place = self.predictors.order.index(self.together[0]) if self.together else 0
+        if self.predictors.order[place : place + len(self.together)] != self.together:
+            raise ModelRejectedError("features decoded together are no neighbours", got=self.together)
         before: set[str] = set()
         for shape in self.shapes:
             for number in shape.inputs:
                 if not 0 <= number < len(self.inputs):
                     raise ModelRejectedError("no such input", where=shape.feature, got=number)
-                if not looks_behind(self.inputs[number].column, before, shape.feature):
+                if not looks_behind(self.inputs[number].column, before, shape.feature, self.together):
                     raise ModelRejectedError("a network looks ahead", where=shape.feature, got=number)
+            for column in self.predictors.columns(shape.feature):
+                if not looks_behind(column, before, shape.feature, self.together):
+                    raise ModelRejectedError("a prediction looks ahead", where=shape.feature, got=column)
             seen = [self.inputs[number].column for number in shape.inputs]
             if self.ranked(shape) and any(isinstance(c, Predicted | PredictedOffset) for c in seen):
                 raise ModelRejectedError(
@@ -73,7 +85,9 @@ class MaskedSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_fi
     def ranked(self, shape: Shape) -> bool:
         """Whether an object needs this feature of the objects before it, so that ranks are decoded in turn."""
         seen = (self.inputs[number].column for number in shape.inputs)
-        return self.predictors.ranked(shape.feature) or any(shape.feature in column.needs for column in seen)
+        if shape.feature in self.together or self.predictors.ranked(shape.feature):
+            return True
+        return any(shape.feature in column.needs for column in seen)
 
     def parents(self, shape: Shape) -> set[str]:
         """The features that are looked at directly when this one is coded, perhaps itself."""
@@ -83,15 +97,23 @@ class MaskedSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_fi
         )
 
 
-def looks_behind(column: Column, before: set[str], feature: str) -> bool:
-    """Whether a column may be looked at when ``feature`` is coded: of the feature itself, only objects before."""
+def looks_behind(column: Column, before: set[str], feature: str, together: Collection[str] = ()) -> bool:
+    """Whether a column may be looked at when ``feature`` is coded.
+
+    Of the feature itself, and of those decoded together with it, only in objects before.
+    """
+    if isinstance(column, When):
+        return looks_behind(column.column, before, feature, together)
     if isinstance(column, Predicted | PredictedOffset):
         return column.feature == feature
     if isinstance(column, RecoilSize):
-        behind = not column.relative or column.recoil.pt != feature
+        behind = not column.relative or column.recoil.pt in before
     else:
         behind = isinstance(column, Recoil) or (isinstance(column, Neighbour) and column.offset < 0)
-    return set(column.needs) <= (before | {feature} if behind else before)
+    beside = {feature, *(together if feature in together else ())}
+    if isinstance(column, Neighbour) and column.offset > 0:
+        return set(column.needs) <= before - beside
+    return set(column.needs) <= (before | beside if behind else before)
 
 
 def network_name(place: int) -> str:

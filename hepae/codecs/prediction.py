@@ -156,14 +156,13 @@ class Evaluation:
         self.order = RankOrder(counts)
         self.context = Context(self.order, lattices, events, memory)
         self._indices: dict[int, Integers] = {}
-        self._unfinished = ""
 
     def _index(self, number: int, rank: int | None) -> Integers:
         """Index of each object into the tables of a source."""
         if number in self._indices:
             return self.context.part(self._indices[number], rank)
         source = self.plan.sources[number]
-        if rank is not None and self._unfinished in source.column.needs:
+        if rank is not None and not self.context.unfinished.isdisjoint(source.column.needs):
             return source.place(source.column.read(self.context, rank))
         index = source.place(source.column.read(self.context, None))
         if rank is not None or self.plan.shared[number]:
@@ -213,14 +212,14 @@ class Evaluation:
 
     def begin(self, feature: str) -> Integers:
         """Make room for a feature that is decoded rank by rank; it is finished when `put` as a whole."""
-        self._unfinished = feature
+        self.context.unfinished.add(feature)
         return self.context.known.setdefault(feature, np.zeros(self.order.n_objects, np.int64))
 
     def put(self, feature: str, q: Integers, rank: int | None = None) -> None:
         """Make the integers of a feature known: of one rank, or of all objects."""
         if rank is None:
             self.context.known[feature] = q
-            self._unfinished = ""
+            self.context.unfinished.discard(feature)
         else:
             self.begin(feature)[self.order.part(rank)] = q
 
@@ -247,7 +246,7 @@ class Evaluation:
         """Residuals of a feature, whose integers become known."""
         self.context.known[feature] = q
         if self.plan.ranked[feature]:
-            self._unfinished = feature
+            self.context.unfinished.add(feature)
             ranks = range(self.order.n_ranks)
             prediction = np.concatenate(
                 [np.empty(0, np.int64), *(self.predict(feature, rank) for rank in ranks)]

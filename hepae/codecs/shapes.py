@@ -90,7 +90,7 @@ def interpolate(given: Integers, anchors: Sequence[int]) -> Integers:
     left = np.minimum(np.searchsorted(x, at, "right") - 1, max(len(x) - 2, 0))
     right = np.minimum(left + 1, len(x) - 1)
     run = np.maximum(x[right] - x[left], 1)
-    return given[:, left] + (given[:, right] - given[:, left]) * (at - x[left]) // run
+    return np.asarray(given[:, left] + (given[:, right] - given[:, left]) * (at - x[left]) // run, np.int64)
 
 
 def frequencies(logs: Integers) -> Integers:

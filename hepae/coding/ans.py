@@ -68,7 +68,7 @@ class Tables:
         self.entries[self.slots] = entry
 
     def encode_steps(
-        self, table: NDArray[np.int64], symbol: NDArray[np.int64]
+        self, table: NDArray[np.integer], symbol: NDArray[np.integer]
     ) -> tuple[NDArray[np.int32], ...]:
         """Per symbol: what to add to a state to get (bits moved) << 16, and where its slots begin."""
         freq = self.frequencies[table, symbol]
@@ -132,7 +132,7 @@ def read_bits(data: bytes | memoryview, widths: NDArray[np.integer], start: int 
     raw = np.frombuffer(bytes(data) + bytes(8), np.uint8)
     words = np.lib.stride_tricks.as_strided(raw, (len(raw) - 7, 8), (1, 1)).view("<u8")[:, 0]
     taken = words[starts >> 3] >> (starts & 7).astype(np.uint64)
-    return (taken & ((np.uint64(1) << width.astype(np.uint64)) - np.uint64(1))).astype(np.int64)
+    return np.asarray(taken & ((np.uint64(1) << width.astype(np.uint64)) - np.uint64(1)), np.int64)
 
 
 def encode(

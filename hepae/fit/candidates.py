@@ -95,7 +95,10 @@ def simple(
         Rank(),
         When("last", Neighbour(feature, -1)),
     ]
-    columns += [Neighbour(name, offset) for name in known for offset in (-1, 1)]
+    # the masked codec decodes the momentum of one object after the other
+    momentum = {roles[role] for role in ("pt", "eta", "phi") if role in roles}
+    offsets = (-1,) if feature in momentum else (-1, 1)
+    columns += [Neighbour(name, offset) for name in known for offset in offsets]
     for branch, scale in conditions.items():
         columns += [Condition(branch), When("first", Condition(branch)), When("later", Condition(branch))]
         if scale is not None:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from hepae import limits
 from hepae.codecs.network import Network
-from hepae.errors import InputError, OutputError
+from hepae.errors import HepaeError, InputError, OutputError
 from hepae.model.manifest import Manifest
 
 if TYPE_CHECKING:
@@ -75,7 +75,12 @@ class Model:
                 data = file.read(limits.MAX_MODEL_BYTES + 1)
         except OSError as problem:
             raise InputError("the model cannot be read", where=path, got=problem.strerror) from None
-        return cls.from_bytes(data, threads)
+        try:
+            return cls.from_bytes(data, threads)
+        except HepaeError as problem:
+            place = path if problem.where is None else f"{path}, {problem.where}"
+            facts = {"expected": problem.expected, "got": problem.got}
+            raise type(problem)(problem.what, where=place, **facts, hint=problem.hint) from None
 
     def save(self, path: str | Path) -> None:
         """Write the model file."""

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from hepae.errors import OutputError
 
-__all__ = ["atomic_output", "remove_stale", "temporary_name"]
+__all__ = ["atomic_output", "check_target", "remove_stale", "temporary_name"]
 
 TEMPORARY = re.compile(r"\.(?P<target>.+)\.hepae-(?P<process>\d+)-\d+\.part")
 _numbers = count()

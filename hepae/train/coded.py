@@ -84,20 +84,24 @@ def anchors_of(data: Coded, name: str, gap: int) -> tuple[int, ...]:
     return tuple(int(bin_) for bin_ in np.union1d(every, beside[(beside >= 0) & (beside < bins)]))
 
 
-def mask_of(predictors: Predictors, sources: Sequence[Source], behind: Collection[str]) -> NDArray[np.bool_]:
+def mask_of(
+    predictors: Predictors, sources: Sequence[Source], together: Collection[str]
+) -> NDArray[np.bool_]:
     """Which inputs the network of each feature may see: [features, inputs].
 
-    Features in ``behind`` may be looked at in objects before, which makes decoding go rank by rank; for the others
-    it does not pay.
+    Features decoded ``together`` rank by rank, and others that are predicted so anyway, may be looked at in objects
+    before; for the rest it does not pay.
     """
     mask = np.zeros((len(predictors.order), len(sources)), bool)
     before: set[str] = set()
     for row, name in enumerate(predictors.order):
-        own = before | {name} if row == 0 or name in behind or predictors.ranked(name) else before
-        for column, source in enumerate(sources):
-            known = set(source.column.needs) <= own and looks_behind(source.column, before, name)
-            predicted = isinstance(source.column, Predicted | PredictedOffset)
-            mask[row, column] = known and not (predicted and name in own)
+        ranked = name in together or predictors.ranked(name)
+        for number, source in enumerate(sources):
+            column = source.column
+            predicted = isinstance(column, Predicted | PredictedOffset)
+            own = name in column.needs or not before.issuperset(column.needs)
+            seen = looks_behind(column, before, name, together)
+            mask[row, number] = seen and not (ranked and predicted) and (ranked or not own)
         before.add(name)
     return mask
 

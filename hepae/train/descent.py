@@ -174,7 +174,8 @@ def _epoch(state: State, parts: _Parts, recipe: Recipe, total: int) -> None:
 
 def _loss(network: Autoencoder, inputs: Tensor, weights: Tensor | None) -> Tensor:
     squares: Tensor = (network(inputs) - inputs).square()
-    return squares.mean() if weights is None else (squares * weights).sum() / weights.sum().clamp(min=1.0)
+    mean = squares.mean() if weights is None else (squares * weights).sum() / weights.sum().clamp(min=1.0)
+    return mean + network.penalty()
 
 
 @torch.no_grad()

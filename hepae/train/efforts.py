@@ -25,6 +25,8 @@ class Effort:
         Objects seen in training, repetitions counted.
     least_gain
         Bits per object that a network must save, beyond its own bytes, to be worth its time.
+    reuse
+        How many times the training data a model is expected to code: its bytes count for so much less.
     batch, rate, decay
         Of the descent (AdamW, one cycle).
     """
@@ -33,6 +35,7 @@ class Effort:
     bins: int = 64
     samples: int = 3_000_000
     least_gain: float = 0.005
+    reuse: float = 3.0
     batch: int = 1024
     rate: float = 3e-3
     decay: float = 1e-4
@@ -42,23 +45,22 @@ class Effort:
         return max(round(self.samples / objects), 2)
 
     def for_objects(self, objects: int) -> Effort:
-        """The effort that so much data is worth: small data take small networks and fewer bins."""
+        """The effort that so much data is worth: small data take small networks and small batches."""
         if objects >= LARGE:
             return self
-        share = max(objects / LARGE, 0.01) ** 0.5
+        share = max(objects / LARGE, 1e-3)
         return dataclasses.replace(
             self,
-            sizes=tuple(_smaller(size, share) for size in self.sizes),
-            bins=max(int(self.bins * share), 32),
-            samples=max(int(self.samples * share), 50 * min(objects, 2000)),
+            sizes=tuple(_smaller(size, share**0.25) for size in self.sizes),
+            samples=max(int(self.samples * share**0.5), 50 * min(objects, 2000)),
+            batch=max(int(self.batch * share) & ~31, min(self.batch, 256)),
         )
 
 
 def _smaller(size: Size, share: float) -> Size:
     hidden = tuple(max(int(units * share) & ~3, min(units, 8)) for units in size.hidden)
-    return Size(
-        hidden, size.levels, max(int(size.table_hidden * share) & ~3, min(size.table_hidden, 8)), size.gap
-    )
+    table_hidden = max(int(size.table_hidden * share) & ~3, min(size.table_hidden, 8))
+    return Size(hidden, size.levels, table_hidden, size.gap)
 
 
 LARGE: Final = 100_000

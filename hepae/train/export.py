@@ -13,6 +13,7 @@ from onnx import TensorProto, helper, numpy_helper
 from hepae.errors import ModelRejectedError
 from hepae.model.assembly import IR_VERSION, OPSET
 from hepae.model.runtime import session
+from hepae.train.convolution import KERNEL, Convolutions
 from hepae.train.networks import LEAK, Hidden, Stack
 from hepae.train.presets import Activation
 
@@ -44,15 +45,17 @@ def export_stack(stack: Stack, source: str, target: str, sample: NDArray[np.floa
     stack = stack.cpu().eval()
     graph = _Graph()
     value = source
-    layers = [cast(Hidden, layer) for layer in stack.hidden]
-    for layer in layers:
-        value = graph.hidden(layer, value)
+    if stack.before is not None:
+        value = graph.convolved(stack.before, stack.activation, value, first=False)
+    for layer in stack.hidden:
+        value = graph.hidden(cast(Hidden, layer), value)
     value = graph.gemm(*_numbers(stack.head), value)
+    if stack.after is not None:
+        value = graph.convolved(stack.after, stack.activation, value, first=True)
     if stack.skip is not None:
         value = graph.add("Add", [value, graph.gemm(*_numbers(stack.skip), source)])
     graph.add("Identity", [value], target)
-    width = layers[0].linear.in_features if layers else stack.head.in_features
-    model = _model(graph, (source, width), (target, stack.head.out_features))
+    model = _model(graph, (source, stack.width), (target, stack.height))
     _check_parity(stack, model, source, target, sample)
     return model
 
@@ -80,6 +83,27 @@ class _Graph:
     def hidden(self, layer: Hidden, value: str) -> str:
         out = self.activated(layer.activation, self.gemm(*_folded(layer), value))
         return self.add("Add", [value, out]) if layer.residual else out
+
+    def convolved(self, convolutions: Convolutions, activation: Activation, value: str, first: bool) -> str:
+        """Convolutions, with the activation before each (``first``) or after each."""
+        value = self.reshaped(value, 0, convolutions.channels[0], convolutions.features)
+        for layer in convolutions.layers:
+            convolution = cast(torch.nn.Conv1d, layer)
+            if first:
+                value = self.activated(activation, value)
+            numbers = [self.constant(_array(x)) for x in (convolution.weight, convolution.bias)]
+            value = self.add(
+                "Conv", [value, *numbers], kernel_shape=[KERNEL], pads=[KERNEL // 2, KERNEL // 2]
+            )
+            if not first:
+                value = self.activated(activation, value)
+        return self.reshaped(value, 0, convolutions.height)
+
+    def reshaped(self, value: str, *sizes: int) -> str:
+        """A size of 0 stands for what it was."""
+        name = f"w{len(self.initialisers)}"
+        self.initialisers.append(numpy_helper.from_array(np.array(sizes, np.int64), name))
+        return self.add("Reshape", [value, name])
 
     def activated(self, activation: Activation, value: str) -> str:
         if activation == "silu":

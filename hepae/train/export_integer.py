@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import onnx
@@ -149,7 +149,7 @@ class _Graph:
     def constant(self, name: str, value: NDArray[np.generic] | np.generic) -> None:
         self._initialisers.append(numpy_helper.from_array(np.asarray(value), name))
 
-    def node(self, operator: str, inputs: list[str], output: str, **attributes: int) -> str:
+    def node(self, operator: str, inputs: list[str], output: str, **attributes: Any) -> str:
         self._nodes.append(helper.make_node(operator, inputs, [output], **attributes))
         return output
 

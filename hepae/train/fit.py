@@ -26,6 +26,7 @@ from hepae.model.runtime import session
 from hepae.train.calibrate import frequent_patterns, measured_drift, suits, with_step
 from hepae.train.descent import Epoch, Sample, deterministic, train
 from hepae.train.export import export_stack
+from hepae.train.learning_rate import find_learning_rate
 from hepae.train.networks import Autoencoder
 from hepae.train.presets import Recipe
 
@@ -119,6 +120,8 @@ def fit_bottleneck(
     with deterministic(recipe.seed, recipe.threads):
         network = Autoencoder(len(columns), recipe.architecture)
         network.begin_linear(inputs[training])
+        if recipe.find_rate:
+            recipe = msgspec.structs.replace(recipe, learning_rate=find_learning_rate(network, parts, recipe))
         name = _training_name(columns, recipe, inputs)
         history = train(network, parts, recipe, name, checkpoint, progress)
         return _exported(network.cpu().eval(), columns, values, inputs, recipe, tuple(history))

@@ -96,7 +96,7 @@ class _Activation(torch.autograd.Function):
     """``clip(round(x), 0, 255)`` on the grid of activations; the gradient is that of the clip alone."""
 
     @staticmethod
-    def forward(ctx: Any, values: Tensor) -> Tensor:  # type: ignore[override]
+    def forward(ctx: Any, values: Tensor) -> Tensor:
         rounded = (values * SCALE).add_(0.5).floor_().clamp_(0, ACTIVATIONS)
         ctx.save_for_backward((rounded > 0) & (rounded < ACTIVATIONS))
         return rounded.mul_(1 / SCALE)
@@ -104,7 +104,11 @@ class _Activation(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> Tensor:
         (inside,) = ctx.saved_tensors
-        return gradients[0] * inside
+        return torch.as_tensor(gradients[0] * inside)
+
+
+def _activation(values: Tensor) -> Tensor:
+    return torch.as_tensor(_Activation.apply(values))  # type: ignore[no-untyped-call]
 
 
 def _floored(values: Tensor, unit: float) -> Tensor:
@@ -113,6 +117,13 @@ def _floored(values: Tensor, unit: float) -> Tensor:
 
 class CellNetworks(nn.Module):
     """One network a feature, batched: from inputs to cells, and from cells to logits of bins."""
+
+    mask: Tensor
+    spread: Tensor
+    closed: Tensor
+    coordinates: Tensor
+    tops: Tensor
+    radix: Tensor
 
     def __init__(self, plan: Plan) -> None:
         super().__init__()
@@ -154,7 +165,7 @@ class CellNetworks(nn.Module):
         biases = [_biases(bias) for bias in self.biases]
         sums = sums + biases[0]
         for weight, bias in zip(self.weights, biases[1:], strict=True):
-            sums = torch.baddbmm(bias, _Activation.apply(sums), _weights(weight))
+            sums = torch.baddbmm(bias, _activation(sums), _weights(weight))
         shifted = sums + (self.tops + 1) / 2
         inside = torch.minimum(shifted.clamp(min=0), self.tops + 0.999)
         return inside + (torch.floor(inside) - inside).detach()
@@ -169,7 +180,7 @@ class CellNetworks(nn.Module):
         """
         hidden, out = _weights(self.hidden), _weights(self.out)
         sums = self.coordinates @ hidden + _biases(self.hidden_bias)
-        given = _floored(torch.baddbmm(_biases(self.out_bias), _Activation.apply(sums), out) + HALF, SCALE)
+        given = _floored(torch.baddbmm(_biases(self.out_bias), _activation(sums), out) + HALF, SCALE)
         unit = float(BITS_PER_UNIT * np.log(2.0))
         logs = torch.log_softmax(torch.bmm(given, self.spread) * unit + self.closed, -1)
         with torch.no_grad():

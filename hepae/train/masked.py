@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from hepae.codecs.context import Inputs
-from hepae.codecs.masked_spec import MaskedSpec, Shape, network_name, table_names
+from hepae.codecs.masked_spec import MaskedSpec, Shape, looks_behind, network_name, table_names
 from hepae.codecs.predictors import Predictors, Source
 from hepae.codecs.shapes import frequencies
 from hepae.coding.ans import STATES
@@ -106,17 +106,17 @@ def fit_masked(
     data = Coded.of(integers, lattices, counts, events, predictors, effort, seed)
     static = {name: static_table(data, name) for name in predictors.order}
     if data.n_objects < FEWEST_OBJECTS:
-        return _assembled(data, predictors, [], static, {}, (), effort)
+        return _assembled(data, predictors, [], static, {}, (), effort, ())
     narrow = [name for name in predictors.order if np.abs(integers[name]).max(initial=0) < WIDEST]
     columns = candidate_columns(predictors, narrow, roles or {}, met or {}, conditions or {})
     sources = [
         s for s in (scale_input(column, data.evaluation.context) for column in columns) if s is not None
     ]
-    behind = {name for role, name in (roles or {}).items() if role in ("pt", "eta", "phi")}
-    mask = mask_of(predictors, sources, behind)
+    together = _together(predictors, roles or {})
+    mask = mask_of(predictors, sources, together)
     best: dict[str, _Chosen] = {}
     history: tuple[tuple[float, float], ...] = ()
-    epochs = effort.epochs(len(data.training))
+    epochs, shared = effort.epochs(len(data.training)), effort.reuse * data.n_objects
     for number, size in enumerate(effort.sizes):
         with deterministic(seed, threads):
             networks = CellNetworks(plan_of(data, mask, size))
@@ -125,10 +125,22 @@ def fit_masked(
             )
             for candidate in _candidates(networks, data, sources, size):
                 rival = best.get(candidate.name)
-                if rival is None or candidate.cost(data.n_objects) < rival.cost(data.n_objects):
+                if rival is None or candidate.cost(shared) < rival.cost(shared):
                     best[candidate.name] = candidate
         history = history or course
-    return _assembled(data, predictors, sources, static, best, history, effort)
+    return _assembled(data, predictors, sources, static, best, history, effort, together)
+
+
+def _together(predictors: Predictors, roles: Mapping[str, str]) -> tuple[str, ...]:
+    """The features to decode together: the momentum, where it comes first; or the first feature by itself."""
+    momentum = {roles[role] for role in ("pt", "eta", "phi") if role in roles}
+    first = predictors.order[: max(len(momentum), 1)]
+    behind = all(
+        looks_behind(column, set(first[:place]), name, first)
+        for place, name in enumerate(first)
+        for column in predictors.columns(name)
+    )
+    return first if set(first) == momentum and behind else first[:1]
 
 
 def _shifted(
@@ -222,9 +234,9 @@ class _Chosen:
     bits: float
     size: int
 
-    def cost(self, objects: int) -> float:
-        """Bits per object, the model's counted."""
-        return self.bits + 8.0 * self.size / max(objects, 1)
+    def cost(self, objects: float) -> float:
+        """Bits per object, the model's counted, when so many objects share it."""
+        return self.bits + 8.0 * self.size / max(objects, 1.0)
 
 
 def _candidates(networks: CellNetworks, data: Coded, sources: Sequence[Source], size: Size) -> list[_Chosen]:
@@ -266,13 +278,14 @@ def _assembled(
     best: Mapping[str, _Chosen],
     history: tuple[tuple[float, float], ...],
     effort: Effort,
+    together: tuple[str, ...],
 ) -> TrainedMasked:
     """The codec with those networks that save more than they cost."""
     without = {name: _static_bits(data, name, static[name]) for name in predictors.order}
     chosen = {
         name: candidate
         for name, candidate in best.items()
-        if candidate.cost(data.n_objects) < without[name] - effort.least_gain
+        if candidate.cost(effort.reuse * data.n_objects) < without[name] - effort.least_gain
     }
     bits = {name: (without[name], best[name].bits if name in best else without[name]) for name in without}
     used = sorted({int(number) for candidate in chosen.values() for number in candidate.inputs})
@@ -291,7 +304,9 @@ def _assembled(
         shapes.append(Shape(name, data.alphabets[name], seen, candidate.network.levels, candidate.anchors))
         networks[network_name(place)] = export(candidate.network)
         tables |= {names[part]: _smallest(weights) for part, weights in candidate.tables.items()}
-    spec = MaskedSpec(predictors, tuple(shapes), tuple(sources[old] for old in used))
+    if not any(name in chosen for name in together):
+        together = ()
+    spec = MaskedSpec(predictors, tuple(shapes), tuple(sources[old] for old in used), together)
     return TrainedMasked(spec, networks, tables, history, bits)
 
 

@@ -43,6 +43,10 @@ class Architecture(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         Add its input to each hidden layer that keeps the width.
     skip
         Add a linear map from features to latents, and from latents to features; begins as the principal components.
+    convolutions
+        Channels of 1-D convolutions along the features, before the encoder's layers; the decoder mirrors them.
+    beta
+        Weight of the divergence of a variational autoencoder; None for a plain one.
     """
 
     layers: tuple[int, ...] = (64, 64)
@@ -52,15 +56,21 @@ class Architecture(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     dropout: float = 0.0
     residual: bool = False
     skip: bool = False
+    convolutions: tuple[int, ...] = ()
+    beta: float | None = None
 
     def __post_init__(self) -> None:
-        for width in self.layers:
+        for width in (*self.layers, *self.convolutions):
             limits.check("hidden units", width, WIDEST_LAYER, least=1)
         if self.latents is not None:
             limits.check("latents", self.latents, limits.MAX_LATENTS, least=1)
         if not 0 <= self.dropout < 1:
             raise SchemaError(
                 "a share of dropped units that cannot be", expected="0 <= dropout < 1", got=self.dropout
+            )
+        if self.beta is not None and not 0 <= self.beta < math.inf:
+            raise SchemaError(
+                "a weight of the divergence that cannot be", expected="beta >= 0", got=self.beta
             )
 
     def bottleneck(self, features: int) -> int:
@@ -85,6 +95,10 @@ class Architecture(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """
         sizes = [features, *self.layers, self.bottleneck(features), *reversed(self.layers), features]
         extras = [word for word in ("batch_norm", "residual", "skip") if getattr(self, word)]
+        if self.convolutions:
+            extras.append("conv-" + "-".join(map(str, self.convolutions)))
+        if self.beta is not None:
+            extras.append(f"beta={self.beta:g}")
         return " ".join(["-".join(map(str, sizes)), self.activation, *extras])
 
 
@@ -122,6 +136,8 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         ``one-cycle``: the learning rate rises and falls once. ``plateau``: it is halved when the validation loss rests.
     learning_rate, weight_decay
         Of AdamW; the largest rate for ``one-cycle``.
+    find_rate
+        Let a range test choose the learning rate.
     patience
         Stop after so many epochs without a better validation loss; None: never.
     seed
@@ -142,6 +158,7 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     schedule: Literal["one-cycle", "plateau"] = "one-cycle"
     learning_rate: float = 3e-3
     weight_decay: float = 0.0
+    find_rate: bool = False
     patience: int | None = None
     seed: int = 1
     threads: int | None = None
