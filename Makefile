@@ -44,7 +44,8 @@ lint: $(VENV)/.hepae-test ## ruff and mypy --strict
 
 .PHONY: bench
 bench: $(VENV)/.hepae-test ## size, speed and worst error on the bundled sample, beside the alternatives
-	$(BIN)/hepae bench $(SAMPLE)
+	mkdir -p $(DEMO)
+	$(BIN)/hepae bench $(SAMPLE) --collection Jet $(BOUNDS) --held-out 0.2 --plot $(DEMO)/bench.png
 
 .PHONY: sample
 sample: $(VENV)/.hepae-sample ## make the bundled sample again (Pythia 8, FastJet)

@@ -52,7 +52,9 @@ class OpenedFile:
             if found.classname not in TREE_CLASSES:
                 return found
             reader = self._source.tree(name.partition(";")[0])
-            return OpenedTree(NTupleFields(self._source, reader) if isinstance(reader, RNTupleReader) else found)
+            return OpenedTree(
+                NTupleFields(self._source, reader) if isinstance(reader, RNTupleReader) else found
+            )
 
     def close(self) -> None:
         """Close the file."""
