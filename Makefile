@@ -44,7 +44,17 @@ lint: $(VENV)/.hepae-test ## ruff and mypy --strict
 
 .PHONY: bench
 bench: $(VENV)/.hepae-test ## size, speed and worst error on the bundled sample, beside the alternatives
-	$(BIN)/hepae bench $(SAMPLE)
+	mkdir -p $(DEMO)
+	$(BIN)/hepae bench $(SAMPLE) --collection Jet $(BOUNDS) --held-out 0.2 --plot $(DEMO)/bench.png
+
+.PHONY: exhaustive
+exhaustive: $(VENV)/.hepae-test ## every float32 there is under ten bounds (hours; resumes where it was stopped)
+	$(BIN)/python scripts/exhaustive.py --state exhaustive.json
+
+.PHONY: fuzz
+fuzz: $(VENV)/.hepae-test ## 100,000 damaged files and 500 kills (about an hour)
+	$(BIN)/python scripts/fuzz_files.py --mutations 34000
+	$(BIN)/python scripts/kill_writers.py --kills 500
 
 .PHONY: sample
 sample: $(VENV)/.hepae-sample ## make the bundled sample again (Pythia 8, FastJet)

@@ -234,4 +234,5 @@ def table_arctan2(y: Floats, x: Floats) -> Floats:
     angle = _angle_table().take(ratio.astype(np.int64), mode="clip")
     angle = np.where(across > along, 0.5 * PI - angle, angle)
     angle = np.where(x < 0.0, PI - angle, angle)
-    return np.copysign(angle, y)
+    # the sign of a NaN depends on the machine
+    return np.copysign(angle, np.where(np.isnan(y), 0.0, y))

@@ -32,9 +32,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hepae import limits
-from hepae.bounds import Bound, accept, raw_bits
+from hepae.bounds import MANTISSA_BITS, Bound, accept, raw_bits
 from hepae.dither import PLACES, fractions
-from hepae.errors import CorruptionError
+from hepae.errors import CorruptionError, ModelRejectedError
 
 __all__ = ["Inserted", "Integer", "Lattice", "Linear", "Log", "Pattern"]
 
@@ -44,6 +44,17 @@ Places = Integers | None
 
 EXACT_INTEGERS = 2.0**52
 """Integers below this are exact in float64, with room for the rounding of a quotient."""
+
+
+LARGEST_PLACE = 1 << 62
+"""Points are inserted where integers are far from wrapping."""
+
+KINDS = {
+    **{f"float{8 * size}": ("float", size) for size in (2, 4, 8)},
+    **{f"{sign}int{8 * size}": ("integer", size) for size in (1, 2, 4, 8) for sign in ("", "u")},
+    "bool": ("integer", 1),
+}
+"""Kind and bytes of the dtypes that a lattice can have."""
 
 
 class Linear(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="linear"):
@@ -175,6 +186,21 @@ class Lattice(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     grid: Grid
     inserted: tuple[Inserted, ...] = ()
 
+    def __post_init__(self) -> None:
+        kind, size = KINDS.get(self.dtype, ("", 0))
+        if not kind or isinstance(self.grid, Integer) != (kind == "integer"):
+            raise ModelRejectedError("a lattice of a wrong dtype", where=self.grid, got=self.dtype)
+        if not _sensible(self.grid, self.dtype):
+            raise ModelRejectedError("a grid that cannot be", where=self.dtype, got=self.grid)
+        limits.check("inserted points", len(self.inserted), limits.MAX_INSERTED_POINTS, self.dtype)
+        at = [point.at for point in self.inserted]
+        bits = [point.bits for point in self.inserted if point.bits is not None]
+        fits = all(abs(place) <= LARGEST_PLACE for place in at) and all(0 <= b < 1 << 8 * size for b in bits)
+        if at != sorted(at) or len(bits) < len(at) - 1 or not fits:
+            raise ModelRejectedError(
+                "inserted points that cannot be", where=self.dtype, got=self.inserted[:4]
+            )
+
     @np.errstate(invalid="ignore", over="ignore")  # signalling NaN are quietly widened
     def to_integers(
         self, values: NDArray[np.generic], bound: Bound, place: Places = None
@@ -263,6 +289,15 @@ class Lattice(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             values = self._values(q).astype(np.float64)
             stand_in = self._points(self._grid_numbers(q)).astype(np.float64)
         return np.where(np.isfinite(values), values, np.where(np.isfinite(stand_in), stand_in, 0.0))
+
+
+def _sensible(grid: Grid, dtype: str) -> bool:
+    """Whether the numbers of a grid make points."""
+    if isinstance(grid, Linear):
+        return 0 < grid.step < math.inf
+    if isinstance(grid, Log):
+        return 0 < grid.first < math.inf and 1 < grid.base < math.inf and grid.top >= 0
+    return isinstance(grid, Integer) or 0 <= grid.shift <= MANTISSA_BITS[dtype]
 
 
 def _tabulated(function: Callable[[Integers], NDArray[Any]], q: Integers) -> NDArray[Any]:

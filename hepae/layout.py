@@ -31,6 +31,7 @@ __all__ = [
     "model_plan",
     "model_rows",
     "new_plan",
+    "ntuple_plan",
     "plain_columns",
     "plan_in_place",
     "restored_plan",
@@ -223,6 +224,21 @@ def new_plan(events: TreeReader, found: Collection, encoder: Encoder) -> tuple[B
             dtype = "str" if branch.kind == "string" else branch.dtype
             plan.append(NewBranch(name, dtype, branch.title, counter, branch.shape))
     return plan, plain
+
+
+def ntuple_plan(events: TreeReader, found: Collection, encoder: Encoder) -> tuple[list[NewBranch], list[str]]:
+    """The fields of an RNTuple, and the names of those that are written as they are.
+
+    As in `new_plan`, without counters that only count: an RNTuple does that itself. The collection's own counter stays.
+    """
+    plan, plain = new_plan(events, found, encoder)
+    fields = [branch for branch in plan if isinstance(branch, NewBranch)]
+    counters = {branch.counter for branch in fields} - set(plain) - {encoder.counter}
+    kept = [branch for branch in fields if branch.name not in counters]
+    if encoder.counter in events.branches:
+        as_it_was = events.branches[encoder.counter]
+        kept[0] = NewBranch(encoder.counter, as_it_was.dtype, as_it_was.title)
+    return kept, plain
 
 
 def plain_columns(

@@ -14,7 +14,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 from hepae import limits
 from hepae.collection import Collection, Objects
@@ -32,6 +32,7 @@ from hepae.layout import (
     model_plan,
     model_rows,
     new_plan,
+    ntuple_plan,
     plain_columns,
     plan_in_place,
     restored_plan,
@@ -42,16 +43,18 @@ from hepae.recipe import Recipe
 from hepae.restore import CompressedCollection, compressed_collections, models_of
 from hepae.rootio.atomic import atomic_output
 from hepae.rootio.columns import Column, Jagged
+from hepae.rootio.ntuple_writer import NTupleFile
 from hepae.rootio.raw_copy import refuse_unless_rewritable
 from hepae.rootio.source import MODELS_TREE, Source, open_source
 from hepae.rootio.tree import TreeReader, split
-from hepae.rootio.tree_writer import TreeWriter
+from hepae.rootio.tree_writer import NewBranch, TreeWriter
 from hepae.rootio.ttree import TTreeReader
 from hepae.rootio.writer import RootWriter
 from hepae.verify import Verification, verify
 
 __all__ = ["Compression", "FeatureReport", "compress", "decompress"]
 
+Container = Literal["ttree", "rntuple"]
 Given = TypeVar("Given")
 Made = TypeVar("Made")
 
@@ -120,6 +123,7 @@ def compress(
     recipe: Recipe | None = None,
     side: bool = False,
     embed: bool = True,
+    container: Container = "ttree",
     threads: int | None = None,
     report: Report = silent,
 ) -> Compression:
@@ -140,6 +144,9 @@ def compress(
         Write only the collection, entry for entry, as a friend of the source, which stays as it is.
     embed
         Whether the model travels in the file, or only its SHA-256.
+    container
+        ``ttree`` or ``rntuple``: how the events are stored. An RNTuple is written anew, one cluster a chunk, with the
+        titles of its fields in another one beside it, ``hepae_titles``.
     threads
         Chunks coded at once; the cores where it is None.
     report
@@ -169,7 +176,7 @@ def compress(
         events = stack.enter_context(open_events(source, tree))
         found = find_collection(events, collection or (model.manifest.collection if model else None))
         if not side:
-            _require_writable(events)
+            _require_writable(events, container)
         if model is None:
             model = _trained(events, found, features, bounds, recipe or Recipe(), report)
         encoder = encoder_of(model, side)
@@ -178,7 +185,10 @@ def compress(
         done = Compression(
             str(source), str(target), model.manifest.codec_name, model.sha256, events.num_entries
         )
-        _write(temporary, events, found, encoder, side, embed, threads, done, report)
+        if container == "rntuple":
+            _write_ntuple(temporary, events, found, encoder, embed, threads, done, report)
+        else:
+            _write(temporary, events, found, encoder, side, embed, threads, done, report)
         encoded = time.perf_counter()
         checked = verify(
             source, temporary, tree=None if is_csv(source) else events.name, models=[model], report=report
@@ -250,15 +260,15 @@ def _trained(
     return model_of(objects, found, names, bounds, recipe, report)
 
 
-def _require_writable(events: TreeReader) -> None:
+def _require_writable(events: TreeReader, container: Container) -> None:
     """Refuse before training what could not be written after it."""
-    if isinstance(events, TTreeReader):
+    if isinstance(events, TTreeReader) and container == "ttree":
         refuse_unless_rewritable(events)
         return
     for name, branch in events.branches.items():
         if branch.kind == "other":
             raise UnsupportedError(
-                "a branch that a TTree of ours cannot hold",
+                "a branch that a tree of ours cannot hold",
                 where=f"{events.where}, {name}",
                 got=branch.typename,
                 hint="write the collection into a friend with --side FILE",
@@ -325,6 +335,38 @@ def _write(
         out.copy_rest()
 
 
+def _write_ntuple(
+    temporary: Path,
+    events: TreeReader,
+    found: Collection,
+    encoder: Encoder,
+    embed: bool,
+    threads: int | None,
+    done: Compression,
+    report: Report,
+) -> None:
+    with ExitStack() as stack:
+        origin = None
+        if isinstance(events, TTreeReader) and not encoder.side:
+            origin = stack.enter_context(open_source(done.source))
+        out = stack.enter_context(NTupleFile(temporary, origin))
+        plan, plain = ntuple_plan(events, found, encoder)
+        written = out.new_ntuple(events.name, plan, events.title)
+        names = [feature.name for feature in encoder.manifest.features]
+
+        def encoded(chunk: Chunk) -> tuple[Chunk, dict[str, Column]]:
+            return chunk, {**chunk.plain, **encoder.encode(chunk.objects, chunk.number)}
+
+        for chunk, columns in _in_order(encoded, _chunks(events, found, names, encoder, plain), threads):
+            written.append(columns)
+            done.objects += chunk.objects.n_objects
+            report("compressing", chunk.stop, events.num_entries, "")
+        rows = model_rows(_models(origin, encoder.model, embed))
+        fields = [branch for branch in model_plan() if isinstance(branch, NewBranch) and branch.name in rows]
+        out.new_ntuple(MODELS_TREE, fields, "models of hepae, by SHA-256").append(rows)
+        out.copy_rest((events.name, MODELS_TREE))
+
+
 def _begin_tree(
     out: RootWriter,
     origin: Source | None,
@@ -342,12 +384,17 @@ def _begin_tree(
 
 
 def _write_models(out: RootWriter, origin: Source | None, model: Model, embed: bool) -> None:
-    """The table of models: those that the source had, and this one."""
+    """The table of models."""
+    table = out.new_tree(MODELS_TREE, model_plan(), "models of hepae, by SHA-256")
+    table.append(model_rows(_models(origin, model, embed)))
+    table.finish()
+
+
+def _models(origin: Source | None, model: Model, embed: bool) -> dict[str, bytes]:
+    """The models that the source had, and this one."""
     models = dict(models_of(origin).embedded) if origin is not None else {}
     models[model.sha256] = model.data if embed else models.get(model.sha256, b"")
-    table = out.new_tree(MODELS_TREE, model_plan(), "models of hepae, by SHA-256")
-    table.append(model_rows(models))
-    table.finish()
+    return models
 
 
 @dataclass(frozen=True)
@@ -424,13 +471,19 @@ def _measure(
                     check.bound,
                     type(spec.lattice.grid).__name__.lower(),
                     check.bytes_before,
-                    sum(tree.bytes_on_disk(branch.name)[0] for branch in encoder.payload(spec)),
+                    sum(
+                        tree.bytes_on_disk(branch.name)[0]
+                        for branch in encoder.payload(spec)
+                        if branch.name in tree.branches
+                    ),
                     encoder.escapes.get(spec.name, 0),
                     check.worst,
                 )
             )
         done.collection_before = sum(feature.bytes_before for feature in done.features)
-        done.collection_after = sum(tree.bytes_on_disk(name)[0] for name in encoder.branches())
+        done.collection_after = sum(
+            tree.bytes_on_disk(name)[0] for name in encoder.branches() if name in tree.branches
+        )
         models = source.tree(MODELS_TREE)
         done.model_bytes = sum(models.bytes_on_disk(name)[0] for name in models.branches)
     done.file_before, done.file_after = Path(done.source).stat().st_size, temporary.stat().st_size

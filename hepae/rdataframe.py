@@ -16,10 +16,12 @@ import numpy as np
 
 from hepae.errors import CollectionError, MissingExtraError, UnsupportedError, nearest
 from hepae.export import bottleneck_models, header
-from hepae.export.cpp import arguments, identifier, namespace
+from hepae.export.cpp import identifier, namespace, payload_order
+from hepae.model.model import Model
 from hepae.restore import Stored, compressed_collections
 from hepae.rootio.opened import open_file
 from hepae.rootio.source import open_source
+from hepae.rootio.titles import SUFFIX
 
 __all__ = ["native", "open"]
 
@@ -122,18 +124,23 @@ def native(path: str | Path, columns: Sequence[str] | None = None, *, tree: str 
     models = bottleneck_models(path)
     root.gInterpreter.Declare(header(models))
     frame = root.RDataFrame(name, str(path))
-    return _defined(frame, f"hepae::{namespace(models)}", _chosen(found, columns, path))
+    return _defined(frame, f"hepae::{namespace(models)}", models, _chosen(found, columns, path))
 
 
-def _defined(frame: Any, space: str, features: Sequence[Stored]) -> Any:
+def _defined(frame: Any, space: str, models: Sequence[Model], features: Sequence[Stored]) -> Any:
     """One column with the decoder's prediction for each collection, and one for each feature on top of it."""
     for collection in dict.fromkeys(stored.payload.collection for stored in features):
         prediction = f"{collection}_prediction__hepae"
-        latents, _ = arguments(collection, "")
-        frame = frame.Define(prediction, f"{space}::{identifier(collection)}_predict({latents})")
+        mine = [model for model in models if model.manifest.collection == collection]
+        counter = next(
+            stored.payload.counter for stored in features if stored.payload.collection == collection
+        )
+        own = [f"{collection}_{part}{SUFFIX}" for part in ("model", "check", "escape", "latent")]
+        branches = ", ".join([counter, *own, *(f"{branch}{SUFFIX}" for branch in payload_order(mine))])
+        frame = frame.Define(prediction, f"{space}::{identifier(collection)}_checked({branches})")
         for stored in features:
             if stored.payload.collection == collection:
-                _, payload = arguments(collection, stored.branch)
+                payload = f"{stored.branch}{SUFFIX}, {collection}_escape{SUFFIX}"
                 call = f"{space}::{identifier(stored.branch)}({prediction}, {payload})"
                 frame = frame.Define(identifier(stored.branch), call)
     return frame

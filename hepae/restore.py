@@ -276,7 +276,9 @@ class CompressedCollection:
     def _find_chunks(self) -> list[Chunk]:
         n = self.tree.num_entries
         branch = next(iter(self.features.values())).payload_branch
-        lengths = np.asarray(self.tree.read(f"n{branch}", 0, n))
+        counted = f"n{branch}" in self.tree.branches  # an RNTuple counts without a field
+        found = self.tree.read(f"n{branch}" if counted else branch, 0, n)
+        lengths = found.counts if isinstance(found, Jagged) else np.asarray(found)
         starts = np.flatnonzero(lengths)
         if n and (len(starts) == 0 or starts[0] != 0):
             raise CorruptionError(

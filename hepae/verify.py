@@ -201,7 +201,7 @@ class _Pairs:
             self.bounds[name] = Bound("exact")
             if branch.kind in ("flat", "jagged", "string"):
                 self._start(name, compressed=False)
-            self._same("type", name, branch.typename, self.after.branches[name].typename)
+            self._same("type", name, *self._types(branch, self.after.branches[name]))
             # fields of an RNTuple need no title, and a branch gets that of its leaf
             if branch.title or isinstance(self.before, TTreeReader):
                 self._same("title", name, branch.title, self.after.branches[name].title)
@@ -217,6 +217,13 @@ class _Pairs:
             bytes_before=self.before.bytes_on_disk(name)[0],
             bytes_after=self.after.bytes_on_disk(after)[0],
         )
+
+    def _types(self, before: Branch, after: Branch) -> tuple[str, str]:
+        """C++ types; between TTree and RNTuple, which name them differently, kinds and dtypes."""
+        if type(self.before) is type(self.after):
+            return before.typename, after.typename
+        first, second = ((branch.kind, branch.dtype, branch.shape) for branch in (before, after))
+        return str(first), str(second)
 
     def _same(self, what: str, name: str, before: str, after: str) -> None:
         if before != after and not isinstance(self.before, CsvTree):

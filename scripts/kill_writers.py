@@ -3,7 +3,8 @@
     python scripts/kill_writers.py --kills 500 --seed 1
 
 After each kill the target is the old file, byte for byte, or the whole new one; no temporary is left after the next
-run. Half of the kills happen in the middle of a step (a write that is killed has written half), half at any time.
+run. Half of the kills happen in the middle of a step (a write that is killed has written half; one in five is around
+the rename), half at any time.
 Each run is a fork of this process, so that 500 take minutes.
 """
 
@@ -32,6 +33,12 @@ SAMPLE = Path(__file__).parent.parent / "tests" / "data" / "sample.root"
 OLD = b"what was here before"
 BUFFER = 1 << 14
 """Bytes of each write: small, so that there are many."""
+
+LATE, ANY_STEP = 0.2, 0.3
+"""Shares of the kills around the rename and at any step; the others are at any time."""
+
+LAST_STEPS = 10
+"""From the flush before the rename to the end."""
 
 
 class Death:
@@ -157,7 +164,10 @@ def kill(job: Job, folder: Path, rng: np.random.Generator) -> str:
         target.write_bytes(OLD)
     else:
         target.unlink(missing_ok=True)
-    if rng.random() < 0.5:
+    chance = rng.random()
+    if chance < LATE:
+        died, _ = forked(job.run, target, step=job.steps - int(rng.integers(LAST_STEPS)))
+    elif chance < LATE + ANY_STEP:
         died, _ = forked(job.run, target, step=int(rng.integers(1, job.steps + 1)))
     else:
         died, _ = forked(job.run, target, after=float(rng.uniform(0, 1.1 * job.seconds)))

@@ -126,21 +126,24 @@ def kill_when(process: int, out: Path, files: int) -> None:
 def show_speed(files: list[Path], folder: Path, model: hepae.Model, repeat: int) -> None:
     """One worker and two, in turns, on the same files."""
     taken: dict[int, list[float]] = {1: [], 2: []}
+    busiest: dict[int, list[float]] = {1: [], 2: []}
     for turn in range(repeat):
         for workers in taken:
             with cluster(workers) as client:
                 # the first file of each worker loads the model and warms it up
-                warm = folder / f"warm-{turn}-{workers}"
-                compressed(files[:workers], warm, model, client)
-                began = time.perf_counter()
+                compressed(files[:workers], folder / f"warm-{turn}-{workers}", model, client)
+                began, before = time.perf_counter(), client.run(time.process_time)
                 done = compressed(files, folder / f"timed-{turn}-{workers}", model, client)
                 taken[workers].append(time.perf_counter() - began)
+                after = client.run(time.process_time)
+                busiest[workers].append(max(after[worker] - before[worker] for worker in before))
                 assert not done.failed
-    for workers, seconds in taken.items():
-        listed = ", ".join(f"{one:.2f}" for one in seconds)
-        print(f"{len(files)} files, {workers} worker(s): {listed} s")
-    one, two = (statistics.median(taken[workers]) for workers in (1, 2))
-    print(f"speed-up of two workers over one, medians: {one / two:.2f}")
+    for what, seconds in (("wall clock", taken), ("CPU of the busiest worker", busiest)):
+        listed = {workers: ", ".join(f"{one:.2f}" for one in found) for workers, found in seconds.items()}
+        one, two = (statistics.median(found) for found in seconds.values())
+        print(
+            f"{what}, {len(files)} files: 1 worker {listed[1]} s; 2 workers {listed[2]} s; medians {one / two:.2f}"
+        )
     print(f"load of the machine: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
 
 

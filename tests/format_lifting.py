@@ -12,7 +12,12 @@ from tests.format_numbers import require
 class Lifting(Chunk):
     """A chunk whose payloads are those of lifting."""
 
-    def decode(self, name, payload):  # 11
+    def decode(self, payloads):
+        """The payloads of all features."""
+        for name in self.predictors:
+            self.decode_feature(name, payloads[name])
+
+    def decode_feature(self, name, payload):  # 11
         n, mode, period = len(self.ranks), payload[0], self.predictors[name].get("period")
         require(mode in (0, 1, 2, 5, 6), f"mode {mode}")
         length = period["high"] - period["low"] + 1 if period else 0

@@ -90,6 +90,8 @@ class Masked(Chunk):
 
     def ranked(self, name):
         seen = [self.codec["inputs"][i]["column"] for i in self.shape(name).get("inputs", [])]
+        if name in self.codec.get("together", []):
+            return True
         return name in self.parents(name).union(*map(features_of, seen))
 
     def shape(self, name):
@@ -140,54 +142,84 @@ class Masked(Chunk):
         inputs = {f"{network}.levels": np.array(levels, np.uint8)}
         return ReferenceEvaluator(model).run([f"{network}.cell"], inputs)[0][0].tolist()
 
-    def decode(self, name, payload):
-        """The payload of one feature."""
-        n, shape, period = len(self.ranks), self.shape(name), self.predictors[name].get("period")
-        if payload[0] == 0:
-            q = block(payload[1:], n)
-            require(len(q) == n, "a block holds too few integers")
-            self.put(name, q[self.order])
-            return
-        mode, around, lanes, s, b, k = struct.unpack_from("<BBHIII", payload)
-        require(mode == 1 and around < 2 and lanes % 2 == 0 and lanes, "a bad header")
-        coded, raw = Bits(payload[16 : 16 + s]), payload[16 + s : 16 + s + b]
-        outside, taken = block(payload[16 + s + b :], k), 0
-        widths = [w for w, times in shape["alphabet"]["runs"] for _ in range(times)]
-        starts = [shape["alphabet"]["low"] + sum(1 << w for w in widths[:i]) for i in range(len(widths))]
-        other, tables = len(widths), self.coding_tables(name, len(widths))
-        states = [coded.take(12) for _ in range(lanes)]
+    def decode(self, payloads):
+        """The payloads of all features."""
+        together = self.codec.get("together", [])
+        for name in self.predictors:
+            if name not in together:
+                self.decode_group([name], payloads)
+            elif name == together[0]:
+                self.decode_group(together, payloads)
 
-        def symbols(chosen):
-            found = []
-            for i, table in enumerate(chosen):
-                symbol, bits, base = tables[table][states[i % lanes]]
-                states[i % lanes] = base + coded.take(bits)
-                found.append(symbol)
-            return found
-
-        q, latents = np.zeros(n, np.int64), np.zeros(n, np.int64)
-        self.known[name], self.latents[name] = q, latents
-        ranked = self.ranked(name)
-        bits = None if not ranked else Bits(raw)
-        for rank in range(7) if ranked else [self.ranks]:
+    def decode_group(self, names, payloads):
+        streams = {}
+        for name in names:
+            if payloads[name][0] == 0:
+                q = block(payloads[name][1:], len(self.ranks))
+                require(len(q) == len(self.ranks), "a block holds too few integers")
+                self.known[name] = q[self.order]
+            else:
+                self.known[name] = np.zeros(len(self.ranks), np.int64)
+                self.latents[name] = np.zeros(len(self.ranks), np.int64)
+                streams[name] = Stream(self, name, payloads[name])
+        for rank in range(7) if self.ranked(names[0]) else [self.ranks]:
             here = np.flatnonzero(self.ranks == rank)
-            found = symbols(self.cells(name, here))
-            second = iter(symbols([len(tables) - 1] * found.count(other)))
-            found = [next(second) if symbol == other else symbol for symbol in found]
-            if bits is None:
-                size = sum(widths[symbol] for symbol in found if symbol != other)
-                hidden = (size + 7) // 8 >= lanes * 12 // 8
-                filled = sum(state << 12 * i for i, state in enumerate(states)).to_bytes(
-                    lanes * 12 // 8, "little"
-                )
-                bits = Bits(filled + raw if hidden else raw)
-            for at, symbol in zip(here, found, strict=True):
-                if symbol == other:
-                    latents[at], taken = outside[taken], taken + 1
+            for name in names:
+                if name in streams:
+                    streams[name].piece(here)
                 else:
-                    latents[at] = starts[symbol] + bits.take(widths[symbol])
-            moved = latents + self.prediction(name)
-            if period and around:
-                moved = period["low"] + (moved - period["low"]) % (period["high"] - period["low"] + 1)
-            q[here] = moved[here]
-        require(coded.finished() and bits.finished() and taken == len(outside), "bits are left over")
+                    self.put(name, self.known[name])
+        for stream in streams.values():
+            stream.finish()
+
+
+class Stream:
+    """The payload of one feature, second form."""
+
+    def __init__(self, chunk, name, payload):
+        mode, self.around, self.lanes, s, b, k = struct.unpack_from("<BBHIII", payload)
+        require(mode == 1 and self.around < 2 and self.lanes % 2 == 0 and self.lanes, "a bad header")
+        self.chunk, self.name, self.ranked = chunk, name, chunk.ranked(name)
+        self.coded, self.raw = Bits(payload[16 : 16 + s]), payload[16 + s : 16 + s + b]
+        self.bits = Bits(self.raw) if self.ranked else None
+        self.outside = iter(block(payload[16 + s + b :], k).tolist())
+        alphabet = chunk.shape(name)["alphabet"]
+        self.widths = [w for w, times in alphabet["runs"] for _ in range(times)]
+        self.starts = [
+            alphabet["low"] + sum(1 << w for w in self.widths[:i]) for i in range(len(self.widths))
+        ]
+        self.tables = chunk.coding_tables(name, len(self.widths))
+        self.states = [self.coded.take(12) for _ in range(self.lanes)]
+
+    def symbols(self, chosen):
+        """A symbol for each table that is named."""
+        found = []
+        for i, table in enumerate(chosen):
+            symbol, bits, base = self.tables[table][self.states[i % self.lanes]]
+            self.states[i % self.lanes] = base + self.coded.take(bits)
+            found.append(symbol)
+        return found
+
+    def piece(self, here):
+        """The objects of a piece."""
+        chunk, name, other = self.chunk, self.name, len(self.widths)
+        found = self.symbols(chunk.cells(name, here))
+        second = iter(self.symbols([len(self.tables) - 1] * found.count(other)))
+        found = [next(second) if symbol == other else symbol for symbol in found]
+        if self.bits is None:  # hidden bits
+            size = sum(self.widths[symbol] for symbol in found if symbol != other)
+            room = self.lanes * 12 // 8
+            hidden = sum(state << 12 * i for i, state in enumerate(self.states)).to_bytes(room, "little")
+            self.bits = Bits((hidden if (size + 7) // 8 >= room else b"") + self.raw)
+        for at, symbol in zip(here, found, strict=True):
+            inside = None if symbol == other else self.bits.take(self.widths[symbol])
+            chunk.latents[name][at] = next(self.outside) if inside is None else self.starts[symbol] + inside
+        q, period = chunk.latents[name] + chunk.prediction(name), chunk.predictors[name].get("period")
+        if period and self.around:
+            q = period["low"] + (q - period["low"]) % (period["high"] - period["low"] + 1)
+        chunk.known[name][here] = q[here]
+
+    def finish(self):
+        """Nothing may be left."""
+        require(self.coded.finished() and self.bits.finished(), "bits are left over")
+        require(next(self.outside, None) is None, "residuals are left over")

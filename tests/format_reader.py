@@ -106,8 +106,8 @@ def restore_chunk(events, models, branches, counts, start, stop):
     for name in chunk.predictors:
         number = [f["name"] for f in manifest["features"]].index(name)
         require(frames[name][:2] == (place, number), "a frame of another place")
-        with np.errstate(all="ignore"):  # 10.5
-            chunk.decode(name, frames[name][5])
+    with np.errstate(all="ignore"):  # 10.5
+        chunk.decode({name: frame[5] for name, frame in frames.items()})
     out = {}
     for name, (_, number, content, escaped, override, _) in frames.items():  # 15
         lattice, q = chunk.lattices[name], chunk.known[name][chunk.inverse]

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from hepae.bounds import accept
 from hepae.cli import main
 from hepae.codecs.bottleneck import Bottleneck, BottleneckSpec, Encoded
+from hepae.codecs.event_check import event_checks
 from hepae.errors import UnsupportedError
 from hepae.export import header, write_onnx
 from hepae.export.cpp_network import NetworkCode
@@ -48,6 +49,8 @@ int main(int count, char **words) try {{
   const auto latents = read<{latent}>("latents");
   const auto escapes = read<std::uint8_t>("escapes");
   const auto model = static_cast<std::uint32_t>(std::stoul(count > 1 ? words[1] : "{model}"));
+  const auto check = static_cast<std::uint32_t>(std::stoul(count > 2 ? words[2] : "{check}"));
+  hepae::Jet_checked({objects}, model, check, escapes, latents, {codes});
 {features}
 }} catch (const std::exception &problem) {{
   std::puts(problem.what());
@@ -84,7 +87,25 @@ def build(trained: Model, where: Path, encoded: Encoded, objects: int) -> Path:
         call = f'hepae::{feature.branch}(latents, read<{kind}>("codes_{feature.name}"), escapes, model)'
         lines.append(f'  write<{CPP[feature.dtype]}>("{feature.name}", {call});')
     kinds = {"float32": "float", "uint16": "std::uint16_t", "uint8": "std::uint8_t"}
-    text = PROGRAM.format(latent=kinds[stored], model=int(trained.sha256[:8], 16), features="\n".join(lines))
+    number, names = int(trained.sha256[:8], 16), [column.name for column in spec_of(trained).columns]
+    codes_of = [encoded.corrections.get(name, np.zeros(1, np.uint8)) for name in names]
+    escapes = encoded.escapes.to_bytes(np.array([objects]))[1]
+    whole = [np.array([objects]), np.array([number], np.uint32), escapes, encoded.latents.ravel(), *codes_of]
+    check = event_checks([(np.array([len(values)]), values) for values in whole])[0]
+    words = [
+        f'read<std::uint{8 * codes.dtype.itemsize}_t>("codes_{name}")'
+        if encoded.corrections
+        else "std::uint8_t{0}"
+        for name, codes in zip(names, codes_of, strict=True)
+    ]
+    text = PROGRAM.format(
+        latent=kinds[stored],
+        model=number,
+        check=check,
+        objects=objects,
+        codes=", ".join(words),
+        features="\n".join(lines),
+    )
     encoded.latents.tofile(where / "latents")
     encoded.escapes.to_bytes(np.array([objects]))[1].tofile(where / "escapes")
     (where / "jets.h").write_text(header([trained]))
@@ -109,6 +130,10 @@ def test_cpp_restores_within_the_bounds(latent: str, tmp_path: Path) -> None:
         restored = np.fromfile(tmp_path / feature.name, feature.dtype)
         assert accept(values[feature.name], restored, feature.bound).all(), feature.name
 
+    assert (
+        subprocess.run([program, str(int(trained.sha256[:8], 16)), "7"], cwd=tmp_path, check=False).returncode
+        == 1
+    )
     # damage, and a model that the header does not have, are refused and never read
     assert subprocess.run([program, "12345"], cwd=tmp_path, timeout=60, check=False).returncode == 1
     escapes = np.fromfile(tmp_path / "escapes", np.uint8)

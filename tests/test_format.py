@@ -23,6 +23,7 @@ from hepae.codecs.masked_spec import MaskedSpec, Shape
 from hepae.codecs.prediction import Evaluation
 from hepae.codecs.predictors import Period, Predictor, Predictors, Source, Term, Widths
 from hepae.coding.integers import pack
+from hepae.errors import HepaeError
 from hepae.event_payload import checks_of
 from hepae.lattice import Inserted, Integer, Lattice, Linear, Log, Pattern
 from hepae.model.assembly import assemble
@@ -112,7 +113,7 @@ def test_values_that_are_no_numbers(bound: str, tmp_path: Path) -> None:
 
 
 def masked_model(rng: np.random.Generator, names: list[str]) -> Model:
-    """A masked model made by hand: without and with networks, ranked and not, around a circle, tables at random."""
+    """A masked model made by hand: without and with networks, side by side and not, around a circle, random tables."""
     alphabet = Alphabet(-120, ((5, 2), (1, 8), (0, 30), (2, 10), (6, 2)))
     here = Source(c.Here("a"), -40, 0, (1, 30, 80))
     sources = (here, Source(c.Neighbour("e", -1), -100, 1, (1, 50, 100)), Source(c.Count(), 0, 0, (1, 3, 9)))
@@ -132,7 +133,7 @@ def masked_model(rng: np.random.Generator, names: list[str]) -> Model:
         ),
         sources,
     )
-    seen: list[tuple[int, ...]] = [(), (0, 3, 4, 5), (0, 2, 5), (0, 1, 2)]
+    seen: list[tuple[int, ...]] = [(), (0, 3, 4, 5), (0, 1, 5), (0, 1, 2)]
     anchors, levels = (0, 3, 20, alphabet.n_bins - 1), (3, 2)
     shapes, networks, tables = [], {}, {}
     for place, (name, inner) in enumerate(zip(names, seen, strict=True)):
@@ -147,7 +148,7 @@ def masked_model(rng: np.random.Generator, names: list[str]) -> Model:
             tables[f"{part}{place}"] = rng.integers(-100, 100, shape).astype(np.int16)
     integer, exact = Lattice("int32", Integer()), Bound("exact")
     features = tuple(FeatureSpec(name, f"Jet_{name}", "int32", "", exact, integer) for name in names)
-    codec = MaskedSpec(predictors, tuple(shapes), inputs)
+    codec = MaskedSpec(predictors, tuple(shapes), inputs, ("d", "e"))
     manifest = Manifest(1, "Jet", "nJet", features, ("met",), codec, Training("test", 1, 0, 0))
     return Model.from_bytes(assemble(manifest, networks, tables))
 
@@ -286,7 +287,7 @@ def test_every_column_table_and_class_is_the_same() -> None:
     with np.errstate(all="ignore"):
         for name in q:
             first.encode(name, first.order.to_ranks(q[name]))
-            second.decode(name, bytes([0]) + pack(q[name][second.order]))
+            second.decode_feature(name, bytes([0]) + pack(q[name][second.order]))
             assert second.latents[name].tolist() == first.context.latents[name].tolist(), name
         for kind in kinds:
             found = second.integers(msgspec.to_builtins(kind))
@@ -323,3 +324,29 @@ def test_checksums_of_bottleneck_events_are_those_of_the_page() -> None:
             total += sum((int(w) + 1) * key(b) * key(i) for i, w in enumerate(words))
         expected.append(mix(total % whole) >> 32)
     assert checks_of(counts, columns).tolist() == expected
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"dtype": "int32"},
+        {"dtype": "float128"},
+        {"grid": {"type": "linear", "step": 0.0}},
+        {"grid": {"type": "log", "first": 1.0, "base": 1.0, "top": 5}},
+        {"grid": {"type": "log", "first": 1.0, "base": 1.1, "top": -5}},
+        {"grid": {"type": "pattern", "shift": -1}},
+        {"grid": {"type": "pattern", "shift": 24}},
+        {"grid": {"type": "integer"}},
+        {"inserted": [{"at": 3}, {"at": 2, "bits": 7}]},
+        {"inserted": [{"at": 3}, {"at": 3}]},
+        {"inserted": [{"at": 1, "bits": 1 << 32}]},
+        {"inserted": [{"at": 1 << 63}]},
+        {"inserted": [{"at": k, "bits": k} for k in range(65)]},
+    ],
+    ids=str,
+)
+def test_lattices_that_the_page_forbids_are_refused(changes: dict[str, Any]) -> None:
+    good = {"dtype": "float32", "grid": {"type": "linear", "step": 0.1}, "inserted": [{"at": 0}]}
+    assert msgspec.convert(good, Lattice).escape == 0
+    with pytest.raises(HepaeError):
+        msgspec.convert({**good, **changes}, Lattice)

@@ -69,6 +69,7 @@ def compress(options: argparse.Namespace) -> int:
             recipe=recipe_of(recipe_choices(choices)),
             side=options.side is not None,
             embed=not options.model_by_reference,
+            container=options.format,
             threads=options.threads,
             report=report,
         )

@@ -95,6 +95,7 @@ def _compress(parts: Parts) -> None:  # type: ignore[valid-type]
         metavar="FILE",
         help="write only the collection, into a friend of the untouched input",
     )
+    part.add_argument("--format", choices=("ttree", "rntuple"), default="ttree", help="how events are stored")
     part.add_argument("--threads", type=int, help="chunks coded at once (default: the cores)")
     _many(part.add_argument_group("many files, one model; what is done already is not done again"))
     _training(part)

@@ -6,9 +6,12 @@ takes what the branches of one event hold::
     hepae::Jet_pt(Jet_latent__hepae, Jet_pt__hepae, Jet_escape__hepae, Jet_model__hepae)
 
 or, to run the decoder once for many features, ``hepae::Jet_predict(Jet_latent__hepae, Jet_model__hepae)`` first and
-``hepae::Jet_pt(prediction, Jet_pt__hepae, Jet_escape__hepae)`` after it. Values are within the bounds of the file: sums
-are made in double precision, and the drift allowance of the model, which was taken off the bounds when the file was
-written, covers the rest; the first event of a model checks that against the probe that the model carries.
+``hepae::Jet_pt(prediction, Jet_pt__hepae, Jet_escape__hepae)`` after it. ``hepae::Jet_checked``, which takes all
+branches of the collection, predicts only where the checksum of the event is right.
+
+Values are within the bounds of the file: sums are made in double precision, and the drift allowance of the model, which
+was taken off the bounds when the file was written, covers the rest; the first event of a model checks that against the
+probe that the model carries.
 """
 
 from __future__ import annotations
@@ -27,9 +30,8 @@ from hepae.errors import OutputError, UnsupportedError
 from hepae.export.cpp_network import NetworkCode, array, number
 from hepae.export.sources import bottleneck_models
 from hepae.model.model import Model
-from hepae.rootio.titles import SUFFIX
 
-__all__ = ["arguments", "header", "identifier", "namespace", "write_header"]
+__all__ = ["header", "identifier", "namespace", "payload_order", "write_header"]
 
 PROBES = 16
 """Objects of the model's probe that go into the header."""
@@ -60,6 +62,19 @@ template <class Latents> Prediction {collection}_predict(const Latents &latents,
   {cases}
   default: refuse("no decoder of this model in the header: export it again from the file that you read");
   }}
+}}
+"""
+
+CHECKED = """\
+// All branches of the collection: the prediction of an event whose checksum is right; throws where it is not.
+template <class Escapes, class Latents{kinds}>
+Prediction {collection}_checked(std::int64_t objects, std::uint32_t model, std::uint32_t check, const Escapes &escapes,
+                const Latents &latents{codes}) {{
+  switch (model) {{
+  {cases}
+  default: break;
+  }}
+  return {collection}_predict(latents, model);
 }}
 """
 
@@ -152,14 +167,6 @@ def identifier(name: str) -> str:
     return re.sub(r"\W", "_", name)
 
 
-def arguments(collection: str, branch: str) -> tuple[str, str]:
-    """Arguments of the functions that predict a collection and that restore a feature: names of branches."""
-    return (
-        f"{collection}_latent{SUFFIX}, {collection}_model{SUFFIX}",
-        f"{branch}{SUFFIX}, {collection}_escape{SUFFIX}",
-    )
-
-
 def _short(model: Model) -> str:
     return model.sha256[:8]
 
@@ -241,7 +248,7 @@ def _functions(collection: str, models: Sequence[Model]) -> list[str]:
         f"return predict<Model_{_short(model)}>(latents, model); }}"
         for model in models
     ]
-    texts = [PREDICT.format(collection=name, cases="\n  ".join(cases))]
+    texts = [PREDICT.format(collection=name, cases="\n  ".join(cases)), _checked(name, models)]
     for branch in dict.fromkeys(feature.branch for model in models for feature in model.manifest.features):
         having = [model for model in models if any(f.branch == branch for f in model.manifest.features)]
         spec = having[0].manifest.feature(branch)
@@ -263,6 +270,32 @@ def _functions(collection: str, models: Sequence[Model]) -> list[str]:
             )
         )
     return texts
+
+
+def _checked(collection: str, models: Sequence[Model]) -> str:
+    """The function that takes every branch; the corrections in the order of the first model's features."""
+    order = payload_order(models)
+    cases = [
+        f"case 0x{_short(model)}u: require_check(check, objects, model, escapes, latents, "
+        + ", ".join(f"codes{order.index(branch)}" for branch in _branches(model))
+        + "); break;"
+        for model in models
+    ]
+    return CHECKED.format(
+        collection=collection,
+        kinds="".join(f", class Codes{place}" for place in range(len(order))),
+        codes="".join(f", const Codes{place} &codes{place}" for place in range(len(order))),
+        cases="\n  ".join(cases),
+    )
+
+
+def payload_order(models: Sequence[Model]) -> list[str]:
+    """Branches of the features whose corrections `Jet_checked` takes, in order."""
+    return list(dict.fromkeys(branch for model in models for branch in _branches(model)))
+
+
+def _branches(model: Model) -> list[str]:
+    return [model.manifest.feature(column.name).branch for column in _spec(model).columns]
 
 
 def _case(model: Model, branch: str, kind: str) -> str:

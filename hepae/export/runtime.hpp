@@ -215,6 +215,41 @@ Values<T> uncorrected(const Column &column, const Prediction &prediction, const 
   return values;
 }
 
+// The checksum of an event: section 13 of the format, each branch keyed by its number, each value by its place.
+inline std::uint64_t mix(std::uint64_t x) {
+  x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9u;
+  x = (x ^ (x >> 27)) * 0x94D049BB133111EBu;
+  return x ^ (x >> 31);
+}
+
+inline std::uint64_t key(std::uint64_t j) { return mix((j + 1) * 0x9E3779B97F4A7C15u) | 1u; }
+
+template <class T> std::uint64_t bits_of(T value) {
+  if constexpr (std::is_floating_point_v<T>) {
+    std::conditional_t<sizeof(T) == 4, std::uint32_t, std::uint64_t> bits;
+    std::memcpy(&bits, &value, sizeof bits);
+    return bits;
+  } else {
+    return static_cast<std::uint64_t>(value);
+  }
+}
+
+template <class Values> std::uint64_t keyed_sum(std::uint64_t branch, const Values &values) {
+  if constexpr (std::is_arithmetic_v<Values>) {
+    return (bits_of(values) + 1) * key(branch) * key(0);
+  } else {
+    std::uint64_t sum = 0;
+    for (std::size_t i = 0; i < values.size(); ++i) sum += (bits_of(values[i]) + 1) * key(i);
+    return sum * key(branch);
+  }
+}
+
+template <class... Branches> void require_check(std::uint32_t check, const Branches &...branches) {
+  std::uint64_t sum = 0, number = 0;
+  ((sum += keyed_sum(number++, branches)), ...);
+  if (static_cast<std::uint32_t>(mix(sum) >> 32) != check) refuse("an event does not carry its checksum");
+}
+
 } // namespace hepae
 
 #endif

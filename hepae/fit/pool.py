@@ -84,6 +84,8 @@ def blends(state: Fitting, name: str, known: Sequence[str]) -> list[Column]:
         weights = additive.linear(columns[:, kept], target / unit)
     factors = tuple(round(float(w) * unit, 9) for w in weights)
     constant = float(np.median(target - columns[:, kept] @ np.asarray(factors)))
+    if not np.all(np.isfinite((*factors, constant))):  # a fit of wild values may diverge
+        return []
     return [Blend(name, tuple(known[int(i)] for i in kept), factors, constant)]
 
 

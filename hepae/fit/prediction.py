@@ -28,6 +28,12 @@ LARGEST_INTEGER: Final = 1 << 40
 """Features with integers beyond this are coded as they are and never looked at."""
 
 FEWEST_EVENTS: Final = 8
+SHARE_OBJECTS: Final = 20_000
+FEWEST_SHARES: Final = 50
+FEWEST_PARTS: Final = 3
+SHARE_TOLERANCE: Final = 0.05
+"""What makes features parts of a whole: how many, seen in how many objects, and how exactly."""
+
 POSITIVE_SHARE: Final = 0.9
 BASE_GAIN: Final = 0.15
 """A blend takes a while to read, and must save that many bits."""
@@ -74,7 +80,7 @@ def fit(
     """
     roles = find_roles(integers) if roles is None else roles
     met = find_met(events) if met is None else met
-    order = coding_order(integers, roles) if order is None else order
+    order = coding_order(integers, roles, lattices) if order is None else order
     chosen, held = split_events(counts, settings)
     if len(chosen) < FEWEST_EVENTS or len(held) < FEWEST_EVENTS:
         return Predictors(tuple(Predictor(name) for name in order))
@@ -100,13 +106,41 @@ def fit(
     return Predictors(tuple(predictors), tuple(state.sources))
 
 
-def coding_order(integers: Mapping[str, Integers], roles: Mapping[str, str]) -> tuple[str, ...]:
-    """Four-vector first, then what is nearly constant and so costs little and says much, then from fine to coarse."""
+def coding_order(
+    integers: Mapping[str, Integers], roles: Mapping[str, str], lattices: Mapping[str, Lattice]
+) -> tuple[str, ...]:
+    """Four-vector first, then shares that add up to one, then from fine to coarse.
+
+    Without such shares, what is nearly constant comes before the rest, because it costs little and says much.
+    """
     first = [roles[role] for role in ("pt", "eta", "phi", "mass", "px", "py", "pz", "E") if role in roles]
     sizes = {name: 8.0 * len(pack(q)) / max(len(q), 1) for name, q in integers.items() if name not in first}
-    rare = sorted((name for name, size in sizes.items() if size < RARE), key=lambda name: sizes[name])
-    rest = sorted((name for name, size in sizes.items() if size >= RARE), key=lambda name: -sizes[name])
-    return (*first, *rare, *rest)
+    shares = _shares({name: lattices[name].centres(integers[name][:SHARE_OBJECTS]) for name in sizes})
+    wide = sorted((name for name in shares if sizes[name] >= RARE), key=lambda name: sizes[name])
+    # most follows from the widest; of the others the smoothest comes last, because the sum leaves it no freedom
+    shares = [*wide[-1:], *wide[:-1], *sorted(set(shares) - set(wide), key=lambda name: (-sizes[name], name))]
+    others = [name for name in sizes if name not in shares]
+    rare = sorted((name for name in others if sizes[name] < RARE), key=lambda name: sizes[name])
+    rest = sorted((name for name in others if sizes[name] >= RARE), key=lambda name: -sizes[name])
+    return (*first, *shares, *rare, *rest)
+
+
+def _shares(values: Mapping[str, Floats]) -> list[str]:
+    """Features that add up to one, such as energy fractions: those that a linear fit of one gives the weight one."""
+    names = [
+        name for name, x in values.items() if len(x) >= FEWEST_SHARES and x.min() > -1e9 and x.max() < 1e9
+    ]
+    if len(names) < FEWEST_PARTS:
+        return []
+    matrix = np.stack([values[name] for name in names], axis=1)
+    scale = np.abs(matrix).max(axis=0)
+    weights = np.linalg.lstsq(matrix / np.maximum(scale, 1e-300), np.ones(len(matrix)), rcond=None)[0]
+    weights /= np.maximum(scale, 1e-300)
+    chosen = [place for place, weight in enumerate(weights) if abs(weight - 1) < SHARE_TOLERANCE]
+    off = np.abs(matrix[:, chosen].sum(axis=1) - 1)
+    if len(chosen) < FEWEST_PARTS or float(np.median(off)) > SHARE_TOLERANCE:
+        return []
+    return [names[place] for place in chosen]
 
 
 def _is_narrow(q: Integers) -> bool:

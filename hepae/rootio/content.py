@@ -6,7 +6,7 @@ import numpy as np
 import xxhash
 
 from hepae.errors import UnsupportedError
-from hepae.rootio.source import MODELS_TREE, Source, reading
+from hepae.rootio.source import OWN_TREES, Source, reading
 from hepae.rootio.stored import read_record
 from hepae.rootio.tree import TreeReader
 from hepae.rootio.ttree import TTreeReader
@@ -36,7 +36,7 @@ def other_objects(source: Source, tree: str) -> dict[str, str]:
     """Class and checksum of every object of a file but one tree and the table of models, by path and cycle."""
     found = {}
     for key in source.keys:
-        if key.path in (tree, MODELS_TREE) or key.classname in DIRECTORIES:
+        if key.path in (tree, *OWN_TREES) or key.classname in DIRECTORIES:
             continue
         name = f"{key.path};{key.cycle}"
         if key.classname in TREES:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from hepae import limits
 from hepae.rootio.columns import Branch, Jagged
-from hepae.rootio.source import MODELS_TREE, Key, Source, open_source
+from hepae.rootio.source import MODELS_TREE, OWN_TREES, Key, Source, open_source
 from hepae.rootio.titles import SUFFIX, parse_title
 from hepae.rootio.tree import TreeReader
 
@@ -93,7 +93,7 @@ def describe(path: str | Path, tree: str | None = None, values: bool = True) -> 
     with open_source(path) as source:
         names = [tree] if tree else list(source.trees)
         size = Path(path).stat().st_size if "://" not in str(path) else 0
-        others = [key for key in source.keys if key.path not in source.trees and key.path != MODELS_TREE]
+        others = [key for key in source.keys if key.path not in source.trees and key.path not in OWN_TREES]
         facts = [tree_facts(source.tree(name), source.trees.get(name, ""), values) for name in names]
         return FileFacts(str(path), size, facts, others, models_in(source))
 

@@ -19,15 +19,16 @@ from hepae.errors import HepaeError, UnsupportedError
 from hepae.rootio.columns import Jagged
 from hepae.rootio.source import Source
 from hepae.rootio.titles import SUFFIX, Payload, parse_title
+from hepae.rootio.tree import TreeReader
 from hepae.rootio.ttree import TTreeReader
 
-__all__ = ["AsHepae", "Restorer", "register", "set_restorer"]
+__all__ = ["AsHepae", "Restorer", "register", "restorer", "set_restorer"]
 
 
 class Restorer(Protocol):
     """Restores a run of events of one compressed feature."""
 
-    def __call__(self, source: Source, tree: TTreeReader, branch: str, start: int, stop: int) -> Jagged:
+    def __call__(self, source: Source, tree: TreeReader, branch: str, start: int, stop: int) -> Jagged:
         """Restored values of the events ``start`` to ``stop`` of the payload branch of that name.
 
         ``source`` and ``tree`` are the same objects for all branches of one open tree, so a restorer can keep what
@@ -42,6 +43,19 @@ _registered: list[type] = []
 def set_restorer(restorer: Restorer) -> None:
     """Say what restores; called once, on ``import hepae``."""
     _restorer[:] = [restorer]
+
+
+def restorer() -> Restorer:
+    """What restores.
+
+    Raises
+    ------
+    UnsupportedError
+        If it has not been said, because hepae was not imported as a whole.
+    """
+    if not _restorer:
+        raise UnsupportedError("compressed branch without hepae", hint="import hepae")
+    return _restorer[0]
 
 
 def register() -> None:
@@ -125,13 +139,11 @@ class AsHepae(CustomInterpretation):  # type: ignore[misc]
         options: Any,
     ) -> Any:
         """The restored array of a run of events, in the library that was asked for."""
-        if not _restorer:
-            raise UnsupportedError("compressed branch without hepae", where=self.name, hint="import hepae")
         start, stop = int(entry_start), max(int(entry_stop), int(entry_start))
         found = Jagged(np.zeros(0, np.int64), np.empty(0, self.payload.dtype))
         if branch is not None:  # uproot names none where no basket is in the range
             source, tree = readers_of(branch.tree)
-            found = _restorer[0](source, tree, self.name, start, stop)
+            found = restorer()(source, tree, self.name, start, stop)
         edges = np.zeros(len(found.counts) + 1, np.int64)
         np.cumsum(found.counts, out=edges[1:])
         jagged = JaggedArray(edges, found.values)

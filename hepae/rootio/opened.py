@@ -11,7 +11,9 @@ from typing import Any
 import awkward as ak
 
 from hepae.errors import CollectionError, nearest
-from hepae.rootio.source import MODELS_TREE, TREE_CLASSES, Source, reading
+from hepae.rootio.ntuple_fields import NTupleFields
+from hepae.rootio.rntuple import RNTupleReader
+from hepae.rootio.source import OWN_TREES, TREE_CLASSES, Source, reading
 from hepae.rootio.titles import SUFFIX, parse_title
 
 __all__ = ["OpenedFile", "OpenedTree", "open_file"]
@@ -40,14 +42,19 @@ class OpenedFile:
         self._source = Source(path)
 
     def keys(self) -> list[str]:
-        """Paths of all objects but the table of models."""
-        return [key.path for key in self._source.keys if key.path != MODELS_TREE]
+        """Paths of all objects but what hepae keeps for itself."""
+        return [key.path for key in self._source.keys if key.path not in OWN_TREES]
 
     def __getitem__(self, name: str) -> Any:
         """A tree as `OpenedTree`, anything else as uproot gives it."""
         with reading(f"{self._source.path}, {name}"):
             found = self._source.directory[name]
-            return OpenedTree(found) if found.classname in TREE_CLASSES else found
+            if found.classname not in TREE_CLASSES:
+                return found
+            reader = self._source.tree(name.partition(";")[0])
+            return OpenedTree(
+                NTupleFields(self._source, reader) if isinstance(reader, RNTupleReader) else found
+            )
 
     def close(self) -> None:
         """Close the file."""

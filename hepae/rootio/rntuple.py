@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import awkward as ak
@@ -85,6 +87,12 @@ class RNTupleReader(TreeReader):
         field = branch if branch in array.fields else branch.partition(".")[0]
         content = array[field]
         return as_column(content if field == branch else content[branch[len(field) + 1 :]], info)
+
+    def give_titles(self, titles: Mapping[str, str]) -> None:
+        """Titles of fields, by name; the format has room for them, uproot's writer has not."""
+        for name, title in titles.items():
+            if name in self.branches:
+                self.branches[name] = replace(self.branches[name], title=title)
 
     def bytes_on_disk(self, branch: str) -> tuple[int, int]:
         """Compressed and uncompressed size of a field in bytes."""

@@ -19,6 +19,10 @@ from hepae.rootio.ttree import TTreeReader
 __all__ = ["Key", "Source", "open_source", "reading"]
 
 MODELS_TREE = "hepae_models"
+TITLES_TREE = "hepae_titles"
+OWN_TREES = (MODELS_TREE, TITLES_TREE)
+"""What hepae keeps for itself: models by SHA-256, and in files of RNTuples the titles of fields."""
+
 TREE_CLASSES = ("TTree", "ROOT::RNTuple", "ROOT::Experimental::RNTuple")
 
 
@@ -91,7 +95,7 @@ class Source:
         return {
             key.path: key.classname
             for key in self.keys
-            if key.classname in TREE_CLASSES and key.path.rpartition("/")[2] != MODELS_TREE
+            if key.classname in TREE_CLASSES and key.path.rpartition("/")[2] not in OWN_TREES
         }
 
     @property
@@ -125,7 +129,15 @@ class Source:
                 found, where = self.directory[name], f"{self.path}:{name}"
                 reader = TTreeReader if classname == "TTree" else RNTupleReader
                 self._open[name] = reader(found, where, name)
+                self._give_titles(self._open[name])
         return self._open[name]
+
+    def _give_titles(self, tree: TTreeReader | RNTupleReader) -> None:
+        """Titles of the fields of an RNTuple, where we wrote them beside it."""
+        if isinstance(tree, RNTupleReader) and any(key.path == TITLES_TREE for key in self.keys):
+            table = self.directory[TITLES_TREE].arrays()
+            mine = table[table["tree"] == tree.path]
+            tree.give_titles(dict(zip(mine["field"].to_list(), mine["title"].to_list(), strict=True)))
 
     def _own(self, name: str) -> str:
         for key in self.keys:

@@ -1,0 +1,153 @@
+"""Risk: an RNTuple that ROOT cannot read, or that restores something else than the same file as a TTree."""
+
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+
+import awkward as ak
+import numpy as np
+import pytest
+import uproot
+
+import hepae
+from hepae import limits
+from hepae.cli import main
+from hepae.errors import UnsupportedError
+from hepae.rootio.columns import Jagged
+from hepae.rootio.ntuple_writer import NTupleFile
+from hepae.rootio.source import open_source
+from hepae.rootio.tree_writer import NewBranch
+from tests.compressed import FEATURES, SAMPLE, compressed, folder, model
+from tests.root_process import in_root, needs_root
+
+
+@functools.cache
+def written(codec: str) -> Path:
+    """An RNTuple of several chunks."""
+    target = folder() / f"{codec}-ntuple.root"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(limits, "EVENTS_PER_CHUNK", 1000)
+        done = hepae.compress(SAMPLE, target, collection="Jet", model=model(codec), container="rntuple")
+    assert done.events == 2400
+    return target
+
+
+@pytest.fixture(params=["bottleneck", "lifting"])
+def pair(request: pytest.FixtureRequest) -> tuple[Path, Path]:
+    """The same events as TTree and as RNTuple, compressed with the same model."""
+    return compressed(request.param), written(request.param)
+
+
+def test_it_restores_what_the_tree_restores(pair: tuple[Path, Path]) -> None:
+    with hepae.open(pair[0]) as first, hepae.open(pair[1]) as second:
+        tree, ntuple = first["Events"], second["Events"]
+        assert set(tree.keys()) == set(ntuple.keys())
+        assert first.keys() == second.keys()
+        for start, stop in ((0, None), (990, 1010), (-5, None), (7, 7)):
+            expected = tree.arrays(entry_start=start, entry_stop=stop)
+            got = ntuple.arrays(list(tree.keys()), entry_start=start, entry_stop=stop)
+            for name in expected.fields:
+                assert ak.array_equal(expected[name], got[name], equal_nan=True), (name, start)
+        some = ntuple["Jet_pt"].array(entry_stop=3, library="np")
+        assert [row.dtype for row in some] == [np.float32] * 3
+        assert len(list(ntuple.iterate(["Jet_pt"], step_size=1000))) == 3
+    assert hepae.verify(SAMPLE, pair[1]).kept
+
+
+def test_one_cluster_a_chunk_and_titles_beside(pair: tuple[Path, Path]) -> None:
+    with uproot.open(pair[1]) as file:
+        assert file["Events"].num_entries == 2400
+        assert len(file["Events"].cluster_summaries) == 3
+        titles = file["hepae_titles"].arrays()
+        mine = dict(zip(titles.field.to_list(), titles.title.to_list(), strict=True))
+        assert "[hepae v1 collection=Jet feature=pt" in mine["Jet_pt__hepae"]
+        with uproot.open(SAMPLE) as original:
+            assert (file["metOfAllEvents"].values() == original["metOfAllEvents"].values()).all()
+        assert file["hepae_models"].num_entries == 1
+    with open_source(SAMPLE) as source, open_source(pair[1]) as target:
+        before, after = source.tree("Events"), target.tree()
+        for name in set(before.branches) & set(after.branches):
+            assert before.branches[name].title == after.branches[name].title
+        assert set(before.branches) - set(after.branches) == {f"Jet_{name}" for name in FEATURES}
+
+
+@needs_root
+@pytest.mark.root
+def test_root_reads_what_was_not_compressed() -> None:
+    got = in_root(
+        """
+result = []
+for path in paths:
+    frame = ROOT.RDataFrame("Events", path)
+    sums = [frame.Sum(name) for name in ("MET", "nJet", "Muon_pt", "Jet_btag")]
+    kind = str(frame.GetColumnType("Jet_pt__hepae"))
+    result.append([[s.GetValue() for s in sums], frame.Count().GetValue(), kind])
+""",
+        *(written(codec) for codec in ("bottleneck", "lifting")),
+    )
+    with hepae.open(SAMPLE) as file:
+        events = file["Events"].arrays(["MET", "nJet", "Muon_pt", "Jet_btag"])
+    expected = [
+        float(np.sum(np.asarray(ak.flatten(events[name], axis=None), float))) for name in events.fields
+    ]
+    for sums, count, kind in got:
+        assert np.allclose(sums, expected)
+        assert count == 2400
+        assert "RVec" in kind
+
+
+def test_command_line(tmp_path: Path) -> None:
+    model("lifting").save(tmp_path / "jets.onnx")
+    target = tmp_path / "small.root"
+    arguments = [
+        "compress",
+        str(SAMPLE),
+        str(target),
+        "--model",
+        str(tmp_path / "jets.onnx"),
+        "--format",
+        "rntuple",
+    ]
+    assert main(arguments) == 0
+    assert main(["verify", str(SAMPLE), str(target)]) == 0
+    assert main(["inspect", str(target)]) == 0
+
+
+def test_all_types_and_what_no_field_can_be_called(tmp_path: Path) -> None:
+    plan = [
+        NewBranch("n", "uint32", "how many"),
+        *(
+            NewBranch(f"v_{dtype}", dtype, "", "n")
+            for dtype in ("bool", "int8", "uint16", "int64", "float32", "float64")
+        ),
+        NewBranch("words", "str"),
+        NewBranch("name", "uint8", "", None, (4,)),
+    ]
+    counts = np.array([2, 0, 1])
+    columns = {b.name: Jagged(counts, np.array([1, 0, 1]).astype(b.dtype)) for b in plan if b.counter}
+    columns |= {
+        "n": counts.astype("u4"),
+        "words": np.array(["a", "", "ü"]),
+        "name": np.arange(12, dtype="u1").reshape(3, 4),
+    }
+    with NTupleFile(tmp_path / "types.root") as file:
+        written = file.new_ntuple("deep", plan, "a title")
+        written.append(columns)
+        written.append(columns)
+    with open_source(tmp_path / "types.root") as source:
+        tree = source.tree()
+        assert (tree.num_entries, tree.title, tree.branches["n"].title) == (6, "a title", "how many")
+        for branch in plan:
+            read = tree.read(branch.name, 3, 6)
+            expected = columns[branch.name]
+            for one, other in (
+                (read, expected),
+                *((getattr(read, "counts", 0), getattr(expected, "counts", 0)),),
+            ):
+                values = [getattr(part, "values", part) for part in (one, other)]
+                assert np.array_equal(*values), branch.name
+            if branch.dtype != "str":
+                assert getattr(read, "values", read).dtype == branch.dtype
+    with pytest.raises(UnsupportedError, match="name"), NTupleFile(tmp_path / "bad.root") as file:
+        file.new_ntuple("deep", [NewBranch("Jet.pt", "float32")])
