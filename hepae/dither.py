@@ -2,8 +2,8 @@
 
 A lattice restores the middle of a cell, so a histogram finer than the cells shows a comb. With *subtractive dither*
 (Schuchman, IEEE Trans. Comm. Tech. 12 (1964) 162) the lattice is moved by a pseudo-random part of a step for each
-object before a value is rounded to it and after it is restored: restored values fill their cells evenly, the error is as large
-as before and never larger than the bound, and no byte is spent on it.
+object before a value is rounded to it and after it is restored: restored values fill their cells evenly, the error is
+as large as before and never larger than the bound, and no byte is spent on it.
 """
 
 from __future__ import annotations

@@ -94,7 +94,9 @@ def test_blocks_are_found_and_left_out_as_said() -> None:
 
 
 def test_the_table_of_risks_names_tests_that_are_there() -> None:
-    named = re.findall(r"`(test_\w+\.py)::(test_\w+)`", (HERE / "tests" / "README.md").read_text(encoding="utf-8"))
+    named = re.findall(
+        r"`(test_\w+\.py)::(test_\w+)`", (HERE / "tests" / "README.md").read_text(encoding="utf-8")
+    )
     assert len(named) > 40
     for file, test in named:
         assert f"def {test}(" in (HERE / "tests" / file).read_text(encoding="utf-8"), f"{file}::{test}"

@@ -34,5 +34,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Exception as problem:  # noqa: BLE001 - whoever runs a command gets a line, whatever went wrong
         place = traceback.extract_tb(problem.__traceback__)[-1]
         what = f"{type(problem).__name__}: {problem}".split("\n")[0]
-        print(f"hepae: a defect of hepae, please report it: {what} [{place.filename}:{place.lineno}]", file=sys.stderr)
+        print(
+            f"hepae: a defect of hepae, please report it: {what} [{place.filename}:{place.lineno}]",
+            file=sys.stderr,
+        )
         return REFUSED

@@ -225,7 +225,8 @@ class FormulaOffset(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag
         here = kinematics.nearest_point(lattice, values)
         above, below = lattice.centres(here + 1), lattice.centres(here - 1)
         offset = 128.0 * (values - lattice.centres(here)) / np.maximum(above - below, SMALLEST)
-        return np.floor(np.clip(np.where(np.isfinite(offset), offset, 0.0), -128.0, 127.0)).astype(np.int64)
+        finite = np.where(np.isfinite(offset), offset, 0.0)
+        return np.asarray(np.floor(np.clip(finite, -128.0, 127.0)), np.int64)
 
 
 class Predicted(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="predicted"):
