@@ -88,3 +88,9 @@ $(VENV)/.hepae-sample: pyproject.toml $(VENV)/.hepae-demo
 	@echo "installing into $(VENV): Pythia and FastJet"
 	$(PIP) --editable '.[sample]'
 	@touch $@
+
+BIN_TRAIN = OMP_NUM_THREADS=1 $(BIN)/hepae train $(SAMPLE) --collection Jet --condition MET,METphi
+.PHONY: models
+models: $(VENV)/.hepae-demo ## train the released models in onnx/ again
+	$(BIN_TRAIN) -o onnx/jets-four-vector.onnx --features pt,eta,phi,mass --bound 'pt,mass=rel:1e-3' --bound 'eta,phi=abs:1e-3'
+	$(BIN_TRAIN) -o onnx/jets-wide.onnx $(BOUNDS)
