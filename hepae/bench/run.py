@@ -46,7 +46,8 @@ class Measurement:
     method
         Its name.
     payload, model
-        Bytes per object of the payload, and of the model as compressed in a file, over the reported objects.
+        Bytes per object: of the payload over the reported objects, checksums and all; of the model, as compressed in
+        a file, over all objects of the input, which a file of that size would carry once.
     worst
         Largest error over its bound, over all values; above 1 the bound was not kept.
     encode, restore
@@ -225,7 +226,7 @@ def bench(
     measured = []
     for place, method in enumerate(methods):
         report("measuring", place, len(methods), method.name)
-        measured.append(_measured(method, chunks, {f.name: f.bound for f in specs}))
+        measured.append(_measured(method, chunks, {f.name: f.bound for f in specs}, objects.n_objects))
     report("measuring", len(methods), len(methods), "")
     return measured
 
@@ -254,7 +255,9 @@ def _chunks(objects: Objects) -> Iterator[Objects]:
         yield objects.slice(start, min(start + limits.EVENTS_PER_CHUNK, objects.n_events))
 
 
-def _measured(method: Method, chunks: Sequence[Objects], bounds: dict[str, Bound]) -> Measurement:
+def _measured(
+    method: Method, chunks: Sequence[Objects], bounds: dict[str, Bound], all_objects: int
+) -> Measurement:
     method.restore(
         method.encode(chunks[0].slice(0, 1), 0), chunks[0].slice(0, 1)
     )  # sessions and tables are made once
@@ -276,7 +279,7 @@ def _measured(method: Method, chunks: Sequence[Objects], bounds: dict[str, Bound
     return Measurement(
         method.name,
         sum(sizes.values()) / n,
-        method.model_bytes / n,
+        method.model_bytes / all_objects,
         worst,
         raw / encode,
         raw / restore,
