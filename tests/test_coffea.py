@@ -93,7 +93,9 @@ def test_only_what_is_touched_is_decoded(codec: str) -> None:
         assert ak.sum(ak.num(events.Jet)) == 12169
         assert not decoded(opened)
         assert ak.max(events.Jet.pt) > 100
-        assert decoded(opened) == {"pt": 12169}
+        # masked decodes pt, eta and phi together, rank by rank: each looks at the others of the jets before
+        expected = ("pt", "eta", "phi") if codec == "masked" else ("pt",)
+        assert decoded(opened) == dict.fromkeys(expected, 12169)
 
 
 def test_the_schema_takes_uncompressed_files_too() -> None:
