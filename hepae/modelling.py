@@ -252,7 +252,7 @@ def _fitted(objects: Objects, specs: Sequence[FeatureSpec], recipe: Recipe, repo
     if recipe.codec == "lifting":
         return LiftingSpec(predictors), {}, {}, ()
     with _needs_torch():
-        from hepae.train.masked import EFFORTS, fit_masked
+        from hepae.training.masked import EFFORTS, fit_masked
     trained = fit_masked(
         integers,
         lattices,
@@ -294,7 +294,7 @@ def _fitted_bottleneck(
     objects: Objects, specs: Sequence[FeatureSpec], recipe: Recipe, report: Report
 ) -> Fitted:
     with _needs_torch():
-        from hepae.train.fit import fit_bottleneck
+        from hepae.training.fit import fit_bottleneck
     trained = fit_bottleneck(
         objects,
         specs,

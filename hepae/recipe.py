@@ -8,7 +8,7 @@ from typing import Any, Literal
 import msgspec
 
 from hepae.errors import SchemaError
-from hepae.train import presets
+from hepae.training import presets
 
 __all__ = ["CHOICES", "CODECS", "EFFORTS", "Recipe", "recipe_of"]
 

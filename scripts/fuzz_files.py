@@ -31,8 +31,8 @@ import hepae
 from hepae.errors import HepaeError, InputError
 from hepae.recipe import recipe_of
 from hepae.rootio.opened import OpenedTree
-from hepae.train.efforts import EFFORTS, Effort
-from hepae.train.integer_network import Size
+from hepae.training.efforts import EFFORTS, Effort
+from hepae.training.integer_network import Size
 
 CODECS = ("lifting", "masked", "bottleneck")
 FEATURES = ("Jet_pt", "Jet_eta", "Jet_phi", "Jet_nConst", "Jet_tight")

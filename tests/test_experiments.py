@@ -21,10 +21,10 @@ from hepae.experiments.outcome import CORRECTED, LATENTS
 from hepae.experiments.running import run_grid
 from hepae.model.model import Model
 from hepae.recipe import recipe_of
-from hepae.train.descent import Sample
-from hepae.train.learning_rate import find_learning_rate
-from hepae.train.networks import Autoencoder
-from hepae.train.presets import Architecture, Recipe
+from hepae.training.descent import Sample
+from hepae.training.learning_rate import find_learning_rate
+from hepae.training.networks import Autoencoder
+from hepae.training.presets import Architecture, Recipe
 
 GRIDS = Path(__file__).parent.parent / "scripts" / "grids"
 DATA = """

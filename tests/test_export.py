@@ -9,13 +9,13 @@ from onnx.reference import ReferenceEvaluator
 
 from hepae.errors import ModelRejectedError
 from hepae.model.runtime import session
-from hepae.train.presets import ACTIVATIONS, Architecture
+from hepae.training.presets import ACTIVATIONS, Architecture
 
 torch = pytest.importorskip("torch", reason="training needs the extra `train`")
-from hepae.train import export  # noqa: E402
-from hepae.train.calibrate import SAFETY, measured_drift  # noqa: E402
-from hepae.train.export import export_stack  # noqa: E402
-from hepae.train.networks import Stack  # noqa: E402
+from hepae.training import export  # noqa: E402
+from hepae.training.calibrate import SAFETY, measured_drift  # noqa: E402
+from hepae.training.export import export_stack  # noqa: E402
+from hepae.training.networks import Stack  # noqa: E402
 
 SAMPLE = np.random.default_rng(2).normal(size=(300, 5)).astype(np.float32)
 

@@ -31,7 +31,7 @@ from hepae.model.manifest import Manifest, Training
 from hepae.model.model import Model
 from hepae.recipe import recipe_of
 from hepae.rootio.columns import Jagged
-from hepae.train.export_integer import IntegerLayer, IntegerNetwork, export
+from hepae.training.export_integer import IntegerLayer, IntegerNetwork, export
 from tests import format_numbers as numbers
 from tests import format_reader
 from tests.files import jets, write_events

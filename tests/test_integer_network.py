@@ -17,7 +17,7 @@ from hepae.codecs.shapes import ACTIVATIONS, SHIFT, frequencies, grid, interpola
 from hepae.coding.ans import STATES, Tables
 from hepae.errors import ModelRejectedError
 from hepae.model.runtime import session
-from hepae.train.export_integer import (
+from hepae.training.export_integer import (
     CELL_SHIFT,
     EXACT,
     IntegerLayer,
@@ -144,7 +144,7 @@ def test_the_graph_is_plain_and_small() -> None:
 
 def test_what_is_trained_is_what_is_exported() -> None:
     torch = pytest.importorskip("torch", reason="training needs PyTorch")
-    from hepae.train.integer_network import CellNetworks, Plan, Size
+    from hepae.training.integer_network import CellNetworks, Plan, Size
 
     torch.manual_seed(3)
     rng = np.random.default_rng(3)

@@ -22,9 +22,9 @@ from hepae.errors import HepaeError, ModelRejectedError
 from hepae.fit.prediction import fit
 from hepae.lattice_fit import fit_lattice
 from hepae.model.runtime import session
-from hepae.train.efforts import Effort
-from hepae.train.integer_network import Size
-from hepae.train.masked import TrainedMasked, fit_masked
+from hepae.training.efforts import Effort
+from hepae.training.integer_network import Size
+from hepae.training.masked import TrainedMasked, fit_masked
 
 QUICK = Effort((Size((8,), (4, 3), 8, 8),), bins=32, samples=120_000, least_gain=0.0, batch=256, rate=1e-2)
 Columns = dict[str, NDArray[np.generic]]

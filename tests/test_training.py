@@ -21,13 +21,13 @@ from hepae.lattice import Inserted, Lattice, Linear
 from hepae.model.assembly import assemble
 from hepae.model.manifest import Manifest, Training
 from hepae.model.model import Model
-from hepae.train.presets import ACTIVATIONS, PRESETS, Architecture, Recipe, preset
+from hepae.training.presets import ACTIVATIONS, PRESETS, Architecture, Recipe, preset
 
 pytest.importorskip("torch", reason="training needs the extra `train`")
-from hepae.train import descent
-from hepae.train.checkpoint import Counters
-from hepae.train.descent import Epoch
-from hepae.train.fit import TrainedBottleneck, fit_bottleneck, split_by_event
+from hepae.training import descent
+from hepae.training.checkpoint import Counters
+from hepae.training.descent import Epoch
+from hepae.training.fit import TrainedBottleneck, fit_bottleneck, split_by_event
 
 SMALL = Architecture((8,), skip=True)
 QUICK = Recipe(architecture=SMALL, epochs=2, batch_size=64, threads=1)
@@ -403,5 +403,5 @@ def test_recipes_that_cannot_be_are_refused(make) -> None:
 
 
 def test_reading_and_the_presets_do_not_import_pytorch() -> None:
-    code = "import sys, hepae, hepae.train.presets; assert not {'torch', 'onnx'} & set(sys.modules)"
+    code = "import sys, hepae, hepae.training.presets; assert not {'torch', 'onnx'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)

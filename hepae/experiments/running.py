@@ -32,7 +32,7 @@ from hepae.restore import coder_of
 from hepae.rootio.collection_file import write_objects
 from hepae.rootio.source import open_source
 from hepae.rootio.titles import SUFFIX
-from hepae.train.fit import split_by_event
+from hepae.training.fit import split_by_event
 
 __all__ = ["run_grid"]
 
@@ -170,7 +170,7 @@ def _stored_ways(
 
 
 def _held_back(objects: Objects, recipe: Recipe) -> Objects:
-    """The events that `hepae.train.fit` held back for the validation loss; all where it held back none."""
+    """The events that `hepae.training.fit` held back for the validation loss; all where it held back none."""
     _, validation = split_by_event(objects.counts, recipe.bottleneck.validation, recipe.seed)
     if not len(validation):
         return objects

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from hepae.codecs.shapes import ACTIVATIONS, GRID, LOG_UNIT, SHIFT, grid
-from hepae.train.export_integer import CELL_SHIFT, LARGEST_WEIGHT, IntegerLayer, IntegerNetwork, radix
+from hepae.training.export_integer import CELL_SHIFT, LARGEST_WEIGHT, IntegerLayer, IntegerNetwork, radix
 
 __all__ = ["CellNetworks", "Plan", "Size"]
 

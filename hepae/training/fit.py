@@ -23,12 +23,12 @@ from hepae.codecs.scaling import chooses_log, fit_transform
 from hepae.collection import Objects, concatenate
 from hepae.errors import BoundError, SchemaError
 from hepae.model.runtime import session
-from hepae.train.calibrate import frequent_patterns, measured_drift, suits, with_step
-from hepae.train.descent import Epoch, Sample, deterministic, train
-from hepae.train.export import export_stack
-from hepae.train.learning_rate import find_learning_rate
-from hepae.train.networks import Autoencoder
-from hepae.train.presets import Recipe
+from hepae.training.calibrate import frequent_patterns, measured_drift, suits, with_step
+from hepae.training.descent import Epoch, Sample, deterministic, train
+from hepae.training.export import export_stack
+from hepae.training.learning_rate import find_learning_rate
+from hepae.training.networks import Autoencoder
+from hepae.training.presets import Recipe
 
 __all__ = ["TrainedBottleneck", "fit_bottleneck", "split_by_event"]
 

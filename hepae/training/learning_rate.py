@@ -7,9 +7,9 @@ import math
 
 import torch
 
-from hepae.train.descent import Sample
-from hepae.train.networks import Autoencoder
-from hepae.train.presets import Recipe
+from hepae.training.descent import Sample
+from hepae.training.networks import Autoencoder
+from hepae.training.presets import Recipe
 
 __all__ = ["find_learning_rate"]
 

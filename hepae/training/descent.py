@@ -15,10 +15,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from hepae.train import checkpoint
-from hepae.train.checkpoint import LARGEST_LOSS, Counters, State
-from hepae.train.networks import Autoencoder
-from hepae.train.presets import Recipe
+from hepae.training import checkpoint
+from hepae.training.checkpoint import LARGEST_LOSS, Counters, State
+from hepae.training.networks import Autoencoder
+from hepae.training.presets import Recipe
 
 __all__ = ["Epoch", "Sample", "deterministic", "train"]
 

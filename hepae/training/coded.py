@@ -16,8 +16,8 @@ from hepae.codecs.prediction import Evaluation
 from hepae.codecs.predictors import Predictors, Source
 from hepae.codecs.shapes import LOG_UNIT, interpolate
 from hepae.lattice import Lattice
-from hepae.train.efforts import Effort
-from hepae.train.integer_network import Plan, Size
+from hepae.training.efforts import Effort
+from hepae.training.integer_network import Plan, Size
 
 __all__ = ["Coded", "anchors_of", "mask_of", "plan_of", "static_table"]
 

@@ -9,9 +9,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from hepae.train.convolution import Convolutions
-from hepae.train.presets import Activation, Architecture
-from hepae.train.variational import divergence, drawn
+from hepae.training.convolution import Convolutions
+from hepae.training.presets import Activation, Architecture
+from hepae.training.variational import divergence, drawn
 
 __all__ = ["LEAK", "Autoencoder", "Hidden", "Stack"]
 

@@ -21,11 +21,11 @@ from hepae.codecs.shapes import frequencies
 from hepae.coding.ans import STATES
 from hepae.fit.inputs import candidate_columns, scale_input
 from hepae.lattice import Lattice
-from hepae.train.coded import Coded, anchors_of, mask_of, plan_of, static_table
-from hepae.train.descent import Epoch, deterministic
-from hepae.train.efforts import EFFORTS, Effort
-from hepae.train.export_integer import IntegerNetwork, export
-from hepae.train.integer_network import CellNetworks, Size
+from hepae.training.coded import Coded, anchors_of, mask_of, plan_of, static_table
+from hepae.training.descent import Epoch, deterministic
+from hepae.training.efforts import EFFORTS, Effort
+from hepae.training.export_integer import IntegerNetwork, export
+from hepae.training.integer_network import CellNetworks, Size
 
 __all__ = ["EFFORTS", "Effort", "TrainedMasked", "fit_masked"]
 

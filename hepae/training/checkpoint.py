@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from hepae.errors import InputError, OutputError
-from hepae.train.networks import Autoencoder
+from hepae.training.networks import Autoencoder
 
 __all__ = ["LARGEST_LOSS", "Counters", "State", "load", "save"]
 

@@ -13,9 +13,9 @@ from onnx import TensorProto, helper, numpy_helper
 from hepae.errors import ModelRejectedError
 from hepae.model.assembly import IR_VERSION, OPSET
 from hepae.model.runtime import session
-from hepae.train.convolution import KERNEL, Convolutions
-from hepae.train.networks import LEAK, Hidden, Stack
-from hepae.train.presets import Activation
+from hepae.training.convolution import KERNEL, Convolutions
+from hepae.training.networks import LEAK, Hidden, Stack
+from hepae.training.presets import Activation
 
 __all__ = ["export_stack"]
 

@@ -6,7 +6,7 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Final
 
-from hepae.train.integer_network import Size
+from hepae.training.integer_network import Size
 
 __all__ = ["EFFORTS", "Effort"]
 
