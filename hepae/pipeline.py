@@ -191,7 +191,7 @@ def compress(
             _write(temporary, events, found, encoder, side, embed, threads, done, report)
         encoded = time.perf_counter()
         checked = verify(
-            source, temporary, tree=None if is_csv(source) else events.name, models=[model], report=report
+            source, temporary, tree=None if is_csv(source) else events.path, models=[model], report=report
         )
         _require_kept(checked)
         done.train_seconds, done.encode_seconds = trained - began, encoded - trained
@@ -376,7 +376,7 @@ def _begin_tree(
 ) -> tuple[TreeWriter, list[str] | None]:
     """The tree to write, and the branches that are written as they are; None where they are copied raw."""
     if origin is not None:
-        tree = origin.tree(events.name)
+        tree = origin.tree(events.path)
         assert isinstance(tree, TTreeReader)
         return out.rewrite_tree(tree, plan_in_place(encoder, tree)), None
     plan, plain = new_plan(events, found, encoder)
@@ -462,7 +462,7 @@ def _measure(
 ) -> None:
     """Sizes as they are on disk."""
     with open_source(temporary) as source:
-        tree = source.tree(events.name)
+        tree = source.tree(events.path if events.path in source.trees else events.name)
         for spec in encoder.manifest.features:
             check = checked.checks[spec.branch]
             done.features.append(

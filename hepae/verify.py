@@ -134,7 +134,9 @@ def verify(
         ``kept`` says whether every value of every branch is within its bound, and all else is the same.
     """
     with open_events(original, tree) as before, open_source(file) as source:
-        after = source.tree(None if isinstance(before, CsvTree) else before.name)
+        # a side file has its tree at the top, wherever that of the original is
+        same_place = before.path if before.path in source.trees else before.name
+        after = source.tree(None if isinstance(before, CsvTree) else same_place)
         result = Verification(str(original), str(file), before.num_entries)
         if before.num_entries != after.num_entries:
             result.differences.append(f"{before.num_entries} events before, {after.num_entries} after")
@@ -373,7 +375,7 @@ def _other_differences(
     if not pairs.whole:
         return different
     with open_source(original) as first:
-        objects, restored = other_objects(first, before.name), other_objects(source, after.name)
+        objects, restored = other_objects(first, before.path), other_objects(source, after.path)
     different += [f"object {path} is missing" for path in objects if path not in restored]
     return different + [
         f"object {path} changed"

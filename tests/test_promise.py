@@ -7,6 +7,7 @@ from pathlib import Path
 import awkward as ak
 import numpy as np
 import pytest
+import uproot
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -245,8 +246,6 @@ def test_a_collection_that_is_not_there_names_those_that_are(sample_root: Path, 
 
 
 def test_branches_of_one_collection_that_disagree_are_refused_with_the_event(tmp_path: Path) -> None:
-    import uproot
-
     path = tmp_path / "a.root"
     with uproot.recreate(path) as file:
         tree = file.mktree("Events", {"Jet_pt": "var * float32", "Jet_eta": "var * float32"})
@@ -323,3 +322,15 @@ def test_a_second_tree_and_other_objects_are_kept(sample_root: Path, tmp_path: P
     hepae.compress(sample_root, tmp_path / "a.root", collection="Jet", recipe=QUICK["lifting"])
     with open_source(sample_root) as before, open_source(tmp_path / "a.root") as after:
         assert {key.path for key in before.keys} <= {key.path for key in after.keys}
+
+
+def test_a_tree_in_a_directory_stays_there(tmp_path: Path) -> None:
+    with uproot.recreate(tmp_path / "a.root") as file:
+        tree = file.mkdir("deep/down").mktree("Events", {"Jet_pt": "var * float32"}, title="in a directory")
+        tree.extend({"Jet_pt": ak.Array([[50.0, 30.0], [], [20.0]])})
+    hepae.compress(tmp_path / "a.root", tmp_path / "b.root", collection="Jet", recipe=QUICK["lifting"])
+    hepae.decompress(tmp_path / "b.root", tmp_path / "c.root")
+    for name in ("b.root", "c.root"):
+        assert hepae.verify(tmp_path / "a.root", tmp_path / name).kept
+        with open_source(tmp_path / name) as source:
+            assert list(source.trees) == ["deep/down/Events"]
