@@ -295,6 +295,20 @@ class CompressedCollection:
     def _branch(self, feature: str) -> str:
         return self.features[feature].payload_branch
 
+    def escapes(self, feature: str) -> int:
+        """How many values of a feature are stored bit for bit; nothing is decoded."""
+        branch = self._branch(feature)
+        if self.codec != "bottleneck":
+            itemsize = np.dtype(self.features[feature].payload.dtype).itemsize
+            frames = (parse(_bytes(self.tree, branch, chunk.start), branch) for chunk in self.chunks())
+            return sum(len(frame.escaped) for frame in frames) // itemsize
+        found = 0
+        for start in range(0, self.tree.num_entries, limits.EVENTS_PER_CHUNK):
+            codes = self.tree.read(branch, start, min(start + limits.EVENTS_PER_CHUNK, self.tree.num_entries))
+            # without corrections (latents only) the branch is flat; else code 0 is an escape
+            found += int((codes.values == 0).sum()) if isinstance(codes, Jagged) else 0
+        return found
+
     def _columns(self, chunk: Chunk, features: Sequence[str]) -> dict[str, Column]:
         """Columns of a chunk, kept or decoded; one thread decodes at a time."""
         with self._lock:

@@ -61,6 +61,8 @@ class Check:
         Largest error in the unit of the feature.
     violations
         Number of values out of bound.
+    escapes
+        Values of a compressed feature that the file stores bit for bit.
     non_finite
         Number of NaN and infinities, which are restored bit for bit.
     bytes_before, bytes_after
@@ -73,6 +75,7 @@ class Check:
     values: int = 0
     identical: int = 0
     non_finite: int = 0
+    escapes: int = 0
     worst: float = 0.0
     worst_error: float = 0.0
     violations: int = 0
@@ -148,8 +151,10 @@ def verify(
             stop = min(start + limits.EVENTS_PER_CHUNK, before.num_entries)
             for name in pairs.checks:
                 _compare(pairs, name, start, stop, result)
-
             report("verifying", stop, before.num_entries, "")
+        for name, (collection, feature) in pairs.compressed.items():
+            if name in pairs.checks:
+                pairs.checks[name].escapes = pairs.collections[collection].escapes(feature)
         if not isinstance(before, CsvTree):
             result.differences += _other_differences(before, after, pairs, original, source)
     return result

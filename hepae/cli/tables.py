@@ -66,7 +66,15 @@ def compression(result: Result, console: Console) -> None:
 def verification(result: Result, console: Console) -> None:
     """What `hepae verify` found: compressed features, a line for the rest, and the worst offenders."""
     shown = table(
-        "branch", "bound", "values", "identical", "worst error", "worst/bound", "before, B", "after, B"
+        "branch",
+        "bound",
+        "values",
+        "identical",
+        "escapes",
+        "worst error",
+        "worst/bound",
+        "before, B",
+        "after, B",
     )
     checks = list(result["checks"].values())
     for check in checks:
@@ -76,6 +84,7 @@ def verification(result: Result, console: Console) -> None:
                 check["bound"],
                 f"{check['values']:,}",
                 f"{check['identical']:,}",
+                f"{check['escapes']:,}" if check["compressed"] else "",
                 f"{check['worst_error']:.4g}",
                 f"[red]{check['worst']:.4g}[/red]" if check["violations"] else f"{check['worst']:.4g}",
                 f"{check['bytes_before']:,}" if check["bytes_before"] else "",
