@@ -1,6 +1,6 @@
 """Make the bundled sample: QCD multijets and top pairs from Pythia 8, anti-kt 0.4 jets from FastJet.
 
-    python scripts/make_sample.py tests/data
+    python -m scripts.make_sample tests/data
 
 writes ``sample.root`` (a TTree ``Events`` like a small NanoAOD file, a histogram and a string) and ``sample.csv`` (the
 event format of the DarkMachines challenge, MeV). Needs the extra ``sample``; `make sample` installs it.
@@ -20,7 +20,8 @@ import numpy as np
 import pythia8mc
 import uproot
 from numpy.typing import NDArray
-from sample_detector import (
+
+from scripts.sample_detector import (
     ISOLATION,
     MUON_PT,
     RADIUS,
