@@ -52,9 +52,12 @@ exhaustive: $(VENV)/.hepae-test ## every float32 there is under 15 bounds (20 mi
 	$(BIN)/python -m scripts.exhaustive --state exhaustive.json --evidence docs/evidence/exhaustive.md
 
 .PHONY: fuzz
-fuzz: $(VENV)/.hepae-test ## 100,000 damaged files and 500 kills (about an hour)
+fuzz: $(VENV)/.hepae-test ## 100,000 damaged files (about an hour)
 	$(BIN)/python scripts/fuzz_files.py --mutations 34000
-	$(BIN)/python scripts/kill_writers.py --kills 500
+
+.PHONY: kills
+kills: $(VENV)/.hepae-test ## 600 kills at every step of writing and at any time (ten minutes)
+	$(BIN)/python -m scripts.kill_writers --kills 600 --evidence docs/evidence/kills.md
 
 .PHONY: sample
 sample: $(VENV)/.hepae-sample ## make the bundled sample again (Pythia 8, FastJet)

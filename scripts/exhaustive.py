@@ -30,6 +30,7 @@ from hepae.dither import places
 from hepae.errors import InputError
 from hepae.lattice import Lattice
 from hepae.lattice_fit import fit_lattice
+from hepae.memory import keep_freed_memory
 from scripts import evidence
 
 PARTS = 256
@@ -134,6 +135,7 @@ class Found:
 
 def check(job: tuple[str, int]) -> Found:
     """Check a part."""
+    keep_freed_memory()
     case, start = CASES[job[0]], job[1] * PART
     began, broken, moved, first = time.process_time(), 0, 0, ""
     for block in range(start, start + PART, BLOCK):

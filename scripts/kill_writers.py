@@ -1,24 +1,26 @@
 """Kill `compress` and `decompress` with SIGKILL at every write, fsync and rename, and at random times.
 
-    python scripts/kill_writers.py --kills 500 --seed 1
+    python -m scripts.kill_writers --kills 500 --seed 1
 
 After each kill the target is the old file, byte for byte, or the whole new one; no temporary is left after the next
-run. Half of the kills happen in the middle of a step (a write that is killed has written half; one in five is around
-the rename), half at any time.
-Each run is a fork of this process, so that 500 take minutes.
+run. First every step of both is killed in its middle (a write that is killed has written half; whatever else changes
+the disk is killed before and after), once with an old file in the place of the target and once without; the other
+kills come at any time. With fewer kills than there are steps, steps and times are drawn. Each run is a fork of this
+process, so that 500 take minutes.
 """
 
 from __future__ import annotations
 
 import argparse
 import io
+import json
 import os
 import signal
 import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,31 +30,29 @@ import numpy as np
 import hepae
 from hepae.errors import HepaeError
 from hepae.recipe import recipe_of
+from scripts import evidence
 
 SAMPLE = Path(__file__).parent.parent / "tests" / "data" / "sample.root"
 OLD = b"what was here before"
 BUFFER = 1 << 14
 """Bytes of each write: small, so that there are many."""
 
-LATE, ANY_STEP = 0.2, 0.3
-"""Shares of the kills around the rename and at any step; the others are at any time."""
-
-LAST_STEPS = 10
-"""From the flush before the rename to the end."""
+MIDDLE, BEFORE, AFTER = "in the middle of", "before", "after"
+ANY_TIME = "at any time"
 
 
 class Death:
-    """Counts steps, and kills this process in the middle of one of them; 0 for none."""
+    """Notes steps, and kills this process in the middle of one of them; 0 for none."""
 
     def __init__(self, step: int) -> None:
-        self.step, self.steps = step, 0
+        self.step, self.steps = step, list[str]()
 
-    def __call__(self, before: Callable[[], object] | None = None) -> None:
-        """Another step; ``before`` is done before dying."""
-        self.steps += 1
-        if self.steps == self.step:
-            if before is not None:
-                before()
+    def __call__(self, name: str, first: Callable[[], object] | None = None) -> None:
+        """Another step; ``first`` is done before dying."""
+        self.steps.append(name)
+        if len(self.steps) == self.step:
+            if first is not None:
+                first()
             os.kill(os.getpid(), signal.SIGKILL)
 
 
@@ -60,12 +60,12 @@ def install(death: Death) -> None:
     """Let everything that changes the disk count."""
     system: Any = os
     opened, fsync = Path.open, os.fsync
-    names = ("replace", "touch", "unlink", "chmod")
+    names = {"replace": "rename", "touch": "touch", "unlink": "unlink", "chmod": "chmod"}
     originals: dict[str, Callable[..., Any]] = {name: getattr(Path, name) for name in names}
 
     class Stream(io.FileIO):
         def write(self, data: Any) -> int:
-            death(lambda: io.FileIO.write(self, bytes(data)[: len(data) // 2]))
+            death(f"{MIDDLE} a write", lambda: io.FileIO.write(self, bytes(data)[: len(data) // 2]))
             return super().write(data) or 0
 
     def open_counted(path: Path, mode: str = "r", *arguments: Any, **options: Any) -> Any:
@@ -75,17 +75,17 @@ def install(death: Death) -> None:
 
     def counted(name: str) -> Callable[..., Any]:
         def call(path: Path, *arguments: Any, **options: Any) -> Any:
-            death()
+            death(f"{BEFORE} {names[name]}")
             done = originals[name](path, *arguments, **options)
-            death()
+            death(f"{AFTER} {names[name]}")
             return done
 
         return call
 
     def fsync_counted(descriptor: Any) -> None:
-        death()
+        death(f"{BEFORE} fsync")
         fsync(descriptor)
-        death()
+        death(f"{AFTER} fsync")
 
     patched: Any = Path
     patched.open, system.fsync = open_counted, fsync_counted
@@ -95,19 +95,33 @@ def install(death: Death) -> None:
 
 @dataclass(frozen=True)
 class Job:
-    """Something that writes a file, and the bytes that it writes when nobody kills it."""
+    """Something that writes a file: the bytes and the steps when nobody kills it."""
 
     name: str
     run: Callable[[Path], object]
     new: bytes
-    steps: int
+    steps: list[str]
     seconds: float
+
+
+@dataclass(frozen=True)
+class Kill:
+    """A job, whether there is an old file, and the step to kill it at; 0 for any time."""
+
+    job: Job
+    existed: bool
+    step: int
+
+    @property
+    def place(self) -> str:
+        """Where it is killed, in words."""
+        return self.job.steps[self.step - 1] if self.step else ANY_TIME
 
 
 def forked(
     run: Callable[[Path], object], target: Path, step: int = 0, after: float | None = None
-) -> tuple[bool, int]:
-    """Run in a child, killed at that step or after so many seconds: whether it died, and the steps it made."""
+) -> tuple[bool, list[str]]:
+    """Run in a child, killed at that step or after so many seconds: whether it died, and the steps of a whole run."""
     read, write = os.pipe()
     child = os.fork()
     if child == 0:
@@ -116,7 +130,7 @@ def forked(
         code = 1
         try:
             run(target)
-            os.write(write, death.steps.to_bytes(4, "little"))
+            os.write(write, json.dumps(death.steps).encode())
             code = 0
         finally:
             os._exit(code)
@@ -125,12 +139,12 @@ def forked(
         time.sleep(after)
         os.kill(child, signal.SIGKILL)
     _, status = os.waitpid(child, 0)
-    told = os.read(read, 4)
+    told = os.read(read, 1 << 16)
     os.close(read)
     died = os.WIFSIGNALED(status)
     if not died and os.waitstatus_to_exitcode(status):
         raise HepaeError("a run that was not killed failed", where=target, got=status)
-    return died, int.from_bytes(told, "little")
+    return died, json.loads(told) if told else []
 
 
 def jobs(folder: Path) -> list[Job]:
@@ -143,42 +157,85 @@ def jobs(folder: Path) -> list[Job]:
         ("compress", lambda target: hepae.compress(SAMPLE, target, model=model, threads=2)),
         ("decompress", lambda target: hepae.decompress(small, target)),
     ):
-        target = folder / f"{name}.reference"
+        target = folder / f"{name}.root"
+        target.write_bytes(OLD)
         began = time.perf_counter()
         _, steps = forked(run, target)
         found.append(Job(name, run, target.read_bytes(), steps, time.perf_counter() - began))
     return found
 
 
-def kill(job: Job, folder: Path, rng: np.random.Generator) -> str:
-    """One kill, and what the target is after it.
+def planned(ready: Sequence[Job], kills: int, rng: np.random.Generator) -> Iterator[Kill]:
+    """Every step of every job, then any time; half and half where there are fewer kills than steps."""
+    every = [
+        Kill(job, existed, step + 1)
+        for job in ready
+        for existed in (True, False)
+        for step in range(len(job.steps))
+    ]
+    if kills < len(every):
+        every = [every[number] for number in rng.permutation(len(every))[: (kills + 1) // 2]]
+    yield from every
+    for number in range(kills - len(every)):
+        yield Kill(ready[number % len(ready)], bool(rng.random() < 0.5), 0)
+
+
+def outcome(kill: Kill, folder: Path, rng: np.random.Generator) -> str:
+    """Do it: what the target is after it.
 
     Raises
     ------
     HepaeError
         If it is neither the old file nor the new one.
     """
-    target = folder / f"{job.name}.root"
-    existed = bool(rng.random() < 0.7)
-    if existed:
+    job, target = kill.job, folder / f"{kill.job.name}.root"
+    target.unlink(missing_ok=True)
+    if kill.existed:
         target.write_bytes(OLD)
-    else:
-        target.unlink(missing_ok=True)
-    chance = rng.random()
-    if chance < LATE:
-        died, _ = forked(job.run, target, step=job.steps - int(rng.integers(LAST_STEPS)))
-    elif chance < LATE + ANY_STEP:
-        died, _ = forked(job.run, target, step=int(rng.integers(1, job.steps + 1)))
-    else:
-        died, _ = forked(job.run, target, after=float(rng.uniform(0, 1.1 * job.seconds)))
+    after = None if kill.step else float(rng.uniform(0, 1.1 * job.seconds))
+    died, _ = forked(job.run, target, kill.step, after)
     found = target.read_bytes() if target.exists() else None
     if found == job.new:
-        return f"{job.name}: {'killed, ' if died else 'finished, '}new"
-    if died and found == (OLD if existed else None):
-        return f"{job.name}: killed, {'old' if existed else 'none'}"
+        return "the new file" if died else "not killed in time"
+    if died and found == (OLD if kill.existed else None):
+        return "the old file" if kill.existed else "no file, as before"
     raise HepaeError(
-        f"{job.name} left something half", where=target, got=None if found is None else len(found)
+        f"{job.name}, killed {kill.place}, left something half",
+        where=target,
+        got=None if found is None else len(found),
     )
+
+
+OUTCOMES = ("the old file", "no file, as before", "the new file", "not killed in time")
+
+
+def page(path: Path) -> evidence.Page:
+    """The page that tells of it."""
+    return evidence.Page(
+        path,
+        "Killed while they write",
+        "`compress` and `decompress` of the bundled sample are killed with SIGKILL, at every step that changes the\n"
+        "disk and at any time. After each kill the target is compared byte for byte: anything but the old file (or\n"
+        "none, where there was none) and the whole new one ends the run with an error. Made by `make kills`.\n\n"
+        f"{evidence.versions('numpy', 'uproot')}.",
+        ("killed", "kills", *OUTCOMES, "something half", "finished (UTC)", "commit"),
+    )
+
+
+def rows(found: Counter[tuple[str, str]]) -> list[dict[str, object]]:
+    """The rows of that page: each place, and all."""
+    told = {"something half": 0, "finished (UTC)": evidence.now(), "commit": evidence.commit()}
+    places = sorted({place for place, _ in found}, key=lambda place: (place == ANY_TIME, place))
+    sums: dict[str, dict[str, int]] = {
+        place: {word: found[place, word] for word in OUTCOMES} for place in places
+    }
+    sums["all"] = {word: sum(row[word] for row in sums.values()) for word in OUTCOMES}
+    return [{"killed": place, "kills": sum(row.values()), **row, **told} for place, row in sums.items()]
+
+
+def stray(folder: Path) -> list[str]:
+    """Temporaries that are there."""
+    return [path.name for path in folder.iterdir() if path.suffix == ".part"]
 
 
 def main() -> int:
@@ -188,23 +245,24 @@ def main() -> int:
     )
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--evidence", type=Path, metavar="FILE", help="page to write what was found on")
     options = parser.parse_args()
-    rng, found = np.random.default_rng(options.seed), Counter[str]()
+    rng, found = np.random.default_rng(options.seed), Counter[tuple[str, str]]()
     with tempfile.TemporaryDirectory(prefix="hepae-kills-") as name:
         folder = Path(name)
         ready = jobs(folder)
-        for number in range(options.kills):
-            found[kill(ready[number % len(ready)], folder, rng)] += 1
-        left = {path.name for path in folder.iterdir() if path.suffix == ".part"}
+        for kill in planned(ready, options.kills, rng):
+            found[kill.place, outcome(kill, folder, rng)] += 1
+        left = stray(folder)
         for job in ready:
             job.run(folder / f"{job.name}.root")
-        stray = [path.name for path in folder.iterdir() if path.suffix == ".part"]
-    print(
-        f"{options.kills} kills: {dict(sorted(found.items()))}; {len(left)} temporaries left before the last run"
-    )
-    if stray:
-        print(f"left after it: {stray}")
-    return int(bool(stray))
+        after = stray(folder)
+    for row in rows(found):
+        print(", ".join(f"{word}: {evidence.shown(value)}" for word, value in row.items()))
+    print(f"temporaries left by the kills: {len(left)}; after the next run: {after}")
+    if options.evidence is not None and not after:
+        page(options.evidence).note(rows(found))
+    return int(bool(after))
 
 
 if __name__ == "__main__":
