@@ -6,109 +6,36 @@ takes the final name.
 
 from __future__ import annotations
 
-import os
 import time
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Literal
 
 from hepae import limits
-from hepae.collection import Collection, Objects
-from hepae.errors import (
-    BoundViolationError,
-    CollectionError,
-    SchemaError,
-    UnsupportedError,
-    nearest,
-)
+from hepae.collection import Collection
+from hepae.compression import Compression, measure
+from hepae.encoding import Encoding, write_ntuple, write_tree
+from hepae.errors import BoundViolationError, CollectionError, SchemaError, UnsupportedError, nearest
 from hepae.events import is_csv, open_events
-from hepae.layout import (
-    Encoder,
-    encoder_of,
-    model_plan,
-    model_rows,
-    new_plan,
-    ntuple_plan,
-    plain_columns,
-    plan_in_place,
-    restored_plan,
-)
+from hepae.layout import encoder_of, restored_plan
 from hepae.model.model import Model
 from hepae.modelling import Report, find_collection, model_of, sample, silent
 from hepae.recipe import Recipe
 from hepae.restore import CompressedCollection, compressed_collections, models_of
 from hepae.rootio.atomic import atomic_output
 from hepae.rootio.columns import Column, Jagged
-from hepae.rootio.ntuple_writer import NTupleFile
 from hepae.rootio.raw_copy import refuse_unless_rewritable
-from hepae.rootio.source import MODELS_TREE, Source, open_source
-from hepae.rootio.tree import TreeReader, split
-from hepae.rootio.tree_writer import NewBranch, TreeWriter
+from hepae.rootio.source import MODELS_TREE, open_source
+from hepae.rootio.tree import TreeReader
 from hepae.rootio.ttree import TTreeReader
 from hepae.rootio.writer import RootWriter
 from hepae.verify import Verification, verify
 
-__all__ = ["Compression", "FeatureReport", "compress", "decompress"]
+__all__ = ["compress", "decompress"]
 
 Container = Literal["ttree", "rntuple"]
-Given = TypeVar("Given")
-Made = TypeVar("Made")
-
-
-@dataclass(frozen=True)
-class FeatureReport:
-    """One feature of a compressed file: compressed bytes before and after, escapes, largest error over its bound."""
-
-    branch: str
-    bound: str
-    grid: str
-    bytes_before: int
-    bytes_after: int
-    escapes: int
-    worst: float
-
-
-@dataclass
-class Compression:
-    """What `compress` did.
-
-    Attributes
-    ----------
-    codec, model
-        Name of the codec, SHA-256 of the model.
-    events, objects
-        How many there are.
-    features
-        A report for each compressed feature.
-    collection_before, collection_after
-        Compressed bytes of the features; after: with all that hepae keeps for them but the model.
-    model_bytes
-        Bytes of the model on disk; 0 by reference.
-    file_before, file_after
-        Sizes of the files.
-    train_seconds, encode_seconds, verify_seconds
-        Wall-clock time of the three phases.
-    """
-
-    source: str
-    target: str
-    codec: str
-    model: str
-    events: int
-    objects: int = 0
-    features: list[FeatureReport] = field(default_factory=list)
-    collection_before: int = 0
-    collection_after: int = 0
-    model_bytes: int = 0
-    file_before: int = 0
-    file_after: int = 0
-    train_seconds: float = 0.0
-    encode_seconds: float = 0.0
-    verify_seconds: float = 0.0
+WRITERS = {"ttree": write_tree, "rntuple": write_ntuple}
 
 
 def compress(
@@ -182,21 +109,20 @@ def compress(
         encoder = encoder_of(model, side)
         _require_schema(model, found, events)
         trained = time.perf_counter()
-        done = Compression(
-            str(source), str(target), model.manifest.codec_name, model.sha256, events.num_entries
-        )
-        if container == "rntuple":
-            _write_ntuple(temporary, events, found, encoder, embed, threads, done, report)
-        else:
-            _write(temporary, events, found, encoder, side, embed, threads, done, report)
+        encoding = Encoding(str(source), events, found, encoder, embed, threads, report)
+        objects = WRITERS[container](temporary, encoding)
         encoded = time.perf_counter()
         checked = verify(
             source, temporary, tree=None if is_csv(source) else events.path, models=[model], report=report
         )
         _require_kept(checked)
+        verified = time.perf_counter()
+        done = Compression(
+            str(source), str(target), model.manifest.codec_name, model.sha256, events.num_entries, objects
+        )
         done.train_seconds, done.encode_seconds = trained - began, encoded - trained
-        done.verify_seconds = time.perf_counter() - encoded
-        _measure(done, temporary, events, encoder, checked)
+        done.verify_seconds = verified - encoded
+        measure(done, temporary, events, encoder, checked)
     return done
 
 
@@ -302,146 +228,6 @@ def _require_schema(model: Model, found: Collection, events: TreeReader) -> None
         )
 
 
-def _write(
-    temporary: Path,
-    events: TreeReader,
-    found: Collection,
-    encoder: Encoder,
-    side: bool,
-    embed: bool,
-    threads: int | None,
-    done: Compression,
-    report: Report,
-) -> None:
-    with ExitStack() as stack:
-        origin = None
-        if isinstance(events, TTreeReader) and not side:
-            origin = stack.enter_context(open_source(done.source))
-        out = stack.enter_context(RootWriter(temporary, origin))
-        out.done.add(MODELS_TREE)
-        written, plain = _begin_tree(out, origin, events, found, encoder)
-        names = [feature.name for feature in encoder.manifest.features]
-
-        def encoded(chunk: Chunk) -> tuple[Chunk, dict[str, Column]]:
-            return chunk, {**chunk.plain, **encoder.encode(chunk.objects, chunk.number)}
-
-        chunks = _chunks(events, found, names, encoder, plain)
-        for chunk, columns in _in_order(encoded, chunks, threads):
-            written.append(columns)
-            done.objects += chunk.objects.n_objects
-            report("compressing", chunk.stop, events.num_entries, "")
-        written.finish()
-        _write_models(out, origin, encoder.model, embed)
-        out.copy_rest()
-
-
-def _write_ntuple(
-    temporary: Path,
-    events: TreeReader,
-    found: Collection,
-    encoder: Encoder,
-    embed: bool,
-    threads: int | None,
-    done: Compression,
-    report: Report,
-) -> None:
-    with ExitStack() as stack:
-        origin = None
-        if isinstance(events, TTreeReader) and not encoder.side:
-            origin = stack.enter_context(open_source(done.source))
-        out = stack.enter_context(NTupleFile(temporary, origin))
-        plan, plain = ntuple_plan(events, found, encoder)
-        written = out.new_ntuple(events.name, plan, events.title)
-        names = [feature.name for feature in encoder.manifest.features]
-
-        def encoded(chunk: Chunk) -> tuple[Chunk, dict[str, Column]]:
-            return chunk, {**chunk.plain, **encoder.encode(chunk.objects, chunk.number)}
-
-        for chunk, columns in _in_order(encoded, _chunks(events, found, names, encoder, plain), threads):
-            written.append(columns)
-            done.objects += chunk.objects.n_objects
-            report("compressing", chunk.stop, events.num_entries, "")
-        rows = model_rows(_models(origin, encoder.model, embed))
-        fields = [branch for branch in model_plan() if isinstance(branch, NewBranch) and branch.name in rows]
-        out.new_ntuple(MODELS_TREE, fields, "models of hepae, by SHA-256").append(rows)
-        out.copy_rest((events.name, MODELS_TREE))
-
-
-def _begin_tree(
-    out: RootWriter,
-    origin: Source | None,
-    events: TreeReader,
-    found: Collection,
-    encoder: Encoder,
-) -> tuple[TreeWriter, list[str] | None]:
-    """The tree to write, and the branches that are written as they are; None where they are copied raw."""
-    if origin is not None:
-        tree = origin.tree(events.path)
-        assert isinstance(tree, TTreeReader)
-        return out.rewrite_tree(tree, plan_in_place(encoder, tree)), None
-    plan, plain = new_plan(events, found, encoder)
-    return out.new_tree(events.name, plan, events.title), plain
-
-
-def _write_models(out: RootWriter, origin: Source | None, model: Model, embed: bool) -> None:
-    """The table of models."""
-    table = out.new_tree(MODELS_TREE, model_plan(), "models of hepae, by SHA-256")
-    table.append(model_rows(_models(origin, model, embed)))
-    table.finish()
-
-
-def _models(origin: Source | None, model: Model, embed: bool) -> dict[str, bytes]:
-    """The models that the source had, and this one."""
-    models = dict(models_of(origin).embedded) if origin is not None else {}
-    models[model.sha256] = model.data if embed else models.get(model.sha256, b"")
-    return models
-
-
-@dataclass(frozen=True)
-class Chunk:
-    """Whole events that are coded together, and the columns of theirs that are written as they are."""
-
-    number: int
-    stop: int
-    objects: Objects
-    plain: dict[str, Column]
-
-
-def _chunks(
-    events: TreeReader,
-    found: Collection,
-    features: Sequence[str],
-    encoder: Encoder,
-    plain: Sequence[str] | None,
-) -> Iterator[Chunk]:
-    number, conditions = 0, encoder.manifest.conditions
-    for start in range(0, events.num_entries, limits.EVENTS_PER_CHUNK):
-        stop = min(start + limits.EVENTS_PER_CHUNK, events.num_entries)
-        for first, last in split(events.counts(found, start, stop), limits.OBJECTS_PER_CHUNK):
-            edges = start + first, start + last
-            objects = events.objects(found, features, conditions, *edges)
-            columns = (
-                {} if plain is None else plain_columns(events, plain, encoder.counter, objects.counts, *edges)
-            )
-            yield Chunk(number, edges[1], objects, columns)
-            number += 1
-
-
-def _in_order(
-    function: Callable[[Given], Made], items: Iterable[Given], threads: int | None
-) -> Iterator[Made]:
-    """Map over the cores, results in order, never more than a few items ahead: memory stays bounded."""
-    workers = threads or os.cpu_count() or 1
-    with ThreadPoolExecutor(workers) as pool:
-        ahead: deque[Future[Made]] = deque()
-        for item in items:
-            ahead.append(pool.submit(function, item))
-            if len(ahead) > workers:
-                yield ahead.popleft().result()
-        while ahead:
-            yield ahead.popleft().result()
-
-
 def _require_kept(checked: Verification) -> None:
     if checked.kept:
         return
@@ -455,38 +241,6 @@ def _require_kept(checked: Verification) -> None:
         got=offender.restored if offender else "; ".join(checked.differences[:3]),
         hint="the output was not written; please report this",
     )
-
-
-def _measure(
-    done: Compression, temporary: Path, events: TreeReader, encoder: Encoder, checked: Verification
-) -> None:
-    """Sizes as they are on disk."""
-    with open_source(temporary) as source:
-        tree = source.tree(events.path if events.path in source.trees else events.name)
-        for spec in encoder.manifest.features:
-            check = checked.checks[spec.branch]
-            done.features.append(
-                FeatureReport(
-                    spec.branch,
-                    check.bound,
-                    type(spec.lattice.grid).__name__.lower(),
-                    check.bytes_before,
-                    sum(
-                        tree.bytes_on_disk(branch.name)[0]
-                        for branch in encoder.payload(spec)
-                        if branch.name in tree.branches
-                    ),
-                    encoder.escapes.get(spec.name, 0),
-                    check.worst,
-                )
-            )
-        done.collection_before = sum(feature.bytes_before for feature in done.features)
-        done.collection_after = sum(
-            tree.bytes_on_disk(name)[0] for name in encoder.branches() if name in tree.branches
-        )
-        models = source.tree(MODELS_TREE)
-        done.model_bytes = sum(models.bytes_on_disk(name)[0] for name in models.branches)
-    done.file_before, done.file_after = Path(done.source).stat().st_size, temporary.stat().st_size
 
 
 def _chunk_edges(restorers: Sequence[CompressedCollection], entries: int) -> Iterator[tuple[int, int]]:

@@ -43,7 +43,7 @@ def masked_model(tmp_path_factory: pytest.TempPathFactory) -> hepae.Model:
 
 def compressed(
     codec: str, original: Path, target: Path, masked_model: hepae.Model
-) -> hepae.pipeline.Compression:
+) -> hepae.compression.Compression:
     """Compress jets with a model of the codec."""
     if codec == "masked":
         return hepae.compress(original, target, model=masked_model)

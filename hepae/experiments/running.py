@@ -16,6 +16,7 @@ import onnx
 from hepae.chunks import ChunkCoder
 from hepae.codecs.bottleneck import Bottleneck, BottleneckSpec
 from hepae.collection import Collection, Objects
+from hepae.compression import Compression
 from hepae.errors import HepaeError, InputError
 from hepae.events import open_events
 from hepae.experiments.grid import Data, Experiment, read_grid
@@ -26,7 +27,7 @@ from hepae.experiments.tables import write_tables
 from hepae.model.assembly import TABLE
 from hepae.model.model import Model
 from hepae.modelling import model_of, sample
-from hepae.pipeline import Compression, compress
+from hepae.pipeline import compress
 from hepae.recipe import Recipe
 from hepae.restore import coder_of
 from hepae.rootio.collection_file import write_objects

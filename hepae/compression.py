@@ -1,0 +1,97 @@
+"""What compressing did: sizes, escapes and largest errors, as they are on disk."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from hepae.layout import Encoder
+from hepae.rootio.source import MODELS_TREE, open_source
+from hepae.rootio.tree import TreeReader
+from hepae.verify import Verification
+
+__all__ = ["Compression", "FeatureReport", "measure"]
+
+
+@dataclass(frozen=True)
+class FeatureReport:
+    """One feature of a compressed file: compressed bytes before and after, escapes, largest error over its bound."""
+
+    branch: str
+    bound: str
+    grid: str
+    bytes_before: int
+    bytes_after: int
+    escapes: int
+    worst: float
+
+
+@dataclass
+class Compression:
+    """What `compress` did.
+
+    Attributes
+    ----------
+    codec, model
+        Name of the codec, SHA-256 of the model.
+    events, objects
+        How many there are.
+    features
+        A report for each compressed feature.
+    collection_before, collection_after
+        Compressed bytes of the features; after: with all that hepae keeps for them but the model.
+    model_bytes
+        Bytes of the model on disk; 0 by reference.
+    file_before, file_after
+        Sizes of the files.
+    train_seconds, encode_seconds, verify_seconds
+        Wall-clock time of the three phases.
+    """
+
+    source: str
+    target: str
+    codec: str
+    model: str
+    events: int
+    objects: int = 0
+    features: list[FeatureReport] = field(default_factory=list)
+    collection_before: int = 0
+    collection_after: int = 0
+    model_bytes: int = 0
+    file_before: int = 0
+    file_after: int = 0
+    train_seconds: float = 0.0
+    encode_seconds: float = 0.0
+    verify_seconds: float = 0.0
+
+
+def measure(
+    done: Compression, temporary: Path, events: TreeReader, encoder: Encoder, checked: Verification
+) -> None:
+    """Sizes as they are on disk."""
+    with open_source(temporary) as source:
+        tree = source.tree(events.path if events.path in source.trees else events.name)
+        for spec in encoder.manifest.features:
+            check = checked.checks[spec.branch]
+            done.features.append(
+                FeatureReport(
+                    spec.branch,
+                    check.bound,
+                    type(spec.lattice.grid).__name__.lower(),
+                    check.bytes_before,
+                    sum(
+                        tree.bytes_on_disk(branch.name)[0]
+                        for branch in encoder.payload(spec)
+                        if branch.name in tree.branches
+                    ),
+                    encoder.escapes.get(spec.name, 0),
+                    check.worst,
+                )
+            )
+        done.collection_before = sum(feature.bytes_before for feature in done.features)
+        done.collection_after = sum(
+            tree.bytes_on_disk(name)[0] for name in encoder.branches() if name in tree.branches
+        )
+        models = source.tree(MODELS_TREE)
+        done.model_bytes = sum(models.bytes_on_disk(name)[0] for name in models.branches)
+    done.file_before, done.file_after = Path(done.source).stat().st_size, temporary.stat().st_size
