@@ -1,9 +1,10 @@
-"""Make the bundled sample: QCD multijets and top pairs from Pythia 8, anti-kt 0.4 jets from FastJet.
+"""Make the bundled samples: QCD multijets and top pairs from Pythia 8, jets from FastJet.
 
     python -m scripts.make_sample tests/data
 
-writes ``sample.root`` (a TTree ``Events`` like a small NanoAOD file, a histogram and a string) and ``sample.csv`` (the
-event format of the DarkMachines challenge, MeV). Needs the extra ``sample``; `make sample` installs it.
+writes ``sample.root`` (a TTree ``Events`` like a small NanoAOD file with anti-kt 0.4 jets, a histogram and a string),
+``sample.csv`` (the event format of the DarkMachines challenge, MeV) and ``constituents.root`` (a TTree ``Jets``, one
+anti-kt 0.8 jet an entry, and the constituents of each). Needs the extra ``sample``; `make sample` installs it.
 """
 
 from __future__ import annotations
@@ -17,7 +18,6 @@ from typing import Any, Final
 import awkward as ak
 import hist
 import numpy as np
-import pythia8mc
 import uproot
 from numpy.typing import NDArray
 
@@ -26,25 +26,16 @@ from scripts.sample_detector import (
     MUON_PT,
     RADIUS,
     TRACK_ETA,
-    bottom,
-    charmed,
     cluster,
     describe_jets,
     detect,
     select,
 )
+from sample_fat_jets import TITLES as TITLES_OF_FAT_JETS
+from sample_fat_jets import fat_jets
+from sample_generator import Generated, generate
 
-COMMON: Final = ("Print:quiet = on", "Beams:eCM = 13000.", "Random:setSeed = on")
-PROCESSES: Final = {
-    "qcd": (
-        "HardQCD:all = on",
-        "PhaseSpace:pTHatMin = 20.",
-        "PhaseSpace:bias2Selection = on",  # as many hard events as soft ones, told apart by their weights
-        "PhaseSpace:bias2SelectionPow = 4.5",
-    ),
-    "ttbar": ("Top:gg2ttbar = on", "Top:qqbar2ttbar = on"),
-}
-EVENTS_PER_BATCH: Final = 200
+PROCESSES_OF_EVENTS: Final = ("qcd", "ttbar")
 EVENTS_PER_BASKET: Final = 400
 
 TITLES: Final = {
@@ -87,59 +78,6 @@ TITLES: Final = {
     "Muon_relIso": "energy around the muon (dR < 0.4) over its pt",
     "Muon_tightId": "isolated and above 10 GeV",
 }
-
-
-@dataclass
-class Generated:
-    """Stable visible particles, heavy hadrons, and what is known of each event."""
-
-    particles: ak.Array
-    hadrons: ak.Array
-    weights: NDArray[np.float64]
-    process: NDArray[np.int8]
-
-
-def generate(name: str, n_events: int, seed: int) -> Generated:
-    """Events of one process."""
-    pythia = pythia8mc.Pythia("", False)
-    for setting in (*COMMON, *PROCESSES[name], f"Random:seed = {seed}"):
-        if not pythia.readString(setting):
-            raise SystemExit(f"Pythia does not know {setting!r}")
-    if not pythia.init():
-        raise SystemExit("Pythia does not start")
-    particles, hadrons, weights = [], [], []
-    for first in range(0, n_events, EVENTS_PER_BATCH):
-        batch = pythia.nextBatch(min(EVENTS_PER_BATCH, n_events - first))
-        species = np.abs(batch.prt.id)
-        seen = (batch.prt.status > 0) & (species != 12) & (species != 14) & (species != 16)
-        particles.append(four_vectors(batch.prt[seen]))
-        heavy = (bottom(batch.prt.id) | charmed(batch.prt.id)) & (species > 100)
-        hadrons.append(four_vectors(batch.prt[heavy]))
-        weights.append(ak.to_numpy(batch.info.weights[:, 0]))
-    share = np.concatenate(weights)
-    picobarns = pythia.infoPython().sigmaGen() * 1e9
-    return Generated(
-        ak.concatenate(particles),
-        ak.concatenate(hadrons),
-        picobarns * share / share.sum(),
-        np.full(n_events, list(PROCESSES).index(name), np.int8),
-    )
-
-
-def four_vectors(particles: ak.Array) -> ak.Array:
-    """What the detector needs of particles of Pythia."""
-    return ak.zip(
-        {
-            "px": particles.p.px,
-            "py": particles.p.py,
-            "pz": particles.p.pz,
-            "E": particles.p.e,
-            "id": particles.id,
-            "vertexX": ak.fill_none(particles.vProd.px, 0.0),
-            "vertexY": ak.fill_none(particles.vProd.py, 0.0),
-        },
-        with_name="Momentum4D",
-    )
 
 
 @dataclass
@@ -197,28 +135,40 @@ def write_root(path: Path, events: Events, provenance: str) -> None:
     """A TTree with titles, and two other keys as analysis files have them."""
     branches: dict[str, Any] = {**events.columns, **jet_columns(events.jets), **muon_columns(events.muons)}
     with uproot.recreate(path, compression=uproot.ZSTD(5)) as file:
-        types = {name: column_type(column) for name, column in branches.items()}
-        tree = file.mktree(
-            "Events",
-            types,
-            title="QCD multijets and top pairs",
-            counter_name=lambda name: "n" + name.split("_")[0],
-        )
-        set_titles(tree, TITLES)
-        for first in range(0, len(events.jets), EVENTS_PER_BASKET):
-            tree.extend(
-                {name: column[first : first + EVENTS_PER_BASKET] for name, column in branches.items()}
-            )
+        write_tree(file, "Events", "QCD multijets and top pairs", branches, TITLES)
         histogram = hist.Hist.new.Reg(40, 0, 800, name="met", label="MET (GeV)").Weight()
         histogram.fill(events.columns["MET"], weight=events.columns["weight"])
         file["metOfAllEvents"] = histogram
         file["provenance"] = provenance
 
 
+def write_tree(
+    file: Any, name: str, title: str, branches: Mapping[str, Any], titles: Mapping[str, str]
+) -> None:
+    """A TTree of these branches, in baskets of a few hundred events."""
+    tree = file.mktree(
+        name,
+        {branch: column_type(column) for branch, column in branches.items()},
+        title=title,
+        counter_name=lambda branch: "n" + branch.split("_")[0],
+    )
+    set_titles(tree, titles)
+    for first in range(0, len(next(iter(branches.values()))), EVENTS_PER_BASKET):
+        tree.extend(
+            {branch: column[first : first + EVENTS_PER_BASKET] for branch, column in branches.items()}
+        )
+
+
+def write_fat_jets(path: Path, branches: Mapping[str, Any]) -> None:
+    """A TTree with one fat jet an entry, and its constituents."""
+    with uproot.recreate(path, compression=uproot.LZMA(9)) as file:
+        write_tree(file, "Jets", "QCD jets and hadronic tops", branches, TITLES_OF_FAT_JETS)
+
+
 def column_type(column: Any) -> str:
     """The type of a branch in the words of uproot."""
-    if isinstance(column, np.ndarray):
-        return str(column.dtype)
+    if column.ndim == 1:
+        return str(ak.to_numpy(column).dtype)
     return f"var * {ak.to_numpy(ak.flatten(column)).dtype.name}"
 
 
@@ -260,7 +210,7 @@ def write_csv(path: Path, events: Events, n_events: int) -> None:
                     four = {"pt": lepton.pt, "eta": lepton.eta, "phi": lepton.phi}
                     objects.append(csv_object(letter + sign, lepton.E, four))
         columns = {name: column[entry] for name, column in events.columns.items()}
-        head = f"{columns['event']};{list(PROCESSES)[columns['process']]};{columns['weight']:.6g};"
+        head = f"{columns['event']};{PROCESSES_OF_EVENTS[columns['process']]};{columns['weight']:.6g};"
         head += f"{1e3 * float(columns['MET']):.6g};{columns['METphi']:.6g};"
         lines.append(head + "".join(objects) + "\n")
     path.write_text("".join(lines))
@@ -283,11 +233,15 @@ def main() -> None:
     parser.add_argument(
         "--csv-events", type=int, default=300, help="of these in sample.csv (default: %(default)s)"
     )
+    parser.add_argument(
+        "--fat-jets", type=int, default=600, help="half QCD, half tops (default: %(default)s)"
+    )
     parser.add_argument("--seed", type=int, default=2026, help="default: %(default)s")
     options = parser.parse_args()
     rng = np.random.default_rng(options.seed)
     parts = [
-        generate(name, options.events // 2, options.seed + place) for place, name in enumerate(PROCESSES)
+        generate(name, options.events // 2, options.seed + place)
+        for place, name in enumerate(PROCESSES_OF_EVENTS)
     ]
     order = rng.permutation(options.events // 2 * 2)
     generated = Generated(
@@ -303,6 +257,7 @@ def main() -> None:
     )
     write_root(options.folder / "sample.root", events, provenance)
     write_csv(options.folder / "sample.csv", events, min(options.csv_events, len(order)))
+    write_fat_jets(options.folder / "constituents.root", fat_jets(options.fat_jets, options.seed + 2, rng))
 
 
 if __name__ == "__main__":

@@ -88,15 +88,17 @@ def impact_parameter(particles: ak.Array) -> NDArray[np.float64]:
     return distance
 
 
-def cluster(candidates: ak.Array) -> tuple[ak.Array, ak.Array]:
+def cluster(
+    candidates: ak.Array, radius: float = RADIUS, least_pt: float = JET_PT / 2
+) -> tuple[ak.Array, ak.Array]:
     """Jets before calibration and their constituents, in no particular order."""
     inputs = ak.zip(
         {"px": candidates.px, "py": candidates.py, "pz": candidates.pz, "E": candidates.E},
         with_name="Momentum4D",
     )
-    sequence = fastjet.ClusterSequence(inputs, fastjet.JetDefinition(fastjet.antikt_algorithm, RADIUS))
-    index = sequence.constituent_index(JET_PT / 2)
-    jets = sequence.inclusive_jets(JET_PT / 2)
+    sequence = fastjet.ClusterSequence(inputs, fastjet.JetDefinition(fastjet.antikt_algorithm, radius))
+    index = sequence.constituent_index(least_pt)
+    jets = sequence.inclusive_jets(least_pt)
     members = ak.unflatten(candidates[ak.flatten(index, axis=2)], ak.flatten(ak.num(index, axis=2)), axis=1)
     return jets, members
 

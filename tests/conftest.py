@@ -35,6 +35,12 @@ def sample_csv() -> Path:
 
 
 @pytest.fixture(scope="session")
+def constituents_root() -> Path:
+    """The bundled fat jets: 600 entries of ``Jets``, half QCD, half tops, ``FatJet_*`` and ``Constituent_*``."""
+    return HERE / "data" / "constituents.root"
+
+
+@pytest.fixture(scope="session")
 def shared() -> Callable[[str], Path]:
     """Path of one of the larger data sets beside the checkout; the test is skipped where it is not there."""
 

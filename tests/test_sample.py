@@ -97,11 +97,37 @@ def test_the_csv_has_the_first_events(sample_csv: Path, events: Any) -> None:
     assert set(jets.events["process"]) == {"qcd", "ttbar"}
 
 
+def test_fat_jets_are_the_sum_of_their_constituents(constituents_root: Path) -> None:
+    assert constituents_root.stat().st_size < 400_000
+    with uproot.open(constituents_root) as file:
+        tree = file["Jets"]
+        assert all(branch.title for branch in tree.branches)
+        jets = tree.arrays()
+    assert len(jets) == 600
+    assert ak.sum(jets.FatJet_isTop) == 300
+    energy, px, py, pz = (
+        ak.values_astype(jets[f"Constituent_{name}"], np.float64) for name in ("E", "px", "py", "pz")
+    )
+    pt = np.hypot(px, py)
+    assert ak.all(pt[:, :-1] >= pt[:, 1:])
+    assert ak.min(pt) > 1.999
+    jet_pt = ak.to_numpy(np.hypot(ak.sum(px, axis=1), ak.sum(py, axis=1)))
+    assert np.median(jet_pt / ak.to_numpy(jets.FatJet_pt)) > 0.95  # softer constituents are left out
+    photons = jets.Constituent_type == 0
+    np.testing.assert_allclose(
+        flat(energy[photons]), flat(np.sqrt(pt[photons] ** 2 + pz[photons] ** 2)), rtol=1e-6
+    )
+    assert set(flat(jets.Constituent_type)) == {0, 1, 2}
+    mass = {is_top: np.median(jets.FatJet_mass[jets.FatJet_isTop == is_top]) for is_top in (0, 1)}
+    assert mass[1] > 150 > 100 > mass[0]
+
+
 def test_the_script_makes_the_same_again(tmp_path: Path, events: Any) -> None:
     pytest.importorskip("pythia8mc")
     pytest.importorskip("fastjet")
     for place in ("one", "two"):
         command = [sys.executable, str(SCRIPT), str(tmp_path / place), "--events", "40", "--csv-events", "40"]
+        command += ["--fat-jets", "4"]
         subprocess.run(command, check=True, capture_output=True, timeout=300)
     first, second = (
         uproot.open(tmp_path / place / "sample.root")["Events"].arrays() for place in ("one", "two")
@@ -109,4 +135,6 @@ def test_the_script_makes_the_same_again(tmp_path: Path, events: Any) -> None:
     assert first.fields == events.fields
     for name in first.fields:
         assert ak.array_equal(first[name], second[name])
+    jets = [uproot.open(tmp_path / place / "constituents.root")["Jets"].arrays() for place in ("one", "two")]
+    assert all(ak.array_equal(jets[0][name], jets[1][name]) for name in jets[0].fields)
     assert (tmp_path / "one/sample.csv").read_bytes() == (tmp_path / "two/sample.csv").read_bytes()
