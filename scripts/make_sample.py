@@ -20,9 +20,6 @@ import hist
 import numpy as np
 import uproot
 from numpy.typing import NDArray
-from sample_fat_jets import TITLES as TITLES_OF_FAT_JETS
-from sample_fat_jets import fat_jets
-from sample_generator import Generated, generate
 
 from scripts.sample_detector import (
     ISOLATION,
@@ -34,6 +31,9 @@ from scripts.sample_detector import (
     detect,
     select,
 )
+from scripts.sample_fat_jets import TITLES as TITLES_OF_FAT_JETS
+from scripts.sample_fat_jets import fat_jets
+from scripts.sample_generator import Generated, generate
 
 PROCESSES_OF_EVENTS: Final = ("qcd", "ttbar")
 EVENTS_PER_BASKET: Final = 400

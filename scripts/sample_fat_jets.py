@@ -7,8 +7,9 @@ from typing import Any, Final
 import awkward as ak
 import numpy as np
 import vector
-from sample_detector import cluster, detect
-from sample_generator import generate
+
+from scripts.sample_detector import cluster, detect
+from scripts.sample_generator import generate
 
 vector.register_awkward()
 

@@ -9,7 +9,8 @@ import awkward as ak
 import numpy as np
 import pythia8mc
 from numpy.typing import NDArray
-from sample_detector import bottom, charmed
+
+from scripts.sample_detector import bottom, charmed
 
 COMMON: Final = ("Print:quiet = on", "Beams:eCM = 13000.", "Random:setSeed = on")
 PROCESSES: Final = {
