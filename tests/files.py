@@ -12,6 +12,11 @@ from hepae.rootio.columns import Jagged
 from hepae.rootio.tree_writer import NewBranch
 from hepae.rootio.writer import RootWriter
 
+DTYPES = (
+    "bool", "int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64", "float32", "float64",
+)  # fmt: skip
+"""What a branch can be of."""
+
 
 def write_events(
     path: Path,

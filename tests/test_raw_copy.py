@@ -28,20 +28,7 @@ from hepae.rootio import (
     open_source,
 )
 from hepae.rootio.content import content_checksum, other_objects
-
-DTYPES = (
-    "bool",
-    "int8",
-    "uint8",
-    "int16",
-    "uint16",
-    "int32",
-    "uint32",
-    "int64",
-    "uint64",
-    "float32",
-    "float64",
-)
+from tests.files import DTYPES
 
 
 def clone(path: Path, target: Path, tree: str | None = None) -> list[str]:

@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 
 from hepae.rootio import Jagged, Keep, NewBranch, RootWriter, open_source
+from tests.files import DTYPES
 
 if importlib.util.find_spec("ROOT") is None:  # not imported here: it takes seconds and warns
     pytest.skip("the ROOT wheel is not installed", allow_module_level=True)
@@ -153,27 +154,14 @@ result["histograms"] = [file.Get(name).GetEntries() for name in hist]
 
 def test_a_new_tree_of_all_types(tmp_path: Path) -> None:
     path = tmp_path / "types.root"
-    types = (
-        "bool",
-        "int8",
-        "uint8",
-        "int16",
-        "uint16",
-        "int32",
-        "uint32",
-        "int64",
-        "uint64",
-        "float32",
-        "float64",
-    )
     plan = [NewBranch("n", "uint32"), NewBranch("label", "str")]
-    plan += [NewBranch(f"f_{t}", t) for t in types]
-    plan += [NewBranch(f"j_{t}", t, counter="n") for t in types]
+    plan += [NewBranch(f"f_{t}", t) for t in DTYPES]
+    plan += [NewBranch(f"j_{t}", t, counter="n") for t in DTYPES]
     with RootWriter(path) as out:
         tree = out.new_tree("T", plan)
         for _ in range(2):
-            columns: dict[str, object] = {f"f_{t}": np.array([1, 0, 1]).astype(t) for t in types}
-            columns |= {f"j_{t}": Jagged(np.array([2, 0, 1]), np.ones(3, t)) for t in types}
+            columns: dict[str, object] = {f"f_{t}": np.array([1, 0, 1]).astype(t) for t in DTYPES}
+            columns |= {f"j_{t}": Jagged(np.array([2, 0, 1]), np.ones(3, t)) for t in DTYPES}
             tree.append({**columns, "label": np.array(["a", "", "long " * 80])})
         tree.finish()
         out.file.directory("empty")

@@ -18,20 +18,7 @@ from hepae.collection import Collection, Feature, concatenate
 from hepae.errors import CollectionError, HepaeError, InputError, UnsupportedError
 from hepae.rootio import Jagged, NewBranch, RootWriter, TreeReader, open_source
 from hepae.rootio.inspection import describe
-
-DTYPES = (
-    "bool",
-    "int8",
-    "uint8",
-    "int16",
-    "uint16",
-    "int32",
-    "uint32",
-    "int64",
-    "uint64",
-    "float32",
-    "float64",
-)
+from tests.files import DTYPES
 
 
 def same_bytes(mine: np.ndarray, theirs: object) -> bool:

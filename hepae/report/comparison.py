@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -25,7 +25,7 @@ from hepae.rootio.inspection import models_in
 from hepae.rootio.source import open_source
 from hepae.rootio.titles import SUFFIX
 from hepae.rootio.tree import TreeReader
-from hepae.verify import Check, verify
+from hepae.verify import Check, Verification, verify
 
 __all__ = ["MOST_OBJECTS", "Comparison", "FeaturePair", "compare"]
 
@@ -173,26 +173,14 @@ def compare(
             before.objects(found, [f.name for f in found.features], (), *run) for run in runs
         )
         restored, manifest, sha256 = _restored(after, store, name, found, runs)
-        escapes = _escapes(after, store, name, manifest)
         comparison = Comparison(
             str(original),
             str(file),
             name,
             stored.counts,
-            [
-                FeaturePair(
-                    feature.name,
-                    feature.branch,
-                    feature.title,
-                    stored.columns[feature.name],
-                    restored.get(feature.name, stored.columns[feature.name]),
-                    checked.checks[feature.branch],
-                    escapes.get(feature.name),
-                    checked.checks[feature.branch].compressed or manifest is None,
-                )
-                for feature in found.features
-                if feature.branch in checked.checks
-            ],
+            _pairs(
+                found, stored.columns, restored, checked, _escapes(after, store, name, manifest), manifest
+            ),
             before.num_entries,
             _objects(before, found),
             *_sizes(before, after, found, name),
@@ -206,6 +194,31 @@ def compare(
         )
     report("reading", 1, 1, "")
     return comparison
+
+
+def _pairs(
+    found: Collection,
+    stored: Mapping[str, NDArray[np.generic]],
+    restored: Mapping[str, NDArray[np.generic]],
+    checked: Verification,
+    escapes: Mapping[str, int],
+    manifest: Manifest | None,
+) -> list[FeaturePair]:
+    """The features that were verified; what the second file lacks is what it was."""
+    return [
+        FeaturePair(
+            feature.name,
+            feature.branch,
+            feature.title,
+            stored[feature.name],
+            restored.get(feature.name, stored[feature.name]),
+            checked.checks[feature.branch],
+            escapes.get(feature.name),
+            checked.checks[feature.branch].compressed or manifest is None,
+        )
+        for feature in found.features
+        if feature.branch in checked.checks
+    ]
 
 
 def _first(before: TreeReader, after: TreeReader) -> str:
