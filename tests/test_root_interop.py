@@ -185,11 +185,11 @@ for entry in range(tree.GetEntries()):
 result["labels"], result["nothing"] = labels, file.Get("Nothing").GetEntries()
 result["held"] = [file.Get("Held").GetBranch("n").GetWriteBasket(), file.Get("Held").Draw("x", "x == 1", "goff")]
 """
-    found = root(code, path, types)
+    found = root(code, path, DTYPES)
     assert found.pop("labels") == ["a", "", "long " * 80] * 2
     assert found.pop("nothing") == 0
     assert found.pop("held") == [1, 16_100]
-    assert found == {t: [4.0, 6.0] for t in types}
+    assert found == {t: [4.0, 6.0] for t in DTYPES}
 
 
 def test_what_root_writes(tmp_path: Path) -> None:
