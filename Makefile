@@ -59,6 +59,10 @@ fuzz: $(VENV)/.hepae-test ## 100,000 damaged files (about an hour)
 kills: $(VENV)/.hepae-test ## 600 kills at every step of writing and at any time (ten minutes)
 	$(BIN)/python -m scripts.kill_writers --kills 600 --evidence docs/evidence/kills.md
 
+.PHONY: attacks
+attacks: $(VENV)/.hepae-test ## hostile models, files and texts, and what each gets (half a minute)
+	$(BIN)/python -m attacks
+
 .PHONY: sample
 sample: $(VENV)/.hepae-sample ## make the bundled sample again (Pythia 8, FastJet)
 	$(BIN)/python -m scripts.make_sample tests/data

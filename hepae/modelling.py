@@ -17,13 +17,20 @@ from hepae.codecs.bottleneck import BottleneckSpec
 from hepae.codecs.features import FeatureSpec
 from hepae.codecs.lifting import LiftingSpec
 from hepae.collection import Collection, Objects, concatenate
-from hepae.errors import AlreadyCompressedError, CollectionError, InputError, MissingExtraError
+from hepae.errors import (
+    AlreadyCompressedError,
+    CollectionError,
+    InputError,
+    MissingExtraError,
+    UnsupportedError,
+)
 from hepae.events import open_events
 from hepae.kinematics import find_met, find_roles, parse_roles
 from hepae.lattice import Linear, Log
 from hepae.lattice_fit import fit_lattice, require_feasible
 from hepae.model.manifest import Manifest, Training
 from hepae.model.model import Model
+from hepae.names import is_name
 from hepae.recipe import Recipe
 from hepae.restore import compressed_collections
 from hepae.rootio.tree import TreeReader
@@ -210,8 +217,11 @@ def feature_specs(
     ------
     BoundError
         If a bound names nothing, or cannot be kept.
+    UnsupportedError
+        If a name has white space or control characters, which the title of a compressed branch cannot hold.
     """
     chosen = [collection.feature(name) for name in features]
+    _require_names(collection, [name for feature in chosen for name in (feature.name, feature.branch)])
     assigned = assign(
         parse_assignments(bounds), [(f.name, f.branch, f.dtype) for f in chosen], where=collection.name
     )
@@ -225,6 +235,18 @@ def feature_specs(
             FeatureSpec(feature.name, feature.branch, feature.dtype, feature.title, bound, lattice, spread)
         )
     return specs
+
+
+def _require_names(collection: Collection, names: Sequence[str]) -> None:
+    for name in (collection.name, *([collection.counter] if collection.counter else []), *names):
+        if not is_name(name):
+            raise UnsupportedError(
+                "a name that a compressed branch cannot have",
+                where=collection.name,
+                expected="printable characters without white space",
+                got=repr(name),
+                hint="leave it out with --features",
+            )
 
 
 Fitted = tuple["CodecSpec", Mapping[str, "onnx.ModelProto"], Tables, tuple[tuple[float, float], ...]]

@@ -7,6 +7,7 @@ import traceback
 from collections.abc import Sequence
 
 from hepae.errors import BoundViolationError, HepaeError
+from hepae.names import printable
 
 __all__ = ["main"]
 
@@ -21,21 +22,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return int(options.run(options))
     except BoundViolationError as problem:
-        print(f"hepae: promise not kept: {problem}", file=sys.stderr)
+        _say(f"promise not kept: {problem}")
         return VIOLATED
     except HepaeError as problem:
-        print(f"hepae: {problem}", file=sys.stderr)
+        _say(str(problem))
         return REFUSED
     except BrokenPipeError:
         return REFUSED
     except KeyboardInterrupt:
-        print("hepae: interrupted; nothing was written under the final name", file=sys.stderr)
+        _say("interrupted; nothing was written under the final name")
         return INTERRUPTED
     except Exception as problem:  # noqa: BLE001 - whoever runs a command gets a line, whatever went wrong
         place = traceback.extract_tb(problem.__traceback__)[-1]
         what = f"{type(problem).__name__}: {problem}".split("\n")[0]
-        print(
-            f"hepae: a defect of hepae, please report it: {what} [{place.filename}:{place.lineno}]",
-            file=sys.stderr,
-        )
+        _say(f"a defect of hepae, please report it: {what} [{place.filename}:{place.lineno}]")
         return REFUSED
+
+
+def _say(text: str) -> None:
+    """One line on the standard error; names in it come from files."""
+    print(f"hepae: {printable(text)}", file=sys.stderr)

@@ -8,8 +8,10 @@ from typing import Any
 
 import msgspec
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
-from rich.text import Text
+
+from hepae.names import printable
 
 __all__ = ["compression", "facts", "inspection", "show", "table", "verification"]
 
@@ -24,14 +26,23 @@ def show(result: Result, shown: Callable[[Result, Console], None], as_json: bool
         return
     # a file or a pipe has no width of its own: give it that of a wide page
     console = Console(width=None if sys.stdout.isatty() else 150)
-    shown(result, console)
+    shown(_as_text(result), console)
+
+
+def _as_text(value: Any) -> Any:
+    """A result whose strings, names from files among them, are nothing but text to a terminal and to rich."""
+    if isinstance(value, str):
+        return escape(printable(value))
+    if isinstance(value, Mapping):
+        return {_as_text(name): _as_text(one) for name, one in value.items()}
+    return [_as_text(one) for one in value] if isinstance(value, list | tuple) else value
 
 
 def facts(result: Result, console: Console) -> None:
     """Names and values, one a line."""
     shown = Table(show_header=False, box=None, pad_edge=False)
     for name, value in result.items():
-        shown.add_row(name, Text(_written(value)))
+        shown.add_row(name, _written(value))
     console.print(shown)
 
 
@@ -150,7 +161,7 @@ def _listed(title: str, names: Mapping[str, str], console: Console) -> None:
     if names:
         shown = [f"{name} ({kind})" for name, kind in list(names.items())[:MOST_LISTED]]
         more = f" and {len(names) - MOST_LISTED} more" if len(names) > MOST_LISTED else ""
-        console.print(f"\n{title}: {', '.join(shown)}{more}", highlight=False, markup=False, soft_wrap=True)
+        console.print(f"\n{title}: {', '.join(shown)}{more}", highlight=False, soft_wrap=True)
 
 
 def _branches(rows: Sequence[Result], console: Console) -> None:

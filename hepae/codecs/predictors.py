@@ -141,6 +141,11 @@ class Predictor(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     widths: Widths | None = None
 
     @property
+    def all_terms(self) -> tuple[Term, ...]:
+        """Terms of the prediction and of the classes."""
+        return self.terms + (self.widths.terms if self.widths else ())
+
+    @property
     def n_classes(self) -> int:
         return len(self.widths.edges) + 1 if self.widths else 1
 
@@ -167,6 +172,10 @@ class Predictors(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         for predictor in self.features:
             _check(predictor, self.sources, seen)
             seen.add(predictor.feature)
+        # a term of a few bytes in a manifest becomes a table of a megabyte
+        used = [term.source for predictor in self.features for term in predictor.all_terms]
+        entries = sum(self.sources[number].knots[-1] for number in used)
+        limits.check("entries in all tables", entries, limits.MAX_TABLE_ENTRIES)
 
     def __getitem__(self, feature: str) -> Predictor:
         for predictor in self.features:
@@ -182,8 +191,7 @@ class Predictors(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def columns(self, feature: str) -> list[Column]:
         """The columns that the prediction and the classes of a feature look at."""
         predictor = self[feature]
-        terms = predictor.terms + (predictor.widths.terms if predictor.widths else ())
-        found = [self.sources[term.source].column for term in terms]
+        found = [self.sources[term.source].column for term in predictor.all_terms]
         return found if predictor.base is None else [*found, predictor.base]
 
     def ranked(self, feature: str) -> bool:
@@ -216,7 +224,7 @@ def _check(predictor: Predictor, sources: tuple[Source, ...], before: set[str]) 
     if where in before:
         raise ModelRejectedError("a feature is predicted twice", where=where)
     largest = abs(predictor.constant)
-    terms = predictor.terms + (predictor.widths.terms if predictor.widths else ())
+    terms = predictor.all_terms
     for term in terms:
         if not 0 <= term.source < len(sources):
             raise ModelRejectedError("no such source", where=where, got=term.source)

@@ -167,6 +167,17 @@ def identifier(name: str) -> str:
     return re.sub(r"\W", "_", name)
 
 
+def words(text: str) -> str:
+    """A text from a model as it may stand in a comment or a string of the header: it cannot end either.
+
+    Examples
+    --------
+    >>> words('Jet_pt"); std::abort(); //\\')
+    'Jet_pt__; std::abort__; ___'
+    """
+    return re.sub(r"[^\w .,:;+=-]", "_", text)
+
+
 def _short(model: Model) -> str:
     return model.sha256[:8]
 
@@ -192,7 +203,7 @@ def _model(model: Model) -> str:
         *_latent_constants(spec),
     ]
     return MODEL.format(
-        architecture=spec.architecture or "bottleneck",
+        architecture=words(spec.architecture or "bottleneck"),
         sha256=model.sha256,
         short=_short(model),
         latents=spec.latents,
@@ -261,7 +272,7 @@ def _functions(collection: str, models: Sequence[Model]) -> list[str]:
             )
         texts.append(
             FEATURE.format(
-                branch=branch,
+                branch=words(branch),
                 bound="no bound (latents only)" if _spec(having[0]).latents_only else spec.bound,
                 type=CPP_TYPES[spec.dtype],
                 name=identifier(branch),

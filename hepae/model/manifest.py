@@ -14,6 +14,7 @@ from hepae.codecs.features import FeatureSpec
 from hepae.codecs.lifting import LiftingSpec
 from hepae.codecs.masked import MaskedSpec
 from hepae.errors import ModelRejectedError
+from hepae.names import is_name
 
 __all__ = ["Manifest", "Training"]
 
@@ -106,4 +107,13 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                 "another version of the format", expected=limits.FORMAT_VERSION, got=manifest.format
             )
         limits.check("features", len(manifest.features), limits.MAX_FEATURES, least=1)
+        manifest.require_names()
         return manifest
+
+    def require_names(self) -> None:
+        """Refuse names that cannot stand in a title or in generated code: with white space or control characters."""
+        names = [self.collection, *self.conditions] + ([] if self.counter is None else [self.counter])
+        names += [name for feature in self.features for name in (feature.name, feature.branch)]
+        for name in names:
+            if not is_name(name):
+                raise ModelRejectedError("a name that cannot be", where="manifest", got=repr(name[:80]))

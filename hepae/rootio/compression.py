@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import uproot
 
-from hepae.errors import UnsupportedError
+from hepae.errors import InputError, UnsupportedError
 
-__all__ = ["LZMA_BEST", "STORED", "ZSTD_DEFAULT", "Compression"]
+__all__ = ["LZMA_BEST", "STORED", "ZSTD_DEFAULT", "Compression", "require_whole"]
 
 CODES = {"zlib": 1, "lzma": 2, "lz4": 4, "zstd": 5}
 CLASSES = {"zlib": uproot.ZLIB, "lzma": uproot.LZMA, "lz4": uproot.LZ4, "zstd": uproot.ZSTD}
@@ -48,3 +48,22 @@ class Compression:
 STORED = Compression("zstd", 0)
 ZSTD_DEFAULT = Compression("zstd", 5)
 LZMA_BEST = Compression("lzma", 9)
+
+BLOCK_HEADER = 9
+
+
+def require_whole(packed: bytes, size: int, where: object) -> None:
+    """Refuse compressed blocks that do not make up an object of that size.
+
+    uproot would allocate what the key says and hand over what memory holds beyond the blocks.
+    """
+    place = total = 0
+    while place + BLOCK_HEADER <= len(packed):
+        compressed, unpacked = (
+            int.from_bytes(packed[place + at : place + at + 3], "little") for at in (3, 6)
+        )
+        place, total = place + BLOCK_HEADER + compressed, total + unpacked
+    if total != size:
+        raise InputError(
+            "a record is not as long as its key says", where=where, expected=f"{size} bytes", got=total
+        )

@@ -6,7 +6,7 @@ import numpy as np
 import xxhash
 
 from hepae.errors import UnsupportedError
-from hepae.rootio.source import OWN_TREES, Source, reading
+from hepae.rootio.source import DIRECTORIES, OWN_TREES, Source, reading
 from hepae.rootio.stored import read_record
 from hepae.rootio.tree import TreeReader
 from hepae.rootio.ttree import TTreeReader
@@ -14,7 +14,6 @@ from hepae.rootio.ttree import TTreeReader
 __all__ = ["content_checksum", "other_objects"]
 
 TREES = ("TTree", "TNtuple", "TNtupleD")
-DIRECTORIES = ("TDirectory", "TDirectoryFile")
 
 
 def content_checksum(tree: TreeReader, branch: str) -> str:
@@ -51,6 +50,6 @@ def other_objects(source: Source, tree: str) -> dict[str, str]:
 def _tree_checksum(source: Source, name: str, path: str) -> str:
     """Of all branches; the record of a tree itself holds positions, which differ between files."""
     with reading(f"{source.path}:{name}"):
-        reader = TTreeReader(source.directory[name], f"{source.path}:{path}")
+        reader = TTreeReader(source.get(name), f"{source.path}:{path}")
     parts = (f"{branch} {content_checksum(reader, branch)}" for branch in reader.sources)
     return f"{reader.num_entries} entries {xxhash.xxh3_128_hexdigest(' '.join(parts).encode())}"

@@ -48,7 +48,7 @@ class OpenedFile:
     def __getitem__(self, name: str) -> Any:
         """A tree as `OpenedTree`, anything else as uproot gives it."""
         with reading(f"{self._source.path}, {name}"):
-            found = self._source.directory[name]
+            found = self._source.get(name)
             if found.classname not in TREE_CLASSES:
                 return found
             reader = self._source.tree(name.partition(";")[0])

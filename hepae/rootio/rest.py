@@ -11,12 +11,11 @@ from hepae.rootio.baskets import rewrite_key
 from hepae.rootio.compression import LZMA_BEST
 from hepae.rootio.container import Directory, RootFile
 from hepae.rootio.raw_copy import SIDE_HINT, Copy, records
-from hepae.rootio.source import Source, reading
+from hepae.rootio.source import DIRECTORIES, Source, reading
 from hepae.rootio.stored import Stored, read_record
 
 __all__ = ["copy_rest"]
 
-DIRECTORIES = ("TDirectory", "TDirectoryFile")
 TREES = ("TTree", "TNtuple", "TNtupleD")
 RNTUPLES = ("ROOT::RNTuple", "ROOT::Experimental::RNTuple")
 
@@ -98,7 +97,7 @@ def moved_tree(
 ) -> bytes:
     """Copy the baskets of a tree of any kind; return its header with nothing but their places changed."""
     with reading(f"{source.path}:{item}"):
-        tree = source.directory[item]
+        tree = source.get(item)
         branches = [branch for _, branch in tree.iteritems(recursive=True)]
     wanted: dict[int, Copy] = {}
     for branch in branches:

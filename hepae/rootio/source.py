@@ -13,6 +13,7 @@ from typing import Any
 import uproot
 
 from hepae.errors import HepaeError, InputError, nearest
+from hepae.rootio.compression import require_whole
 from hepae.rootio.rntuple import RNTupleReader
 from hepae.rootio.ttree import TTreeReader
 
@@ -24,6 +25,7 @@ OWN_TREES = (MODELS_TREE, TITLES_TREE)
 """What hepae keeps for itself: models by SHA-256, and in files of RNTuples the titles of fields."""
 
 TREE_CLASSES = ("TTree", "ROOT::RNTuple", "ROOT::Experimental::RNTuple")
+DIRECTORIES = ("TDirectory", "TDirectoryFile")
 
 
 @dataclass(frozen=True)
@@ -82,11 +84,7 @@ class Source:
 
     def _begin(self, directory: Any) -> None:
         self.directory = directory
-        self.keys = [
-            Key(name, int(cycle), classname)
-            for item, classname in directory.classnames(recursive=True, cycle=True).items()
-            for name, _, cycle in [item.rpartition(";")]
-        ]
+        self.keys = list(_keys(directory, "", set()))
         self._open: dict[str, TTreeReader | RNTupleReader] = {}
 
     @property
@@ -113,6 +111,15 @@ class Source:
         """Whether the file carries a table of models."""
         return any(key.path == MODELS_TREE for key in self.keys)
 
+    def get(self, name: str) -> Any:
+        """An object as uproot reads it, after a look at what its key says of its size."""
+        key = self.directory.key(name)
+        if key.is_compressed:
+            start = int(key.data_cursor.index)
+            packed = self.directory.file.chunk(start, start + int(key.data_compressed_bytes))
+            require_whole(bytes(packed.raw_data), int(key.fObjlen), f"{self.path}, {name}")
+        return self.directory[name]
+
     def tree(self, name: str | None = None) -> TTreeReader | RNTupleReader:
         """The tree of that name; without a name the only one, or the one with most entries.
 
@@ -126,7 +133,7 @@ class Source:
         if name not in self._open:
             classname = self.trees.get(name) or self._own(name)
             with reading(f"{self.path}, tree {name}"):
-                found, where = self.directory[name], f"{self.path}:{name}"
+                found, where = self.get(name), f"{self.path}:{name}"
                 reader = TTreeReader if classname == "TTree" else RNTupleReader
                 self._open[name] = reader(found, where, name)
                 self._give_titles(self._open[name])
@@ -135,7 +142,7 @@ class Source:
     def _give_titles(self, tree: TTreeReader | RNTupleReader) -> None:
         """Titles of the fields of an RNTuple, where we wrote them beside it."""
         if isinstance(tree, RNTupleReader) and any(key.path == TITLES_TREE for key in self.keys):
-            table = self.directory[TITLES_TREE].arrays()
+            table = self.get(TITLES_TREE).arrays()
             mine = table[table["tree"] == tree.path]
             tree.give_titles(dict(zip(mine["field"].to_list(), mine["title"].to_list(), strict=True)))
 
@@ -178,6 +185,19 @@ class Source:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _keys(directory: Any, above: str, seen: set[int]) -> Iterator[Key]:
+    """The keys of a directory and of those in it, each of which stands in one place only."""
+    for name, classname in directory.classnames(recursive=False, cycle=True).items():
+        item, _, cycle = name.rpartition(";")
+        yield Key(above + item, int(cycle), classname)
+        if classname in DIRECTORIES:
+            place = int(directory.key(name).fSeekKey)
+            if place in seen:
+                raise InputError("a directory is in itself or in two places", where=above + item)
+            seen.add(place)
+            yield from _keys(directory[name], f"{above}{item}/", seen)
 
 
 def open_source(path: str | Path) -> Source:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import uproot
 
 from hepae.errors import InputError
+from hepae.rootio.compression import require_whole
 from hepae.rootio.records import Key
 from hepae.rootio.source import Source, reading
 
@@ -29,6 +30,7 @@ class Stored:
             return self.packed
         chunk = uproot.source.chunk.Chunk.wrap(None, self.packed)
         cursor = uproot.source.cursor.Cursor(0)
+        require_whole(self.packed, self.key.objlen, f"record {self.key.name!r}")
         with reading(f"record {self.key.name!r}"):
             out = uproot.compression.decompress(chunk, cursor, {}, len(self.packed), self.key.objlen)
             return bytes(out.raw_data)

@@ -11,11 +11,10 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-import numpy as np
-
 from hepae import limits
 from hepae.bounds import Bound, parse
 from hepae.errors import BoundError, CorruptionError
+from hepae.lattice import KINDS
 
 __all__ = ["SUFFIX", "Payload", "format_title", "parse_title"]
 
@@ -94,11 +93,12 @@ def parse_title(title: str) -> Payload | None:
         )
     try:
         bound = None if found["bound"] == "none" else parse(found["bound"])
-        np.dtype(found["dtype"])
-    except (BoundError, TypeError) as problem:
+    except BoundError as problem:
+        raise CorruptionError("a title with a bound that cannot be", where=title, got=problem) from None
+    if found["dtype"] not in KINDS:
         raise CorruptionError(
-            "a title with a bound or dtype that cannot be", where=title, got=problem
-        ) from None
+            "a title with a dtype that cannot be", where=title, expected=", ".join(KINDS), got=found["dtype"]
+        )
     return Payload(
         found["collection"],
         found["feature"],

@@ -89,7 +89,13 @@ class BranchList(Mapping[str, Branch]):
 
     def __getitem__(self, name: str) -> Branch:
         if name not in self._known:
-            self._known[name] = describe_branch(self._sources[name], name)
+            source = self._sources[name]
+            try:
+                self._known[name] = describe_branch(source, name)
+            except Exception as error:  # whatever a damaged header makes of its leaves
+                raise InputError(
+                    "branch cannot be described", where=name, got=type(error).__name__
+                ) from error
         return self._known[name]
 
     def __iter__(self) -> Iterator[str]:

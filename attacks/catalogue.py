@@ -1,0 +1,17 @@
+"""Every attack that there is."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from attacks import files, manifests, models, texts
+from attacks.attack import Attack
+
+__all__ = ["ATTACKS"]
+
+ATTACKS: Final[tuple[Attack, ...]] = (
+    *models.ATTACKS,
+    *manifests.ATTACKS,
+    *files.ATTACKS,
+    *texts.ATTACKS,
+)
