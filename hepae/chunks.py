@@ -7,7 +7,6 @@ lattice of its own, so that a bad model costs bytes and never more than the plai
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
@@ -21,8 +20,9 @@ from hepae.codecs.columns import Memory
 from hepae.codecs.features import FeatureSpec
 from hepae.codecs.lifting import Lifting, LiftingSpec
 from hepae.codecs.masked import Masked, MaskedSpec
-from hepae.coding.frame import Frame, Header, checksum, parse, serialise
+from hepae.coding.frame import LOW, Frame, Header, belongs, checksum, parse, serialise
 from hepae.coding.integers import pack, unpack
+from hepae.coding.varint import read_varint, varint
 from hepae.collection import Objects
 from hepae.dither import places
 from hepae.errors import BoundViolationError, CorruptionError, SchemaError
@@ -37,8 +37,6 @@ Integers = NDArray[np.int64]
 
 FOREIGN = 0.02
 """Share of escapes from which a lattice of its own is worth trying."""
-
-LENGTHS = struct.Struct("<I")
 
 
 class ChunkCodec(Protocol):
@@ -88,7 +86,7 @@ class ChunkCoder:
         conditions: Sequence[str],
         model: bytes,
     ) -> None:
-        self.codec, self.name, self.conditions, self.model = codec, name, tuple(conditions), model[:16]
+        self.codec, self.name, self.conditions, self.model = codec, name, tuple(conditions), model
         self.features = {feature.name: feature for feature in features}
         self.numbers = {feature.name: number for number, feature in enumerate(features)}
 
@@ -134,21 +132,14 @@ class ChunkCoder:
         for name, values in restored.items():
             self._require_bound(name, objects.columns[name], values)
         context = self.context(objects.counts, objects.events)
-        chunk = checksum([context.to_bytes(8, "little"), sequence.to_bytes(8, "little"), *payloads.values()])
-        return {
-            name: serialise(
-                Frame(
-                    Header(
-                        self.name, self.numbers[name], self.model, chunk, context, checksum([restored[name]]),
-                        objects.n_events, objects.n_objects,
-                    ),
-                    escaped[name].astype(escaped[name].dtype.newbyteorder("<")).tobytes(),
-                    overrides[name],
-                    payloads[name],
-                )
-            )
-            for name in self.features
-        }  # fmt: skip
+        chunk = checksum([_u64(context), _u64(sequence), *payloads.values()]) & LOW
+        frames = {}
+        for name, number in self.numbers.items():
+            content, sizes = content_of(restored[name], context), (objects.n_events, objects.n_objects)
+            header = Header(self.name, number, self.model[:4], chunk, content, *sizes)
+            bits = escaped[name].astype(escaped[name].dtype.newbyteorder("<")).tobytes()
+            frames[name] = serialise(Frame(header, bits, overrides[name], payloads[name]), context)
+        return frames
 
     def needs(self, features: Sequence[str]) -> list[str]:
         """The features asked for and those they are predicted from, in the order of the manifest."""
@@ -181,12 +172,12 @@ class ChunkCoder:
         """
         return OpenChunk(self, counts, events, where).decode(frames, features)
 
-    def restored(self, name: str, integers: Integers, frame: Frame, where: str) -> Column:
+    def restored(self, name: str, integers: Integers, frame: Frame, context: int, where: str) -> Column:
         """Values of a feature from its integers, and from what its frame holds beside them."""
         dtype = np.dtype(self.features[name].dtype)
         escaped = np.frombuffer(frame.escaped, f"<u{dtype.itemsize}").astype(f"u{dtype.itemsize}")
         values = self._values(name, integers, escaped, frame.override)
-        if checksum([values]) != frame.header.content:
+        if content_of(values, context) != frame.header.content:
             raise CorruptionError(
                 "restored values do not carry their checksum",
                 where=f"{where}{name}",
@@ -237,20 +228,21 @@ class ChunkCoder:
 
     def context(self, counts: Integers, events: Mapping[str, Column]) -> int:
         """Checksum of what a chunk is decoded with beside its frames."""
-        return checksum([counts.astype("<i8"), *(events[name] for name in self.conditions)])
+        return checksum([self.model, counts.astype("<i8"), *(events[name] for name in self.conditions)])
 
     def require_place(
-        self, name: str, header: Header, events: int, objects: int, context: int, chunk: int, where: str
+        self, name: str, frame: Frame, events: int, objects: int, context: int, chunk: int, where: str
     ) -> None:
         """Refuse a frame that belongs elsewhere."""
+        header = frame.header
         checks: list[tuple[str, object, object]] = [
             ("a frame of another codec", self.name, header.codec),
-            ("a frame of another model", self.model.hex(), header.model.hex()),
+            ("a frame of another model", self.model[:4].hex(), header.model.hex()),
             ("a frame of another feature", self.numbers[name], header.feature),
             ("a frame of another chunk", chunk, header.chunk),
             ("events of a chunk were dropped or added", events, header.events),
             ("objects of a chunk were dropped or added", objects, header.objects),
-            ("counts or conditions of a chunk were changed", context, header.context),
+            ("counts or conditions of a chunk were changed", True, belongs(frame, context)),
         ]
         for what, expected, got in checks:
             if expected != got:
@@ -298,17 +290,27 @@ class OpenChunk:
         chunk = parsed[features[0]].header.chunk if self._chunk is None else self._chunk
         for name, frame in parsed.items():
             sizes = len(self.counts), int(self.counts.sum())
-            self.coder.require_place(name, frame.header, *sizes, context, chunk, self.where)
+            self.coder.require_place(name, frame, *sizes, context, chunk, self.where)
         payloads = {name: frame.payload for name, frame in parsed.items()}
         # an error leaves half a feature behind, which must not be taken for a whole one
         memory, self._memory = self._memory, Memory()
         integers = self.coder.codec.decode(self.counts, payloads, self.events, features, memory)
         self._memory, self._chunk = memory, chunk
         restored = {
-            name: self.coder.restored(name, integers[name], parsed[name], self.where) for name in features
+            name: self.coder.restored(name, integers[name], parsed[name], context, self.where)
+            for name in features
         }
         self.columns |= restored
         return restored
+
+
+def content_of(values: Column, context: int) -> int:
+    """What a frame says of its restored values: 32 bits of a checksum that knows the surroundings too."""
+    return checksum([_u64(context), values]) & LOW
+
+
+def _u64(value: int) -> bytes:
+    return value.to_bytes(8, "little")
 
 
 def _own_lattice(
@@ -320,15 +322,13 @@ def _own_lattice(
     if 2 * len(bits) > escapes:
         return b"", bits
     text = msgspec.json.encode(lattice, order="deterministic")
-    return LENGTHS.pack(len(text)) + text + pack(q), bits
+    return varint(len(text)) + text + pack(q), bits
 
 
 def _parse_override(override: bytes, where: str) -> tuple[Lattice, bytes]:
-    if len(override) < LENGTHS.size:
-        raise CorruptionError("a lattice override is cut short", where=where)
-    (length,) = LENGTHS.unpack_from(override)
-    limits.check("lattice bytes", length, min(limits.MAX_MANIFEST_BYTES, len(override) - LENGTHS.size), where)
-    text, packed = override[LENGTHS.size : LENGTHS.size + length], override[LENGTHS.size + length :]
+    length, at = read_varint(override, 0, where)
+    limits.check("lattice bytes", length, min(limits.MAX_MANIFEST_BYTES, len(override) - at), where)
+    text, packed = override[at : at + length], override[at + length :]
     try:
         return msgspec.json.decode(text, type=Lattice), packed
     except msgspec.MsgspecError as problem:

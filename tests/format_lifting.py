@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tests.format_blocks import block
+from tests.format_blocks import block, varint
 from tests.format_chunk import Chunk
 from tests.format_numbers import require
 
@@ -18,23 +18,17 @@ class Lifting(Chunk):
             self.decode_feature(name, payloads[name])
 
     def decode_feature(self, name, payload):  # 11
-        n, mode, period = len(self.ranks), payload[0], self.predictors[name].get("period")
-        require(mode in (0, 1, 2, 5, 6), f"mode {mode}")
+        n, kind, period = len(self.ranks), payload[0] >> 4, self.predictors[name].get("period")
+        require(kind in (0, 1, 2, 5, 6), f"kind {kind}")
         length = period["high"] - period["low"] + 1 if period else 0
-        if mode == 0:
-            q = block(payload[1:], n)
-            require(len(q) == n, "a block holds too few integers")
-            self.put(name, q)
+        if kind == 0:
+            self.put(name, block(payload, n))
             return
-        blocks, body = [], payload[1:]
-        while mode in (2, 6) and len(blocks) < len(self.predictors[name]["widths"]["edges"]):
-            size = int.from_bytes(body[:4], "little")
-            blocks.append(block(body[4 : 4 + size], n))
-            body = body[4 + size :]
-        blocks.append(block(body, n))
+        ranked = name in self.parents(name)
+        blocks = self.blocks(name, payload, ranked) if kind in (2, 6) else [block(payload, n)]
         q, latents, taken = np.zeros(n, np.int64), np.zeros(n, np.int64), [0] * len(blocks)
         self.known[name], self.latents[name] = q, latents
-        for rank in range(7) if name in self.parents(name) else [self.ranks]:
+        for rank in range(7) if ranked else [self.ranks]:
             here, classes = self.ranks == rank, self.classes(name) if len(blocks) > 1 else np.zeros(n)
             for k, latents_of_class in enumerate(blocks):
                 at = np.flatnonzero(here & (classes == k))
@@ -42,6 +36,17 @@ class Lifting(Chunk):
                 latents[at] = latents_of_class[taken[k] : taken[k] + len(at)]
                 taken[k] += len(at)
             found = latents + self.prediction(name)
-            if period and mode > 4:
+            if period and kind > 4:
                 found = period["low"] + (found - period["low"]) % length
             q[here] = found[here]
+
+    def blocks(self, name, payload, ranked):
+        """The latents of each class."""
+        at, found, last = 1, [], len(self.predictors[name]["widths"]["edges"])
+        sizes = np.bincount([] if ranked else self.classes(name), minlength=last + 1).tolist()
+        for k in range(last + 1):
+            n, at = varint(payload, at) if ranked else (sizes[k], at)
+            size, at = varint(payload, at) if k < last else (len(payload) - at, at)
+            found.append(block(payload[at : at + size], n))
+            at += size
+        return found

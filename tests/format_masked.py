@@ -5,14 +5,13 @@ Like tests/format_reader.py it imports nothing of hepae. Networks run in the ref
 
 from __future__ import annotations
 
-import struct
 from itertools import pairwise, product
 
 import numpy as np
 import onnx
 from onnx.reference import ReferenceEvaluator
 
-from tests.format_blocks import block
+from tests.format_blocks import block, varint
 from tests.format_chunk import Chunk, features_of
 from tests.format_numbers import require
 
@@ -154,10 +153,8 @@ class Masked(Chunk):
     def decode_group(self, names, payloads):
         streams = {}
         for name in names:
-            if payloads[name][0] == 0:
-                q = block(payloads[name][1:], len(self.ranks))
-                require(len(q) == len(self.ranks), "a block holds too few integers")
-                self.known[name] = q[self.order]
+            if payloads[name][0] < 16:
+                self.known[name] = block(payloads[name], len(self.ranks))[self.order]
             else:
                 self.known[name] = np.zeros(len(self.ranks), np.int64)
                 self.latents[name] = np.zeros(len(self.ranks), np.int64)
@@ -177,12 +174,17 @@ class Stream:
     """The payload of one feature, second form."""
 
     def __init__(self, chunk, name, payload):
-        mode, self.around, self.lanes, s, b, k = struct.unpack_from("<BBHIII", payload)
-        require(mode == 1 and self.around < 2 and self.lanes % 2 == 0 and self.lanes, "a bad header")
+        require(payload[0] in (16, 80), "a bad header")
+        half, at = varint(payload, 1)
+        s, at = varint(payload, at)
+        k, at = varint(payload, at)
+        b, at = varint(payload, at) if k else (len(payload) - at - s, at)
+        require(half > 0 and k <= len(chunk.ranks), "a bad header")
+        self.around, self.lanes = payload[0] == 80, 2 * half
         self.chunk, self.name, self.ranked = chunk, name, chunk.ranked(name)
-        self.coded, self.raw = Bits(payload[16 : 16 + s]), payload[16 + s : 16 + s + b]
+        self.coded, self.raw = Bits(payload[at : at + s]), payload[at + s : at + s + b]
         self.bits = Bits(self.raw) if self.ranked else None
-        self.outside = iter(block(payload[16 + s + b :], k).tolist())
+        self.outside = iter(block(payload[at + s + b :], k).tolist() if k else [])
         alphabet = chunk.shape(name)["alphabet"]
         self.widths = [w for w, times in alphabet["runs"] for _ in range(times)]
         self.starts = [

@@ -16,12 +16,12 @@ import onnx
 import uproot
 import xxhash
 
-from tests.format_blocks import block
+from tests.format_blocks import block, varint
 from tests.format_lifting import Lifting
 from tests.format_masked import Masked
 from tests.format_numbers import Lattice, places, require
 
-FRAME = struct.Struct("<4sBBH16sQQQIIIII")
+FRAME = struct.Struct("<BB4sII")
 MARK = re.compile(
     r"(.*?) ?\[hepae v(\d+) collection=(\S+) feature=(\S+) counter=(\S+) codec=(\w+) dtype=(\w+) bound=(\S+)( side)?\]",
     re.DOTALL,
@@ -37,16 +37,25 @@ def checksum(*parts: Any) -> int:  # 1
 
 
 def parse(data):  # 8.2, 8.3
-    require(len(data) >= FRAME.size + 8, "a frame is cut short")
-    magic, version, codec, feature, model, chunk, context, content, events, objects, e, o, p = (
-        FRAME.unpack_from(data)
-    )
-    require(magic == b"hepa" and version == 1 and codec in (1, 2), "not a frame of version 1")
-    require(len(data) == FRAME.size + e + o + p + 8, "a frame of another length")
-    require(checksum(data[:-8]) == int.from_bytes(data[-8:], "little"), "a frame is damaged")
-    body = data[FRAME.size : -8]
-    place = codec, model, chunk, context, events, objects
-    return place, feature, content, body[:e], body[e : e + o], body[e + o :]
+    require(len(data) >= FRAME.size + 9, "a frame is cut short")
+    magic, kind, model, chunk, content = FRAME.unpack_from(data)
+    require(magic == 0x68 and kind >> 4 == 1 and kind & 7 in (1, 2), "not a frame of version 1")
+    require(checksum(data[:-4]) % (1 << 32) == int.from_bytes(data[-4:], "little"), "a frame is damaged")
+    numbers, at = [], FRAME.size
+    for _ in range(5 if kind & 8 else 3):
+        number, at = varint(data, at)
+        numbers.append(number)
+    feature, events, objects, e, o = (*numbers, 0, 0)[:5]
+    require(at + e + o <= len(data) - 6, "a frame of another length")
+    tied = checksum(data[:-6]), int.from_bytes(data[-6:-4], "little")
+    parts = data[at : at + e], data[at + e : at + e + o], data[at + e + o : -6]
+    return (kind & 7, model, chunk, events, objects), feature, content, *parts, tied
+
+
+def low(bits, *numbers):
+    """The low bits of the checksum of numbers, as u64 unless they are arrays."""
+    parts = [n.to_bytes(8, "little") if isinstance(n, int) else n for n in numbers]
+    return checksum(*parts) % (1 << bits)
 
 
 def restore(path, tree="Events"):
@@ -60,7 +69,7 @@ def restore(path, tree="Events"):
             require(hashlib.sha256(data.tobytes()).digest() == sha.tobytes(), "a model is damaged")
             model = onnx.load_from_string(data.tobytes())
             require([p.key for p in model.metadata_props] == ["hepae_manifest"], "a model of somebody else")
-            models[sha.tobytes()[:16]] = json.loads(model.metadata_props[0].value), model
+            models[sha.tobytes()[:4]] = json.loads(model.metadata_props[0].value), model, sha.tobytes()
         events = file[tree]
         marks = {b.name: MARK.fullmatch(b.title) for b in events.branches if b.name.endswith("__hepae")}
         marks = {name: mark for name, mark in marks.items() if mark}
@@ -93,30 +102,32 @@ def restore_chunk(events, models, branches, counts, start, stop):
     require(all(not sum(map(len, column[1:])) for column in read.values()), "bytes where no chunk starts")
     frames = {name: parse(column[0].tobytes()) for name, column in read.items()}
     place = next(iter(frames.values()))[0]
-    manifest, model = models[place[1]]
+    manifest, model, sha = models[place[1]]
     codec = {1: "lifting", 2: "masked"}[place[0]]
     require(manifest["format"] == 1 and manifest["codec"]["codec"] == codec, "another format or codec")
     conditions = {
         name: events[name].array(entry_start=start, entry_stop=stop, library="np")
         for name in manifest["conditions"]
     }
-    context = checksum(counts, *conditions.values())
-    require(place[3:] == (context, len(counts), counts.sum()), "events were dropped, added or changed")
+    context = checksum(sha, counts, *conditions.values())
+    require(place[3:] == (len(counts), counts.sum()), "events were dropped or added")
     chunk = (Lifting if codec == "lifting" else Masked)(manifest, counts, conditions, model)
     for name in chunk.predictors:
         number = [f["name"] for f in manifest["features"]].index(name)
         require(frames[name][:2] == (place, number), "a frame of another place")
+        digest, tied = frames[name][6]
+        require(low(16, digest, context) == tied, "counts or conditions were changed")
     with np.errstate(all="ignore"):  # 10.5
         chunk.decode({name: frame[5] for name, frame in frames.items()})
     out = {}
-    for name, (_, number, content, escaped, override, _) in frames.items():  # 15
+    for name, (_, number, content, escaped, override, *_) in frames.items():  # 15
         lattice, q = chunk.lattices[name], chunk.known[name][chunk.inverse]
         place = places(number, len(q)) if manifest["features"][number].get("dither") else None
         if override:  # 8.4
-            size = int.from_bytes(override[:4], "little")
-            lattice, q = Lattice(json.loads(override[4 : 4 + size])), block(override[4 + size :], len(q))
+            size, at = varint(override, 0)
+            lattice, q = Lattice(json.loads(override[at : at + size])), block(override[at + size :], len(q))
             place = None
         bits = np.frombuffer(escaped, lattice.bits.newbyteorder("<"))
         out[name] = lattice.values(q, bits, place)
-        require(checksum(out[name]) == content, "restored values do not carry their checksum")
+        require(low(32, context, out[name]) == content, "restored values do not carry their checksum")
     return out

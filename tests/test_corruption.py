@@ -20,7 +20,8 @@ import hepae
 from hepae import limits
 from hepae.chunks import ChunkCoder
 from hepae.codecs.event_check import event_checks
-from hepae.coding.frame import CHECKSUM, LAYOUT, Frame, checksum, parse, serialise
+from hepae.coding.frame import CHECKSUMS, EXTRAS, FIXED, Frame, Header, parse, sealed, serialise
+from hepae.coding.varint import varint
 from hepae.errors import CorruptionError, HepaeError, InputError, LimitError, MissingModelError
 from hepae.model.model import Model
 from hepae.restore import CompressedCollection, ModelStore, models_of
@@ -59,6 +60,11 @@ class Whole:
         found = CompressedCollection(self.tree, "Jet", self.models)
         read = {name: self.tree.read(stored.payload_branch, 0, 1) for name, stored in found.features.items()}
         return {name: column.values.tobytes() for name, column in read.items()}
+
+    @property
+    def counts(self) -> np.ndarray:
+        """Objects per event."""
+        return np.frombuffer(self.values["counts"], np.int64)
 
     def coder(self) -> ChunkCoder:
         """The codec of its frames."""
@@ -149,17 +155,11 @@ def test_every_bit_and_every_length_of_a_frame_is_checked(chunked: Whole) -> Non
                 parse(bytes(flipped), name)
 
 
-def sealed(body: bytes) -> bytes:
-    """With the checksum that belongs to it: what only malice or a defect would write."""
-    return body + CHECKSUM.pack(checksum([body]))
-
-
 def outcome(whole: Whole, coder: ChunkCoder, frames: dict[str, bytes]) -> str:
     """Decode all features of the only chunk."""
-    counts = np.frombuffer(whole.values["counts"], np.int64)
     tracemalloc.clear_traces()
     try:
-        found = coder.decode(counts, {}, frames, list(frames))
+        found = coder.decode(whole.counts, {}, frames, list(frames))
     except HepaeError:
         return "refused"
     return "identical" if all(found[n].tobytes() == whole.values[n] for n in found) else "silent"
@@ -168,6 +168,7 @@ def outcome(whole: Whole, coder: ChunkCoder, frames: dict[str, bytes]) -> str:
 def test_payloads_that_lie_under_a_good_checksum_are_refused(chunked: Whole) -> None:
     rng = np.random.default_rng(12)
     coder, frames = chunked.coder(), chunked.frames()
+    context = coder.context(chunked.counts, {})
     for round_ in range(150):
         for name, frame in frames.items():
             found = parse(frame)
@@ -176,62 +177,90 @@ def test_payloads_that_lie_under_a_good_checksum_are_refused(chunked: Whole) -> 
             kind = fuzz_files.KINDS[round_ % len(fuzz_files.KINDS)]
             if len(parts[place]) > 8:
                 parts[place] = kind(np.frombuffer(parts[place], np.uint8).copy(), rng).tobytes()
-            lie = serialise(Frame(found.header, *parts))
+            lie = serialise(Frame(found.header, *parts), context)
             assert outcome(chunked, coder, {**frames, name: lie}) != "silent", (name, round_, kind.__name__)
 
 
 def test_every_length_of_a_payload_under_a_good_checksum_is_refused(chunked: Whole) -> None:
     coder, frames = chunked.coder(), chunked.frames()
+    context = coder.context(chunked.counts, {})
     for name, frame in frames.items():
         found = parse(frame)
         for length in range(len(found.payload)):
-            lie = serialise(Frame(found.header, found.escaped, found.override, found.payload[:length]))
+            parts = found.escaped, found.override, found.payload[:length]
+            lie = serialise(Frame(found.header, *parts), context)
             assert outcome(chunked, coder, {**frames, name: lie}) == "refused", (name, length)
 
 
-FIELDS = ("magic", "version", "codec", "feature", "model", "chunk", "context", "content", "events", "objects",
-          "escaped", "override", "payload")  # fmt: skip
+FIXED_FIELDS = ("magic", "kind", "model", "chunk", "content")
+FIELDS = (*FIXED_FIELDS, "feature", "events", "objects", "escaped", "override")
+
+
+def with_field(frame: bytes, context: int, field: str, value: int | bytes) -> bytes:
+    """A frame one of whose fields is another, under the checksums that belong to it."""
+    found = parse(frame)
+    h: Header = found.header
+    fixed = dict(zip(FIXED_FIELDS, FIXED.unpack_from(frame), strict=True))
+    numbers = {"feature": h.feature, "events": h.events, "objects": h.objects,
+               "escaped": len(found.escaped), "override": len(found.override)}  # fmt: skip
+    fixed["kind"] |= EXTRAS
+    changed = fixed if field in fixed else numbers
+    changed[field] = value
+    head = FIXED.pack(*fixed.values()) + b"".join(map(varint, numbers.values()))
+    return sealed(head + found.escaped + found.override + found.payload, context)
 
 
 @pytest.mark.parametrize("field", FIELDS)
-@pytest.mark.parametrize("value", [0, 1, 200, 2**15, 2**31 - 1, 2**31, 2**32 - 1])
+@pytest.mark.parametrize("value", [0, 1, 200, 2**15, 2**31 - 1, 2**31, 2**32 - 1, 2**64 - 1])
 def test_headers_that_lie_are_refused_before_anything_is_allocated(
     chunked: Whole, field: str, value: int
 ) -> None:
     coder, frames = chunked.coder(), chunked.frames()
-    name, frame = next(iter(frames.items()))
-    words = list(LAYOUT.unpack_from(frame))
-    place = FIELDS.index(field)
-    lie = value.to_bytes(8, "little") if isinstance(words[place], bytes) else value
-    if lie == words[place]:
-        return
-    words[place] = lie
+    context, (name, frame) = coder.context(chunked.counts, {}), next(iter(frames.items()))
     try:
-        body = LAYOUT.pack(*words) + frame[LAYOUT.size : -CHECKSUM.size]
+        lie = with_field(
+            frame, context, field, value.to_bytes(8, "little")[:4] if field == "model" else value
+        )
     except struct.error:
         return
+    honest = value == {"feature": 0, "escaped": 0, "override": 0}.get(field)
     tracemalloc.start()
     try:
-        assert outcome(chunked, coder, {**frames, name: sealed(body)}) == "refused"
-        assert tracemalloc.get_traced_memory()[1] < 4 << 20
+        expected = "identical" if honest else "refused"
+        assert outcome(chunked, coder, {**frames, name: lie}) == expected
+        assert honest or tracemalloc.get_traced_memory()[1] < 4 << 20
     finally:
         tracemalloc.stop()
 
 
 def test_sizes_beyond_their_limits_name_the_limit(chunked: Whole) -> None:
     frame = next(iter(chunked.frames().values()))
-    words = list(LAYOUT.unpack_from(frame))
-    words[FIELDS.index("events")] = limits.MAX_EVENTS_PER_CHUNK + 1
     with pytest.raises(LimitError, match="events in a chunk out of range"):
-        parse(sealed(LAYOUT.pack(*words) + frame[LAYOUT.size : -CHECKSUM.size]))
+        parse(with_field(frame, 0, "events", limits.MAX_EVENTS_PER_CHUNK + 1))
+    with pytest.raises(LimitError, match="bytes in a frame out of range"):
+        parse(with_field(frame, 0, "escaped", limits.MAX_PAYLOAD_BYTES + 1))
+
+
+def test_numbers_that_are_longer_than_needed_are_refused(chunked: Whole) -> None:
+    frame = next(iter(chunked.frames().values()))
+    for number in (b"\x80\x00", b"\xff" * 9 + b"\x02", b"\x80" * 10):
+        body = frame[: FIXED.size] + number + frame[FIXED.size + 1 : -CHECKSUMS.size]
+        with pytest.raises(CorruptionError, match="cut short or too long"):
+            parse(sealed(body, 0))
 
 
 def test_frames_of_another_feature_chunk_or_model_are_refused(chunked: Whole) -> None:
     coder, frames = chunked.coder(), chunked.frames()
-    counts = np.frombuffer(chunked.values["counts"], np.int64)
+    counts, context = chunked.counts, coder.context(chunked.counts, {})
     first, second = list(frames)[:2]
     with pytest.raises(CorruptionError, match="another feature"):
         coder.decode(counts, {}, {**frames, first: frames[second]}, list(frames))
+    lie = with_field(frames[second], context, "chunk", 7)
+    with pytest.raises(CorruptionError, match="another chunk"):
+        coder.decode(counts, {}, {**frames, second: lie}, list(frames))
+    lie = with_field(frames[first], context, "model", b"abcd")
+    with pytest.raises(CorruptionError, match="another model"):
+        coder.decode(counts, {}, {**frames, first: lie}, list(frames))
     with pytest.raises(CorruptionError, match="events of a chunk were dropped"):
         coder.decode(counts[:-1], {}, frames, list(frames))
     with pytest.raises(CorruptionError, match="counts or conditions"):

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as stn
 
-from hepae.coding.integers import pack, unpack, unpack_most
+from hepae.coding.integers import DICTIONARY, MOST_DISTINCT, pack, unpack
+from hepae.coding.varint import varint
 from hepae.errors import CorruptionError
 
 WIDE = st.integers(-(2**63), 2**63 - 1)
@@ -30,9 +31,40 @@ def test_edges_of_the_narrow_types_come_back(edge: int) -> None:
     np.testing.assert_array_equal(unpack(pack(q), 4), q)
 
 
-def test_a_constant_column_costs_nine_bytes() -> None:
-    assert len(pack(np.full(100_000, 12345))) == 9
+def test_a_constant_column_costs_hardly_a_byte() -> None:
+    assert len(pack(np.full(100_000, 12345))) == 4
+    assert len(pack(np.full(100_000, -1))) == 2
     assert len(pack(np.empty(0, np.int64))) == 1
+
+
+def test_distant_values_that_repeat_take_a_dictionary() -> None:
+    rng = np.random.default_rng(2)
+    values = np.sort(rng.integers(-(2**62), 2**62, 30))
+    q = values[rng.integers(0, 30, 2000)]
+    np.testing.assert_array_equal(unpack(pack(q), len(q)), q)
+    assert len(pack(q)) < 2000 * 5 / 8 + 30 * 8 + 60
+    block = bytearray(pack(q))
+    assert block[0] == DICTIONARY
+    with pytest.raises(CorruptionError):
+        unpack(bytes(block[:1]) + varint(2) + varint(MOST_DISTINCT + 1) + bytes(block[3:]), len(q))
+
+
+def test_more_than_a_page_keeps_the_frame_of_pcodec(monkeypatch: pytest.MonkeyPatch) -> None:
+    q = np.random.default_rng(3).integers(-(2**40), 2**40, 5000)
+    alone = pack(q)
+    monkeypatch.setattr("hepae.coding.integers.PAGE", 2000)
+    paged = pack(q)
+    assert (alone[0], paged[0]) == (4, 7)
+    np.testing.assert_array_equal(unpack(paged, len(q)), q)
+    for n in (4999, 5001):
+        with pytest.raises(CorruptionError):
+            unpack(paged, n)
+
+
+def test_the_high_half_of_the_first_byte_is_the_callers() -> None:
+    block = pack(np.arange(10))
+    assert block[0] < 16
+    assert unpack(bytes([block[0] | 0x50]) + block[1:], 10).tolist() == list(range(10))
 
 
 def test_overhead_over_the_entropy_is_small() -> None:
@@ -46,10 +78,6 @@ def test_overhead_over_the_entropy_is_small() -> None:
 def test_another_number_of_integers_is_refused(n: int) -> None:
     with pytest.raises(CorruptionError):
         unpack(pack(np.arange(10)), n)
-
-
-def test_at_most_as_many_are_taken() -> None:
-    assert unpack_most(pack(np.arange(10)), 12).tolist() == list(range(10))
 
 
 @given(st.binary(max_size=80))

@@ -18,9 +18,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pcodec import ChunkConfig, DeltaSpec, standalone
 
 from hepae.bounds import Bound
-from hepae.coding.integers import pack, unpack
+from hepae.coding.integers import LEVEL
 from hepae.errors import MissingExtraError
 from hepae.lattice import Integer, Lattice
 
@@ -280,7 +281,20 @@ def _blosc2() -> Alternative:
     return Alternative("rounded + blosc2", encode, decode)
 
 
-FALLBACK = on_lattice("lattice + pcodec", pack, unpack)
+def pcodec_bytes(q: NDArray[np.int64]) -> bytes:
+    """A column of integers in pcodec's own format, in the narrowest type that holds them."""
+    dtypes = (np.dtype(np.int16), np.dtype(np.int32), np.dtype(np.int64))
+    narrowest = next(dtype for dtype in dtypes if np.array_equal(q, q.astype(dtype)))
+    config = ChunkConfig(compression_level=LEVEL, delta_spec=DeltaSpec.no_op())
+    return bytes(standalone.simple_compress(q.astype(narrowest), config))
+
+
+def pcodec_integers(data: bytes, n: int) -> NDArray[np.int64]:
+    """What `pcodec_bytes` coded."""
+    return np.asarray(standalone.simple_decompress(data), np.int64)
+
+
+FALLBACK = on_lattice("lattice + pcodec", pcodec_bytes, pcodec_integers)
 
 _ZLIB = bytes_of("rounded + ZLIB", _zlib, zlib.decompress, split=False)
 _LZMA = bytes_of("rounded + LZMA-9", _lzma, lzma.decompress, split=False)

@@ -5,13 +5,12 @@ features before it (`hepae.codecs.prediction`). Latents are grouped by their exp
 not pay for wide ones, and packed. Where this does not pay in a chunk, the feature is packed as it is: it is never
 larger than that, whatever the model was fitted on.
 
-A payload is a mode byte and blocks of `hepae.coding.integers`, all in rank order, each but the last preceded by its
-length (4 bytes, little endian).
+A payload is a block of `hepae.coding.integers`, or several one after the other, all in rank order; the high half of
+its first byte says which.
 """
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Mapping, Sequence
 from typing import Final
 
@@ -19,10 +18,12 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from hepae import limits
 from hepae.codecs.columns import Memory
 from hepae.codecs.features import FeatureSpec
 from hepae.codecs.prediction import Evaluation, Predictors, plan_of
-from hepae.coding.integers import pack, unpack, unpack_most
+from hepae.coding.integers import KIND, pack, unpack
+from hepae.coding.varint import read_varint, varint
 from hepae.errors import CorruptionError
 
 __all__ = ["Lifting", "LiftingSpec"]
@@ -37,9 +38,7 @@ LATENTS: Final = 1
 CLASSES: Final = 2
 """The latents, one block for each class of expected width."""
 AROUND: Final = 4
-"""Added to the mode: residuals were taken around the circle of the feature."""
-
-LENGTH: Final = struct.Struct("<I")
+"""Added to the kind: residuals were taken around the circle of the feature."""
 
 
 class LiftingSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="codec", tag="lifting"):
@@ -126,62 +125,83 @@ class Lifting:
 
 def _smallest(evaluation: Evaluation, name: str, q: Integers) -> bytes:
     """The smallest payload of a feature, whose integers and latents become known."""
-    choices = [bytes([PLAIN]) + pack(q)]
+    choices = [pack(q)]
     latents = evaluation.encode(name, q)
     predictor = evaluation.plan.features[name]
     around = AROUND if evaluation.around(name, q) else 0
     if not predictor.trivial:
-        choices.append(bytes([LATENTS | around]) + pack(latents))
+        choices.append(_marked(LATENTS | around, pack(latents)))
     if predictor.n_classes > 1:
-        blocks = _by_class(latents, evaluation.classes(name), predictor.n_classes)
-        choices.append(bytes([CLASSES | around]) + blocks)
+        blocks = _by_class(
+            latents, evaluation.classes(name), predictor.n_classes, evaluation.plan.ranked[name]
+        )
+        choices.append(bytes([(CLASSES | around) << KIND]) + blocks)
     return min(choices, key=len)
 
 
-def _by_class(latents: Integers, classes: NDArray[np.uint8], n_classes: int) -> bytes:
-    blocks = [pack(latents[classes == number]) for number in range(n_classes)]
-    return b"".join(LENGTH.pack(len(block)) + block for block in blocks[:-1]) + blocks[-1]
+def _marked(kind: int, block: bytes) -> bytes:
+    """A block with the kind of the payload in its first byte."""
+    return bytes([block[0] | kind << KIND]) + block[1:]
+
+
+def _by_class(latents: Integers, classes: NDArray[np.uint8], n_classes: int, ranked: bool) -> bytes:
+    """Blocks of the classes, each but the last after its length, and after its count where that is not known."""
+    out = b""
+    for number in range(n_classes):
+        chosen = latents[classes == number]
+        block = pack(chosen)
+        out += varint(len(chosen)) if ranked else b""
+        out += varint(len(block)) if number < n_classes - 1 else b""
+        out += block
+    return out
 
 
 def _decoded(evaluation: Evaluation, name: str, payload: bytes) -> Integers:
     """The integers of one feature in rank order, which become known."""
     if not payload:
         raise CorruptionError("a payload is empty", where=name)
-    mode, body = payload[0], payload[1:]
-    n, kind, around = evaluation.order.n_objects, mode & ~AROUND, bool(mode & AROUND)
-    if mode == PLAIN:
-        q = unpack(body, n)
+    n, marked = evaluation.order.n_objects, payload[0] >> KIND
+    kind, around = marked & ~AROUND, bool(marked & AROUND)
+    if marked == PLAIN:
+        q = unpack(payload, n)
         if evaluation.plan.wants_latent[name]:
             evaluation.encode(name, q)
         else:
             evaluation.put(name, q)
         return q
     if kind == LATENTS:
-        return evaluation.decode(name, unpack(body, n), around=around)
+        return evaluation.decode(name, unpack(payload, n), around=around)
     if kind != CLASSES:
-        raise CorruptionError("unknown mode of a payload", where=name, got=mode)
-    blocks = _split(name, body, evaluation.plan.features[name].n_classes)
-    if evaluation.plan.ranked[name]:
-        return _decoded_by_rank(evaluation, name, [unpack_most(block, n) for block in blocks], around)
+        raise CorruptionError("unknown mode of a payload", where=name, got=marked)
+    ranked = evaluation.plan.ranked[name]
+    blocks = _split(name, payload, evaluation.plan.features[name].n_classes, ranked)
+    if ranked:
+        counts = [limits.check("latents of a class", count, n, name) for count, _ in blocks]
+        unpacked = [unpack(block, count) for count, (_, block) in zip(counts, blocks, strict=True)]
+        return _decoded_by_rank(evaluation, name, unpacked, around)
     latents, classes = np.empty(n, np.int64), evaluation.classes(name)
-    for number, block in enumerate(blocks):
+    for number, (_, block) in enumerate(blocks):
         at = np.flatnonzero(classes == number)
         latents[at] = unpack(block, len(at))
     return evaluation.decode(name, latents, around=around)
 
 
-def _split(name: str, body: bytes, n_classes: int) -> list[bytes]:
-    """The blocks of the classes."""
-    blocks = []
-    for _ in range(n_classes - 1):
-        if len(body) < LENGTH.size:
-            raise CorruptionError("a payload is cut short", where=name)
-        (length,) = LENGTH.unpack_from(body)
-        if length > len(body) - LENGTH.size:
-            raise CorruptionError("a payload is cut short", where=name, expected=length, got=len(body))
-        blocks.append(body[LENGTH.size : LENGTH.size + length])
-        body = body[LENGTH.size + length :]
-    return [*blocks, body]
+def _split(name: str, payload: bytes, n_classes: int, ranked: bool) -> list[tuple[int, bytes]]:
+    """Count (where it is given) and block of each class."""
+    blocks, at, count = [], 1, 0
+    for number in range(n_classes):
+        if ranked:
+            count, at = read_varint(payload, at, name)
+        length = len(payload) - at
+        if number < n_classes - 1:
+            length, at = read_varint(payload, at, name)
+        if length > len(payload) - at:
+            raise CorruptionError(
+                "a payload is cut short", where=name, expected=length, got=len(payload) - at
+            )
+        blocks.append((count, payload[at : at + length]))
+        at += length
+    return blocks
 
 
 def _decoded_by_rank(evaluation: Evaluation, name: str, blocks: Sequence[Integers], around: bool) -> Integers:

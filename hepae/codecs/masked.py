@@ -8,7 +8,6 @@ help have a single table. Where plain coding comes out smaller, a chunk's featur
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -25,7 +24,8 @@ from hepae.codecs.network import Network
 from hepae.codecs.prediction import Evaluation
 from hepae.codecs.shapes import frequencies, log_tables, uniform
 from hepae.coding import ans
-from hepae.coding.integers import pack, unpack
+from hepae.coding.integers import KIND, pack, unpack
+from hepae.coding.varint import read_varint, varint
 from hepae.errors import CorruptionError, ModelRejectedError
 
 __all__ = ["Masked", "MaskedSpec"]
@@ -35,8 +35,8 @@ Values = NDArray[np.generic]
 
 PLAIN: Final = 0
 CODED: Final = 1
-HEADER: Final = struct.Struct("<BBHIII")
-"""Mode, around the circle, lanes, bytes of the coded stream and of the places inside bins, residuals outside."""
+AROUND: Final = 4
+"""In the high half of the first byte of a payload, as for lifting: how it is coded, whether around the circle."""
 
 BLOCK: Final = 8192
 """Objects that a network sees at once: small enough for the cache."""
@@ -113,8 +113,7 @@ class Masked:
             q = evaluation.order.to_ranks(integers[name])
             residuals = evaluation.encode(name, q)
             coded = self._code(name, evaluation, inputs, residuals, evaluation.around(name, q))
-            plain = bytes([PLAIN]) + pack(integers[name])
-            payloads[name] = min(coded, plain, key=len)
+            payloads[name] = min(coded, pack(integers[name]), key=len)
         return payloads
 
     def _code(
@@ -133,12 +132,10 @@ class Masked:
         lanes = _lanes(len(residuals), 0 if ranked else len(raw))
         hidden, raw = _hide(raw, lanes, ranked)
         coded = ans.encode(feature.tables, segments, lanes, hidden)
-        return (
-            HEADER.pack(CODED, around, lanes, len(coded), len(raw), len(outside))
-            + coded
-            + raw
-            + pack(outside)
-        )
+        head = bytes([(CODED | AROUND * around) << KIND]) + varint(lanes // 2) + varint(len(coded))
+        if not len(outside):
+            return head + varint(0) + coded + raw
+        return head + varint(len(outside)) + varint(len(raw)) + coded + raw + pack(outside)
 
     def decode(
         self,
@@ -177,12 +174,10 @@ class Masked:
 
     def _decode(self, name: str, evaluation: Evaluation, inputs: Inputs, payload: bytes) -> None:
         """Decode a feature that need not wait for objects before."""
-        if payload[:1] == bytes([PLAIN]):
-            evaluation.encode(
-                name, evaluation.order.to_ranks(unpack(payload[1:], evaluation.order.n_objects))
-            )
+        if _is_plain(name, payload):
+            evaluation.encode(name, evaluation.order.to_ranks(unpack(payload, evaluation.order.n_objects)))
             return
-        stream = _Stream(self._feature(name), payload, hides=True)
+        stream = _Stream(self._feature(name), payload, evaluation.order.n_objects, hides=True)
         prediction = evaluation.predict(name)
         inputs.fill(stream.feature.shape.inputs)
         latents = stream.residuals(_cells(stream.feature, inputs, 0, evaluation.order.n_objects))
@@ -197,12 +192,12 @@ class Masked:
         order, context = evaluation.order, evaluation.context
         streams: dict[str, _Stream | None] = {}
         for name in names:
-            if payloads[name][:1] == bytes([PLAIN]):
-                context.known[name] = order.to_ranks(unpack(payloads[name][1:], order.n_objects))
+            if _is_plain(name, payloads[name]):
+                context.known[name] = order.to_ranks(unpack(payloads[name], order.n_objects))
                 streams[name] = None
             else:
                 evaluation.begin(name)
-                streams[name] = _Stream(self._feature(name), payloads[name], hides=False)
+                streams[name] = _Stream(self._feature(name), payloads[name], order.n_objects, hides=False)
             context.latents[name] = np.zeros(order.n_objects, np.int64)
         around = {
             name: stream.around if stream else evaluation.around(name, context.known[name])
@@ -258,6 +253,13 @@ class Masked:
         return np.concatenate([frequencies(logs), last])
 
 
+def _is_plain(name: str, payload: bytes) -> bool:
+    """Whether a payload is a block of the integers as they are."""
+    if not payload:
+        raise CorruptionError("a payload is empty", where=name)
+    return payload[0] >> KIND == PLAIN
+
+
 def _parts(evaluation: Evaluation, ranked: bool) -> list[slice]:
     """The pieces in which a feature is decoded."""
     order = evaluation.order
@@ -302,20 +304,24 @@ def _hide(raw: bytes, lanes: int, ranked: bool) -> tuple[Integers | None, bytes]
 class _Stream:
     """A payload that is being decoded."""
 
-    def __init__(self, feature: _Feature, payload: bytes, hides: bool) -> None:
-        if len(payload) < HEADER.size:
-            raise CorruptionError("a payload is cut short", where=feature.shape.feature, got=len(payload))
-        mode, around, lanes, coded, raw, outside = HEADER.unpack_from(payload)
-        if mode != CODED or around > 1 or HEADER.size + coded + raw > len(payload) or lanes % 2:
-            raise CorruptionError(
-                "a payload has a bad header", where=feature.shape.feature, got=payload[:12].hex()
-            )
-        body = memoryview(payload)[HEADER.size :]
-        self.feature, self.around, self._hides = feature, bool(around), hides
-        self._decoder = ans.Decoder(feature.tables, body[:coded], lanes)
+    def __init__(self, feature: _Feature, payload: bytes, objects: int, hides: bool) -> None:
+        where, kind = feature.shape.feature, payload[0] >> KIND
+        if payload[0] not in (CODED << KIND, (CODED | AROUND) << KIND):
+            raise CorruptionError("a payload has a bad header", where=where, got=payload[:8].hex())
+        pairs, at = read_varint(payload, 1, where)
+        coded, at = read_varint(payload, at, where)
+        outside, at = read_varint(payload, at, where)
+        raw = len(payload) - at - coded
+        if outside:
+            raw, at = read_varint(payload, at, where)
+        limits.check("residuals outside", outside, objects, where)
+        if not 0 <= raw <= len(payload) - at - coded:
+            raise CorruptionError("a payload is cut short", where=where, got=len(payload))
+        body = memoryview(payload)[at:]
+        self.feature, self.around, self._hides = feature, bool(kind & AROUND), hides
+        self._decoder = ans.Decoder(feature.tables, body[:coded], 2 * pairs)
         self._raw = bytes(body[coded : coded + raw])
-        limits.check("residuals outside", outside, limits.MAX_OBJECTS_PER_CHUNK, feature.shape.feature)
-        self._outside = unpack(bytes(body[coded + raw :]), outside)
+        self._outside = unpack(bytes(body[coded + raw :]), outside) if outside else np.empty(0, np.int64)
         self._bit = 0
 
     def residuals(self, cells: Integers) -> Integers:
