@@ -24,6 +24,7 @@ __all__ = [
     "bits_equal",
     "error",
     "limit",
+    "native",
     "parse",
     "parse_assignments",
     "raw_bits",
@@ -185,8 +186,13 @@ def feasible(bound: Bound, dtype: str, where: str = "") -> Bound:
 
 def raw_bits(values: NDArray[np.generic]) -> NDArray[np.unsignedinteger]:
     """The bit patterns of values, as unsigned integers of the same width."""
-    contiguous = np.ascontiguousarray(values)
+    contiguous = np.ascontiguousarray(native(values))
     return contiguous.view(f"u{contiguous.dtype.itemsize}")
+
+
+def native(values: NDArray[np.generic]) -> NDArray[np.generic]:
+    """The same values in the byte order of this machine; the array itself where they are in it."""
+    return np.asarray(values, values.dtype.newbyteorder("="))
 
 
 def bits_equal(stored: NDArray[np.generic], restored: NDArray[np.generic]) -> NDArray[np.bool_]:

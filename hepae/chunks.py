@@ -24,6 +24,7 @@ from hepae.coding.frame import LOW, Frame, Header, belongs, checksum, parse, ser
 from hepae.coding.integers import pack, unpack
 from hepae.coding.varint import read_varint, varint
 from hepae.collection import Objects
+from hepae.denormals import kept_subnormals
 from hepae.dither import places
 from hepae.errors import BoundViolationError, CorruptionError, SchemaError
 from hepae.lattice import Lattice
@@ -109,6 +110,7 @@ class ChunkCoder:
             features = tuple(msgspec.structs.replace(feature, bound=Bound("exact")) for feature in features)
         return cls(codec, manifest.codec_name, features, manifest.conditions, bytes.fromhex(model.sha256))
 
+    @kept_subnormals()
     def encode(self, objects: Objects, sequence: int) -> dict[str, bytes]:
         """Frames of a chunk, keyed by feature name.
 
@@ -283,6 +285,7 @@ class OpenChunk:
             name for name in self.coder.needs(features) if name in features or name not in self._memory.known
         ]
 
+    @kept_subnormals()
     def decode(self, frames: Mapping[str, bytes], features: Sequence[str]) -> dict[str, Column]:
         """Restored columns of the features asked for, from the frames of `needs`; see `ChunkCoder.decode`."""
         parsed = {name: parse(frames[name], f"{self.where}{name}") for name in self.needs(features)}

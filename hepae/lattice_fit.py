@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hepae import limits
-from hepae.bounds import MANTISSA_BITS, Bound, bits_equal, raw_bits
+from hepae.bounds import MANTISSA_BITS, Bound, bits_equal, native, raw_bits
 from hepae.errors import BoundError
 from hepae.lattice import Grid, Inserted, Integer, Lattice, Linear, Log, Pattern
 
@@ -43,7 +43,7 @@ def fit_lattice(values: NDArray[np.generic], bound: Bound) -> Lattice:
     Parameters
     ----------
     values
-        Flat array of any length, zero included, in native byte order.
+        Flat array of any length, zero included.
     bound
         The bound to be kept.
 
@@ -53,6 +53,7 @@ def fit_lattice(values: NDArray[np.generic], bound: Bound) -> Lattice:
     >>> fit_lattice(np.float32([1.5, 2.5]), parse("exact")).grid
     Pattern(shift=21)
     """
+    values = native(values)
     dtype = values.dtype
     if dtype.kind in "iub":
         return Lattice(dtype.name, Integer())

@@ -17,6 +17,7 @@ from hepae.codecs.bottleneck import BottleneckSpec
 from hepae.codecs.features import FeatureSpec
 from hepae.codecs.lifting import LiftingSpec
 from hepae.collection import Collection, Objects, concatenate
+from hepae.denormals import kept_subnormals
 from hepae.errors import (
     AlreadyCompressedError,
     CollectionError,
@@ -175,6 +176,7 @@ def _feature_names(collection: Collection, features: Sequence[str] | None) -> tu
     return tuple(feature.name for feature in chosen)
 
 
+@kept_subnormals()
 def model_of(
     objects: Objects,
     collection: Collection,

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from hepae import limits
 from hepae.bounds import Bound, assign, parse_assignments
+from hepae.denormals import kept_subnormals
 from hepae.errors import SchemaError
 from hepae.events import CsvTree, open_events
 from hepae.model.model import Model
@@ -104,6 +105,7 @@ def silent(phase: str, done: int, total: int, note: str) -> None:
     """Report nothing."""
 
 
+@kept_subnormals()
 def verify(
     original: str | Path,
     file: str | Path,

@@ -16,11 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hepae import limits
-from hepae.bounds import raw_bits
+from hepae.bounds import native, raw_bits
 from hepae.codecs.corrections import ColumnSpec, correct, restore
 from hepae.codecs.escapes import Escapes
 from hepae.codecs.features import FeatureSpec
 from hepae.codecs.network import Network
+from hepae.denormals import kept_subnormals
 from hepae.errors import CorruptionError, ModelRejectedError, SchemaError
 
 __all__ = ["Bottleneck", "BottleneckSpec", "Encoded", "LatentDtype", "LatentSpec", "enters"]
@@ -162,6 +163,7 @@ class Bottleneck:
         self._probe = tuple(_probe(tables, name, size) for name, size in self._probe_sizes())
         self._decoder: Network | None = None
 
+    @kept_subnormals()
     def encode(self, columns: Mapping[str, NDArray[Any]]) -> Encoded:
         """Encode flat columns.
 
@@ -194,6 +196,7 @@ class Bottleneck:
         }
         return Encoded(latents, codes, _escapes(taken, [code == 0 for code in codes.values()]))
 
+    @kept_subnormals()
     def predict(self, latents: NDArray[Any]) -> NDArray[np.float32]:
         """What the decoder makes of stored latents [n, K]: float32[n, F] in its own units, for `restore`.
 
@@ -213,6 +216,7 @@ class Bottleneck:
         loaded = self.spec.latent.load(latents)
         return _run(self._decoder, "latents", loaded, "features", len(self.spec.columns))
 
+    @kept_subnormals()
     def restore(
         self, feature: str, predicted: NDArray[np.float32], codes: NDArray[Any] | None, escapes: Escapes
     ) -> NDArray[Any]:
@@ -265,12 +269,15 @@ class Bottleneck:
 
     @staticmethod
     def _taken(columns: Mapping[str, NDArray[Any]], column: ColumnSpec) -> NDArray[Any]:
-        if column.name not in columns or columns[column.name].dtype != column.dtype:
-            got = columns[column.name].dtype if column.name in columns else "none"
+        found = native(columns[column.name]) if column.name in columns else None
+        if found is None or found.dtype != column.dtype:
             raise SchemaError(
-                "a feature of the model is missing", where=column.name, expected=column.dtype, got=got
+                "a feature of the model is missing",
+                where=column.name,
+                expected=column.dtype,
+                got="none" if found is None else found.dtype,
             )
-        return columns[column.name]
+        return found
 
     def _network(self, name: str, source: str, width: int, target: str, height: int) -> Network:
         expected = ({source: (None, width)}, {target: (None, height)})
