@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from hepae.errors import InputError
 
-__all__ = ["CHANNELS", "Normalisation", "fill", "jet_images"]
+__all__ = ["CHANNELS", "Normalisation", "check_image", "fill", "jet_images"]
 
 Floats = NDArray[np.float64]
 Indices = NDArray[np.int64]
@@ -104,7 +104,7 @@ def fill(
     normalise: Normalisation = "sum",
 ) -> NDArray[np.float32]:
     """`jet_images` of flat arrays: ``counts`` int[n] constituents a jet, and one array per field."""
-    _check(pixels, half_width, channels, normalise)
+    check_image(pixels, half_width, channels, normalise)
     edges = np.append(0, np.cumsum(counts))
     images = np.zeros((len(counts), len(channels), pixels, pixels), np.float32)
     for first in range(0, len(counts), JETS_AT_ONCE):
@@ -130,7 +130,8 @@ def fill(
     return images
 
 
-def _check(pixels: int, half_width: float, channels: Sequence[str], normalise: str) -> None:
+def check_image(pixels: int, half_width: float, channels: Sequence[str], normalise: str) -> None:
+    """Refuse what makes no image (`InputError`)."""
     if not (1 <= pixels <= MOST_PIXELS and 0 < half_width < np.inf):
         expected = f"1 to {MOST_PIXELS} pixels along an axis, a positive half width"
         raise InputError("not the size of an image", expected=expected, got=(pixels, half_width))

@@ -23,7 +23,7 @@ from hepae.errors import ModelRejectedError
 from hepae.model.assembly import IR_VERSION, MANIFEST_KEY, NAME, OPSET, TABLE
 from hepae.model.manifest import Manifest
 
-__all__ = ["OPERATORS", "Admitted", "admit"]
+__all__ = ["OPERATORS", "Admitted", "Parts", "admit", "manifest_key", "take_apart"]
 
 OPERATORS: Final[dict[str, frozenset[str]]] = {
     op: frozenset(attributes.split())
@@ -38,6 +38,7 @@ OPERATORS: Final[dict[str, frozenset[str]]] = {
         "Clip": "",
         "Concat": "axis",
         "Conv": "auto_pad dilations group kernel_shape pads strides",
+        "ConvTranspose": "auto_pad dilations group kernel_shape output_padding pads strides",
         "CumSum": "exclusive reverse",
         "Div": "",
         "Elu": "alpha",
@@ -123,6 +124,16 @@ class Admitted:
     sha256: str
 
 
+@dataclass(frozen=True)
+class Parts:
+    """The parts of a model of any kind, its manifest not yet parsed; see `Admitted`."""
+
+    manifest: bytes
+    networks: dict[str, bytes]
+    tables: dict[str, NDArray[Any]]
+    sha256: str
+
+
 def admit(data: bytes) -> Admitted:
     """Check a model and take it apart.
 
@@ -138,24 +149,37 @@ def admit(data: bytes) -> Admitted:
     LimitError
         If a size exceeds its limit.
     """
+    parts = take_apart(data, MANIFEST_KEY)
+    return Admitted(Manifest.from_json(parts.manifest), parts.networks, parts.tables, parts.sha256)
+
+
+def take_apart(data: bytes, key: str) -> Parts:
+    """Check a model but for its manifest, which is the metadata entry ``key``, and take it apart; see `admit`."""
     limits.check("model bytes", len(data), limits.MAX_MODEL_BYTES, least=1)
     model = _parsed(data)
     try:
-        return _taken_apart(model, hashlib.sha256(data).hexdigest())
+        manifest = _manifest(model, key)
+        _check_header(model)
+        _check_graph(model.graph)
+        _check_onnx(model)
+        tables = {_local(t.name): _table(t) for t in model.graph.initializer if _owner(t.name) == TABLE}
+        return Parts(manifest, _networks(model.graph), tables, hashlib.sha256(data).hexdigest())
     except UnicodeError:
         raise ModelRejectedError("a name that is no text") from None
 
 
-def _taken_apart(model: onnx.ModelProto, sha256: str) -> Admitted:
-    manifest = _manifest(model)
-    _check_header(model)
-    _check_graph(model.graph)
+def manifest_key(data: bytes) -> str:
+    """The name of the manifest of a model, which tells its kind; empty where there is not one. Nothing is admitted."""
+    limits.check("model bytes", len(data), limits.MAX_MODEL_BYTES, least=1)
+    keys = [entry.key for entry in _parsed(data).metadata_props]
+    return keys[0] if len(keys) == 1 and isinstance(keys[0], str) else ""
+
+
+def _check_onnx(model: onnx.ModelProto) -> None:
     try:
         onnx.checker.check_model(model)
     except (onnx.checker.ValidationError, ValueError) as problem:
         raise ModelRejectedError("the ONNX checker objects", got=str(problem).splitlines()[0]) from None
-    tables = {_local(t.name): _table(t) for t in model.graph.initializer if _owner(t.name) == TABLE}
-    return Admitted(manifest, _networks(model.graph), tables, sha256)
 
 
 def _parsed(data: bytes) -> onnx.ModelProto:
@@ -169,15 +193,14 @@ def _parsed(data: bytes) -> onnx.ModelProto:
     return model
 
 
-def _manifest(model: onnx.ModelProto) -> Manifest:
-    texts = [entry.value for entry in model.metadata_props if entry.key == MANIFEST_KEY]
+def _manifest(model: onnx.ModelProto, key: str) -> bytes:
+    texts = [entry.value for entry in model.metadata_props if entry.key == key]
     if len(texts) != 1 or len(model.metadata_props) != 1:
-        raise ModelRejectedError(
-            "not a model made by hepae", expected=f"{MANIFEST_KEY} in the metadata", got=len(texts)
-        )
+        others = ", ".join(str(entry.key) for entry in model.metadata_props) or "none"
+        raise ModelRejectedError("not such a model of hepae", expected=f"{key} in the metadata", got=others)
     if not isinstance(texts[0], str):  # protobuf hands over what is not UTF-8 as bytes
         raise ModelRejectedError("a manifest that is no text")
-    return Manifest.from_json(texts[0].encode())
+    return texts[0].encode()
 
 
 def _check_header(model: onnx.ModelProto) -> None:

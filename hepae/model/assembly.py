@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import numpy as np
 import onnx
@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
 from hepae.errors import ModelRejectedError
-from hepae.model.manifest import Manifest
 
 __all__ = ["IR_VERSION", "MANIFEST_KEY", "NAME", "OPSET", "TABLE", "assemble"]
 
@@ -29,8 +28,17 @@ NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 """Names of networks, of their inputs and outputs (which are Python keywords at run time), and of tables."""
 
 
+class Described(Protocol):
+    """A manifest: what it says goes into the file as JSON."""
+
+    def to_json(self) -> bytes: ...
+
+
 def assemble(
-    manifest: Manifest, networks: Mapping[str, onnx.ModelProto], tables: Mapping[str, NDArray[Any]]
+    manifest: Described,
+    networks: Mapping[str, onnx.ModelProto],
+    tables: Mapping[str, NDArray[Any]],
+    key: str = MANIFEST_KEY,
 ) -> bytes:
     """One ONNX file of networks, tables and manifest. The same arguments give the same bytes.
 
@@ -43,6 +51,8 @@ def assemble(
         ``encoder.features``).
     tables
         Arrays of numbers of any dtype that NumPy and ONNX share.
+    key
+        Name of the manifest in the metadata, which tells kinds of models apart.
 
     Raises
     ------
@@ -62,7 +72,7 @@ def assemble(
         graph.initializer.append(numpy_helper.from_array(table, f"{TABLE}/{name}"))
     model = onnx.ModelProto(ir_version=IR_VERSION, producer_name="hepae", graph=graph)
     model.opset_import.append(helper.make_opsetid("", OPSET))
-    model.metadata_props.add(key=MANIFEST_KEY, value=manifest.to_json().decode())
+    model.metadata_props.add(key=key, value=manifest.to_json().decode())
     onnx.checker.check_model(model)
     return bytes(model.SerializeToString(deterministic=True))
 

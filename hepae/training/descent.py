@@ -20,7 +20,7 @@ from hepae.training.checkpoint import LARGEST_LOSS, Counters, State
 from hepae.training.networks import Autoencoder
 from hepae.training.presets import Recipe
 
-__all__ = ["Epoch", "Sample", "deterministic", "train"]
+__all__ = ["Epoch", "Sample", "deterministic", "one_cycle", "train"]
 
 SECONDS_BETWEEN_CHECKPOINTS = 10.0
 WARM_UP = 0.3
@@ -160,7 +160,7 @@ def _epoch(state: State, parts: _Parts, recipe: Recipe, total: int) -> None:
     summed = torch.zeros((), device=parts.inputs.device)
     for step, chosen in enumerate(order):
         if recipe.schedule == "one-cycle":
-            counters.rate = recipe.learning_rate * _one_cycle(
+            counters.rate = recipe.learning_rate * one_cycle(
                 (counters.epoch * steps + step) / (total * steps)
             )
         optimiser.param_groups[0]["lr"] = counters.rate
@@ -210,7 +210,7 @@ def _weights(network: Autoencoder) -> dict[str, Tensor]:
     return {name: tensor.detach().clone() for name, tensor in network.state_dict().items()}
 
 
-def _one_cycle(done: float) -> float:
+def one_cycle(done: float) -> float:
     """Learning rate in units of the largest, when this share of the training is done (L. N. Smith, 1803.09820)."""
     if done < WARM_UP:
         return FIRST_RATE + (1 - FIRST_RATE) * 0.5 * (1 - math.cos(math.pi * done / WARM_UP))

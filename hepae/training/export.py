@@ -17,7 +17,7 @@ from hepae.training.convolution import KERNEL, Convolutions
 from hepae.training.networks import LEAK, Hidden, Stack
 from hepae.training.presets import Activation
 
-__all__ = ["export_stack"]
+__all__ = ["Graph", "array_of", "export_stack"]
 
 PARITY = 1e-4
 """Largest difference of ONNX Runtime from PyTorch, relative to the largest output (1 where that is smaller)."""
@@ -43,7 +43,7 @@ def export_stack(stack: Stack, source: str, target: str, sample: NDArray[np.floa
         If ONNX Runtime and PyTorch differ on the sample.
     """
     stack = stack.cpu().eval()
-    graph = _Graph()
+    graph = Graph()
     value = source
     if stack.before is not None:
         value = graph.convolved(stack.before, stack.activation, value, first=False)
@@ -60,7 +60,7 @@ def export_stack(stack: Stack, source: str, target: str, sample: NDArray[np.floa
     return model
 
 
-class _Graph:
+class Graph:
     """Nodes and initialisers in the making."""
 
     def __init__(self) -> None:
@@ -91,7 +91,7 @@ class _Graph:
             convolution = cast(torch.nn.Conv1d, layer)
             if first:
                 value = self.activated(activation, value)
-            numbers = [self.constant(_array(x)) for x in (convolution.weight, convolution.bias)]
+            numbers = [self.constant(array_of(x)) for x in (convolution.weight, convolution.bias)]
             value = self.add(
                 "Conv", [value, *numbers], kernel_shape=[KERNEL], pads=[KERNEL // 2, KERNEL // 2]
             )
@@ -114,10 +114,11 @@ class _Graph:
 
 
 def _numbers(linear: torch.nn.Linear) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    return _array(linear.weight), _array(linear.bias)
+    return array_of(linear.weight), array_of(linear.bias)
 
 
-def _array(tensor: torch.Tensor | None) -> NDArray[np.float64]:
+def array_of(tensor: torch.Tensor | None) -> NDArray[np.float64]:
+    """Numbers of a tensor, wherever it is."""
     assert tensor is not None
     return np.asarray(tensor.detach().cpu().numpy(), np.float64)
 
@@ -128,11 +129,11 @@ def _folded(layer: Hidden) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     if layer.norm is None:
         return weight, bias
     norm = layer.norm
-    factor = _array(norm.weight) / np.sqrt(_array(norm.running_var) + norm.eps)
-    return weight * factor[:, None], (bias - _array(norm.running_mean)) * factor + _array(norm.bias)
+    factor = array_of(norm.weight) / np.sqrt(array_of(norm.running_var) + norm.eps)
+    return weight * factor[:, None], (bias - array_of(norm.running_mean)) * factor + array_of(norm.bias)
 
 
-def _model(graph: _Graph, source: tuple[str, int], target: tuple[str, int]) -> onnx.ModelProto:
+def _model(graph: Graph, source: tuple[str, int], target: tuple[str, int]) -> onnx.ModelProto:
     ports = [
         helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", size]) for name, size in (source, target)
     ]

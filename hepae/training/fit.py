@@ -30,7 +30,7 @@ from hepae.training.learning_rate import find_learning_rate
 from hepae.training.networks import Autoencoder
 from hepae.training.presets import Recipe
 
-__all__ = ["TrainedBottleneck", "fit_bottleneck", "split_by_event"]
+__all__ = ["TrainedBottleneck", "check_device", "fit_bottleneck", "split_by_event"]
 
 PROBE = 256
 MOST_CALIBRATED = 65_536
@@ -100,7 +100,7 @@ def fit_bottleneck(
     (1.9e-06, 2.1e-06)
     """
     recipe = recipe or Recipe()
-    _check_device(recipe.device)
+    check_device(recipe.device)
     sample = objects if isinstance(objects, Objects) else concatenate(objects)
     chosen = [feature for feature in features if enters(feature, recipe.latents_only)]
     columns = [_column(feature, sample.columns[feature.name], recipe) for feature in chosen]
@@ -156,7 +156,8 @@ def split_by_event(
     return np.flatnonzero(~by_object), np.flatnonzero(by_object)
 
 
-def _check_device(device: str) -> None:
+def check_device(device: str) -> None:
+    """Refuse a device that PyTorch does not have (`SchemaError`)."""
     try:
         torch.zeros(1, device=device)
     except (RuntimeError, AssertionError) as problem:  # an assertion where PyTorch was built without CUDA
