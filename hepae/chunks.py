@@ -61,6 +61,12 @@ class ChunkCodec(Protocol):
     def ancestors(self, feature: str) -> tuple[str, ...]:
         """Features whose payloads are needed to decode this one, itself left out."""
 
+    def predicts(self, feature: str) -> bool:
+        """Whether the model has something to say of a feature."""
+
+    def is_plain(self, feature: str, payload: bytes) -> bool:
+        """Whether a payload holds the integers as they are."""
+
 
 class ChunkCoder:
     """Encodes and decodes whole chunks with one model.
@@ -142,6 +148,11 @@ class ChunkCoder:
             bits = escaped[name].astype(escaped[name].dtype.newbyteorder("<")).tobytes()
             frames[name] = serialise(Frame(header, bits, overrides[name], payloads[name]), context)
         return frames
+
+    def fell_back(self, feature: str, frame: Frame) -> bool:
+        """Whether the model did not help with this feature of a chunk: it is coded plainly, or on its own lattice."""
+        plain = self.codec.predicts(feature) and self.codec.is_plain(feature, frame.payload)
+        return plain or bool(frame.override)
 
     def needs(self, features: Sequence[str]) -> list[str]:
         """The features asked for and those they are predicted from, in the order of the manifest."""

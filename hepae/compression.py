@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -10,12 +11,29 @@ from hepae.rootio.source import MODELS_TREE, open_source
 from hepae.rootio.tree import TreeReader
 from hepae.verify import Verification
 
-__all__ = ["Compression", "FeatureReport", "measure"]
+__all__ = ["Compression", "FeatureReport", "measure", "warning_of"]
+
+MOST = 0.5
 
 
 @dataclass(frozen=True)
 class FeatureReport:
-    """One feature of a compressed file: compressed bytes before and after, escapes, largest error over its bound."""
+    """One feature of a compressed file.
+
+    Attributes
+    ----------
+    branch, bound, grid
+        Which it is, how far values may be off, and the kind of its lattice.
+    bytes_before, bytes_after
+        Compressed bytes.
+    escapes
+        Values stored bit for bit.
+    worst
+        Largest error over its bound.
+    fallback
+        Share of the objects that are coded plainly, or escape, because the model does not make them smaller; None where
+        it has nothing to say of the feature, and for the bottleneck.
+    """
 
     branch: str
     bound: str
@@ -24,6 +42,7 @@ class FeatureReport:
     bytes_after: int
     escapes: int
     worst: float
+    fallback: float | None
 
 
 @dataclass
@@ -46,6 +65,8 @@ class Compression:
         Sizes of the files.
     train_seconds, encode_seconds, verify_seconds
         Wall-clock time of the three phases.
+    warning
+        What the user should know: that the model fits badly. Mostly empty.
     """
 
     source: str
@@ -63,6 +84,7 @@ class Compression:
     train_seconds: float = 0.0
     encode_seconds: float = 0.0
     verify_seconds: float = 0.0
+    warning: str = ""
 
 
 def measure(
@@ -86,6 +108,7 @@ def measure(
                     ),
                     encoder.escapes.get(spec.name, 0),
                     check.worst,
+                    _share(encoder.fallbacks.get(spec.name), done.objects),
                 )
             )
         done.collection_before = sum(feature.bytes_before for feature in done.features)
@@ -94,4 +117,22 @@ def measure(
         )
         models = source.tree(MODELS_TREE)
         done.model_bytes = sum(models.bytes_on_disk(name)[0] for name in models.branches)
+    done.warning = warning_of(done.features, done.collection_before, done.collection_after)
     done.file_before, done.file_after = Path(done.source).stat().st_size, temporary.stat().st_size
+
+
+def warning_of(features: Sequence[FeatureReport], before: int, after: int) -> str:
+    """Words about a model that does not help, given the bytes of the collection; empty where it does."""
+    judged = [feature for feature in features if feature.fallback is not None]
+    plain = [feature for feature in judged if feature.fallback is not None and feature.fallback > MOST]
+    if len(plain) > MOST * len(judged):
+        how = f"it does not make {len(plain)} of the {len(judged)} features smaller that it predicts"
+    elif after >= before > 0:
+        how = f"the collection was {before:,} bytes and is {after:,}"
+    else:
+        return ""
+    return f"the model fits badly: {how}; train one on events like these"
+
+
+def _share(part: int | None, objects: int) -> float | None:
+    return None if part is None else part / max(1, objects)

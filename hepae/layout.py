@@ -49,14 +49,15 @@ class Encoder(ABC):
         The model.
     counter
         Name of the branch with the number of objects per event.
-    escapes
-        Values stored bit for bit so far, by feature.
+    escapes, fallbacks
+        Values stored bit for bit so far, by feature, and objects that the model did not help with.
     """
 
     def __init__(self, model: Model, side: bool) -> None:
         self.model, self.manifest, self.side = model, model.manifest, side
         self.counter = model.manifest.counter or f"n{model.manifest.collection}"
         self.escapes: dict[str, int] = {}
+        self.fallbacks: dict[str, int] = {}
         self._lock = threading.Lock()
 
     @abstractmethod
@@ -82,10 +83,11 @@ class Encoder(ABC):
             Payload(*names, spec.dtype, spec.bound if claimed else None, spec.title, self.side)
         )
 
-    def _count(self, escapes: Mapping[str, int]) -> None:
+    def _count(self, escapes: Mapping[str, int], fallbacks: Mapping[str, int]) -> None:
         with self._lock:
-            for name, more in escapes.items():
-                self.escapes[name] = self.escapes.get(name, 0) + more
+            for total, more in ((self.escapes, escapes), (self.fallbacks, fallbacks)):
+                for name, found in more.items():
+                    total[name] = total.get(name, 0) + found
 
 
 class ChunkedEncoder(Encoder):
@@ -98,7 +100,7 @@ class ChunkedEncoder(Encoder):
     def encode(self, objects: Objects, number: int) -> dict[str, Column]:
         """A frame for each feature, in the first event."""
         frames = self._coder.encode(objects, number)
-        self._count({spec.name: _escaped(frames[spec.name], spec) for spec in self.manifest.features})
+        self._count_frames(frames, objects.n_objects)
         columns: dict[str, Column] = {}
         for spec in self.manifest.features:
             frame = np.frombuffer(frames[spec.name], np.uint8)
@@ -106,6 +108,16 @@ class ChunkedEncoder(Encoder):
             lengths[0] = len(frame)
             columns[spec.branch + SUFFIX] = Jagged(lengths, frame)
         return columns
+
+    def _count_frames(self, frames: Mapping[str, bytes], objects: int) -> None:
+        parsed = {name: parse(frame) for name, frame in frames.items()}
+        sizes = {spec.name: np.dtype(spec.dtype).itemsize for spec in self.manifest.features}
+        escapes = {name: len(frame.escaped) // sizes[name] for name, frame in parsed.items()}
+        plain = {
+            name: objects * self._coder.fell_back(name, frame) if 2 * escapes[name] <= objects else objects
+            for name, frame in parsed.items()
+        }
+        self._count(escapes, {name: n for name, n in plain.items() if n or self._coder.codec.predicts(name)})
 
     def payload(self, spec: FeatureSpec) -> list[NewBranch]:
         """The bytes and their counter."""
@@ -132,7 +144,7 @@ class BottleneckEncoder(Encoder):
         encoded = self._coder.encode(objects.columns)
         names = [column.name for column in self._spec.columns]
         found = np.bincount(encoded.escapes.features, minlength=len(names))
-        self._count(dict(zip(names, found.tolist(), strict=True)))
+        self._count(dict(zip(names, found.tolist(), strict=True)), {})
         own = partial(own_branch, self.manifest.collection)
         columns: dict[str, Column] = {
             own("model"): np.full(objects.n_events, int(self.model.sha256[:8], 16), np.uint32),
@@ -180,10 +192,6 @@ def encoder_of(model: Model, side: bool = False, exact: bool = False) -> Encoder
     if isinstance(spec, BottleneckSpec):
         return BottleneckEncoder(model, spec, side)
     return ChunkedEncoder(model, side, exact)
-
-
-def _escaped(frame: bytes, spec: FeatureSpec) -> int:
-    return len(parse(frame).escaped) // np.dtype(spec.dtype).itemsize
 
 
 def plan_in_place(encoder: Encoder, tree: TreeReader) -> Branches:

@@ -85,6 +85,4 @@ def _table(result: Mapping[str, Any], console: Console) -> None:
     tables.facts(facts, console)
     for outcome in outcomes:
         if outcome["state"] == "failed":
-            console.print(
-                f"failed: {outcome['source']}: {outcome['error']}", style="red", markup=False, soft_wrap=True
-            )
+            console.print(f"failed: {outcome['source']}: {outcome['error']}", style="red", soft_wrap=True)

@@ -57,7 +57,15 @@ def compression(result: Result, console: Console) -> None:
     """What `hepae compress` did: a row a feature."""
     objects = max(result["objects"], 1)
     shown = table(
-        "feature", "bound", "grid", "before, B", "after, B", "bits/object", "escapes", "worst/bound"
+        "feature",
+        "bound",
+        "grid",
+        "before, B",
+        "after, B",
+        "bits/object",
+        "escapes",
+        "fallback",
+        "worst/bound",
     )
     for row in result["features"]:
         shown.add_row(
@@ -68,10 +76,13 @@ def compression(result: Result, console: Console) -> None:
             f"{row['bytes_after']:,}",
             f"{8 * row['bytes_after'] / objects:.2f}",
             str(row["escapes"]),
+            "" if row["fallback"] is None else f"{row['fallback']:.0%}",
             f"{row['worst']:.3f}",
         )
     console.print(shown)
-    facts({name: value for name, value in result.items() if name != "features"}, console)
+    facts({name: value for name, value in result.items() if name not in ("features", "warning")}, console)
+    if result["warning"]:
+        console.print(f"[yellow]{result['warning']}[/yellow]")
 
 
 def verification(result: Result, console: Console) -> None:

@@ -72,6 +72,14 @@ class Lifting:
         """Features whose payloads are needed to decode this one, itself left out."""
         return self.plan.ancestors[feature]
 
+    def predicts(self, feature: str) -> bool:
+        """Whether a feature has a prediction or classes."""
+        return not self.predictors[feature].trivial or self.predictors[feature].n_classes > 1
+
+    def is_plain(self, feature: str, payload: bytes) -> bool:
+        """Whether a payload is a block of the integers as they are."""
+        return payload[0] >> KIND == PLAIN
+
     def encode(
         self, counts: Integers, integers: Mapping[str, Integers], events: Mapping[str, Column]
     ) -> dict[str, bytes]:

@@ -100,6 +100,14 @@ class Masked:
                 waiting.append(name)
         return tuple(name for name in self._places if name in found - {feature})
 
+    def predicts(self, feature: str) -> bool:
+        """Always: there is a coding table for each feature."""
+        return feature in self._places
+
+    def is_plain(self, feature: str, payload: bytes) -> bool:
+        """Whether a payload is a block of the integers as they are."""
+        return _is_plain(feature, payload)
+
     def encode(
         self, counts: Integers, integers: Mapping[str, Integers], events: Mapping[str, Values]
     ) -> dict[str, bytes]:
