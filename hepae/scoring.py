@@ -15,12 +15,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from hepae import limits
 from hepae.codecs.bottleneck import Bottleneck
 from hepae.collection import Objects
-from hepae.errors import CollectionError, InputError, SchemaError
+from hepae.errors import CollectionError, SchemaError
 from hepae.images.model import ImageModel, divergence
 from hepae.images.spec import MANIFEST_KEY
+from hepae.model.files import located, read_model
 from hepae.model.model import Model
 from hepae.modelling import Report, silent
 from hepae.reading import ObjectReader, batches, open_objects
@@ -51,14 +51,12 @@ class Scores:
 
 def load_model(path: str | Path, threads: int = 1) -> Model | ImageModel:
     """A model of either kind from its file."""
-    try:
-        with Path(path).open("rb") as file:
-            data = file.read(limits.MAX_MODEL_BYTES + 1)
-    except OSError as problem:
-        raise InputError("the model cannot be read", where=path, got=problem.strerror) from None
     from hepae.model.admission import manifest_key  # imports onnx, which `import hepae` does not
 
-    return (ImageModel if manifest_key(data) == MANIFEST_KEY else Model).load(path, threads)
+    data = read_model(path)
+    with located(path):
+        kind = ImageModel if manifest_key(data) == MANIFEST_KEY else Model
+        return kind.from_bytes(data, threads)
 
 
 def score(

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import awkward as ak
 import numpy as np
 import pytest
 
 from hepae.errors import InputError
-from hepae.images import jet_images
+from hepae.images import jet_images, pixels
+from hepae.images.modelling import read_images
+from hepae.images.spec import ImageSpec
+from hepae.rootio import open_source
+from hepae.rootio.histograms import write_histograms
 
 
 def jets(count: int = 40, seed: int = 0, *, fewest: int = 0) -> ak.Array:
@@ -131,3 +137,29 @@ def test_what_makes_no_image_is_refused() -> None:
         jet_images(given[["px", "py", "pz"]], channels=("track",))
     with pytest.raises(InputError):
         jet_images(ak.Array([1.0, 2.0]))
+
+
+def test_directions_are_those_of_vector() -> None:
+    vector = pytest.importorskip("vector")
+    random = np.random.default_rng(0)
+    px, py, pz = random.normal(0, 10, (3, 1000))
+    expected = vector.array({"px": px, "py": py, "pz": pz})
+    pt, eta, phi = pixels._directions(px, py, pz)
+    np.testing.assert_allclose(pt, expected.pt, rtol=1e-12)
+    np.testing.assert_allclose(eta, expected.eta, rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(phi, expected.phi, rtol=1e-12)
+
+
+def test_the_average_of_the_bundled_jets_is_brightest_in_the_middle_and_a_histogram_of_root(
+    constituents_root: Path, tmp_path: Path
+) -> None:
+    figures = pytest.importorskip("hepae.images.figures")
+    images = read_images(constituents_root, ImageSpec(), cut="FatJet_isTop == 0")
+    average = figures.average_image(images[:, 0])
+    assert 200 < len(images) < 400
+    assert np.unravel_index(average.values().argmax(), (40, 40)) == (20, 20)
+    assert average.values().sum() == pytest.approx(1, abs=1e-5)
+    write_histograms(tmp_path / "averages.root", {"QCD/all": average})
+    with open_source(tmp_path / "averages.root") as source:
+        np.testing.assert_allclose(source.directory["QCD/all"].values(), average.values(), rtol=1e-6)
+        assert source.directory["QCD/all"].axis("x").edges()[0] == pytest.approx(-0.8)

@@ -8,10 +8,10 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from hepae import limits
 from hepae.codecs.network import Network, Shape
-from hepae.errors import HepaeError, InputError, ModelRejectedError, OutputError
+from hepae.errors import ModelRejectedError
 from hepae.images.spec import MANIFEST_KEY, ImageManifest
+from hepae.model.files import located, read_model, write_model
 from hepae.model.runtime import session
 
 __all__ = ["ImageModel", "divergence"]
@@ -64,25 +64,13 @@ class ImageModel:
     @classmethod
     def load(cls, path: str | Path, threads: int = 1) -> ImageModel:
         """Read a model file and open it."""
-        try:
-            with Path(path).open("rb") as file:
-                data = file.read(limits.MAX_MODEL_BYTES + 1)
-        except OSError as problem:
-            raise InputError("the model cannot be read", where=path, got=problem.strerror) from None
-        try:
+        data = read_model(path)
+        with located(path):
             return cls(data, threads)
-        except HepaeError as problem:
-            facts = {"expected": problem.expected, "got": problem.got}
-            raise type(problem)(
-                problem.what, where=problem.where or path, **facts, hint=problem.hint
-            ) from None
 
     def save(self, path: str | Path) -> None:
         """Write the model file."""
-        try:
-            Path(path).write_bytes(self.data)
-        except OSError as problem:
-            raise OutputError("the model cannot be written", where=path, got=problem.strerror) from None
+        write_model(path, self.data)
 
     def encode(self, images: Images) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
         """Latents of images, and the logarithms of their variances where the model is variational.

@@ -9,9 +9,9 @@ import msgspec
 from numpy.typing import NDArray
 
 from hepae import limits
-from hepae.errors import ModelRejectedError, SchemaError
+from hepae.errors import SchemaError
 from hepae.images.pixels import CHANNELS, Normalisation, check_image, fill
-from hepae.model.manifest import Training
+from hepae.model.manifest import Training, parsed
 
 __all__ = ["MANIFEST_KEY", "ImageManifest", "ImageRecipe", "ImageSpec", "Loss"]
 
@@ -169,12 +169,4 @@ class ImageManifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         ModelRejectedError
             If it is not a manifest of this format version.
         """
-        limits.check("manifest bytes", len(text), limits.MAX_MANIFEST_BYTES)
-        try:
-            manifest = msgspec.json.decode(text, type=cls)
-        except msgspec.MsgspecError as problem:
-            raise ModelRejectedError("the manifest does not parse", got=str(problem)) from None
-        if manifest.format != limits.FORMAT_VERSION:
-            expected = limits.FORMAT_VERSION
-            raise ModelRejectedError("another version of the format", expected=expected, got=manifest.format)
-        return manifest
+        return parsed(text, cls)

@@ -196,8 +196,10 @@ def _parsed(data: bytes) -> onnx.ModelProto:
 def _manifest(model: onnx.ModelProto, key: str) -> bytes:
     texts = [entry.value for entry in model.metadata_props if entry.key == key]
     if len(texts) != 1 or len(model.metadata_props) != 1:
-        others = ", ".join(str(entry.key) for entry in model.metadata_props) or "none"
-        raise ModelRejectedError("not such a model of hepae", expected=f"{key} in the metadata", got=others)
+        others = [str(entry.key) for entry in model.metadata_props]
+        another = len(others) == 1 and others[0].startswith("hepae_")
+        what = "a model of another kind" if another else "not a model made by hepae"
+        raise ModelRejectedError(what, expected=f"{key} in the metadata", got=", ".join(others) or "none")
     if not isinstance(texts[0], str):  # protobuf hands over what is not UTF-8 as bytes
         raise ModelRejectedError("a manifest that is no text")
     return texts[0].encode()

@@ -6,6 +6,8 @@ file that a later version of the format wrote is never half understood.
 
 from __future__ import annotations
 
+from typing import Protocol, TypeVar
+
 import msgspec
 
 from hepae import limits
@@ -16,7 +18,7 @@ from hepae.codecs.masked import MaskedSpec
 from hepae.errors import ModelRejectedError
 from hepae.names import is_name
 
-__all__ = ["Manifest", "Training"]
+__all__ = ["Manifest", "Training", "parsed"]
 
 CodecSpec = BottleneckSpec | LiftingSpec | MaskedSpec
 
@@ -97,15 +99,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         ModelRejectedError
             If it is not a manifest of this format version.
         """
-        limits.check("manifest bytes", len(text), limits.MAX_MANIFEST_BYTES)
-        try:
-            manifest = msgspec.json.decode(text, type=cls)
-        except msgspec.MsgspecError as problem:
-            raise ModelRejectedError("the manifest does not parse", got=str(problem)) from None
-        if manifest.format != limits.FORMAT_VERSION:
-            raise ModelRejectedError(
-                "another version of the format", expected=limits.FORMAT_VERSION, got=manifest.format
-            )
+        manifest = parsed(text, cls)
         limits.check("features", len(manifest.features), limits.MAX_FEATURES, least=1)
         manifest.require_names()
         return manifest
@@ -117,3 +111,26 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         for name in names:
             if not is_name(name):
                 raise ModelRejectedError("a name that cannot be", where="manifest", got=repr(name[:80]))
+
+
+class Versioned(Protocol):
+    """A manifest that says which version of the format it is of."""
+
+    @property
+    def format(self) -> int: ...
+
+
+Kind = TypeVar("Kind", bound=Versioned)
+
+
+def parsed(text: bytes, kind: type[Kind]) -> Kind:
+    """A manifest of some kind from its JSON, of this version of the format; see `Manifest.from_json`."""
+    limits.check("manifest bytes", len(text), limits.MAX_MANIFEST_BYTES)
+    try:
+        manifest = msgspec.json.decode(text, type=kind)
+    except msgspec.MsgspecError as problem:
+        raise ModelRejectedError("the manifest does not parse", got=str(problem)) from None
+    if manifest.format != limits.FORMAT_VERSION:
+        expected = limits.FORMAT_VERSION
+        raise ModelRejectedError("another version of the format", expected=expected, got=manifest.format)
+    return manifest

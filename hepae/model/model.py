@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
-from hepae import limits
 from hepae.codecs.network import Network
-from hepae.errors import HepaeError, InputError, OutputError
+from hepae.model.files import located, read_model, write_model
 from hepae.model.manifest import Manifest
 
 if TYPE_CHECKING:
@@ -70,24 +69,13 @@ class Model:
     @classmethod
     def load(cls, path: str | Path, threads: int = 1) -> Model:
         """Read a model file and open it."""
-        try:
-            with Path(path).open("rb") as file:
-                data = file.read(limits.MAX_MODEL_BYTES + 1)
-        except OSError as problem:
-            raise InputError("the model cannot be read", where=path, got=problem.strerror) from None
-        try:
+        data = read_model(path)
+        with located(path):
             return cls.from_bytes(data, threads)
-        except HepaeError as problem:
-            place = path if problem.where is None else f"{path}, {problem.where}"
-            facts = {"expected": problem.expected, "got": problem.got}
-            raise type(problem)(problem.what, where=place, **facts, hint=problem.hint) from None
 
     def save(self, path: str | Path) -> None:
         """Write the model file."""
-        try:
-            Path(path).write_bytes(self.data)
-        except OSError as problem:
-            raise OutputError("the model cannot be written", where=path, got=problem.strerror) from None
+        write_model(path, self.data)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Model.from_bytes, (self.data, self.threads)
