@@ -19,7 +19,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["arctan2", "cos", "cosh", "exp", "log", "sin", "sinh", "table_arctan2", "table_log"]
+from hepae.compiled import loops_for
+
+__all__ = ["arctan2", "cos", "cosh", "exp", "log", "log_table", "sin", "sinh", "table_arctan2", "table_log"]
 
 Floats = NDArray[np.float64]
 
@@ -184,7 +186,7 @@ TABLE_BITS: Final = 12
 
 
 @functools.cache
-def _log_table() -> tuple[Floats, Floats]:
+def log_table() -> tuple[Floats, Floats]:
     """Logarithm at 2**TABLE_BITS places in [1/2, 1), and its slope to the next."""
     at = 0.5 + np.arange((1 << TABLE_BITS) + 1) / float(2 << TABLE_BITS)
     values = log(at)
@@ -200,7 +202,7 @@ def table_log(x: Floats) -> Floats:
     [0.0, 2.0794415]
     """
     mantissa, power = np.frexp(x)
-    values, slopes = _log_table()
+    values, slopes = log_table()
     mantissa -= 0.5
     place = (mantissa * float(2 << TABLE_BITS)).astype(np.int64)
     mantissa -= place * (0.5**TABLE_BITS * 0.5)
@@ -225,6 +227,11 @@ def table_arctan2(y: Floats, x: Floats) -> Floats:
     >>> table_arctan2(np.array([0.0, 1.0, 0.0]), np.array([0.0, 0.0, -2.0])).round(6).tolist()
     [0.0, 1.570796, 3.141593]
     """
+    loops = loops_for()
+    if loops:
+        out = np.empty(len(y))
+        loops.angles(y, x, _angle_table(), out)
+        return out
     across, along = np.abs(y), np.abs(x)
     ratio = np.minimum(across, along)
     with np.errstate(invalid="ignore"):

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hepae import exactmath
+from hepae.compiled import loops_for
 from hepae.errors import SchemaError
 from hepae.lattice import Lattice, Linear, Log, Pattern
 
@@ -188,7 +189,7 @@ def nearest_point(lattice: Lattice, values: Floats) -> NDArray[np.int64]:
     if isinstance(grid, Log):
         n = _log_number(grid, values)
     elif isinstance(grid, Linear):
-        n = _whole(values / grid.step)
+        n = _linear_number(grid, values)
     elif isinstance(grid, Pattern):
         top = float(np.finfo(lattice.dtype).max)
         within = np.clip(np.where(np.isfinite(values), values, 0.0), -top, top)
@@ -211,13 +212,23 @@ def integer_range(dtype: str) -> tuple[int, int]:
     return int(information.min), int(information.max)
 
 
-def _whole(steps: Floats) -> NDArray[np.int64]:
-    """To the nearest integer; far away, or not a number, to something finite."""
-    return np.rint(np.fmax(np.fmin(steps, LARGEST_WHOLE), -LARGEST_WHOLE)).astype(np.int64)
+def _linear_number(grid: Linear, values: Floats) -> NDArray[np.int64]:
+    """The nearest integer; far away, or not a number, something finite."""
+    loops = loops_for()
+    if loops:
+        n = np.empty(len(values), np.int64)
+        loops.nearest_linear(values, grid.step, LARGEST_WHOLE, n)
+        return n
+    return np.rint(np.fmax(np.fmin(values / grid.step, LARGEST_WHOLE), -LARGEST_WHOLE)).astype(np.int64)
 
 
 def _log_number(grid: Log, values: Floats) -> NDArray[np.int64]:
     scale = 1.0 / float(exactmath.log(np.array([grid.base]))[0])
+    loops = loops_for()
+    if loops:
+        n = np.empty(len(values), np.int64)
+        loops.nearest_log(values, grid.first, HUGE, scale, grid.top, *exactmath.log_table(), n)
+        return n
     size = np.fmax(np.fmin(np.abs(values) * (1.0 / grid.first), HUGE), 1.0 / HUGE)
     steps = exactmath.table_log(size) * scale
     n = np.rint(np.clip(steps + 1.0, 0.0, grid.top + 1.0)).astype(np.int64)

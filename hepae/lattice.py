@@ -24,8 +24,6 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable
-from typing import Any
 
 import msgspec
 import numpy as np
@@ -35,6 +33,7 @@ from hepae import limits
 from hepae.bounds import MANTISSA_BITS, Bound, accept, raw_bits
 from hepae.dither import PLACES, fractions
 from hepae.errors import CorruptionError, ModelRejectedError
+from hepae.tabulated import tabulated
 
 __all__ = ["Inserted", "Integer", "Lattice", "Linear", "Log", "Pattern"]
 
@@ -237,7 +236,7 @@ class Lattice(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         CorruptionError
             If the number of escapes among the integers is not the number of bit patterns given.
         """
-        values = _tabulated(self._values, q) if place is None else self._values(q, place)
+        values = tabulated(self._values, q, (self, "values")) if place is None else self._values(q, place)
         at = np.flatnonzero(q == self.escape) if self.escape is not None else np.empty(0, np.int64)
         if len(at) != len(escaped):
             raise CorruptionError("escapes and escaped values differ", expected=len(at), got=len(escaped))
@@ -247,7 +246,7 @@ class Lattice(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def centres(self, q: Integers) -> NDArray[np.float64]:
         """Restored values as finite float64, for prediction: escapes and non-finite points get a stand-in."""
-        return _tabulated(self._centres, q)
+        return tabulated(self._centres, q, (self, "centres"))
 
     @property
     def escape(self) -> int | None:
@@ -298,14 +297,6 @@ def _sensible(grid: Grid, dtype: str) -> bool:
     if isinstance(grid, Log):
         return 0 < grid.first < math.inf and 1 < grid.base < math.inf and grid.top >= 0
     return isinstance(grid, Integer) or 0 <= grid.shift <= MANTISSA_BITS[dtype]
-
-
-def _tabulated(function: Callable[[Integers], NDArray[Any]], q: Integers) -> NDArray[Any]:
-    """The function of each integer, evaluated once for each in their range where that is the shorter way."""
-    low, high = (int(q.min()), int(q.max())) if len(q) else (0, 0)
-    if high - low >= len(q):
-        return function(q)
-    return np.take(function(np.arange(low, high + 1, dtype=np.int64)), q - low)
 
 
 def _rounded(steps: NDArray[np.float64]) -> Integers:

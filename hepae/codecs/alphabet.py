@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hepae import limits
-from hepae.coding.ans import MAX_SYMBOLS
+from hepae.coding.ans import MAX_SYMBOLS, read_bits, require_bits
+from hepae.compiled import loops_for
 from hepae.errors import ModelRejectedError
 
 __all__ = ["Alphabet", "fit_alphabet"]
@@ -75,9 +76,28 @@ class Alphabet(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         starts = np.append(edges[:-1], 0)
         return np.take(starts, symbols) + inside
 
-    def widths(self, symbols: Integers) -> Integers:
-        """Bits of the place inside each bin."""
-        return np.take(_edges(self)[1], symbols)
+    def inside_bits(self, symbols: Integers) -> int:
+        """Bits of the places inside the bins of these symbols."""
+        widths, loops = _edges(self)[1], loops_for()
+        return int(loops.sum_widths(symbols, widths) if loops else np.take(widths, symbols).sum())
+
+    def read(self, symbols: Integers, data: bytes, start: int) -> Integers:
+        """Residuals of symbols, and of places that are read from bit ``start`` on; those outside are 0.
+
+        Raises
+        ------
+        CorruptionError
+            If the data ends too early.
+        """
+        edges, widths = _edges(self)
+        loops = loops_for()
+        if loops is None:
+            return self.join(symbols, read_bits(data, np.take(widths, symbols), start))
+        require_bits(data, start + self.inside_bits(symbols))
+        padded = np.frombuffer(data + bytes(8), np.uint8)
+        residuals = np.empty(len(symbols), np.int64)
+        loops.inside_bins(symbols, np.append(edges[:-1], 0), widths, padded, start, residuals)
+        return residuals
 
 
 @functools.lru_cache(maxsize=512)

@@ -10,7 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hepae.codecs.columns import Context
+from hepae.codecs.places import fill_places
 from hepae.codecs.predictors import Source, expand
+from hepae.compiled import loops_for
 
 __all__ = ["LEVELS", "MISSING_LEVEL", "Inputs"]
 
@@ -34,17 +36,25 @@ class Inputs:
         self._sources, self._context = sources, context
         self._levels = np.empty((len(sources), context.order.n_objects), np.uint8)
         self._full = np.zeros(len(sources), bool)
+        self._loops = loops_for()
+        self._place = np.empty(context.order.n_objects if self._loops else 0, np.uint32)
 
     def fill(self, numbers: Sequence[int], rank: int | None = None) -> None:
         """Make inputs known for the objects of one rank, or for all."""
+        where = slice(None) if rank is None else self._context.order.part(rank)
         for number in numbers:
-            if self._full[number]:
-                continue
-            source = self._sources[number]
-            index = source.index(source.column.read(self._context, rank))
-            where = slice(None) if rank is None else self._context.order.part(rank)
-            np.take(_table(source), index, out=self._levels[number, where], mode="clip")
-            self._full[number] = rank is None
+            if not self._full[number]:
+                self._fill(self._sources[number], rank, self._levels[number, where])
+                self._full[number] = rank is None
+
+    def _fill(self, source: Source, rank: int | None, out: NDArray[np.uint8]) -> None:
+        table = _table(source)
+        if self._loops:
+            place = self._place[: len(out)]
+            fill_places(self._loops, self._context, source, rank, place)
+            self._loops.look_up_places(table[0 if source.optional else 1 :], place, out)
+        else:
+            np.take(table, source.index(source.column.read(self._context, rank)), out=out, mode="clip")
 
     def rows(self, numbers: NDArray[np.int64], part: slice) -> NDArray[np.uint8]:
         """Inputs of some objects, [len(numbers), objects]."""

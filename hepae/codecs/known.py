@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hepae import exactmath, kinematics
 from hepae.codecs.ranks import LAST_RANK, RankOrder
+from hepae.compiled import loops_for
 from hepae.lattice import Lattice
+from hepae.tabulated import tabulated
 
 if TYPE_CHECKING:
     from hepae.codecs.columns import Recoil
@@ -39,9 +40,6 @@ TRANSFORMS: Final[dict[str, Callable[[Floats], NDArray[Any]]]] = {
 }
 """Functions of one restored value, which are tabulated over the lattice."""
 
-TABLE_ALIGNMENT: Final = 12
-"""Tables begin and end at multiples of this power of two, so that chunks share them."""
-
 
 class Memory:
     """What was decoded of a chunk, so that further features need not decode their ancestors again.
@@ -60,6 +58,28 @@ class Memory:
     def nbytes(self) -> int:
         """Size in memory."""
         return sum(column.nbytes for columns in (self.known, self.latents) for column in columns.values())
+
+
+class _Rows(Generic[Number]):
+    """A column of each feature, made when it is first asked for: rows of one array, so that loops can take several."""
+
+    def __init__(self, features: Iterable[str], objects: int, dtype: np.dtype[Number]) -> None:
+        self._place = {feature: place for place, feature in enumerate(features)}
+        self.array: NDArray[Number] = np.empty((len(self._place), objects), dtype)
+        self._made: set[str] = set()
+
+    def row(self, feature: str, make: Callable[[], NDArray[Any]], unfinished: bool) -> NDArray[Number]:
+        """The column; of an ``unfinished`` feature it is made again each time."""
+        row: NDArray[Number] = self.array[self._place[feature]]
+        if feature not in self._made:
+            row[:] = make()
+            if not unfinished:
+                self._made.add(feature)
+        return row
+
+    def places(self, features: tuple[str, ...]) -> NDArray[np.uint64]:
+        """Rows of these features."""
+        return np.array([self._place[feature] for feature in features], np.uint64)
 
 
 class Context:
@@ -102,8 +122,8 @@ class Context:
         self.predictions: dict[str, Integers] = {}
         self.fine: dict[str, Integers] = {}
         self.unfinished: set[str] = set()
-        self._logs: dict[str, Integers] = {}
-        self._reals: dict[str, Floats] = {}
+        self._logs: _Rows[np.int64] = _Rows(lattices, order.n_objects, np.dtype(np.int64))
+        self._reals: _Rows[np.float64] = _Rows(lattices, order.n_objects, np.dtype(np.float64))
         self._balances: dict[tuple[Recoil, int], tuple[Floats, Floats]] = {}
 
     def part(self, column: NDArray[Number], rank: int | None) -> NDArray[Number]:
@@ -113,30 +133,30 @@ class Context:
     def values(self, feature: str, rank: int | None = None, transform: str = "value") -> NDArray[Any]:
         """A function (`TRANSFORMS`) of the restored values of a feature."""
         q = self.part(self.known[feature], rank)
-        low, high = (int(q.min()), int(q.max())) if len(q) else (0, 0)
-        low, high = low >> TABLE_ALIGNMENT, (high >> TABLE_ALIGNMENT) + 1
         lattice = self.lattices[feature]
-        if high - low > max(4, len(q) >> TABLE_ALIGNMENT):
-            return np.asarray(TRANSFORMS[transform](lattice.centres(q)))
-        return _table(lattice, transform, low, high).take(q - (low << TABLE_ALIGNMENT))
+        return tabulated(
+            lambda some: np.asarray(TRANSFORMS[transform](lattice.centres(some))), q, (lattice, transform)
+        )
 
     def log(self, feature: str) -> Integers:
         """Logarithm of the magnitude of the restored values, as integers in units of 1/`LOG_UNIT`."""
-        if feature in self._logs:
-            return self._logs[feature]
-        log = self.values(feature, None, "log")
-        if feature not in self.unfinished:
-            self._logs[feature] = log
-        return np.asarray(log)
+        return self._logs.row(feature, lambda: self.values(feature, None, "log"), feature in self.unfinished)
 
     def real(self, feature: str) -> Floats:
         """Lattice integers as float64, which multiplies several times faster than int64."""
-        if feature in self._reals:
-            return self._reals[feature]
-        real = np.clip(self.known[feature], -LARGEST_INTEGER, LARGEST_INTEGER).astype(np.float64)
-        if feature not in self.unfinished:
-            self._reals[feature] = real
-        return real
+        return self._reals.row(feature, lambda: _real(self.known[feature]), feature in self.unfinished)
+
+    def logs(self, features: Sequence[str]) -> tuple[Integers, NDArray[np.uint64]]:
+        """`log` of several features: an array and their rows in it."""
+        for feature in features:
+            self.log(feature)
+        return self._logs.array, self._logs.places(tuple(features))
+
+    def reals(self, features: Sequence[str]) -> tuple[Floats, NDArray[np.uint64]]:
+        """`real` of several features: an array and their rows in it."""
+        for feature in features:
+            self.real(feature)
+        return self._reals.array, self._reals.places(tuple(features))
 
     def balance(self, recoil: Recoil, rank: int) -> tuple[Floats, Floats]:
         """Minus the vector sum of the objects before this rank and of the missing momentum, (x, y)."""
@@ -161,14 +181,22 @@ class Context:
         return -met * exactmath.cos(angle), -met * exactmath.sin(angle)
 
 
-@functools.lru_cache(maxsize=256)
-def _table(lattice: Lattice, transform: str, low: int, high: int) -> NDArray[Any]:
-    q = np.arange(low << TABLE_ALIGNMENT, high << TABLE_ALIGNMENT, dtype=np.int64)
-    return np.asarray(TRANSFORMS[transform](lattice.centres(q)))
+def _real(q: Integers) -> Floats:
+    loops = loops_for()
+    if loops:
+        out = np.empty(len(q))
+        loops.reals(q, LARGEST_INTEGER, out)
+        return out
+    return np.clip(q, -LARGEST_INTEGER, LARGEST_INTEGER).astype(np.float64)
 
 
 def octaves(values: Floats) -> Integers:
     """A logarithm that is linear between powers of two: cheap, rising, and exact arithmetic."""
+    loops = loops_for()
+    if loops:
+        out = np.empty(len(values), np.int64)
+        loops.octaves(values, SMALLEST, LARGEST, LOG_UNIT, out)
+        return out
     mantissa, power = np.frexp(np.fmin(np.fmax(np.abs(values), SMALLEST), LARGEST))
     return np.rint((mantissa * 2.0 + power) * LOG_UNIT).astype(np.int64)
 

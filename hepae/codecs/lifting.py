@@ -185,13 +185,36 @@ def _decoded(evaluation: Evaluation, name: str, payload: bytes) -> Integers:
     blocks = _split(name, payload, evaluation.plan.features[name].n_classes, ranked)
     if ranked:
         counts = [limits.check("latents of a class", count, n, name) for count, _ in blocks]
-        unpacked = [unpack(block, count) for count, (_, block) in zip(counts, blocks, strict=True)]
-        return _decoded_by_rank(evaluation, name, unpacked, around)
-    latents, classes = np.empty(n, np.int64), evaluation.classes(name)
-    for number, (_, block) in enumerate(blocks):
-        at = np.flatnonzero(classes == number)
-        latents[at] = unpack(block, len(at))
+        return _decoded_by_rank(evaluation, name, _Classes(evaluation, counts, blocks), around)
+    classes = evaluation.classes(name)
+    counts = np.bincount(classes, minlength=len(blocks)).tolist()
+    latents = np.empty(n, np.int64)
+    _Classes(evaluation, counts, blocks).deal(name, classes, latents)
     return evaluation.decode(name, latents, around=around)
+
+
+class _Classes:
+    """The latents of the classes, each dealt out in order to the objects of its class."""
+
+    def __init__(
+        self, evaluation: Evaluation, counts: Sequence[int], blocks: Sequence[tuple[int, bytes]]
+    ) -> None:
+        parts = [unpack(block, count) for count, (_, block) in zip(counts, blocks, strict=True)]
+        self._latents, self._loops = np.concatenate(parts), evaluation.loops
+        self._ends = np.cumsum(counts)
+        self._next = self._ends - counts
+
+    def deal(self, name: str, classes: NDArray[np.uint8], out: Integers) -> None:
+        """The next latents, for objects of these classes."""
+        begin, end = self._next, self._next + np.bincount(classes, minlength=len(self._next))
+        if np.any(end > self._ends):
+            raise CorruptionError("a class of latents is too short", where=name, got=self._ends.tolist())
+        self._next = end
+        if self._loops:
+            self._loops.deal(classes, self._latents, begin, out)
+            return
+        for number, (first, last) in enumerate(zip(begin.tolist(), end.tolist(), strict=True)):
+            out[np.flatnonzero(classes == number)] = self._latents[first:last]
 
 
 def _split(name: str, payload: bytes, n_classes: int, ranked: bool) -> list[tuple[int, bytes]]:
@@ -212,18 +235,13 @@ def _split(name: str, payload: bytes, n_classes: int, ranked: bool) -> list[tupl
     return blocks
 
 
-def _decoded_by_rank(evaluation: Evaluation, name: str, blocks: Sequence[Integers], around: bool) -> Integers:
+def _decoded_by_rank(evaluation: Evaluation, name: str, dealt: _Classes, around: bool) -> Integers:
     """The same where the class of an object can depend on this feature of the objects before it."""
-    order, taken = evaluation.order, [0] * len(blocks)
+    order = evaluation.order
     q, latents = evaluation.begin(name), np.empty(order.n_objects, np.int64)
     for rank in range(order.n_ranks):
-        classes, part = evaluation.classes(name, rank), latents[order.part(rank)]
-        for number, block in enumerate(blocks):
-            at = np.flatnonzero(classes == number)
-            if taken[number] + len(at) > len(block):
-                raise CorruptionError("a class of latents is too short", where=name, got=len(block))
-            part[at] = block[taken[number] : taken[number] + len(at)]
-            taken[number] += len(at)
+        part = latents[order.part(rank)]
+        dealt.deal(name, evaluation.classes(name, rank), part)
         prediction = evaluation.predict(name, rank)
         evaluation.put(name, evaluation.restored(name, part, prediction, around=around), rank)
     evaluation.put(name, q)

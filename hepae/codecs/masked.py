@@ -89,13 +89,19 @@ class Masked:
         self._lattices = {feature.name: feature.lattice for feature in features}
         self._places = {shape.feature: place for place, shape in enumerate(spec.shapes)}
         self._ready: dict[str, _Feature] = {}
+        parents = {shape.feature: spec.parents(shape) for shape in spec.shapes}
+        self._ancestors = {name: self._find_ancestors(name, parents) for name in self._places}
+        self._ranked = {shape.feature: spec.ranked(shape) for shape in spec.shapes}
 
     def ancestors(self, feature: str) -> tuple[str, ...]:
         """Features whose payloads are needed to decode this one, itself left out."""
+        return self._ancestors[feature]
+
+    def _find_ancestors(self, feature: str, parents: Mapping[str, set[str]]) -> tuple[str, ...]:
         found: set[str] = set()
         waiting = [feature]
         while waiting:
-            for name in self.spec.parents(self._shape(waiting.pop())) - found:
+            for name in parents[waiting.pop()] - found:
                 found.add(name)
                 waiting.append(name)
         return tuple(name for name in self._places if name in found - {feature})
@@ -133,7 +139,7 @@ class Masked:
         inputs.fill(feature.shape.inputs)
         cells = _cells(feature, inputs, 0, len(residuals))
         segments = []
-        ranked = self.spec.ranked(feature.shape)
+        ranked = self._ranked[name]
         for part in _parts(evaluation, ranked):
             segments += _two_passes(feature, cells[part], symbols[part])
         raw = ans.write_bits(inside, widths)
@@ -164,7 +170,7 @@ class Masked:
         try:
             for names in self._groups():
                 waiting = [name for name in names if name in needed]
-                if waiting and self.spec.ranked(self._shape(names[0])):
+                if waiting and self._ranked[names[0]]:
                     self._decode_ranks(waiting, evaluation, inputs, payloads)
                 elif waiting:
                     self._decode(names[0], evaluation, inputs, payloads[names[0]])
@@ -339,12 +345,11 @@ class _Stream:
         second = np.flatnonzero(symbols == other)
         symbols[second] = self._decoder.take(np.full(len(second), self.feature.last))
         alphabet = self.feature.shape.alphabet
-        widths = alphabet.widths(symbols)
+        bits = alphabet.inside_bits(symbols)
         if self._hides:
-            self._reveal(int(widths.sum()))
-        inside = ans.read_bits(self._raw, widths, self._bit)
-        self._bit += int(widths.sum())
-        residuals = alphabet.join(symbols, inside)
+            self._reveal(bits)
+        residuals = alphabet.read(symbols, self._raw, self._bit)
+        self._bit += bits
         outside = second[symbols[second] == other]
         if len(outside):
             residuals[outside] = self._from_outside(len(outside))

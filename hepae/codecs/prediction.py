@@ -39,12 +39,14 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hepae.codecs.columns import Context, Memory
+from hepae.codecs.places import Places
 from hepae.codecs.predictors import (
     FRACTION_BITS,
     WIDTH_BITS,
@@ -58,6 +60,7 @@ from hepae.codecs.predictors import (
     trivial,
 )
 from hepae.codecs.ranks import RankOrder
+from hepae.compiled import loops_for
 from hepae.lattice import Lattice
 from hepae.memory import keep_freed_memory
 
@@ -83,15 +86,26 @@ BLOCK: Final = 20_480
 
 
 class Tables:
-    """Expanded tables of one sum: a constant, and source number and table for each term."""
+    """Expanded tables of one sum: a constant, and source number and table for each term.
+
+    Attributes
+    ----------
+    flat, rows, starts
+        The tables one behind the other; the source of each, and where it begins.
+    """
 
     def __init__(self, constant: int, terms: tuple[Term, ...], sources: tuple[Source, ...]) -> None:
-        tables = [(term.source, expand(sources[term.source].knots, term.values)) for term in terms]
-        largest = abs(constant) + sum(int(np.abs(table).max()) for _, table in tables)
+        whole = [(term.source, expand(sources[term.source].knots, term.values)) for term in terms]
+        largest = abs(constant) + sum(int(np.abs(table).max()) for _, table in whole)
         self.constant, self.dtype = constant, np.dtype(np.int32 if largest < 2**30 else np.int64)
+        parts = [table[0 if sources[source].optional else 1 :] for source, table in whole]
+        edges = np.cumsum([0, *map(len, parts)])
+        self.flat = np.concatenate(parts).astype(self.dtype) if parts else np.empty(0, self.dtype)
+        self.rows = np.array([source for source, _ in whole], np.uint64)
+        self.starts = edges[:-1].astype(np.uint64)
         self.tables = [
-            (source, np.ascontiguousarray(table[0 if sources[source].optional else 1 :], self.dtype))
-            for source, table in tables
+            (term.source, self.flat[start:stop])
+            for term, (start, stop) in zip(terms, pairwise(edges), strict=True)
         ]
 
 
@@ -107,6 +121,7 @@ class Plan:
             t.source for p in predictors.features for t in (*p.terms, *(p.widths.terms if p.widths else ()))
         ]
         self.shared = [used.count(number) > 1 for number in range(len(sources))]
+        self.most_terms = max((len(p.terms) for p in predictors.features), default=0)
         self.order = predictors.order
         self.ancestors = {name: predictors.ancestors(name) for name in self.features}
         self.wants_latent = {name: predictors.wants_latent(name) for name in self.features}
@@ -156,6 +171,8 @@ class Evaluation:
         self.order = RankOrder(counts)
         self.context = Context(self.order, lattices, events, memory)
         self._indices: dict[int, Integers] = {}
+        self.loops = loops_for(self.order.n_objects * len(self.plan.order))
+        self._places = Places(self.loops, self.context, self.plan.sources) if self.loops else None
 
     def _index(self, number: int, rank: int | None) -> Integers:
         """Index of each object into the tables of a source."""
@@ -189,6 +206,9 @@ class Evaluation:
         classes = np.zeros(size, np.uint8)
         if widths is not None:
             score = self._sum(self.plan.widths[feature], rank)
+            if self.loops:
+                self.loops.class_of(score, np.array(widths.edges, np.int64), classes)
+                return classes
             for edge in widths.edges:
                 classes += score >= edge
         return classes
@@ -198,6 +218,13 @@ class Evaluation:
         if not tables.tables:
             return np.full(size, tables.constant, np.int64)
         out = np.empty(size, np.int64)
+        if self._places and self.loops:
+            for source, _ in tables.tables:
+                self._places.find(source, rank)
+            begin = 0 if rank is None else self.order.part(rank).start
+            place = self._places.array, tables.rows, begin
+            self.loops.sum_tables(*place, tables.flat, tables.starts, tables.constant, out)
+            return out
         pairs = [(self._index(source, rank), table) for source, table in tables.tables]
         found, total = (np.empty(min(BLOCK, size), tables.dtype) for _ in range(2))
         for start in range(0, size, BLOCK):
@@ -228,14 +255,20 @@ class Evaluation:
         period = self.plan.features[feature].period
         if period is None or not _within(period, q):
             return q - prediction
-        return _wrapped(q - prediction, -(period.length // 2), period.length)
+        return self._wrapped(q - prediction, -(period.length // 2), period.length)
 
     def restored(self, feature: str, residuals: Integers, prediction: Integers, *, around: bool) -> Integers:
         """Integers of residuals; ``around`` the circle where the residuals were."""
         period = self.plan.features[feature].period
         if period is None or not around:
             return residuals + prediction
-        return _wrapped(residuals + prediction, period.low, period.length)
+        return self._wrapped(residuals + prediction, period.low, period.length)
+
+    def _wrapped(self, values: Integers, low: int, length: int) -> Integers:
+        if self.loops is None:
+            return _wrapped(values, low, length)
+        self.loops.wrapped(values, low, length)
+        return values
 
     def around(self, feature: str, q: Integers) -> bool:
         """Whether the residuals of these integers are taken around the circle."""

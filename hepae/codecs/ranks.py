@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hepae.collection import offsets
+from hepae.compiled import loops_for
 
 __all__ = ["LAST_RANK", "RankOrder"]
 
@@ -83,7 +84,11 @@ class RankOrder:
     def to_events(self, column: NDArray[Any]) -> NDArray[Any]:
         """A column from rank order to event order."""
         out = np.empty_like(column)
-        out[self.permutation] = column
+        loops = loops_for()
+        if loops:
+            loops.scatter(column, self.permutation, out)
+        else:
+            out[self.permutation] = column
         return out
 
     def spread(self, per_event: NDArray[Any], rank: int | None = None) -> NDArray[Any]:

@@ -17,9 +17,19 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from hepae.compiled import loops_for
 from hepae.errors import CorruptionError, ModelRejectedError
 
-__all__ = ["PRECISION", "Decoder", "Tables", "bits_to_bytes", "encode", "read_bits", "write_bits"]
+__all__ = [
+    "PRECISION",
+    "Decoder",
+    "Tables",
+    "bits_to_bytes",
+    "encode",
+    "read_bits",
+    "require_bits",
+    "write_bits",
+]
 
 PRECISION = 12
 STATES = 1 << PRECISION
@@ -116,6 +126,12 @@ def bits_to_bytes(bits: int) -> int:
     return (bits + 7) // 8
 
 
+def require_bits(data: bytes | memoryview, bits: int) -> None:
+    """Refuse data of fewer bits than that."""
+    if bits > 8 * len(data):
+        raise CorruptionError("a bit stream ends too early", expected=f"{bits} bits", got=8 * len(data))
+
+
 def read_bits(data: bytes | memoryview, widths: NDArray[np.integer], start: int = 0) -> NDArray[np.int64]:
     """The values that `write_bits` wrote, from bit ``start`` on.
 
@@ -126,10 +142,14 @@ def read_bits(data: bytes | memoryview, widths: NDArray[np.integer], start: int 
     """
     width = widths.astype(np.int64)
     ends = start + np.cumsum(width)
-    if len(ends) and ends[-1] > 8 * len(data):
-        raise CorruptionError("a bit stream ends too early", expected=f"{ends[-1]} bits", got=8 * len(data))
-    starts = ends - width
+    require_bits(data, int(ends[-1]) if len(ends) else start)
     raw = np.frombuffer(bytes(data) + bytes(8), np.uint8)
+    loops = loops_for()
+    if loops:
+        found = np.empty(len(width), np.int64)
+        loops.read_bits(raw, width, start, found)
+        return found
+    starts = ends - width
     words = np.lib.stride_tricks.as_strided(raw, (len(raw) - 7, 8), (1, 1)).view("<u8")[:, 0]
     taken = words[starts >> 3] >> (starts & 7).astype(np.uint64)
     return np.asarray(taken & ((np.uint64(1) << width.astype(np.uint64)) - np.uint64(1)), np.int64)
@@ -203,7 +223,8 @@ class Decoder:
         if not 1 <= lanes * PRECISION <= self._bits:
             raise CorruptionError("a coded stream is too short", expected=f"{lanes} states", got=len(data))
         self.states = read_bits(data, np.full(lanes, PRECISION)).astype(np.int32)
-        self._windows = _windows(data)
+        self._data = np.frombuffer(bytes(data) + bytes(4), np.uint8)
+        self._windows: NDArray[np.int32] | None = None
         self._position = lanes * PRECISION
         self._edges = np.empty(lanes + 1, np.int64)
 
@@ -219,6 +240,16 @@ class Decoder:
             raise CorruptionError(
                 "no such coding table", expected=f"below {self._n_tables}", got=int(table.max())
             )
+        loops = loops_for()
+        if loops:
+            symbols = np.empty(len(table), np.int64)
+            self._position = loops.take_symbols(
+                self._entries, table, self.states, self._data, self._position, symbols
+            )
+            self._require_bits()
+            return symbols
+        if self._windows is None:
+            self._windows = _windows(self._data)
         base = table.astype(np.int64) * STATES
         found = np.empty(len(table), np.int32)
         lanes, position = len(self.states), self._position
@@ -235,11 +266,14 @@ class Decoder:
             read = self._windows.take(edges[:-1], mode="clip") & _MASKS.take(width)
             np.add(entry & 0xFFFF, read, out=state)
         self._position = position
-        if position > self._bits:
-            raise CorruptionError(
-                "a coded stream ends too early", expected=f"{position} bits", got=self._bits
-            )
+        self._require_bits()
         return (found >> 20).astype(np.int64)
+
+    def _require_bits(self) -> None:
+        if self._position > self._bits:
+            raise CorruptionError(
+                "a coded stream ends too early", expected=f"{self._position} bits", got=self._bits
+            )
 
     def finish(self) -> NDArray[np.int64]:
         """The states after the last symbol; checks that every bit was read.
@@ -256,8 +290,8 @@ class Decoder:
         return self.states.astype(np.int64)
 
 
-def _windows(data: bytes | memoryview) -> NDArray[np.int32]:
-    """The 16 bits that begin at each bit of the data."""
-    raw = np.frombuffer(bytes(data) + bytes(4), np.uint8).astype(np.int32)
+def _windows(data: NDArray[np.uint8]) -> NDArray[np.int32]:
+    """The 16 bits that begin at each bit of the data, which end with four bytes more."""
+    raw = data.astype(np.int32)
     bytes3 = raw[:-2] | raw[1:-1] << 8 | raw[2:] << 16
     return ((bytes3[:, None] >> np.arange(8, dtype=np.int32)) & 0xFFFF).ravel()
