@@ -88,7 +88,7 @@ $(VENV)/.hepae-demo: pyproject.toml $(VENV)/.hepae-torch
 
 $(VENV)/.hepae-test: pyproject.toml $(VENV)/.hepae-torch
 	@echo "installing into $(VENV): hepae and all that its tests need, ROOT included"
-	$(PIP) --editable '.[train,hooks,bench,root,dev]'
+	$(PIP) --editable '.[train,fast,hooks,bench,root,dev]'
 	@touch $@ $(VENV)/.hepae-demo
 
 $(VENV)/.hepae-sample: pyproject.toml $(VENV)/.hepae-demo
