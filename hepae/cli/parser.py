@@ -7,7 +7,7 @@ import functools
 from pathlib import Path
 
 from hepae import __version__
-from hepae.cli import commands, images, interop, literature
+from hepae.cli import commands, images, interop, judging, literature
 from hepae.cli.bench import bench
 from hepae.recipe import CODECS, EFFORTS
 
@@ -37,6 +37,7 @@ def parser() -> argparse.ArgumentParser:
     _bench(parts)
     interop.add_commands(functools.partial(_command, parts))
     literature.add_commands(functools.partial(_command, parts))
+    judging.add_commands(functools.partial(_command, parts))
     images.add_commands(functools.partial(_command, parts))
     return top
 

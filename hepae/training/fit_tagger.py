@@ -1,0 +1,193 @@
+"""Training a tagger: from jets and labels to one ONNX file."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import msgspec
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from hepae import limits
+from hepae.errors import InputError
+from hepae.model.assembly import assemble
+from hepae.model.manifest import Training
+from hepae.tagging.jets import Jets
+from hepae.tagging.spec import LARGEST_SEED, MANIFEST_KEY, Split, TaggerManifest, TaggerRecipe, members
+from hepae.tagging.tagger import Tagger
+from hepae.training.descent import deterministic, one_cycle
+from hepae.training.export_tagger import export_tagger
+from hepae.training.fit import check_device
+from hepae.training.taggers import TaggerNetwork, network_of, turned
+from hepae.version import __version__
+
+__all__ = ["TaggerEpoch", "fit_tagger"]
+
+FEWEST = 20
+"""Jets of either kind that a training needs."""
+
+PARITY_SAMPLE = 64
+FIRST_STEPS = 10
+EVALUATED_AT_ONCE = 512
+
+
+@dataclass(frozen=True)
+class TaggerEpoch:
+    """Progress: epoch ``number`` of ``total`` is done, all members counted, with these cross-entropies in nats."""
+
+    number: int
+    total: int
+    loss: float
+    validation_loss: float
+
+
+def fit_tagger(
+    jets: Jets,
+    labels: NDArray[np.bool_],
+    recipe: TaggerRecipe | None = None,
+    collection: str = "Constituent",
+    label: str = "",
+    split: Split | None = None,
+    progress: Callable[[TaggerEpoch], None] | None = None,
+) -> Tagger:
+    """Train a tagger.
+
+    Parameters
+    ----------
+    jets, labels
+        What to train on; a share of it is held back for the validation loss.
+    recipe
+        How.
+    collection, label, split
+        For the manifest; see `hepae.tagging.spec.TaggerManifest`.
+    progress
+        Called after each epoch.
+
+    Raises
+    ------
+    InputError
+        If there are hardly any jets of either kind.
+    SchemaError
+        If PyTorch does not have the device.
+
+    Examples
+    --------
+    >>> tagger = fit_tagger(jets, is_top, TaggerRecipe(epochs=12))  # doctest: +SKIP
+    >>> tagger.scores(jets)  # doctest: +SKIP
+    array([0.98, 0.03, ...], dtype=float32)
+    """
+    recipe = recipe or TaggerRecipe()
+    check_device(recipe.device)
+    if min(int(labels.sum()), int((~labels).sum())) < FEWEST:
+        got = f"{int(labels.sum())} of {len(labels)} are signal"
+        raise InputError("too few jets to train on", expected=f"{FEWEST} of either kind", got=got)
+    inputs = recipe.view.inputs(jets)
+    sample = {name: array[:PARITY_SAMPLE] for name, array in inputs.items()}
+    networks, history = {}, list[tuple[float, float]]()
+    for place, name in enumerate(members(recipe)):
+        own = msgspec.structs.replace(recipe, seed=(recipe.seed + place) % LARGEST_SEED)
+
+        def told(epoch: int, loss: float, validation: float, done: int = place * recipe.epochs) -> None:
+            if progress is not None:
+                progress(TaggerEpoch(done + epoch, recipe.members * recipe.epochs, loss, validation))
+
+        with deterministic(own.seed, recipe.threads):
+            network = network_of(own)
+            history = _Descent(network, inputs, labels, own).run(told)
+        networks[name] = export_tagger(network.cpu().eval(), sample)
+    provenance = Training(__version__, recipe.seed, len(jets), int(jets.counts.sum()), tuple(history))
+    manifest = TaggerManifest(limits.FORMAT_VERSION, collection, label, recipe, provenance, split)
+    return Tagger(assemble(manifest, networks, {}, MANIFEST_KEY))
+
+
+class _Descent:
+    """One network on its way down."""
+
+    def __init__(
+        self,
+        network: TaggerNetwork,
+        inputs: dict[str, NDArray[np.float32]],
+        labels: NDArray[np.bool_],
+        recipe: TaggerRecipe,
+    ) -> None:
+        self.network, self.recipe = network.to(recipe.device), recipe
+        self.inputs = {name: torch.from_numpy(array).to(recipe.device) for name, array in inputs.items()}
+        self.target = torch.from_numpy(labels.astype(np.int64)).to(recipe.device)
+        order = torch.randperm(len(labels)).to(recipe.device)
+        held_back = max(1, round(recipe.validation * len(labels)))
+        self.validation, self.rows = order[:held_back], order[held_back:]
+        self.batch = min(recipe.batch_size, len(self.rows))
+        self.steps = len(self.rows) // self.batch
+        with torch.no_grad():
+            network.look(self._taken(self.rows))
+        self.optimiser = torch.optim.AdamW(
+            network.parameters(), recipe.learning_rate, weight_decay=recipe.weight_decay
+        )
+        self.mean = _weights(network)
+        self.done = 0
+
+    def run(self, progress: Callable[[int, float, float], None]) -> list[tuple[float, float]]:
+        """Epochs until the validation loss rests; the network ends with the averaged weights of its smallest."""
+        best, best_loss, best_epoch, history = self.mean, math.inf, 0, list[tuple[float, float]]()
+        for epoch in range(1, self.recipe.epochs + 1):
+            history.append((self._epoch(), self._validation_loss()))
+            if history[-1][1] < best_loss:
+                best, best_loss, best_epoch = _copied(self.mean), history[-1][1], epoch
+            progress(epoch, *history[-1])
+            if epoch - best_epoch >= self.recipe.patience:
+                break
+        self.network.load_state_dict(best)
+        return history
+
+    def _epoch(self) -> float:
+        self.network.train()
+        order = self.rows[torch.randperm(len(self.rows)).to(self.rows.device)]
+        total = torch.zeros((), device=order.device)
+        for chosen in order[: self.steps * self.batch].view(self.steps, self.batch):
+            rate = one_cycle(self.done / (self.recipe.epochs * self.steps)) * self.recipe.learning_rate
+            self.optimiser.param_groups[0]["lr"] = rate
+            logits = self.network(turned(self._taken(chosen)))
+            loss = nn.functional.cross_entropy(
+                logits, self.target[chosen], label_smoothing=2 * self.recipe.smoothing
+            )
+            self.optimiser.zero_grad(set_to_none=True)
+            loss.backward()  # type: ignore[no-untyped-call]
+            self.optimiser.step()
+            total += loss.detach()
+            self._average()
+        return float(total / self.steps)
+
+    @torch.no_grad()
+    def _average(self) -> None:
+        """Running mean of the weights (B. Polyak, A. Juditsky, 1992), of the last tenth of the steps at first."""
+        self.done += 1
+        newest = max(self.recipe.averaging, FIRST_STEPS / (FIRST_STEPS + self.done))
+        for name, tensor in self.network.state_dict().items():
+            self.mean[name].lerp_(tensor, newest)
+
+    @torch.no_grad()
+    def _validation_loss(self) -> float:
+        """Cross-entropy of the averaged weights."""
+        newest = _weights(self.network)
+        self.network.load_state_dict(self.mean)
+        self.network.eval()
+        parts = torch.split(self.validation, EVALUATED_AT_ONCE)
+        logits = torch.cat([self.network(self._taken(part)) for part in parts])
+        loss = nn.functional.cross_entropy(logits, self.target[self.validation])
+        self.network.load_state_dict(newest)
+        return float(torch.nan_to_num(loss, nan=1e30, posinf=1e30))
+
+    def _taken(self, rows: Tensor) -> dict[str, Tensor]:
+        return {name: tensor[rows] for name, tensor in self.inputs.items()}
+
+
+def _weights(network: TaggerNetwork) -> dict[str, Tensor]:
+    return _copied(network.state_dict())
+
+
+def _copied(weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name: tensor.detach().clone() for name, tensor in weights.items()}
