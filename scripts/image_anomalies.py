@@ -153,10 +153,11 @@ def draw(
     restored = {name: model.decode(model.encode(examples)[0])[:, 0] for name, model in models.items()}
     names = [kind for kind in kinds for _ in range(EXAMPLES)]
     save(reconstruction_figure(examples[:, 0], restored, names), folder / "images_reconstructions.png")
-    save(loss_figure(models), folder / "images_losses.png")
+    save(loss_figure(list(models.values())), folder / "images_losses.png")
     qcd = read_images(jets, ImageSpec(), cut=kinds["QCD"], entries=(TRAINED, None))
-    figure = traversal_figure(models["beta-VAE"], models["beta-VAE"].encode(qcd)[0])
-    (folder / "images_traversal.png").write_bytes(png(figure, dpi=110))
+    for name in ("VAE", "beta-VAE"):
+        figure = traversal_figure(models[name], models[name].encode(qcd)[0])
+        (folder / f"images_traversal_{name}.png").write_bytes(png(figure, dpi=110))
     shown = (
         "jet mass",
         "number of constituents",

@@ -1,4 +1,4 @@
-"""Risk: a README that is no longer true. Its commands and its Python run, in order, in an empty folder.
+"""Risk: a README, or a page that says the same, that is no longer true. Commands and Python run in an empty folder.
 
 Every line ``$ hepae …`` of a ``console`` block and every ``python`` block is run, but those after a comment
 ``<!-- not run: reason -->``. Training makes a small network where the README would have a large one.
@@ -56,17 +56,18 @@ def commands(block: Block) -> Iterator[list[str]]:
 def run(block: Block) -> None:
     if block.language == "console":
         for words in commands(block):
-            assert cli.main(words) == 0, f"README.md:{block.line}: hepae {shlex.join(words)}"
+            assert cli.main(words) == 0, f"line {block.line}: hepae {shlex.join(words)}"
     elif block.language == "python":
-        code = compile("\n" * (block.line - 1) + block.text, "README.md", "exec")
+        code = compile("\n" * (block.line - 1) + block.text, "page", "exec")
         exec(code, {"__name__": "__main__"})
 
 
 @pytest.mark.slow
-def test_the_commands_and_the_python_of_the_readme_run(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("page", ["README.md", "docs/images.md"])
+def test_the_commands_and_the_python_of_a_page_run(
+    page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    found = list(blocks((HERE / "README.md").read_text(encoding="utf-8")))
+    found = list(blocks((HERE / page).read_text(encoding="utf-8")))
     assert sum(len(list(commands(block))) for block in found if block.language == "console") >= 4
     assert any(block.language == "python" for block in found)
     for name in ("default", "best"):

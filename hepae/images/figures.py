@@ -40,7 +40,10 @@ LINES: Final = ("#c1440e", "#33658a", "#2d6a4f", "#7b4b94", "#8a6d1d", "#6b6b6b"
 DECADES: Final = 4.0
 STEPS: Final = np.linspace(-3, 3, 7)
 SHOWN: Final = 6
+FIRST_EPOCHS: Final = 2
 MOST_LATENTS: Final = 8
+LEAST_SPREAD: Final = 0.2
+"""A latent that varies less is hardly used: of a standard normal distribution it would vary by 1."""
 MOST_DRAWN: Final = 4000
 
 
@@ -107,7 +110,7 @@ def reconstruction_figure(images: Images, restored: Mapping[str, Images], labels
 
 
 def traversal_figure(model: ImageModel, latents: NDArray[np.float32]) -> Figure:
-    """What each latent does, the others at their mean: a row for a latent, most informative first.
+    """What each latent that is used does, the others at their mean: a row for a latent, most informative first.
 
     Parameters
     ----------
@@ -117,7 +120,8 @@ def traversal_figure(model: ImageModel, latents: NDArray[np.float32]) -> Figure:
         Of a sample: their means and spreads say where to go.
     """
     mean, spread = latents.mean(axis=0), latents.std(axis=0)
-    chosen = np.argsort(-spread)[:MOST_LATENTS]
+    informative = max(1, min(MOST_LATENTS, int((spread > LEAST_SPREAD).sum())))
+    chosen = np.argsort(-spread)[:informative]
     given = np.repeat(mean[None], len(chosen) * len(STEPS), axis=0)
     for row, latent in enumerate(chosen):
         given[row * len(STEPS) : (row + 1) * len(STEPS), latent] = mean[latent] + STEPS * spread[latent]
@@ -133,35 +137,44 @@ def traversal_figure(model: ImageModel, latents: NDArray[np.float32]) -> Figure:
         for (row, column), axes in np.ndenumerate(grid):
             _shown(axes, images[row, column], LogNorm(largest / 10**3, largest, clip=True))
             if row == 0:
-                axes.set_title(rf"{STEPS[column]:+.0f}$\,\sigma$")
+                axes.set_title(f"{STEPS[column]:+.0f} σ" if STEPS[column] else "mean")
             if column == 0:
                 axes.set_ylabel(f"latent {chosen[row]}\nσ = {spread[chosen[row]]:.2f}")
         return figure
 
 
-def loss_figure(models: Mapping[str, ImageModel]) -> Figure:
+def loss_figure(models: Sequence[ImageModel]) -> Figure:
     """Losses by epoch, one panel a model: reconstruction of training and validation, divergence."""
     with styled():
         figure = _figure(3.2 * len(models) + 0.2, 2.5)
-        for axes, (name, model) in zip(
-            figure.subplots(1, len(models), squeeze=False)[0], models.items(), strict=True
-        ):
-            losses = np.asarray(model.manifest.training.history)
-            epochs = np.arange(1, len(losses) + 1)
-            axes.plot(epochs, losses[:, 0], color=LINES[1], lw=1, label="training")
-            axes.plot(epochs, losses[:, 1], color=LINES[0], lw=1.2, label="validation")
-            axes.set(xlabel="epoch", ylabel=f"reconstruction ({model.manifest.recipe.loss}), nats")
-            axes.set_title(name, loc="left")
-            handles = list(axes.lines)
-            if model.manifest.variational:
-                other = axes.twinx()
-                other.spines["right"].set_visible(True)
-                handles += other.plot(
-                    epochs, model.manifest.divergences, color=LINES[2], lw=1, ls="--", label="divergence"
-                )
-                other.set(ylabel="divergence, nats", ylim=(0, None))
-            axes.legend(handles=handles, loc="upper right")
+        panels = figure.subplots(1, len(models), squeeze=False)[0]
+        for axes, model in zip(panels, models, strict=True):
+            _losses(axes, model)
         return figure
+
+
+def _losses(axes: Axes, model: ImageModel) -> None:
+    recipe, losses = model.manifest.recipe, np.asarray(model.manifest.training.history)
+    epochs = np.arange(1, len(losses) + 1)
+    axes.plot(epochs, losses[:, 0], color=LINES[1], lw=1, label="training")
+    axes.plot(epochs, losses[:, 1], color=LINES[0], lw=1.2, label="validation")
+    # the first epochs are far above the rest
+    later = losses[min(FIRST_EPOCHS, len(losses) - 1) :]
+    axes.set(xlabel="epoch", ylabel=f"reconstruction ({recipe.loss}), nats")
+    axes.set_ylim(0.98 * losses.min(), 1.03 * later.max())
+    kind = "autoencoder" if recipe.beta is None else "variational autoencoder"
+    axes.set_title(
+        kind if recipe.beta in (None, 1.0) else rf"$\beta$-VAE, $\beta$ = {recipe.beta:g}", loc="left"
+    )
+    handles = list(axes.lines)
+    if recipe.beta is not None:
+        other = axes.twinx()
+        other.spines["right"].set_visible(True)
+        divergences = np.asarray(model.manifest.divergences)
+        handles += other.plot(epochs, divergences, color=LINES[2], lw=1, ls="--", label="divergence")
+        top = 1.5 * divergences[min(FIRST_EPOCHS, len(losses) - 1) :].max()
+        other.set(ylabel="divergence, nats", ylim=(0, top))
+    axes.legend(handles=handles, loc="upper right")
 
 
 def roc_figure(curves: Mapping[str, tuple[NDArray[np.float64], NDArray[np.float64], float]]) -> Figure:
@@ -220,7 +233,7 @@ def draw_model(
             {"restored": restored.sum(axis=1)},
             [f"loss {loss:.2g}" for loss in losses],
         ),
-        "losses": loss_figure({Path(path).name: model}),
+        "losses": loss_figure([model]),
     }
     if model.manifest.variational:
         figures["traversal"] = traversal_figure(model, latents)
