@@ -7,12 +7,11 @@ takes the final name.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Literal
 
-from hepae import limits
 from hepae.collection import Collection
 from hepae.compression import Compression, measure
 from hepae.encoding import Encoding, write_ntuple, write_tree
@@ -22,7 +21,7 @@ from hepae.layout import encoder_of, restored_plan
 from hepae.model.model import Model
 from hepae.modelling import Report, find_collection, model_of, sample, silent
 from hepae.recipe import Recipe
-from hepae.restore import CompressedCollection, compressed_collections, models_of
+from hepae.restore import CompressedCollection, compressed_collections, models_of, runs_of
 from hepae.rootio.atomic import atomic_output
 from hepae.rootio.columns import Column, Jagged
 from hepae.rootio.raw_copy import refuse_unless_rewritable
@@ -166,7 +165,7 @@ def decompress(
         with RootWriter(temporary, opened) as out:
             out.done.add(MODELS_TREE)
             written = out.rewrite_tree(events, restored_plan(events, restorers))
-            for start, stop in _chunk_edges(restorers, events.num_entries):
+            for start, stop in runs_of(restorers, events.num_entries):
                 written.append(_restored_columns(restorers, start, stop))
                 report("restoring", stop, events.num_entries, "")
             written.finish()
@@ -241,16 +240,6 @@ def _require_kept(checked: Verification) -> None:
         got=offender.restored if offender else "; ".join(checked.differences[:3]),
         hint="the output was not written; please report this",
     )
-
-
-def _chunk_edges(restorers: Sequence[CompressedCollection], entries: int) -> Iterator[tuple[int, int]]:
-    """Runs of events to restore: the chunks of the first chunked collection, else runs of equal length."""
-    chunked = [one for one in restorers if one.codec != "bottleneck"]
-    if chunked:
-        yield from ((chunk.start, chunk.stop) for chunk in chunked[0].chunks())
-        return
-    for start in range(0, entries, limits.EVENTS_PER_CHUNK):
-        yield start, min(start + limits.EVENTS_PER_CHUNK, entries)
 
 
 def _restored_columns(restorers: Sequence[CompressedCollection], start: int, stop: int) -> dict[str, Column]:

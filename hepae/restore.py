@@ -10,7 +10,7 @@ import hashlib
 import os
 import threading
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -40,6 +40,7 @@ __all__ = [
     "compressed_collections",
     "models_of",
     "restore_branch",
+    "runs_of",
 ]
 
 MODEL_PATH = "HEPAE_MODEL_PATH"
@@ -47,6 +48,9 @@ MODEL_PATH = "HEPAE_MODEL_PATH"
 
 CACHED_BYTES = 256 << 20
 """What each collection keeps of the chunks read last."""
+
+RUN = limits.EVENTS_PER_CHUNK
+"""Most events to go through at once."""
 
 Column = NDArray[np.generic]
 Integers = NDArray[np.int64]
@@ -266,6 +270,14 @@ class CompressedCollection:
                 self._chunks = self._find_chunks()
             return self._chunks
 
+    def forget(self, before: int) -> None:
+        """Drop what is kept of events before this one: whoever goes through a file once has done with them."""
+        with self._lock:
+            for start in [start for start, one in self._open.items() if start + len(one.counts) <= before]:
+                del self._open[start]
+            for run in [run for run in self._predicted if run[1] <= before]:
+                del self._predicted[run]
+
     def model_of(self, chunk: Chunk) -> Model:
         """The model that a chunk was coded with."""
         branch = next(iter(self.features.values())).payload_branch
@@ -384,6 +396,22 @@ def _forget_oldest(kept: OrderedDict[Key, Kept], latest: Key) -> None:
     kept.move_to_end(latest)
     while len(kept) > 1 and sum(one.nbytes for one in kept.values()) > CACHED_BYTES:
         kept.popitem(last=False)
+
+
+def runs_of(collections: Sequence[CompressedCollection], entries: int) -> Iterator[tuple[int, int]]:
+    """Runs of events to go through a tree in: whole chunks of its first chunked collection, small ones together.
+
+    What each collection keeps of the events before a run is dropped.
+    """
+    chunked = [one for one in collections if one.codec != "bottleneck"]
+    stops = [chunk.stop for chunk in chunked[0].chunks()] if chunked else []
+    start = 0
+    for stop, after in pairwise([*(stops or range(RUN, entries, RUN)), entries, entries + RUN + 1]):
+        if start < stop and after - start > RUN:
+            for one in collections:
+                one.forget(start)
+            yield start, stop
+            start = stop
 
 
 def restore_branch(source: Source, tree: TreeReader, branch: str, start: int, stop: int) -> Jagged:

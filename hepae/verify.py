@@ -13,13 +13,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from hepae import limits
 from hepae.bounds import Bound, assign, parse_assignments
 from hepae.denormals import kept_subnormals
 from hepae.errors import SchemaError
 from hepae.events import CsvTree, open_events
 from hepae.model.model import Model
-from hepae.restore import CompressedCollection, compressed_collections, models_of
+from hepae.restore import CompressedCollection, compressed_collections, models_of, runs_of
 from hepae.rootio.columns import Branch, Jagged
 from hepae.rootio.content import content_checksum, other_objects
 from hepae.rootio.source import Source, open_source
@@ -149,8 +148,7 @@ def verify(
         pairs = _Pairs(before, after, source, bounds, models)
         result.checks = pairs.checks
         result.differences += pairs.differences
-        for start in range(0, before.num_entries, limits.EVENTS_PER_CHUNK):
-            stop = min(start + limits.EVENTS_PER_CHUNK, before.num_entries)
+        for start, stop in runs_of(list(pairs.collections.values()), before.num_entries):
             for name in pairs.checks:
                 _compare(pairs, name, start, stop, result)
             report("verifying", stop, before.num_entries, "")

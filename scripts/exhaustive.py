@@ -38,7 +38,7 @@ PART = (1 << 32) // PARTS
 BLOCK = 1 << 18
 """Patterns at once: their arrays stay in the cache of a core."""
 
-SOURCES = ("hepae/bounds.py", "hepae/lattice.py", "hepae/lattice_fit.py", "hepae/dither.py")
+SOURCES = tuple(f"hepae/{name}.py" for name in ("bounds", "lattice", "lattice_fit", "tabulated", "dither"))
 
 Patterns = NDArray[np.uint32]
 

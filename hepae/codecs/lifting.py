@@ -128,6 +128,7 @@ class Lifting:
         for name in self.plan.order:
             if name in needed:
                 _decoded(evaluation, name, payloads[name])
+                evaluation.forget(name, latents=not evaluation.plan.wants_latent[name])
         return {name: evaluation.order.to_events(known[name]) for name in features}
 
 
@@ -144,6 +145,7 @@ def _smallest(evaluation: Evaluation, name: str, q: Integers) -> bytes:
             latents, evaluation.classes(name), predictor.n_classes, evaluation.plan.ranked[name]
         )
         choices.append(bytes([(CLASSES | around) << KIND]) + blocks)
+    evaluation.forget(name, latents=not evaluation.plan.wants_latent[name])
     return min(choices, key=len)
 
 

@@ -128,6 +128,7 @@ class Masked:
             residuals = evaluation.encode(name, q)
             coded = self._code(name, evaluation, inputs, residuals, evaluation.around(name, q))
             payloads[name] = min(coded, pack(integers[name]), key=len)
+            evaluation.forget(name, latents=False)
         return payloads
 
     def _code(
@@ -198,6 +199,7 @@ class Masked:
         stream.finish()
         evaluation.put(name, evaluation.restored(name, latents, prediction, around=stream.around))
         evaluation.context.latents[name] = latents
+        evaluation.forget(name, latents=False)
 
     def _decode_ranks(
         self, names: Sequence[str], evaluation: Evaluation, inputs: Inputs, payloads: Mapping[str, bytes]

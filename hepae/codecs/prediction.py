@@ -250,6 +250,13 @@ class Evaluation:
         else:
             self.begin(feature)[self.order.part(rank)] = q
 
+    def forget(self, feature: str, *, latents: bool) -> None:
+        """Drop what only a feature itself needs while it is coded: its prediction, and where asked its latents."""
+        self.context.predictions.pop(feature, None)
+        self.context.fine.pop(feature, None)
+        if latents:
+            self.context.latents.pop(feature, None)
+
     def residuals(self, feature: str, q: Integers, prediction: Integers) -> Integers:
         """Integers minus prediction, around the circle where there is one."""
         period = self.plan.features[feature].period

@@ -12,6 +12,7 @@ Source: J. Duda, *Asymmetric numeral systems*, arXiv:1311.2540; the table constr
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 
 import numpy as np
@@ -59,23 +60,41 @@ class Tables:
             raise ModelRejectedError("coding tables of a wrong shape", got=freq.shape)
         if freq.min() < 0 or np.any(freq.sum(1) != STATES):
             raise ModelRejectedError("coding tables that do not sum to one", expected=STATES)
-        self.frequencies = freq
+        self.frequencies = freq.astype(np.int32)
         self.n_tables, self.n_symbols = freq.shape
+        start = np.cumsum(freq, axis=1) - freq + STATES * np.arange(self.n_tables)[:, None]
+        self._start = start.astype(np.int32)
+
+    # each direction needs one of the two large arrays, which take most of the memory of a model
+
+    @functools.cached_property
+    def slots(self) -> NDArray[np.int32]:
+        """State after each visit of a symbol, symbol by symbol: for encoding."""
+        return self._slots()
+
+    @functools.cached_property
+    def entries(self) -> NDArray[np.int32]:
+        """For each state symbol << 20 | bits to read << 16 | state that they are added to: for decoding."""
+        first = (self._start - self.frequencies).ravel()
+        visits = np.arange(self.n_tables * STATES) - np.repeat(first, self.frequencies.ravel())
+        moved = PRECISION - _floor_log2(visits)
+        entry = self._ordered().astype(np.int32) << 20 | moved << 16 | ((visits << moved) - STATES)
+        entries = np.empty(self.n_tables * STATES, np.int32)
+        entries[self._slots()] = entry
+        return entries
+
+    def _slots(self) -> NDArray[np.int32]:
         # symbols in order at positions in steps: neighbours in the sum end up far apart, which codes best
         position = (np.arange(STATES) * SPREAD_STEP) & (STATES - 1)
-        rows = np.arange(self.n_tables)
-        ordered = np.repeat(np.tile(np.arange(self.n_symbols, dtype=np.int16), self.n_tables), freq.ravel())
         symbol = np.empty((self.n_tables, STATES), np.int16)
-        symbol[:, position] = ordered.reshape(self.n_tables, STATES)
+        symbol[:, position] = self._ordered().reshape(self.n_tables, STATES)
         slots = np.argsort(symbol, axis=1, kind="stable")
-        self.slots = (slots + STATES * rows[:, None]).astype(np.int32).ravel()
-        self._start = np.cumsum(freq, axis=1) - freq + STATES * rows[:, None]
-        visits = np.arange(self.n_tables * STATES) - np.repeat((self._start - freq).ravel(), freq.ravel())
-        moved = PRECISION - _floor_log2(visits)
-        # symbol << 20 | bits to read << 16 | state that they are added to
-        entry = ordered.astype(np.int32) << 20 | moved << 16 | ((visits << moved) - STATES)
-        self.entries = np.empty(self.n_tables * STATES, np.int32)
-        self.entries[self.slots] = entry
+        slots += STATES * np.arange(self.n_tables)[:, None]
+        return slots.astype(np.int32).ravel()
+
+    def _ordered(self) -> NDArray[np.int16]:
+        symbols = np.tile(np.arange(self.n_symbols, dtype=np.int16), self.n_tables)
+        return np.repeat(symbols, self.frequencies.ravel())
 
     def encode_steps(
         self, table: NDArray[np.integer], symbol: NDArray[np.integer]

@@ -38,6 +38,8 @@ def session(onnx_bytes: bytes, threads: int = 1, optimise: bool = True) -> Netwo
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
+    options.enable_cpu_mem_arena = False
+    options.enable_mem_pattern = False
     options.log_severity_level = SILENT
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     if not optimise:
