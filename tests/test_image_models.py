@@ -154,6 +154,30 @@ def test_a_model_that_was_cut_is_refused(cut: int, models: dict[str, ImageModel]
         ImageModel.from_bytes(models["AE"].data[:cut])
 
 
+@pytest.mark.parametrize("seed", range(20))
+def test_a_model_with_a_flipped_byte_is_refused_or_harmless(seed: int, models: dict[str, ImageModel]) -> None:
+    random = np.random.default_rng(seed)
+    data = bytearray(models["VAE"].data)
+    # half of them where names, shapes and the manifest are
+    place = int(random.integers(len(data) if seed % 2 else 4000))
+    data[-1 - place] ^= int(random.integers(1, 256))
+    try:
+        model = ImageModel.from_bytes(bytes(data))
+    except HepaeError:
+        return
+    assert model.decode(np.zeros((2, 3), np.float32)).shape == (2, 1, 16, 16)
+    assert model.sha256 != models["VAE"].sha256
+
+
+def test_three_channels_make_a_model_of_three_channels(jets: Path) -> None:
+    image = ImageSpec(pixels=8, channels=("ecal", "hcal", "track"), normalise="max", power=0.5)
+    recipe = ImageRecipe(latents=2, filters=2, hidden=8, epochs=1, beta=0.5, loss="mse")
+    model = train_images([jets, jets], image=image, recipe=recipe, entries=(0, 50))
+    assert model.manifest.training.objects == 100
+    images = read_images(jets, image, entries=(350, None))
+    assert images.shape == model.decode(model.encode(images)[0]).shape == (50, 3, 8, 8)
+
+
 def test_a_manifest_of_words_that_are_unknown_is_refused(models: dict[str, ImageModel]) -> None:
     text = models["AE"].manifest.to_json()
     assert ImageManifest.from_json(text) == models["AE"].manifest

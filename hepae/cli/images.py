@@ -12,7 +12,7 @@ import msgspec
 
 from hepae.cli import tables
 from hepae.cli.progress import reporter
-from hepae.errors import MissingExtraError, SchemaError
+from hepae.errors import MissingExtraError
 from hepae.images.pixels import CHANNELS, Normalisation
 from hepae.images.spec import ImageRecipe, ImageSpec, Loss
 from hepae.model.model import Model
@@ -29,8 +29,9 @@ Add = Callable[..., argparse.ArgumentParser]
 
 def add_commands(add: Add) -> None:
     """Add the commands of this module to a parser."""
-    part = add("images", images, "jets as images: write them, train autoencoders of them, draw them",
+    part = add("images", write, "jets as images: write them, train autoencoders of them, draw them",
                "hepae images train jets.root -o vae.onnx --beta 1 --cut 'FatJet_isTop == 0'")  # fmt: skip
+    # each of its commands says what is run instead
     parts = part.add_subparsers(title="commands", metavar="COMMAND", required=True)
     _write(parts)
     _train(parts)
@@ -149,11 +150,6 @@ def _range(text: str) -> tuple[int, int | None]:
 def _spec(options: argparse.Namespace) -> ImageSpec:
     names = ("pixels", "half_width", "channels", "flip", "normalise", "power")
     return ImageSpec(**{name: getattr(options, name) for name in names})
-
-
-def images(options: argparse.Namespace) -> int:
-    """`hepae images` is followed by a command of its own."""
-    raise SchemaError("no command", where="hepae images", expected="write, train, draw", got=options)
 
 
 def write(options: argparse.Namespace) -> int:
