@@ -121,7 +121,7 @@ def parse_assignments(texts: Iterable[str]) -> list[tuple[str, Bound]]:
     pairs = []
     for text in texts:
         names, equals, bound = text.rpartition("=")
-        if not equals or not names.strip(","):
+        if not equals or not names.strip(", "):
             raise BoundError(
                 "a bound is set as NAMES=BOUND", expected="such as pt,E=rel:1e-3", got=repr(text)
             )

@@ -17,6 +17,7 @@ settings.register_profile(
     "hepae",
     deadline=None,
     derandomize=bool(os.environ.get("CI")),
+    max_examples=int(os.environ.get("HEPAE_EXAMPLES", "100")),
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 settings.load_profile("hepae")
