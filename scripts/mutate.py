@@ -14,9 +14,11 @@ from __future__ import annotations
 import argparse
 import ast
 import copy
+import hashlib
 import importlib
 import importlib.abc
 import importlib.util
+import json
 import os
 import resource
 import signal
@@ -35,13 +37,13 @@ from rich.progress import track
 from scripts.evidence import Page, commit, now
 
 ROOT = Path(__file__).parent.parent
-MODULES = {"bounds": "hepae.bounds", "lattice": "hepae.lattice", "lattice_fit": "hepae.lattice_fit"}
-TESTS = ("tests/test_bound.py", "tests/test_lattice_points.py", "tests/test_lattice.py", 
-         "tests/test_exhaustive.py")  # fmt: skip
+MODULES = {"bounds": "hepae.bounds", "lattice": "hepae.lattice", "tabulated": "hepae.tabulated"}
+TESTS = tuple(f"tests/test_{name}.py" for name in ("bound", "lattice_points", "lattice", "exhaustive"))
 LOADED = (
     "awkward", "hypothesis.extra.numpy", "msgspec", "numpy", "onnx", "onnxruntime", "pcodec", "pytest", "rich.table",
     "uproot", "xxhash",
 )  # fmt: skip
+OPTIONS = ("-x", "-q", "-n0", "-p", "no:cacheprovider", "-W", "ignore::pytest.PytestAssertRewriteWarning")
 CPU_SECONDS = 60
 ENOUGH = 0.9
 REASONS: dict[str, str] = {}
@@ -218,9 +220,7 @@ def survives(module: str, tree: ast.Module, tests: Sequence[str]) -> bool:
         try:
             import pytest
 
-            code = int(
-                pytest.main(["-x", "-q", "-n0", "-p", "no:cacheprovider", "-p", "no:randomly", *tests])
-            )
+            code = int(pytest.main([*OPTIONS, *tests]))
         finally:
             os._exit(code)
     _, status = os.waitpid(child, 0)
@@ -234,17 +234,45 @@ def _silence() -> None:
     signal.signal(signal.SIGXCPU, signal.SIG_DFL)
 
 
-def attempt(name: str, every: int, tests: Sequence[str]) -> tuple[int, list[Mutant]]:
+class State:
+    """Mutants that were killed before: they stay so while the module is the same and tests are only added."""
+
+    def __init__(self, path: Path | None) -> None:
+        self.path = path
+        self.killed: dict[str, list[int]] = {}
+        if path is not None and path.exists():
+            self.killed = json.loads(path.read_text(encoding="utf-8"))
+
+    def note(self, source: str, number: int) -> None:
+        """One more was killed."""
+        self.killed.setdefault(self._key(source), []).append(number)
+        if self.path is not None:
+            self.path.write_text(json.dumps(self.killed), encoding="utf-8")
+
+    def knows(self, source: str, number: int) -> bool:
+        """Whether it was killed before."""
+        return number in self.killed.get(self._key(source), [])
+
+    @staticmethod
+    def _key(source: str) -> str:
+        return hashlib.sha256(source.encode()).hexdigest()
+
+
+def attempt(name: str, every: int, tests: Sequence[str], state: State) -> tuple[int, list[Mutant]]:
     """How many mutants of a module there are, and those that survive."""
     source = (ROOT / "hepae" / f"{name}.py").read_text(encoding="utf-8")
     if not survives(MODULES[name], ast.parse(source), tests):
         raise SystemExit(f"{name}: the tests fail as it is")
     alive, total = [], 0
-    for mutant in track(list(mutants(source))[::every], name):
+    for number, mutant in track(list(enumerate(mutants(source)))[::every], name):
         total += 1
+        if state.knows(source, number):
+            continue
         if survives(MODULES[name], mutant.tree, tests):
             alive.append(mutant)
             print(f"{name}, {mutant}", flush=True)
+        else:
+            state.note(source, number)
     return total, alive
 
 
@@ -255,16 +283,17 @@ def main() -> int:
     )
     parser.add_argument("--module", choices=list(MODULES), action="append", help="only these")
     parser.add_argument("--every", type=int, default=1, metavar="N", help="only each N-th mutant")
+    parser.add_argument("--state", type=Path, help="file to note what was killed in, and to resume from")
     parser.add_argument("--test", action="append", help="these tests instead of the usual ones")
     parser.add_argument("--evidence", type=Path, help="page to note the outcome in")
     options = parser.parse_args()
-    os.environ.update(CI="1", HEPAE_EXAMPLES="25")  # the same few examples for each mutant
+    os.environ.update(CI="1", HEPAE_EXAMPLES="12")  # the same few examples for each mutant
     for name in LOADED:
         importlib.import_module(name)
-    enough = True
-    for name in options.module or ["bounds", "lattice"]:
+    enough, state = True, State(options.state)
+    for name in options.module or MODULES:
         began = time.perf_counter()
-        total, alive = attempt(name, options.every, options.test or TESTS)
+        total, alive = attempt(name, options.every, options.test or TESTS, state)
         killed, minutes = total - len(alive), (time.perf_counter() - began) / 60
         enough &= killed >= ENOUGH * total
         print(f"{name}: {killed} of {total} killed, {minutes:.0f} min")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -363,3 +364,24 @@ def test_bounds_are_assigned_by_pattern() -> None:
     with pytest.raises(BoundError, match="exactly"):
         assign([("Jet_n", loose)], features)
     assert feasible(Bound("abs", 1.0), "int32") == Bound("abs", 1.0)
+
+
+def test_bounds_and_lattices_have_one_json() -> None:
+    texts = {
+        b'{"kind":"abs","size":0.5}': Bound("abs", 0.5),
+        b'{"kind":"rel","size":0.5}': Bound("rel", 0.5),
+        b'{"kind":"bits","size":9}': Bound("bits", 9),
+        b'{"kind":"exact"}': EXACT,
+        b'{"type":"linear","step":0.5}': Linear(0.5),
+        b'{"type":"log","first":1,"base":2,"top":3}': Log(1.0, 2.0, 3),
+        b'{"type":"pattern","shift":13}': Pattern(13),
+        b'{"type":"integer"}': Integer(),
+    }
+    for text, meant in texts.items():
+        kind = Grid if b"type" in text else Bound
+        assert msgspec.json.decode(text, type=kind) == meant
+        assert msgspec.json.decode(msgspec.json.encode(meant), type=kind) == meant
+        with pytest.raises(msgspec.ValidationError):
+            msgspec.json.decode(text.replace(b"}", b',"more":1}'), type=kind)
+    with pytest.raises(msgspec.ValidationError):
+        msgspec.json.decode(b'{"kind":"other","size":0.5}', type=Bound)
