@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from attacks import files, manifests, models, texts
+from attacks import files, manifests, models, payloads, texts
 from attacks.attack import Attack
 
 __all__ = ["ATTACKS"]
@@ -13,5 +13,6 @@ ATTACKS: Final[tuple[Attack, ...]] = (
     *models.ATTACKS,
     *manifests.ATTACKS,
     *files.ATTACKS,
+    *payloads.ATTACKS,
     *texts.ATTACKS,
 )

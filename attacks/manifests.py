@@ -141,6 +141,7 @@ ATTACKS = (
     _lie("a name of a megabyte", _set("counter", "n" * 1_000_000), NAME),
     _lie("a name of nothing", _set("features.0.name", ""), NAME),
     _lie("a dtype of Python objects", _set("features.0.lattice.dtype", "object"), LATTICE),
+    _lie("a feature of another dtype than its lattice", _set("features.0.dtype", "float64"), "another dtype"),
     _lie("a dtype of two gigabytes", _set("features.0.lattice.dtype", "V2147483647"), LATTICE),
     _lie("steps of nothing", _set("features.0.lattice.grid", {"type": "linear", "step": 0.0}), LATTICE),
     _lie("steps of minus one", _set("features.0.lattice.grid", {"type": "linear", "step": -1.0}), LATTICE),

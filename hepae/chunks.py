@@ -188,6 +188,13 @@ class ChunkCoder:
     def restored(self, name: str, integers: Integers, frame: Frame, context: int, where: str) -> Column:
         """Values of a feature from its integers, and from what its frame holds beside them."""
         dtype = np.dtype(self.features[name].dtype)
+        if len(frame.escaped) % dtype.itemsize:
+            raise CorruptionError(
+                "an escaped value is cut short",
+                where=f"{where}{name}",
+                expected=dtype,
+                got=len(frame.escaped),
+            )
         escaped = np.frombuffer(frame.escaped, f"<u{dtype.itemsize}").astype(f"u{dtype.itemsize}")
         values = self._values(name, integers, escaped, frame.override)
         if content_of(values, context) != frame.header.content:
@@ -219,6 +226,13 @@ class ChunkCoder:
             place = self._places(name, len(integers))
             return self.features[name].lattice.to_values(integers, escaped, place)
         lattice, packed = _parse_override(override, name)
+        if lattice.dtype != self.features[name].dtype:
+            raise CorruptionError(
+                "a lattice override of another dtype",
+                where=name,
+                expected=self.features[name].dtype,
+                got=lattice.dtype,
+            )
         return lattice.to_values(unpack(packed, len(integers)), escaped)
 
     def _places(self, name: str, objects: int) -> Integers | None:

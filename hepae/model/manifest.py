@@ -101,16 +101,24 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """
         manifest = parsed(text, cls)
         limits.check("features", len(manifest.features), limits.MAX_FEATURES, least=1)
-        manifest.require_names()
+        manifest.require_sense()
         return manifest
 
-    def require_names(self) -> None:
-        """Refuse names that cannot stand in a title or in generated code: with white space or control characters."""
+    def require_sense(self) -> None:
+        """Refuse names that cannot stand in a title or in generated code, and lattices of another dtype."""
         names = [self.collection, *self.conditions] + ([] if self.counter is None else [self.counter])
         names += [name for feature in self.features for name in (feature.name, feature.branch)]
         for name in names:
             if not is_name(name):
                 raise ModelRejectedError("a name that cannot be", where="manifest", got=repr(name[:80]))
+        for feature in self.features:
+            if feature.lattice.dtype != feature.dtype:
+                raise ModelRejectedError(
+                    "a lattice of another dtype than its feature's",
+                    where=feature.name,
+                    expected=feature.dtype,
+                    got=feature.lattice.dtype,
+                )
 
 
 class Versioned(Protocol):
