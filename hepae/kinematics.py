@@ -23,7 +23,7 @@ from hepae.compiled import loops_for
 from hepae.errors import SchemaError
 from hepae.lattice import Lattice, Linear, Log, Pattern
 
-__all__ = ["FORMULAS", "ROLES", "find_met", "find_roles", "nearest_point", "parse_roles"]
+__all__ = ["FORMULAS", "ROLES", "find_met", "find_roles", "find_totals", "nearest_point", "parse_roles"]
 
 Floats = NDArray[np.float64]
 
@@ -73,6 +73,22 @@ def component(pt: Floats, along: Floats) -> Floats:
     return pt * along
 
 
+def component_along(along: Floats, sine: Floats, cosine: Floats) -> Floats:
+    """py of px and the azimuth."""
+    return along * (sine / np.where(cosine == 0.0, 1.0, cosine))
+
+
+def component_across(along: Floats, pt: Floats, sine: Floats) -> Floats:
+    """py of px, pt and the side on which the azimuth is."""
+    size = np.sqrt(np.maximum(pt * pt - along * along, 0.0))
+    return np.where(sine < 0.0, -size, size)
+
+
+def component_beam(px: Floats, py: Floats, sinh_eta: Floats) -> Floats:
+    """pz of px, py and eta."""
+    return transverse(px, py) * sinh_eta
+
+
 def transverse(px: Floats, py: Floats) -> Floats:
     """Transverse momentum."""
     return np.sqrt(px * px + py * py)
@@ -116,6 +132,9 @@ FORMULAS: Final = {
     "px": Formula("px", ("pt", "phi"), ("value", "cos"), component),
     "py": Formula("py", ("pt", "phi"), ("value", "sin"), component),
     "pz": Formula("pz", ("pt", "eta"), ("value", "sinh"), component),
+    "py_along": Formula("py", ("px", "phi", "phi"), ("value", "sin", "cos"), component_along),
+    "py_across": Formula("py", ("px", "pt", "phi"), ("value", "value", "sin"), component_across),
+    "pz_cartesian": Formula("pz", ("px", "py", "eta"), ("value", "value", "sinh"), component_beam),
     "pt": Formula("pt", ("px", "py"), _VALUES[:2], transverse),
     "phi": Formula("phi", ("px", "py"), _VALUES[:2], azimuth),
     "eta": Formula("eta", ("px", "py", "pz"), _VALUES[:3], pseudorapidity),
@@ -155,6 +174,18 @@ def find_met(branches: Iterable[str]) -> dict[str, str]:
             if re.search(r"(?i)met|missing", branch) and angle != branch and angle in known:
                 return {"met": branch, "met_phi": angle}
     return {}
+
+
+def find_totals(branches: Iterable[str]) -> dict[str, str]:
+    """Event-level branches that are components of one four-vector, such as that of the jet of an entry.
+
+    Examples
+    --------
+    >>> find_totals(["FatJet_pt", "FatJet_phi", "FatJet_isTop"])
+    {'pt': 'FatJet_pt', 'phi': 'FatJet_phi'}
+    """
+    last = {branch.rsplit("_", 1)[-1]: branch for branch in branches}
+    return {role: last[name] for role, name in find_roles(last).items()}
 
 
 def parse_roles(text: str, names: Iterable[str]) -> dict[str, str]:

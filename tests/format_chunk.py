@@ -7,17 +7,19 @@ from __future__ import annotations
 
 import numpy as np
 
+from tests.format_crowd import CARTESIAN, Crowd
 from tests.format_numbers import Lattice, arctan2, cos_sin, cosh, log, octaves, require, sinh, tablearctan2
 
 MISSING = -(1 << 62)
+OPTIONAL = ("neighbour", "condition", "recoil_size", "when", "leading", "nearest", "apart")
 
 
 def features_of(column):
     """Features that a column looks at."""
     if column["type"] in ("predicted", "predicted_offset"):  # 12
         return set()
-    own = {column.get("feature"), column.get("pt"), column.get("phi")} - {None}
-    inside = [column[key] for key in ("column", "point", "recoil") if key in column]
+    own = {column.get(key) for key in ("feature", "pt", "phi", "by", "kind")} - {None, ""}
+    inside = [column[key] for key in ("column", "point", "recoil", "base") if key in column]
     return own.union(column.get("features", []), *map(features_of, inside))
 
 
@@ -30,6 +32,8 @@ def kinematics(name, v):
         return p if name == "energy_massless" else np.sqrt(p * p + v[2] * v[2])
     if name in ("energy_cartesian", "energy_cartesian_massive"):
         return np.sqrt(sum((x * x for x in v[1:]), v[0] * v[0]))
+    if name in CARTESIAN:
+        return CARTESIAN[name](*v)
     if name in ("px", "py"):
         return v[0] * cos_sin(v[1])[name == "py"]
     if name == "pz":
@@ -45,20 +49,21 @@ def kinematics(name, v):
     return np.where(v[2] < 0, -eta, eta)
 
 
-class Chunk:
+class Chunk(Crowd):
     """What is known of a chunk, in rank order, and what is predicted from it."""
 
     def __init__(self, manifest, counts, events, _=None):
         codec = manifest["codec"]["predictors"]
         self.sources, self.counts, self.events = codec.get("sources", []), counts, events
         self.predictors = {p["feature"]: p for p in codec["features"]}
-        self.lattices = {f["name"]: Lattice(f["lattice"]) for f in manifest["features"]}
+        self.derived, self.last = codec.get("derived", []), codec.get("last_rank", 6)
+        self.lattices = {f["name"]: Lattice(f["lattice"]) for f in [*manifest["features"], *self.derived]}
         self.first = np.cumsum(counts) - counts
         event = np.repeat(np.arange(len(counts)), counts)
         place = np.arange(len(event)) - self.first[event]
         self.order = np.lexsort((event, -counts[event], place))
         self.event, self.place = event[self.order], place[self.order]
-        self.ranks = np.minimum(self.place, 6)
+        self.ranks = np.minimum(self.place, self.last)
         self.inverse = np.argsort(self.order)
         self.known, self.latents, self.tables = {}, {}, {}
 
@@ -94,7 +99,7 @@ class Chunk:
 
     def neighbour(self, c):
         other = self.place + c["offset"]
-        there = (other >= 0) & (other < self.counts[self.event]) & ((c["offset"] > 0) | (other < 6))
+        there = (other >= 0) & (other < self.counts[self.event]) & ((c["offset"] > 0) | (other < self.last))
         at = self.inverse[np.where(there, self.first[self.event] + other, 0)] if len(other) else other
         return np.where(there, self.known[c["feature"]][at], MISSING)
 
@@ -134,7 +139,10 @@ class Chunk:
     def formula_offset(self, c):
         point = c["point"]
         lattice = self.lattices[point["target"]]
-        v = kinematics(point["formula"], [self.value(f) for f in point["features"]])
+        if point["type"] == "mass_shell":
+            v = self.energy(point)
+        else:
+            v = kinematics(point["formula"], [self.value(f) for f in point["features"]])
         h = lattice.nearest(v)
         gap = np.maximum(lattice.centres(h + 1) - lattice.centres(h - 1), 2.0**-40)
         d = (128 * (v - lattice.centres(h))) / gap
@@ -151,7 +159,7 @@ class Chunk:
         return np.where(s > 0, octaves(s / np.maximum(pt * pt, 2.0**-40)), MISSING)
 
     def when(self, c):
-        last = self.ranks == np.minimum(self.counts[self.event] - 1, 6)
+        last = self.ranks == np.minimum(self.counts[self.event] - 1, self.last)
         here = {"first": self.ranks == 0, "later": self.ranks > 0, "last": last}[c["which"]]
         return np.where(here, self.integers(c["column"]), MISSING)
 
@@ -163,11 +171,11 @@ class Chunk:
             x, y = -m * cos_sin(a)[0], -m * cos_sin(a)[1]
         out = np.zeros((2, len(self.ranks)))
         t, (cosine, sine) = self.value(c["pt"]), cos_sin(self.value(c["phi"]))
-        for rank in range(7):
+        for rank in range(self.last + 1):
             here = self.ranks == rank
             event = self.event[here]
             out[:, here] = x[event], y[event]
-            if rank < 6:
+            if rank < self.last:
                 x[event], y[event] = x[event] - (t * cosine)[here], y[event] - (t * sine)[here]
         return out
 
@@ -181,7 +189,7 @@ class Chunk:
             j = np.minimum(i + 1, len(knots) - 1)
             run = np.maximum(knots[j] - knots[i], 1)
             self.tables[key] = np.append(y[:1], y[1 + i] + ((y[1 + j] - y[1 + i]) * (x - knots[i])) // run)
-        optional = source["column"]["type"] in ("neighbour", "condition", "recoil_size", "when")
+        optional = source["column"]["type"] in OPTIONAL
         index = ((self.integers(source["column"]) - source["low"]) >> source["shift"]) + 1
         return self.tables[key][np.clip(index, 0 if optional else 1, knots[-1])]
 

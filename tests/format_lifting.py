@@ -14,6 +14,7 @@ class Lifting(Chunk):
 
     def decode(self, payloads):
         """The payloads of all features."""
+        payloads = self.unbundled(payloads)
         for name in self.predictors:
             self.decode_feature(name, payloads[name])
 
@@ -28,7 +29,7 @@ class Lifting(Chunk):
         blocks = self.blocks(name, payload, ranked) if kind in (2, 6) else [block(payload, n)]
         q, latents, taken = np.zeros(n, np.int64), np.zeros(n, np.int64), [0] * len(blocks)
         self.known[name], self.latents[name] = q, latents
-        for rank in range(7) if ranked else [self.ranks]:
+        for rank in range(self.last + 1) if ranked else [self.ranks]:
             here, classes = self.ranks == rank, self.classes(name) if len(blocks) > 1 else np.zeros(n)
             for k, latents_of_class in enumerate(blocks):
                 at = np.flatnonzero(here & (classes == k))

@@ -143,6 +143,7 @@ class Masked(Chunk):
 
     def decode(self, payloads):
         """The payloads of all features."""
+        payloads = self.unbundled(payloads)
         together = self.codec.get("together", [])
         for name in self.predictors:
             if name not in together:
@@ -159,7 +160,7 @@ class Masked(Chunk):
                 self.known[name] = np.zeros(len(self.ranks), np.int64)
                 self.latents[name] = np.zeros(len(self.ranks), np.int64)
                 streams[name] = Stream(self, name, payloads[name])
-        for rank in range(7) if self.ranked(names[0]) else [self.ranks]:
+        for rank in range(self.last + 1) if self.ranked(names[0]) else [self.ranks]:
             here = np.flatnonzero(self.ranks == rank)
             for name in names:
                 if name in streams:

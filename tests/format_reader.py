@@ -112,7 +112,7 @@ def restore_chunk(events, models, branches, counts, start, stop):
     context = checksum(sha, counts, *conditions.values())
     require(place[3:] == (len(counts), counts.sum()), "events were dropped or added")
     chunk = (Lifting if codec == "lifting" else Masked)(manifest, counts, conditions, model)
-    for name in chunk.predictors:
+    for name in chunk.predictors.keys() - {d["name"] for d in chunk.derived}:
         number = [f["name"] for f in manifest["features"]].index(name)
         require(frames[name][:2] == (place, number), "a frame of another place")
         digest, tied = frames[name][6]

@@ -7,7 +7,6 @@ predicted do so through objects of smaller rank only.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Final, Literal
 
 import msgspec
@@ -15,22 +14,39 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hepae import exactmath, kinematics
+from hepae.codecs.axes import (
+    MISSING,
+    Axis,
+    ConditionPoint,
+    Leading,
+    Left,
+    MassShell,
+    Nearest,
+    Slope,
+    of_ranks,
+)
 from hepae.codecs.known import Context, Memory, octaves
-from hepae.codecs.ranks import LAST_RANK
 
 __all__ = [
     "MISSING",
+    "Apart",
+    "Axis",
     "Blend",
     "Column",
     "Condition",
+    "ConditionPoint",
     "Context",
     "Count",
     "Formula",
     "FormulaOffset",
     "Here",
     "Latent",
+    "Leading",
+    "Left",
+    "MassShell",
     "Memory",
     "Mix",
+    "Nearest",
     "Neighbour",
     "Predicted",
     "PredictedOffset",
@@ -38,14 +54,12 @@ __all__ = [
     "Rank",
     "Recoil",
     "RecoilSize",
+    "Slope",
     "When",
 ]
 
 Integers = NDArray[np.int64]
 Floats = NDArray[np.float64]
-
-MISSING: Final = -(1 << 62)
-"""Stands for "there is no such object" in a column; a table has an entry of its own for it."""
 
 OFFSET_MASK: Final = 63
 """The bits of a sum of tables that rounding takes off."""
@@ -213,7 +227,7 @@ class Formula(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="form
 class FormulaOffset(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="formula_offset"):
     """How far the value of a formula is from the lattice point that `Formula` gives, in 1/64 of the spacing."""
 
-    point: Formula
+    point: Formula | MassShell
 
     @property
     def needs(self) -> tuple[str, ...]:
@@ -287,7 +301,9 @@ class When(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="when"):
     def read(self, context: Context, rank: int | None) -> Integers:
         ranks = context.part(context.order.ranks, rank)
         if self.which == "last":
-            here = ranks == context.order.spread(np.minimum(context.order.counts - 1, LAST_RANK), rank)
+            here = ranks == context.order.spread(
+                np.minimum(context.order.counts - 1, context.order.last), rank
+            )
         else:
             here = (ranks == 0) == (self.which == "first")
         return np.where(here, self.column.read(context, rank), MISSING)
@@ -310,20 +326,11 @@ class Recoil(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="recoi
         return (self.pt, self.phi)
 
     def read(self, context: Context, rank: int | None) -> Integers:
-        return _of_ranks(self._direction, context, rank)
+        return of_ranks(self._direction, context, rank)
 
     def _direction(self, context: Context, rank: int) -> Integers:
         x, y = context.balance(self, rank)
         return kinematics.nearest_point(context.lattices[self.phi], exactmath.table_arctan2(y, x))
-
-
-def _of_ranks(of_rank: Callable[[Context, int], Integers], context: Context, rank: int | None) -> Integers:
-    """A function of one rank, or of all ranks one after the other."""
-    if rank is not None:
-        return of_rank(context, rank)
-    return np.concatenate(
-        [np.empty(0, np.int64), *(of_rank(context, k) for k in range(context.order.n_ranks))]
-    )
 
 
 class RecoilSize(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="recoil_size"):
@@ -337,7 +344,7 @@ class RecoilSize(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="r
         return self.recoil.needs
 
     def read(self, context: Context, rank: int | None) -> Integers:
-        return _of_ranks(self._size, context, rank)
+        return of_ranks(self._size, context, rank)
 
     def _size(self, context: Context, rank: int) -> Integers:
         x, y = context.balance(self.recoil, rank)
@@ -347,6 +354,25 @@ class RecoilSize(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="r
             pt = context.values(self.recoil.pt, rank)
             ratio = size / np.maximum(pt * pt, SMALLEST)
         return np.where(size > 0.0, octaves(ratio), MISSING)
+
+
+class Apart(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="apart"):
+    """By how much a column is above another, `base`; around a circle of so many integers unless `length` is 0."""
+
+    column: Here | Neighbour | Leading | Nearest | Formula | Axis
+    base: ConditionPoint | Axis | Formula | Here | Neighbour | Leading
+    length: int = 0
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        return (*self.column.needs, *self.base.needs)
+
+    def read(self, context: Context, rank: int | None) -> Integers:
+        above, below = self.column.read(context, rank), self.base.read(context, rank)
+        apart = above - below
+        if self.length > 0:
+            apart = (apart + self.length // 2) % self.length - self.length // 2
+        return np.where((above == MISSING) | (below == MISSING), MISSING, apart)
 
 
 Column = (
@@ -366,4 +392,12 @@ Column = (
     | RecoilSize
     | Blend
     | When
+    | ConditionPoint
+    | Leading
+    | Nearest
+    | Axis
+    | Left
+    | MassShell
+    | Slope
+    | Apart
 )

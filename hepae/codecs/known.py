@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hepae import exactmath, kinematics
-from hepae.codecs.ranks import LAST_RANK, RankOrder
+from hepae.codecs.ranks import RankOrder
 from hepae.compiled import loops_for
 from hepae.lattice import Lattice
 from hepae.tabulated import tabulated
@@ -125,6 +125,8 @@ class Context:
         self._logs: _Rows[np.int64] = _Rows(lattices, order.n_objects, np.dtype(np.int64))
         self._reals: _Rows[np.float64] = _Rows(lattices, order.n_objects, np.dtype(np.float64))
         self._balances: dict[tuple[Recoil, int], tuple[Floats, Floats]] = {}
+        self._of_events: dict[Hashable, NDArray[Any]] = {}
+        self._sums: dict[Hashable, tuple[int, tuple[Floats, ...]]] = {}
 
     def part(self, column: NDArray[Number], rank: int | None) -> NDArray[Number]:
         """The objects of one rank, or all."""
@@ -158,6 +160,33 @@ class Context:
             self.real(feature)
         return self._reals.array, self._reals.places(tuple(features))
 
+    def of_events(self, key: Hashable, function: Callable[[Context], NDArray[Number]]) -> NDArray[Number]:
+        """A column of events in the order of ranks (`RankOrder.event_order`), made once."""
+        if key not in self._of_events:
+            self._of_events[key] = function(self)
+        return self._of_events[key]
+
+    def before(
+        self,
+        key: Hashable,
+        rank: int,
+        size: int,
+        of_rank: Callable[[Context, int], tuple[Floats, ...]],
+    ) -> tuple[Floats, ...]:
+        """For the objects of a rank, ``size`` sums over the objects before of what ``of_rank`` gives of each rank.
+
+        The sums of one rank are kept for the next, so ranks had better be asked for in turn.
+        """
+        at, sums = self._sums.get(key, (0, ()))
+        if at > rank or not sums:
+            at, sums = 0, (np.zeros(self.order.size(0)),) * size
+        for place in range(at, rank):
+            n = self.order.size(place + 1 if place + 1 < self.order.last else place)
+            more = of_rank(self, place)
+            sums = tuple(total[:n] + one[:n] for total, one in zip(sums, more, strict=True))
+        self._sums[key] = rank, sums
+        return tuple(self.order.repeat(total, rank) for total in sums)
+
     def balance(self, recoil: Recoil, rank: int) -> tuple[Floats, Floats]:
         """Minus the vector sum of the objects before this rank and of the missing momentum, (x, y)."""
         if (recoil, rank) not in self._balances:
@@ -166,7 +195,7 @@ class Context:
 
     def _balance(self, recoil: Recoil, rank: int) -> tuple[Floats, Floats]:
         if rank > 0:
-            n = self.order.size(rank) if rank < LAST_RANK else self.order.size(rank - 1)
+            n = self.order.size(rank) if rank < self.order.last else self.order.size(rank - 1)
             x, y = self.balance(recoil, rank - 1)
             size = self.values(recoil.pt, rank - 1)[:n]
             cos, sin = (self.values(recoil.phi, rank - 1, transform)[:n] for transform in ("cos", "sin"))

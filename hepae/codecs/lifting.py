@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from hepae import limits
 from hepae.codecs.columns import Memory
+from hepae.codecs.derived import carriers, smallest, unbundled, with_derived
 from hepae.codecs.features import FeatureSpec
 from hepae.codecs.prediction import Evaluation, Predictors, plan_of
 from hepae.coding.integers import KIND, pack, unpack
@@ -70,7 +71,7 @@ class Lifting:
 
     def ancestors(self, feature: str) -> tuple[str, ...]:
         """Features whose payloads are needed to decode this one, itself left out."""
-        return self.plan.ancestors[feature]
+        return carriers(self.predictors.derived, self.plan.ancestors[feature], feature)
 
     def predicts(self, feature: str) -> bool:
         """Whether a feature has a prediction or classes."""
@@ -78,7 +79,7 @@ class Lifting:
 
     def is_plain(self, feature: str, payload: bytes) -> bool:
         """Whether a payload is a block of the integers as they are."""
-        return payload[0] >> KIND == PLAIN
+        return unbundled(self.predictors.derived, {feature: payload})[feature][0] >> KIND == PLAIN
 
     def encode(
         self, counts: Integers, integers: Mapping[str, Integers], events: Mapping[str, Column]
@@ -94,6 +95,13 @@ class Lifting:
         events
             Event-level columns that the predictors are conditioned on, [n_events].
         """
+        derived = self.predictors.derived
+        every = with_derived(derived, integers, self.lattices)
+        return smallest(derived, every, lambda chosen: self._encoded(counts, chosen, events))
+
+    def _encoded(
+        self, counts: Integers, integers: Mapping[str, Integers], events: Mapping[str, Column]
+    ) -> dict[str, bytes]:
         evaluation = Evaluation(self.predictors, self.lattices, counts, events)
         return {
             name: _smallest(evaluation, name, evaluation.order.to_ranks(integers[name]))
@@ -124,7 +132,8 @@ class Lifting:
         """
         evaluation = Evaluation(self.predictors, self.lattices, counts, events, memory)
         known = evaluation.context.known
-        needed = set(features).union(*(self.ancestors(name) for name in features)) - set(known)
+        needed = set(features).union(*(self.plan.ancestors[name] for name in features)) - set(known)
+        payloads = unbundled(self.predictors.derived, payloads)
         for name in self.plan.order:
             if name in needed:
                 _decoded(evaluation, name, payloads[name])

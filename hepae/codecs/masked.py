@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from hepae import limits
 from hepae.codecs.columns import Memory
 from hepae.codecs.context import Inputs
+from hepae.codecs.derived import carriers, smallest, unbundled, with_derived
 from hepae.codecs.features import FeatureSpec
 from hepae.codecs.masked_spec import MaskedSpec, Shape, network_name, table_names
 from hepae.codecs.network import Network
@@ -95,15 +96,17 @@ class Masked:
 
     def ancestors(self, feature: str) -> tuple[str, ...]:
         """Features whose payloads are needed to decode this one, itself left out."""
-        return self._ancestors[feature]
+        return carriers(self.spec.predictors.derived, self._ancestors[feature], feature)
 
     def _find_ancestors(self, feature: str, parents: Mapping[str, set[str]]) -> tuple[str, ...]:
+        """Features that must be decoded before this one, derived ones too."""
         found: set[str] = set()
         waiting = [feature]
         while waiting:
-            for name in parents[waiting.pop()] - found:
-                found.add(name)
-                waiting.append(name)
+            name = waiting.pop()
+            for parent in parents[name].union(self.spec.predictors.carried(name)) - found:
+                found.add(parent)
+                waiting.append(parent)
         return tuple(name for name in self._places if name in found - {feature})
 
     def predicts(self, feature: str) -> bool:
@@ -112,12 +115,19 @@ class Masked:
 
     def is_plain(self, feature: str, payload: bytes) -> bool:
         """Whether a payload is a block of the integers as they are."""
-        return _is_plain(feature, payload)
+        return _is_plain(feature, unbundled(self.spec.predictors.derived, {feature: payload})[feature])
 
     def encode(
         self, counts: Integers, integers: Mapping[str, Integers], events: Mapping[str, Values]
     ) -> dict[str, bytes]:
         """One payload for each feature."""
+        derived = self.spec.predictors.derived
+        every = with_derived(derived, integers, self._lattices)
+        return smallest(derived, every, lambda chosen: self._encoded(counts, chosen, events))
+
+    def _encoded(
+        self, counts: Integers, integers: Mapping[str, Integers], events: Mapping[str, Values]
+    ) -> dict[str, bytes]:
         evaluation = Evaluation(self.spec.predictors, self._lattices, counts, events)
         inputs = Inputs(self.spec.inputs, evaluation.context)
         payloads = {}
@@ -167,7 +177,8 @@ class Masked:
         evaluation = Evaluation(self.spec.predictors, self._lattices, counts, events, memory)
         known = evaluation.context.known
         inputs = Inputs(self.spec.inputs, evaluation.context)
-        needed = set(features).union(*(self.ancestors(name) for name in features)) - set(known)
+        needed = set(features).union(*(self._ancestors[name] for name in features)) - set(known)
+        payloads = unbundled(self.spec.predictors.derived, payloads)
         try:
             for names in self._groups():
                 waiting = [name for name in names if name in needed]

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-
 import msgspec
 
 from hepae.codecs.alphabet import Alphabet
-from hepae.codecs.columns import Column, Neighbour, Predicted, PredictedOffset, Recoil, RecoilSize, When
+from hepae.codecs.columns import Predicted, PredictedOffset
+from hepae.codecs.dependence import looks_behind
 from hepae.codecs.predictors import Predictors, Source
 from hepae.errors import ModelRejectedError
 
-__all__ = ["MaskedSpec", "Shape", "looks_behind", "network_name", "table_names"]
+__all__ = ["MaskedSpec", "Shape", "network_name", "table_names"]
 
 
 class Shape(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -95,25 +94,6 @@ class MaskedSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_fi
         return {name for column in seen for name in column.needs} | set(
             self.predictors.parents(shape.feature)
         )
-
-
-def looks_behind(column: Column, before: set[str], feature: str, together: Collection[str] = ()) -> bool:
-    """Whether a column may be looked at when ``feature`` is coded.
-
-    Of the feature itself, and of those decoded together with it, only in objects before.
-    """
-    if isinstance(column, When):
-        return looks_behind(column.column, before, feature, together)
-    if isinstance(column, Predicted | PredictedOffset):
-        return column.feature == feature
-    if isinstance(column, RecoilSize):
-        behind = not column.relative or column.recoil.pt in before
-    else:
-        behind = isinstance(column, Recoil) or (isinstance(column, Neighbour) and column.offset < 0)
-    beside = {feature, *(together if feature in together else ())}
-    if isinstance(column, Neighbour) and column.offset > 0:
-        return set(column.needs) <= before - beside
-    return set(column.needs) <= (before | beside if behind else before)
 
 
 def network_name(place: int) -> str:

@@ -150,7 +150,7 @@ class Evaluation:
     predictors
         The predictors.
     lattices
-        Lattice of each feature.
+        Lattice of each feature that has a branch.
     counts
         Objects per event, int64[n_events].
     events
@@ -168,8 +168,8 @@ class Evaluation:
         memory: Memory | None = None,
     ) -> None:
         self.predictors, self.plan = predictors, plan_of(predictors)
-        self.order = RankOrder(counts)
-        self.context = Context(self.order, lattices, events, memory)
+        self.order = RankOrder(counts, predictors.last_rank)
+        self.context = Context(self.order, predictors.lattices(lattices), events, memory)
         self._indices: dict[int, Integers] = {}
         self.loops = loops_for(self.order.n_objects * len(self.plan.order))
         self._places = Places(self.loops, self.context, self.plan.sources) if self.loops else None

@@ -5,6 +5,7 @@ See `hepae.codecs.prediction` for what they mean and how they are evaluated.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import pairwise
 from typing import Final
 
@@ -14,15 +15,21 @@ from numpy.typing import NDArray
 
 from hepae import limits
 from hepae.codecs.columns import (
+    Apart,
     Column,
     Condition,
     Latent,
+    Leading,
+    Nearest,
     Neighbour,
-    Recoil,
     RecoilSize,
     When,
 )
+from hepae.codecs.dependence import looks_behind
+from hepae.codecs.derived import Derived
+from hepae.codecs.ranks import LAST_RANK
 from hepae.errors import ModelRejectedError
+from hepae.lattice import Lattice
 
 __all__ = ["Period", "Predictor", "Predictors", "Source", "Term", "Widths", "expand", "trivial"]
 
@@ -32,6 +39,9 @@ FRACTION_BITS: Final = 6
 WIDTH_BITS: Final = 8
 LARGEST_TABLE_VALUE: Final = 1 << 44
 LARGEST_TABLE: Final = 1 << 17
+LARGEST_RANK: Final = 1024
+OPTIONAL: Final = (Neighbour, Condition, RecoilSize, When, Leading, Nearest, Apart)
+"""Columns that some objects lack."""
 
 
 class Source(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -61,7 +71,7 @@ class Source(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     @property
     def optional(self) -> bool:
         """Whether some objects lack this column."""
-        return isinstance(self.column, Neighbour | Condition | RecoilSize | When)
+        return isinstance(self.column, OPTIONAL)
 
     def index(self, column: Integers) -> Integers:
         """Index of each object into the tables of this source: 0 where missing, else 1 to the last knot."""
@@ -158,6 +168,17 @@ class Predictor(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Predictors(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The predictors of all features in coding order, and the sources that their tables share.
 
+    Parameters
+    ----------
+    features
+        In coding order, derived ones too.
+    sources
+        What tables look at.
+    derived
+        Features without a branch, computed from others.
+    last_rank
+        From which rank on objects are taken as one.
+
     Raises
     ------
     ModelRejectedError
@@ -166,8 +187,16 @@ class Predictors(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     features: tuple[Predictor, ...]
     sources: tuple[Source, ...] = ()
+    derived: tuple[Derived, ...] = ()
+    last_rank: int = LAST_RANK
 
     def __post_init__(self) -> None:
+        limits.check("last rank", self.last_rank, LARGEST_RANK, least=1)
+        without_branch = {one.name for one in self.derived}
+        for one in self.derived:
+            later = self.order[self.order.index(one.name) :] if one.name in self.order else ()
+            if not set(one.features) <= set(later) - without_branch:
+                raise ModelRejectedError("a feature is derived from none that follow it", where=one.name)
         seen: set[str] = set()
         for predictor in self.features:
             _check(predictor, self.sources, seen)
@@ -188,6 +217,10 @@ class Predictors(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """Names of the features in coding order."""
         return tuple(predictor.feature for predictor in self.features)
 
+    def lattices(self, of_branches: Mapping[str, Lattice]) -> dict[str, Lattice]:
+        """Lattices of all features, given those of the features that have a branch."""
+        return {**of_branches, **{one.name: one.lattice for one in self.derived}}
+
     def columns(self, feature: str) -> list[Column]:
         """The columns that the prediction and the classes of a feature look at."""
         predictor = self[feature]
@@ -204,15 +237,20 @@ class Predictors(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return tuple(name for name in self.order if name in needs)
 
     def ancestors(self, feature: str) -> tuple[str, ...]:
-        """The features that must be decoded before this one, in coding order."""
+        """The features that must be decoded before this one, in coding order; those that it carries are among them."""
         found: set[str] = set()
         waiting = [feature]
         while waiting:
-            for name in self.parents(waiting.pop()):
-                if name not in found:
-                    found.add(name)
-                    waiting.append(name)
+            name = waiting.pop()
+            for parent in (*self.parents(name), *self.carried(name)):
+                if parent not in found:
+                    found.add(parent)
+                    waiting.append(parent)
         return tuple(name for name in self.order if name in found)
+
+    def carried(self, feature: str) -> tuple[str, ...]:
+        """The derived features whose payloads travel with that of this one."""
+        return tuple(one.name for one in self.derived if one.carrier == feature)
 
     def wants_latent(self, feature: str) -> bool:
         """Whether some source is the latent of this feature."""
@@ -234,10 +272,7 @@ def _check(predictor: Predictor, sources: tuple[Source, ...], before: set[str]) 
     limits.check("prediction", largest, LARGEST_TABLE_VALUE, where)
     columns = [sources[term.source].column for term in terms]
     for column in [*columns, *([predictor.base] if predictor.base else [])]:
-        seen = column.column if isinstance(column, When) else column
-        behind = isinstance(seen, Recoil | RecoilSize) or (isinstance(seen, Neighbour) and seen.offset < 0)
-        allowed = before | {where} if behind else before
-        if not set(column.needs) <= allowed:
+        if not looks_behind(column, before, where):
             raise ModelRejectedError("a predictor looks ahead", where=where, got=column)
 
 

@@ -2,8 +2,9 @@
 
 Codecs keep columns in this order while they work. Events are sorted by falling number of objects, so the events that
 have an object of rank k are the first so many of them: "the previous object" of a whole rank is a slice, never a
-gather, and nothing loops over events. Objects from rank `LAST_RANK` on, which are few, are taken as one last rank and
-depend on objects of smaller rank only, so that a chunk is done in at most so many steps.
+gather, and nothing loops over events. Objects from a *last rank* on, which are few, are taken as one rank and depend
+on objects of smaller rank only, so that a chunk is done in at most so many steps: six ranks do for jets of events,
+constituents of jets take more.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from hepae.compiled import loops_for
 __all__ = ["LAST_RANK", "RankOrder"]
 
 LAST_RANK: Final = 6
+"""The last rank where nothing else is said."""
 
 
 class RankOrder:
@@ -30,11 +32,13 @@ class RankOrder:
     ----------
     counts
         Objects per event, int64[n_events].
+    last
+        The last rank.
 
     Attributes
     ----------
     n_objects, n_ranks : int
-        Objects in the chunk; ranks to go through one by one, at most ``LAST_RANK + 1``.
+        Objects in the chunk; ranks to go through one by one, at most ``last + 1``.
     event_order : int64[n_events]
         Events by falling count; the i-th object of any rank belongs to event ``event_order[i]``.
 
@@ -45,12 +49,12 @@ class RankOrder:
     ([20, 10, 21, 22], slice(2, 3, None))
     """
 
-    def __init__(self, counts: NDArray[np.int64]) -> None:
-        self.counts = np.asarray(counts, np.int64)
+    def __init__(self, counts: NDArray[np.int64], last: int = LAST_RANK) -> None:
+        self.counts, self.last = np.asarray(counts, np.int64), last
         self.event_order = np.argsort(-self.counts, kind="stable")
         self.n_objects = int(self.counts.sum())
         most = int(self.counts.max(initial=0))
-        self.n_ranks = min(most, LAST_RANK + 1)
+        self.n_ranks = min(most, last + 1)
         self._sizes = np.bincount(self.counts, minlength=most + 1)[::-1].cumsum()[::-1][1:].tolist()
         self._starts = np.concatenate([[0], np.cumsum(self._sizes)]).astype(np.int64).tolist()
 
@@ -63,7 +67,7 @@ class RankOrder:
         """Where the objects of that rank are; empty for ranks that do not occur."""
         if not 0 <= rank < self.n_ranks:
             return slice(0, 0)
-        return slice(self._starts[rank], self.n_objects if rank == LAST_RANK else self._starts[rank + 1])
+        return slice(self._starts[rank], self.n_objects if rank == self.last else self._starts[rank + 1])
 
     @cached_property
     def permutation(self) -> NDArray[np.int64]:
@@ -115,7 +119,7 @@ class RankOrder:
     def _neighbour_of(
         self, column: NDArray[np.int64], other: int, size: int, offset: int, missing: int
     ) -> NDArray[np.int64]:
-        hidden = other < 0 or other >= len(self._sizes) or (offset < 0 and other >= LAST_RANK)
+        hidden = other < 0 or other >= len(self._sizes) or (offset < 0 and other >= self.last)
         known = 0 if hidden else min(size, self._sizes[other])
         if known == size:
             return column[self._starts[other] : self._starts[other] + size]
@@ -128,8 +132,8 @@ class RankOrder:
         self, of_place: Callable[[int, int], NDArray[Any]], dtype: np.dtype[Any], rank: int | None
     ) -> NDArray[Any]:
         """``of_place`` (place in the event, events with such an object) of one rank, or of all, one after the other."""
-        if rank is not None and rank < LAST_RANK:
+        if rank is not None and rank < self.last:
             return of_place(rank, self.size(rank))
-        first = 0 if rank is None else LAST_RANK
+        first = 0 if rank is None else self.last
         parts = [of_place(place, self._sizes[place]) for place in range(first, len(self._sizes))]
         return np.concatenate(parts) if parts else np.empty(0, dtype)

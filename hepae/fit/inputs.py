@@ -26,6 +26,9 @@ from hepae.codecs.columns import (
     RecoilSize,
 )
 from hepae.codecs.predictors import Predictors, Source
+from hepae.fit import crowd
+from hepae.fit.derived import is_crowded
+from hepae.kinematics import find_totals
 
 __all__ = ["candidate_columns", "scale_input"]
 
@@ -61,7 +64,8 @@ def candidate_columns(
     """
     columns: list[Column] = [Rank(), Count()]
     columns += [Condition(branch, scale) for branch, scale in conditions.items()]
-    if {"pt", "phi"} <= roles.keys():
+    crowded = is_crowded(predictors.last_rank)
+    if {"pt", "phi"} <= roles.keys() and not crowded:
         recoil = Recoil(roles["pt"], roles["phi"], met.get("met", ""), met.get("met_phi", ""))
         columns += [recoil, RecoilSize(recoil, relative=False), RecoilSize(recoil, relative=True)]
     for name in predictors.order:
@@ -75,8 +79,14 @@ def candidate_columns(
         base = predictors[name].base
         if isinstance(base, Formula):
             columns.append(FormulaOffset(base))
+        if crowded:
+            period, known = predictors[name].period, predictors.order[: predictors.order.index(name)]
+            length = period.length if period else 0
+            columns += crowd.seen_by_networks(name, known, roles, find_totals(conditions), base, length)
     first = [name for name in predictors.order if name in narrow][:NEIGHBOURS]
     columns += [Neighbour(name, -1) for name in first]
+    if crowded and first:
+        columns.append(Neighbour(first[0], -2))
     if first:
         columns.append(Neighbour(first[0], 1))
     return columns

@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from hepae.codecs.columns import Blend, Column, Mix
+from hepae.codecs.columns import Blend, Column, MassShell, Mix
 from hepae.fit import additive, candidates
 from hepae.fit.additive import Candidate
 from hepae.fit.state import Fitting
@@ -28,6 +28,13 @@ BLEND_UNITS: Final = 100.0
 """Residuals of combinations of values are weighted on this part of the target's own spread."""
 
 PRODUCTS: Final = 6
+
+MOST_KINDS: Final = 8
+SLOW: Final = 0.02
+"""An object is slow if its squared mass is more than this share of its squared energy."""
+FEWEST_SLOW: Final = 30
+SLOW_SHARE: Final = 0.02
+"""Without so many slow objects of a kind it counts as massless."""
 
 
 def pool_for(
@@ -87,6 +94,41 @@ def blends(state: Fitting, name: str, known: Sequence[str]) -> list[Column]:
     if not np.all(np.isfinite((*factors, constant))):  # a fit of wild values may diverge
         return []
     return [Blend(name, tuple(known[int(i)] for i in kept), factors, constant)]
+
+
+def mass_shells(state: Fitting, name: str, known: Sequence[str]) -> list[Column]:
+    """The energy of a momentum, with the usual mass of each kind of object; kinds are those of a feature before."""
+    roles = state.roles
+    if roles.get("E") != name or not {"px", "py", "pz"} <= roles.keys():
+        return []
+    momentum = (roles["px"], roles["py"], roles["pz"])
+    kinds = [other for other in known if len(np.unique(state.train.q[other])) <= MOST_KINDS]
+    if not set(momentum) <= set(known) or not kinds:
+        return []
+    values = [state.train.values(other, len(state.train.rows)) for other in (*momentum, name)]
+    square = values[3] ** 2 - values[0] ** 2 - values[1] ** 2 - values[2] ** 2
+    # slow objects tell the mass, fast ones the rounding of their momenta
+    slow = np.abs(square) > SLOW * values[3] ** 2
+    found: list[Column] = []
+    for kind in kinds:
+        q = state.train.q[kind]
+        low, high = int(q.min()), int(q.max())
+        if high - low < MOST_KINDS:
+            squares = [square[(q == k) & slow] for k in range(low, high + 1)]
+            masses = [_usual_mass(of_kind, int(np.sum(q == low + k))) for k, of_kind in enumerate(squares)]
+            found.append(MassShell(name, momentum, kind, low, tuple(masses)))
+    return found
+
+
+def _usual_mass(squares: Floats, objects: int) -> float:
+    """Root of the commonest squared mass of slow objects: the median of the shortest half."""
+    if len(squares) < max(FEWEST_SLOW, SLOW_SHARE * objects):
+        return 0.0
+    ordered = np.sort(squares)
+    half = len(ordered) // 2
+    start = int(np.argmin(ordered[half:] - ordered[: len(ordered) - half]))
+    middle = float(np.median(ordered[start : start + half]))
+    return round(float(np.sqrt(max(middle, 0.0))), 6)
 
 
 def _moves(columns: Floats, kept: Integers, weights: Floats) -> Floats:

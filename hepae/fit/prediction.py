@@ -10,13 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hepae.codecs.columns import Blend, Column
+from hepae.codecs.derived import with_derived
 from hepae.codecs.predictors import FRACTION_BITS, Period, Predictor, Predictors, Source, expand
 from hepae.coding.integers import pack
-from hepae.fit import additive, candidates
-from hepae.fit.pool import blends, pool_for
+from hepae.fit import additive, candidates, crowd
+from hepae.fit.derived import is_crowded, last_rank, polar
+from hepae.fit.pool import blends, mass_shells, pool_for
 from hepae.fit.state import LEAST_GAIN, Fitting, Settings, columns_of, split_events, table_grain, take_sample
 from hepae.fit.widths import fit_widths
-from hepae.kinematics import find_met, find_roles, nearest_point
+from hepae.kinematics import find_met, find_roles, find_totals, nearest_point
 from hepae.lattice import Lattice
 
 __all__ = ["Settings", "coding_order", "fit"]
@@ -80,12 +82,18 @@ def fit(
     """
     roles = find_roles(integers) if roles is None else roles
     met = find_met(events) if met is None else met
-    order = coding_order(integers, roles, lattices) if order is None else order
     chosen, held = split_events(counts, settings)
     if len(chosen) < FEWEST_EVENTS or len(held) < FEWEST_EVENTS:
+        order = coding_order(integers, roles, lattices) if order is None else order
         return Predictors(tuple(Predictor(name) for name in order))
-    train = take_sample(chosen, integers, lattices, counts, events)
-    validation = take_sample(held, integers, lattices, counts, events)
+    by_role = polar(integers, lattices, roles)
+    derived, last = tuple(by_role.values()), last_rank(counts)
+    roles = {**roles, **{role: one.name for role, one in by_role.items()}}
+    integers = with_derived(derived, integers, lattices)
+    lattices = {**lattices, **{one.name: one.lattice for one in derived}}
+    order = coding_order(integers, roles, lattices) if order is None else order
+    train = take_sample(chosen, integers, lattices, counts, events, last)
+    validation = take_sample(held, integers, lattices, counts, events, last)
     state = Fitting(
         train,
         validation,
@@ -94,6 +102,7 @@ def fit(
         roles,
         met,
         {name: _linear_scale(column) for name, column in events.items()},
+        find_totals(events) if is_crowded(last) else {},
         [name for name in order if _is_positive(lattices[name], train.q[name])],
     )
     known: list[str] = []
@@ -103,7 +112,7 @@ def fit(
         state.ancestors[name] = state.closure(columns_of(predictors[-1], state.sources)) - {name}
         if _is_narrow(integers[name]):
             known.append(name)
-    return Predictors(tuple(predictors), tuple(state.sources))
+    return Predictors(tuple(predictors), tuple(state.sources), derived, last)
 
 
 def coding_order(
@@ -111,9 +120,12 @@ def coding_order(
 ) -> tuple[str, ...]:
     """Four-vector first, then shares that add up to one, then from fine to coarse.
 
-    Without such shares, what is nearly constant comes before the rest, because it costs little and says much.
+    Without such shares, what is nearly constant comes before the rest, because it costs little and says much. Where
+    px, py and pz follow from pt, eta and phi, it comes between these and those, because the energy depends on it.
     """
-    first = [roles[role] for role in ("pt", "eta", "phi", "mass", "px", "py", "pz", "E") if role in roles]
+    polar = [roles[role] for role in ("pt", "eta", "phi", "mass") if role in roles]
+    cartesian = [roles[role] for role in ("px", "py", "pz", "E") if role in roles]
+    first = [*polar, *cartesian]
     sizes = {name: 8.0 * len(pack(q)) / max(len(q), 1) for name, q in integers.items() if name not in first}
     shares = _shares({name: lattices[name].centres(integers[name][:SHARE_OBJECTS]) for name in sizes})
     wide = sorted((name for name in shares if sizes[name] >= RARE), key=lambda name: sizes[name])
@@ -122,6 +134,8 @@ def coding_order(
     others = [name for name in sizes if name not in shares]
     rare = sorted((name for name in others if sizes[name] < RARE), key=lambda name: sizes[name])
     rest = sorted((name for name in others if sizes[name] >= RARE), key=lambda name: -sizes[name])
+    if {"pt", "px"} <= roles.keys():
+        return (*polar, *rare, *cartesian, *shares, *rest)
     return (*first, *shares, *rare, *rest)
 
 
@@ -187,6 +201,8 @@ def _fit_feature(state: Fitting, name: str, known: Sequence[str]) -> Predictor:
         return Predictor(name)
     period = _period(state, name)
     found = candidates.bases(name, known, state.roles, state.met) + blends(state, name, known)
+    if state.crowded:
+        found += crowd.bases(name, state.roles, state.totals) + mass_shells(state, name, known)
     tried = [_fit_terms(state, name, known, base, period) for base in _promising(state, q, found, period)]
     sizes = [len(pack(fitted[2])) for fitted in tried]
     pick = -1 if sizes[-1] < sizes[0] - BASE_GAIN * len(q_validation) / 8 else 0
@@ -225,7 +241,9 @@ def _fit_terms(
     y, y_validation = (
         _around(s.q[name] - (s.read(base) if base else 0), period) for s in (state.train, state.validation)
     )
-    pool = pool_for(state, name, known, y, [])
+    length = period.length if period else 0
+    further = crowd.relative(name, known, state.roles, state.totals, base, length) if state.crowded else []
+    pool = pool_for(state, name, known, y, further)
     model = additive.grow(
         y.astype(np.float64),
         y_validation.astype(np.float64),

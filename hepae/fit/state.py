@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from hepae.codecs.columns import Column
 from hepae.codecs.known import Context
 from hepae.codecs.predictors import FRACTION_BITS, Predictor, Source, Term
-from hepae.codecs.ranks import RankOrder
+from hepae.codecs.ranks import LAST_RANK, RankOrder
 from hepae.fit import candidates
 from hepae.fit.additive import Additive, Candidate
 from hepae.lattice import Lattice
@@ -111,6 +111,8 @@ class Fitting:
         Kinematic roles of features and of event-level branches.
     conditions
         Event-level branches, with the scale of their linear column.
+    totals
+        Event-level branches that are components of the sum of all objects, by role, where events hold many.
     sources, pool
         Sources in use; columns looked at so far.
     latents
@@ -128,11 +130,17 @@ class Fitting:
     roles: Mapping[str, str]
     met: Mapping[str, str]
     conditions: Mapping[str, float | None]
+    totals: Mapping[str, str]
     positive: list[str]
     sources: list[Source] = field(default_factory=list)
     pool: dict[Column, Candidate | None] = field(default_factory=dict)
     latents: list[str] = field(default_factory=list)
     ancestors: dict[str, set[str]] = field(default_factory=dict)
+
+    @property
+    def crowded(self) -> bool:
+        """Whether events hold many objects."""
+        return self.train.context.order.last > LAST_RANK
 
     def candidate(self, column: Column) -> Candidate | None:
         """The column with its knots and indices, made once; None where there is nothing to look at."""
@@ -205,11 +213,12 @@ def take_sample(
     lattices: Mapping[str, Lattice],
     counts: NDArray[np.int64],
     events: Mapping[str, NDArray[np.generic]],
+    last_rank: int = LAST_RANK,
 ) -> Sample:
     mask = np.zeros(len(counts), bool)
     mask[chosen] = True
     rows = np.repeat(mask, counts)
-    order = RankOrder(counts[mask])
+    order = RankOrder(counts[mask], last_rank)
     context = Context(order, lattices, {name: np.asarray(column)[mask] for name, column in events.items()})
     q = {name: order.to_ranks(column[rows]) for name, column in integers.items()}
     context.known.update(q)

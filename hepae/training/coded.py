@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from hepae.codecs.alphabet import Alphabet, fit_alphabet
 from hepae.codecs.columns import Predicted, PredictedOffset
-from hepae.codecs.masked_spec import looks_behind
+from hepae.codecs.dependence import looks_behind
 from hepae.codecs.prediction import Evaluation
 from hepae.codecs.predictors import Predictors, Source
 from hepae.codecs.shapes import LOG_UNIT, interpolate

@@ -15,7 +15,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from hepae.codecs.context import Inputs
-from hepae.codecs.masked_spec import MaskedSpec, Shape, looks_behind, network_name, table_names
+from hepae.codecs.dependence import looks_behind
+from hepae.codecs.derived import with_derived
+from hepae.codecs.masked_spec import MaskedSpec, Shape, network_name, table_names
 from hepae.codecs.predictors import Predictors, Source
 from hepae.codecs.shapes import frequencies
 from hepae.coding.ans import STATES
@@ -103,16 +105,18 @@ def fit_masked(
         Called after each epoch.
     """
     effort = effort.for_objects(int(counts.sum()))
+    roles = {**(roles or {}), **{one.formula: one.name for one in predictors.derived}}
+    integers = with_derived(predictors.derived, integers, lattices)
     data = Coded.of(integers, lattices, counts, events, predictors, effort, seed)
     static = {name: static_table(data, name) for name in predictors.order}
     if data.n_objects < FEWEST_OBJECTS:
         return _assembled(data, predictors, [], static, {}, (), effort, ())
     narrow = [name for name in predictors.order if np.abs(integers[name]).max(initial=0) < WIDEST]
-    columns = candidate_columns(predictors, narrow, roles or {}, met or {}, conditions or {})
+    columns = candidate_columns(predictors, narrow, roles, met or {}, conditions or {})
     sources = [
         s for s in (scale_input(column, data.evaluation.context) for column in columns) if s is not None
     ]
-    together = _together(predictors, roles or {})
+    together = _together(predictors, roles)
     mask = mask_of(predictors, sources, together)
     best: dict[str, _Chosen] = {}
     history: tuple[tuple[float, float], ...] = ()
