@@ -52,6 +52,9 @@ Tables = Mapping[str, NDArray[Any]]
 FIT_OBJECTS = {"fast": 30_000, "default": 60_000, "best": 120_000}
 """Objects that predictors are fitted on, by effort."""
 
+FEWEST_FOR_NETWORKS = 5000
+"""Objects from which the networks of the masked codec learn the first feature better than a prediction says it."""
+
 RUN = 2000
 """Events in a run of the training sample."""
 
@@ -270,7 +273,8 @@ def _fitted(objects: Objects, specs: Sequence[FeatureSpec], recipe: Recipe, repo
     roles = {role: name for role, name in find_roles(integers).items() if name not in given.values()} | given
     # many small products: threads would wait for each other more than they work
     with threadpool_limits(1):
-        settings = Settings(objects=FIT_OBJECTS[recipe.effort], seed=recipe.seed)
+        by_networks = recipe.codec == "masked" and objects.n_objects >= FEWEST_FOR_NETWORKS
+        settings = Settings(objects=FIT_OBJECTS[recipe.effort], seed=recipe.seed, first_plain=by_networks)
         predictors = fit(integers, lattices, objects.counts, objects.events, roles=roles, settings=settings)
     report("predicting", 1, 1, "")
     if recipe.codec == "lifting":

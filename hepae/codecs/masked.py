@@ -43,7 +43,7 @@ BLOCK: Final = 8192
 """Objects that a network sees at once: small enough for the cache."""
 
 OBJECTS_PER_LANE: Final = 32
-OBJECTS_PER_PAID_LANE: Final = 384
+OBJECTS_PER_PAID_LANE: Final = 1024
 MOST_LANES: Final = 2048
 
 

@@ -51,6 +51,9 @@ def candidate_columns(
 ) -> list[Column]:
     """Columns that may say something about a feature, in an order that does not depend on the data.
 
+    Where phi is predicted from what the objects before leave unbalanced, directions in the laboratory say nothing:
+    physics does not change when an event is turned, and networks would only learn the accidents of the sample.
+
     Parameters
     ----------
     predictors
@@ -62,12 +65,15 @@ def candidate_columns(
     conditions
         Event-level branches and the factor that makes integers of them (None: their logarithm).
     """
+    turned = "phi" in roles and isinstance(predictors[roles["phi"]].base, Recoil)
+    directions = {met.get("met_phi")} if turned else set()
     columns: list[Column] = [Rank(), Count()]
-    columns += [Condition(branch, scale) for branch, scale in conditions.items()]
+    columns += [Condition(name, scale) for name, scale in conditions.items() if name not in directions]
     crowded = is_crowded(predictors.last_rank)
     if {"pt", "phi"} <= roles.keys() and not crowded:
         recoil = Recoil(roles["pt"], roles["phi"], met.get("met", ""), met.get("met_phi", ""))
-        columns += [recoil, RecoilSize(recoil, relative=False), RecoilSize(recoil, relative=True)]
+        columns += [] if turned else [recoil]
+        columns += [RecoilSize(recoil, relative=False), RecoilSize(recoil, relative=True)]
     for name in predictors.order:
         if name not in narrow:
             continue
@@ -84,7 +90,7 @@ def candidate_columns(
             length = period.length if period else 0
             columns += crowd.seen_by_networks(name, known, roles, find_totals(conditions), base, length)
     first = [name for name in predictors.order if name in narrow][:NEIGHBOURS]
-    columns += [Neighbour(name, -1) for name in first]
+    columns += [Neighbour(name, -1) for name in first if not (turned and name == roles["phi"])]
     if crowded and first:
         columns.append(Neighbour(first[0], -2))
     if first:

@@ -197,7 +197,8 @@ def _around(values: Integers, period: Period | None) -> Integers:
 
 def _fit_feature(state: Fitting, name: str, known: Sequence[str]) -> Predictor:
     q, q_validation = state.train.q[name], state.validation.q[name]
-    if not _is_narrow(q) or not _is_narrow(q_validation):
+    plain = state.settings.first_plain and not known and not is_crowded(state.train.context.order.last)
+    if plain or not _is_narrow(q) or not _is_narrow(q_validation):
         return Predictor(name)
     period = _period(state, name)
     found = candidates.bases(name, known, state.roles, state.met) + blends(state, name, known)

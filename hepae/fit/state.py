@@ -54,6 +54,9 @@ class Settings:
         Objects to fit on; more are sampled by event.
     seed
         Of the split into training and validation events.
+    first_plain
+        Predict nothing of the first feature. Its distribution ends sharply, at the threshold of the objects and where
+        the object before was, and a prediction would blur these ends: networks find them by themselves.
     """
 
     terms: int = 7
@@ -62,6 +65,7 @@ class Settings:
     classes: int = 6
     objects: int = 60_000
     seed: int = 0
+    first_plain: bool = False
 
 
 @dataclass

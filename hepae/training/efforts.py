@@ -31,13 +31,13 @@ class Effort:
         Of the descent (AdamW, one cycle).
     """
 
-    sizes: tuple[Size, ...] = (Size(), Size((8,), (6, 4), 8, 8))
-    bins: int = 64
-    samples: int = 3_000_000
+    sizes: tuple[Size, ...] = (Size(), Size((8,), (6, 4), 8, 16))
+    bins: int = 160
+    samples: int = 2_500_000
     least_gain: float = 0.005
     reuse: float = 3.0
     batch: int = 1024
-    rate: float = 3e-3
+    rate: float = 1e-2
     decay: float = 1e-4
 
     def epochs(self, objects: int) -> int:
@@ -65,11 +65,11 @@ def _smaller(size: Size, share: float) -> Size:
 
 LARGE: Final = 100_000
 EFFORTS: Final[dict[str, Effort]] = {
-    "fast": Effort((Size((16,), (8, 8), 16), Size((8,), (6, 4), 8, 8)), samples=1_500_000, least_gain=0.04),
+    "fast": Effort((Size((16,), (8, 8), 16), Size((8,), (6, 4), 8, 16)), samples=1_500_000, least_gain=0.04),
     "default": Effort(),
     "best": Effort(
-        (Size((64, 64), (16, 16), 32), Size(), Size((8,), (6, 4), 8, 8)),
-        bins=96,
+        (Size((64, 64), (16, 16), 32), Size(), Size((8,), (6, 4), 8, 16)),
+        bins=256,
         samples=8_000_000,
         least_gain=0.0,
     ),

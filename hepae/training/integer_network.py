@@ -55,7 +55,7 @@ class Size:
     hidden: tuple[int, ...] = (32, 32)
     levels: tuple[int, ...] = (12, 8)
     table_hidden: int = 24
-    gap: int = 4
+    gap: int = 6
 
 
 @dataclass(frozen=True)
