@@ -204,5 +204,4 @@ def test_bins_hold_what_they_were_made_for(bins: int) -> None:
     np.testing.assert_array_equal(alphabet.join(symbols, inside), residuals)
     assert np.all(inside < np.int64(1) << widths)
     assert symbols.max() < alphabet.n_bins
-    zero = int(alphabet.split(np.zeros(1, np.int64))[0][0])
     assert alphabet.split(np.zeros(1, np.int64))[2][0] == 0, "a frequent value has a bin of its own"
