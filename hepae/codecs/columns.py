@@ -26,6 +26,7 @@ from hepae.codecs.axes import (
     of_ranks,
 )
 from hepae.codecs.known import Context, Memory, octaves
+from hepae.codecs.ranks import RankOrder
 
 __all__ = [
     "MISSING",
@@ -299,14 +300,19 @@ class When(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="when"):
         return self.column.needs
 
     def read(self, context: Context, rank: int | None) -> Integers:
-        ranks = context.part(context.order.ranks, rank)
+        column, order = self.column.read(context, rank), context.order
+        out = np.full(len(column), MISSING, np.int64)
+        for one in range(order.n_ranks) if rank is None else (rank,):
+            begin, part = (order.part(one).start if rank is None else 0), self._objects(order, one)
+            here = slice(begin + part.start, begin + part.stop)
+            out[here] = column[here]
+        return out
+
+    def _objects(self, order: RankOrder, rank: int) -> slice:
+        """Which objects of a rank: events are sorted by falling number of objects, so they are neighbours."""
         if self.which == "last":
-            here = ranks == context.order.spread(
-                np.minimum(context.order.counts - 1, context.order.last), rank
-            )
-        else:
-            here = (ranks == 0) == (self.which == "first")
-        return np.where(here, self.column.read(context, rank), MISSING)
+            return slice(order.events_with(rank + 1) if rank < order.last else 0, order.size(rank))
+        return slice(0, order.size(rank) if (rank == 0) == (self.which == "first") else 0)
 
 
 class Recoil(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="recoil"):

@@ -134,11 +134,15 @@ class Lifting:
         known = evaluation.context.known
         needed = set(features).union(*(self.plan.ancestors[name] for name in features)) - set(known)
         payloads = unbundled(self.predictors.derived, payloads)
+        found = {}
         for name in self.plan.order:
             if name in needed:
                 _decoded(evaluation, name, payloads[name])
                 evaluation.forget(name, latents=not evaluation.plan.wants_latent[name])
-        return {name: evaluation.order.to_events(known[name]) for name in features}
+            if name in features:
+                # at once, while it is in the cache
+                found[name] = evaluation.order.to_events(known[name])
+        return found
 
 
 def _smallest(evaluation: Evaluation, name: str, q: Integers) -> bytes:
@@ -198,7 +202,7 @@ def _decoded(evaluation: Evaluation, name: str, payload: bytes) -> Integers:
         counts = [limits.check("latents of a class", count, n, name) for count, _ in blocks]
         return _decoded_by_rank(evaluation, name, _Classes(evaluation, counts, blocks), around)
     classes = evaluation.classes(name)
-    counts = np.bincount(classes, minlength=len(blocks)).tolist()
+    counts = evaluation.count(classes, len(blocks)).tolist()
     latents = np.empty(n, np.int64)
     _Classes(evaluation, counts, blocks).deal(name, classes, latents)
     return evaluation.decode(name, latents, around=around)
@@ -211,21 +215,21 @@ class _Classes:
         self, evaluation: Evaluation, counts: Sequence[int], blocks: Sequence[tuple[int, bytes]]
     ) -> None:
         parts = [unpack(block, count) for count, (_, block) in zip(counts, blocks, strict=True)]
-        self._latents, self._loops = np.concatenate(parts), evaluation.loops
+        self._latents, self._evaluation = np.concatenate(parts), evaluation
         self._ends = np.cumsum(counts)
         self._next = self._ends - counts
 
     def deal(self, name: str, classes: NDArray[np.uint8], out: Integers) -> None:
         """The next latents, for objects of these classes."""
-        begin, end = self._next, self._next + np.bincount(classes, minlength=len(self._next))
+        end = self._next + self._evaluation.count(classes, len(self._next))
         if np.any(end > self._ends):
             raise CorruptionError("a class of latents is too short", where=name, got=self._ends.tolist())
-        self._next = end
-        if self._loops:
-            self._loops.deal(classes, self._latents, begin, out)
+        if self._evaluation.loops:
+            self._evaluation.loops.deal(classes, self._latents, self._next, out)
             return
-        for number, (first, last) in enumerate(zip(begin.tolist(), end.tolist(), strict=True)):
+        for number, (first, last) in enumerate(zip(self._next.tolist(), end.tolist(), strict=True)):
             out[np.flatnonzero(classes == number)] = self._latents[first:last]
+        self._next = end
 
 
 def _split(name: str, payload: bytes, n_classes: int, ranked: bool) -> list[tuple[int, bytes]]:

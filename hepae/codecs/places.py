@@ -7,8 +7,8 @@ source, so that a look-up afterwards is two loads.
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
 from types import ModuleType
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,9 @@ from numpy.typing import NDArray
 from hepae.codecs.columns import Mix, Product
 from hepae.codecs.known import Context
 from hepae.codecs.predictors import Source
+
+if TYPE_CHECKING:
+    from hepae.codecs.prediction import Plan
 
 __all__ = ["Places", "fill_places"]
 
@@ -29,29 +32,30 @@ class Places:
         `hepae.compiled.loops`.
     context
         What is known of the chunk.
-    sources
-        Columns and how they become places.
+    plan
+        Sources, and the rows in which their places are kept.
 
     Attributes
     ----------
-    array : uint32[n_sources, n_objects]
-        Places, where they were found: see `fill_places`.
+    array : uint32[n_rows, n_objects]
+        Places: see `fill_places`.
     """
 
-    def __init__(self, loops: ModuleType, context: Context, sources: Sequence[Source]) -> None:
-        self._loops, self._context, self._sources = loops, context, sources
-        self.array = np.empty((len(sources), context.order.n_objects), np.uint32)
+    def __init__(self, loops: ModuleType, context: Context, plan: Plan) -> None:
+        self._loops, self._context, self._plan = loops, context, plan
+        self.array = np.empty((plan.n_rows, context.order.n_objects), np.uint32)
         self._found: set[int] = set()
 
-    def find(self, number: int, rank: int | None) -> None:
-        """Find the places of a source for the objects of one rank at least."""
+    def find(self, number: int, row: int, rank: int | None) -> None:
+        """Put the places of a source into a row, for the objects of one rank at least."""
         if number in self._found:
             return
-        source, context = self._sources[number], self._context
+        source, context = self._plan.sources[number], self._context
         if rank is not None and not context.unfinished.isdisjoint(source.column.needs):
-            fill_places(self._loops, context, source, rank, self.array[number, context.order.part(rank)])
-        else:
-            fill_places(self._loops, context, source, None, self.array[number])
+            fill_places(self._loops, context, source, rank, self.array[row, context.order.part(rank)])
+            return
+        fill_places(self._loops, context, source, None, self.array[row])
+        if number in self._plan.rows:
             self._found.add(number)
 
 

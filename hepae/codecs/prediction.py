@@ -90,18 +90,25 @@ class Tables:
 
     Attributes
     ----------
-    flat, rows, starts
-        The tables one behind the other; the source of each, and where it begins.
+    flat, starts
+        The tables one behind the other, and where each begins.
+    rows
+        Where the places of each source are kept (`hepae.codecs.places`).
     """
 
-    def __init__(self, constant: int, terms: tuple[Term, ...], sources: tuple[Source, ...]) -> None:
+    def __init__(
+        self, constant: int, terms: tuple[Term, ...], sources: tuple[Source, ...], rows: Mapping[int, int]
+    ) -> None:
         whole = [(term.source, expand(sources[term.source].knots, term.values)) for term in terms]
         largest = abs(constant) + sum(int(np.abs(table).max()) for _, table in whole)
         self.constant, self.dtype = constant, np.dtype(np.int32 if largest < 2**30 else np.int64)
         parts = [table[0 if sources[source].optional else 1 :] for source, table in whole]
         edges = np.cumsum([0, *map(len, parts)])
         self.flat = np.concatenate(parts).astype(self.dtype) if parts else np.empty(0, self.dtype)
-        self.rows = np.array([source for source, _ in whole], np.uint64)
+        self.rows = np.array(
+            [rows[source] if source in rows else len(rows) + k for k, (source, _) in enumerate(whole)],
+            np.uint64,
+        )
         self.starts = edges[:-1].astype(np.uint64)
         self.tables = [
             (term.source, self.flat[start:stop])
@@ -117,20 +124,28 @@ class Plan:
         self.sources = sources = predictors.sources
         self.features = {predictor.feature: predictor for predictor in predictors.features}
         self.ranked = {name: predictors.ranked(name) for name in self.features}
-        used = [
-            t.source for p in predictors.features for t in (*p.terms, *(p.widths.terms if p.widths else ()))
-        ]
+        sums = {name: [p.terms, p.widths.terms if p.widths else ()] for name, p in self.features.items()}
+        used = [term.source for terms in sums.values() for term in (*terms[0], *terms[1])]
+        in_turn = {
+            term.source
+            for name, terms in sums.items()
+            if self.ranked[name]
+            for term in (*terms[0], *terms[1])
+        }
         self.shared = [used.count(number) > 1 for number in range(len(sources))]
-        self.most_terms = max((len(p.terms) for p in predictors.features), default=0)
+        # places that are needed again have a row of their own, the others share a few, which stay in the cache
+        kept = [number for number in range(len(sources)) if self.shared[number] or number in in_turn]
+        self.rows = {number: row for row, number in enumerate(kept)}
+        self.n_rows = len(kept) + max((len(terms) for both in sums.values() for terms in both), default=0)
         self.order = predictors.order
         self.ancestors = {name: predictors.ancestors(name) for name in self.features}
         self.wants_latent = {name: predictors.wants_latent(name) for name in self.features}
         self.predictions = {
-            name: Tables(p.constant + (1 << (FRACTION_BITS - 1)), p.terms, sources)
+            name: Tables(p.constant + (1 << (FRACTION_BITS - 1)), p.terms, sources, self.rows)
             for name, p in self.features.items()
         }
         self.widths = {
-            name: Tables(p.widths.constant, p.widths.terms, sources)
+            name: Tables(p.widths.constant, p.widths.terms, sources, self.rows)
             for name, p in self.features.items()
             if p.widths is not None
         }
@@ -172,7 +187,7 @@ class Evaluation:
         self.context = Context(self.order, predictors.lattices(lattices), events, memory)
         self._indices: dict[int, Integers] = {}
         self.loops = loops_for(self.order.n_objects * len(self.plan.order))
-        self._places = Places(self.loops, self.context, self.plan.sources) if self.loops else None
+        self._places = Places(self.loops, self.context, self.plan) if self.loops else None
 
     def _index(self, number: int, rank: int | None) -> Integers:
         """Index of each object into the tables of a source."""
@@ -213,14 +228,22 @@ class Evaluation:
                 classes += score >= edge
         return classes
 
+    def count(self, classes: NDArray[np.uint8], n: int) -> Integers:
+        """How many objects each class has."""
+        if self.loops is None:
+            return np.bincount(classes, minlength=n)
+        counts = np.empty(n, np.int64)
+        self.loops.count(classes, counts)
+        return counts
+
     def _sum(self, tables: Tables, rank: int | None) -> Integers:
         size = self.order.n_objects if rank is None else self.order.size(rank)
         if not tables.tables:
             return np.full(size, tables.constant, np.int64)
         out = np.empty(size, np.int64)
         if self._places and self.loops:
-            for source, _ in tables.tables:
-                self._places.find(source, rank)
+            for (source, _), row in zip(tables.tables, tables.rows.tolist(), strict=True):
+                self._places.find(source, row, rank)
             begin = 0 if rank is None else self.order.part(rank).start
             place = self._places.array, tables.rows, begin
             self.loops.sum_tables(*place, tables.flat, tables.starts, tables.constant, out)

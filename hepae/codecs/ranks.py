@@ -51,9 +51,11 @@ class RankOrder:
 
     def __init__(self, counts: NDArray[np.int64], last: int = LAST_RANK) -> None:
         self.counts, self.last = np.asarray(counts, np.int64), last
-        self.event_order = np.argsort(-self.counts, kind="stable")
         self.n_objects = int(self.counts.sum())
         most = int(self.counts.max(initial=0))
+        # NumPy sorts 16 bits ten times faster
+        falling = -self.counts.astype(np.int16) if most < 1 << 15 else -self.counts
+        self.event_order = np.argsort(falling, kind="stable")
         self.n_ranks = min(most, last + 1)
         self._sizes = np.bincount(self.counts, minlength=most + 1)[::-1].cumsum()[::-1][1:].tolist()
         self._starts = np.concatenate([[0], np.cumsum(self._sizes)]).astype(np.int64).tolist()
@@ -62,6 +64,10 @@ class RankOrder:
         """Objects of that rank; 0 for ranks that do not occur."""
         part = self.part(rank)
         return int(part.stop - part.start)
+
+    def events_with(self, place: int) -> int:
+        """Events that have an object in this place; they are the first so many of `event_order`."""
+        return self._sizes[place] if place < len(self._sizes) else 0
 
     def part(self, rank: int) -> slice:
         """Where the objects of that rank are; empty for ranks that do not occur."""
@@ -74,6 +80,13 @@ class RankOrder:
         """Place in event order of each object in rank order, int64[n_objects]."""
         first = np.take(offsets(self.counts), self.event_order)
         return self._prefixes(lambda place, size: first[:size] + place, np.dtype(np.int64), None)
+
+    @cached_property
+    def inverse(self) -> NDArray[np.uint32]:
+        """Place in rank order of each object in event order, uint32[n_objects]."""
+        inverse = np.empty(self.n_objects, np.uint32)
+        inverse[self.permutation] = np.arange(self.n_objects, dtype=np.uint32)
+        return inverse
 
     @cached_property
     def ranks(self) -> NDArray[np.int64]:
@@ -90,7 +103,7 @@ class RankOrder:
         out = np.empty_like(column)
         loops = loops_for()
         if loops:
-            loops.scatter(column, self.permutation, out)
+            loops.look_up_places(column, self.inverse, out)
         else:
             out[self.permutation] = column
         return out

@@ -19,6 +19,7 @@ from hepae.exactmath import LN2, PI, SMALLEST
 __all__ = [
     "angles",
     "class_of",
+    "count",
     "deal",
     "extent",
     "inside_bins",
@@ -32,7 +33,6 @@ __all__ = [
     "product_places",
     "read_bits",
     "reals",
-    "scatter",
     "sum_tables",
     "sum_widths",
     "take_symbols",
@@ -154,13 +154,22 @@ def class_of(scores: Integers, edges: Integers, out: NDArray[np.uint8]) -> None:
 
 
 @_compiled
+def count(classes: NDArray[np.uint8], out: Integers) -> None:
+    """``out = bincount(classes, minlength=len(out))``."""
+    for k in range(out.shape[0]):
+        total = 0
+        for i in range(classes.shape[0]):
+            total += classes[i] == k
+        out[k] = total
+
+
+@_compiled
 def deal(classes: NDArray[np.uint8], blocks: Integers, starts: Integers, out: Integers) -> None:
-    """``out[classes == c] = blocks[starts[c] : starts[c + 1]]`` for each class c."""
-    at = starts.copy()
+    """``out[classes == c] = blocks[starts[c] :][: count[c]]`` for each class c; ``starts += count``."""
     for i in range(out.shape[0]):
         own = np.uint64(classes[i])
-        out[i] = blocks[np.uint64(at[own])]
-        at[own] += 1
+        out[i] = blocks[np.uint64(starts[own])]
+        starts[own] += 1
 
 
 @_compiled
@@ -169,13 +178,6 @@ def wrapped(values: Integers, low: int, length: int) -> None:
     size = np.float64(length)
     for i in range(values.shape[0]):
         values[i] -= np.int64(np.floor(np.float64(values[i] - low) / size) * size)
-
-
-@_compiled
-def scatter(column: NDArray[Any], places: Integers, out: NDArray[Any]) -> None:
-    """``out[places] = column``."""
-    for i in range(out.shape[0]):
-        out[np.uint64(places[i])] = column[i]
 
 
 @_compiled
