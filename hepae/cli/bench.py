@@ -62,7 +62,9 @@ def bench(options: argparse.Namespace) -> int:
 def table(result: Mapping[str, Any], console: Console) -> None:
     """A row for each method."""
     speeds = "encode", "restore", "encode, all", "restore, all"
-    shown = tables.table("method", "bits/object", "of it model", "worst/bound", *speeds, "train, s")
+    shown = tables.table(
+        "method", "bits/object", "of it model", "worst/bound", *speeds, "one/all", "train, s"
+    )
     for row in result["methods"]:
         shown.add_row(
             row["method"],
@@ -70,9 +72,10 @@ def table(result: Mapping[str, Any], console: Console) -> None:
             f"{8 * row['model']:.1f}" if row["model"] else "",
             f"[red]{row['worst']:.3f}[/red]" if row["worst"] > 1 else f"{row['worst']:.3f}",
             *(f"{row[name]:.1f}" for name in ("encode", "restore", "encode_all", "restore_all")),
+            f"{row['one']:.2f}",
             f"{row['train_seconds']:.0f}" if row["train_seconds"] else "",
         )
     console.print(shown)
     held = result["held_out"]
     events = f"{held:.0%} of the events held out" if held else "all events"
-    console.print(f"speeds in MB/s of the columns as stored; {events}")
+    console.print(f"speeds in MB/s of the columns as stored; one/all: time of one feature; {events}")

@@ -58,7 +58,10 @@ class Inputs:
 
     def rows(self, numbers: NDArray[np.int64], part: slice) -> NDArray[np.uint8]:
         """Inputs of some objects, [len(numbers), objects]."""
-        return np.take(self._levels[:, part], numbers, axis=0)
+        rows = np.empty((len(numbers), self._levels[0, part].size if len(numbers) else 0), np.uint8)
+        for row, number in zip(rows, numbers.tolist(), strict=True):
+            row[:] = self._levels[number, part]
+        return rows
 
 
 @functools.lru_cache(maxsize=1024)

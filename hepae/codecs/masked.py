@@ -179,6 +179,7 @@ class Masked:
         inputs = Inputs(self.spec.inputs, evaluation.context)
         needed = set(features).union(*(self._ancestors[name] for name in features)) - set(known)
         payloads = unbundled(self.spec.predictors.derived, payloads)
+        found: dict[str, Integers] = {}
         try:
             for names in self._groups():
                 waiting = [name for name in names if name in needed]
@@ -186,10 +187,12 @@ class Masked:
                     self._decode_ranks(waiting, evaluation, inputs, payloads)
                 elif waiting:
                     self._decode(names[0], evaluation, inputs, payloads[names[0]])
+                # at once, while they are in the cache
+                found |= {name: evaluation.order.to_events(known[name]) for name in names if name in features}
         finally:
             for name in evaluation.context.unfinished:
                 del known[name]  # half decoded: something was wrong with a payload
-        return {name: evaluation.order.to_events(known[name]) for name in features}
+        return found
 
     def _groups(self) -> list[tuple[str, ...]]:
         """The features in coding order, those that are decoded together as one."""
