@@ -13,7 +13,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["OF_CONSTITUENT", "OF_JET", "subjet_features"]
+__all__ = ["OF_CONSTITUENT", "OF_JET", "log_mass", "subjet_features"]
 
 Floats = NDArray[Any]
 
@@ -63,10 +63,10 @@ def subjet_features(
             subjets = np.matmul(np.swapaxes(member, 1, 2).astype(momenta.dtype), momenta)
             shares = (member * share[..., None]).sum(axis=1)
             for k in range(count):
-                of_jet[f"log_mass_of_{k + 1}_of_{count}"] = _log_mass(subjets[:, k])
+                of_jet[f"log_mass_of_{k + 1}_of_{count}"] = log_mass(subjets[:, k])
                 of_jet[f"log_share_of_{k + 1}_of_{count}"] = _log(shares[:, k], 1e-3)
             for i, j in combinations(range(count), 2):
-                of_jet[f"log_mass_of_{i + 1}_{j + 1}_of_{count}"] = _log_mass(subjets[:, i] + subjets[:, j])
+                of_jet[f"log_mass_of_{i + 1}_{j + 1}_of_{count}"] = log_mass(subjets[:, i] + subjets[:, j])
     others = np.where(member, 0.0, 0.5 * _log(square, 1e-6))
     of_constituent = {"log_nearest": 0.5 * _log(nearest, 1e-6)}
     of_constituent |= {f"log_other_{k + 1}": others[..., k] for k in range(MOST)}
@@ -104,6 +104,7 @@ def _log(values: Floats, least: float) -> Floats:
     return np.log(np.maximum(values, least))
 
 
-def _log_mass(momentum: Floats) -> Floats:
+def log_mass(momentum: Floats) -> Floats:
+    """Logarithm of the mass of four-vectors [..., 4]; masses below 0.3 count as that."""
     square = momentum[..., 0] ** 2 - np.square(momentum[..., 1:]).sum(axis=-1)
     return 0.5 * _log(square, 0.1)

@@ -22,7 +22,7 @@ from hepae.tagging.tagger import Tagger
 from hepae.training.descent import deterministic, one_cycle
 from hepae.training.export_tagger import export_tagger
 from hepae.training.fit import check_device
-from hepae.training.taggers import TaggerNetwork, network_of, turned
+from hepae.training.taggers import TaggerNetwork, network_of, thinned, turned
 from hepae.version import __version__
 
 __all__ = ["TaggerEpoch", "fit_tagger"]
@@ -150,7 +150,7 @@ class _Descent:
         for chosen in order[: self.steps * self.batch].view(self.steps, self.batch):
             rate = one_cycle(self.done / (self.recipe.epochs * self.steps)) * self.recipe.learning_rate
             self.optimiser.param_groups[0]["lr"] = rate
-            logits = self.network(turned(self._taken(chosen)))
+            logits = self.network(thinned(turned(self._taken(chosen)), self.recipe.thinning))
             loss = nn.functional.cross_entropy(
                 logits, self.target[chosen], label_smoothing=2 * self.recipe.smoothing
             )

@@ -10,7 +10,16 @@ from torch import Tensor, nn
 from hepae.tagging.features import CONSTITUENT
 from hepae.tagging.spec import ConstituentView, TaggerRecipe
 
-__all__ = ["HEADS", "TYPICAL", "ConstituentNetwork", "ImageNetwork", "TaggerNetwork", "network_of", "turned"]
+__all__ = [
+    "HEADS",
+    "TYPICAL",
+    "ConstituentNetwork",
+    "ImageNetwork",
+    "TaggerNetwork",
+    "network_of",
+    "thinned",
+    "turned",
+]
 
 HEADS = 4
 """Weights that attention gives each constituent when they are pooled."""
@@ -157,3 +166,11 @@ def turned(inputs: dict[str, Tensor]) -> dict[str, Tensor]:
     x[..., ETA] = eta * angle.cos() - phi * angle.sin()
     x[..., PHI] = eta * angle.sin() + phi * angle.cos()
     return {**inputs, "constituents": x}
+
+
+def thinned(inputs: dict[str, Tensor], share: float) -> dict[str, Tensor]:
+    """Constituents without a random share of them, so that no network relies on any one; images as they are."""
+    if "constituents" not in inputs or share == 0:
+        return inputs
+    x = inputs["constituents"]
+    return {**inputs, "constituents": x * (torch.rand(*x.shape[:2], 1, device=x.device) >= share)}
