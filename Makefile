@@ -51,9 +51,12 @@ bench: $(VENV)/.hepae-test ## size, speed and worst error on the bundled sample,
 exhaustive: $(VENV)/.hepae-test ## every float32 there is under 15 bounds (20 minutes of a core; resumes where it was stopped)
 	$(BIN)/python -m scripts.exhaustive --state exhaustive.json --evidence docs/evidence/exhaustive.md
 
-.PHONY: fuzz
-fuzz: $(VENV)/.hepae-test ## 100,000 damaged files (about an hour)
-	$(BIN)/python scripts/fuzz_files.py --mutations 34000
+.PHONY: corruptions
+corruptions: $(VENV)/.hepae-test ## a million damaged frames and models, 100,000 damaged files (an hour of a core)
+	$(BIN)/python -m scripts.corruptions --corruptions 1000000 --evidence docs/evidence/corruptions.md
+	$(BIN)/python -m scripts.fuzz_files --mutations 50000 --codec lifting --evidence docs/evidence/corruptions.md
+	$(BIN)/python -m scripts.fuzz_files --mutations 20000 --codec masked --evidence docs/evidence/corruptions.md
+	$(BIN)/python -m scripts.fuzz_files --mutations 30000 --codec bottleneck --evidence docs/evidence/corruptions.md
 
 .PHONY: kills
 kills: $(VENV)/.hepae-test ## 600 kills at every step of writing and at any time (ten minutes)

@@ -1,6 +1,6 @@
 """Damage compressed files at random and read them: the compressed features are identical, or a typed error says why.
 
-    python scripts/fuzz_files.py --mutations 100000 --seed 1
+    python -m scripts.fuzz_files --mutations 50000 --codec lifting --seed 1 --evidence docs/evidence/corruptions.md
 
 prints how often each outcome came up, and what was silent or untyped with the number that reproduces it
 (``--only NUMBER``). The exit code is 1 if anything was.
@@ -19,6 +19,7 @@ import traceback
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,7 @@ from hepae.recipe import recipe_of
 from hepae.rootio.opened import OpenedTree
 from hepae.training.efforts import EFFORTS, Effort
 from hepae.training.integer_network import Size
+from scripts import evidence
 
 CODECS = ("lifting", "masked", "bottleneck")
 FEATURES = ("Jet_pt", "Jet_eta", "Jet_phi", "Jet_nConst", "Jet_tight")
@@ -41,6 +43,7 @@ QUICK = {"epochs": 1, "layers": (8,), "effort": "fast", "train_objects": 2000}
 QUICKEST = Effort((Size((8,), (4, 3), 8, 8),), bins=32, samples=100_000, batch=256)
 SECONDS = 10
 MEMORY = 8 << 30
+NOTED = 1000
 
 Arrays = dict[str, tuple[bytes, bytes]]
 Bytes = NDArray[np.uint8]
@@ -197,10 +200,17 @@ def time_limit() -> Iterator[None]:
         signal.signal(signal.SIGALRM, before)
 
 
+Fault = tuple[int, str, str]
+
+
 def fuzz(
-    codec: str, numbers: Iterable[int], seed: int, say: Callable[[str], None]
-) -> tuple[Counter[str], list[tuple[int, str, str]]]:
-    """Outcomes of mutations of one file, and what must not be: number, outcome, details."""
+    codec: str,
+    numbers: Iterable[int],
+    seed: int,
+    say: Callable[[str], None],
+    note: Callable[[Counter[str]], None] = lambda _: None,
+) -> tuple[Counter[str], list[Fault]]:
+    """Outcomes of mutations of one file, and what must not be: number, outcome, details. ``note`` is told now and then."""
     outcomes: Counter[str] = Counter()
     faults = []
     with tempfile.TemporaryDirectory(prefix="hepae-fuzz-") as name:
@@ -213,7 +223,47 @@ def fuzz(
             if details:
                 faults.append((number, word, details))
                 say(f"{codec} {number}: {word}: {details}")
+            if outcomes.total() % NOTED == 0:
+                note(outcomes)
+    note(outcomes)
     return outcomes, faults
+
+
+def page(path: Path) -> evidence.Page:
+    """The page that tells of damage."""
+    return evidence.Page(
+        path,
+        "Damaged bytes",
+        "Flipped bits, overwritten, blanked, exchanged, dropped, repeated and missing bytes, numbers that are no size.\n"
+        "What is read then is the same bit for bit, or refused with a typed error; anything else would be counted as\n"
+        "silent (wrong values) or untyped (another exception, more than ten seconds). Made by `make corruptions`.\n\n"
+        f"{evidence.versions('numpy', 'uproot', 'awkward')}.",
+        (
+            "damaged",
+            "how often",
+            "identical",
+            "refused",
+            "silent",
+            "untyped",
+            "CPU seconds",
+            "run (UTC)",
+            "commit",
+        ),
+    )
+
+
+def row(damaged: str, outcomes: Counter[str], seconds: float) -> dict[str, object]:
+    """A row of that page."""
+    known = {word: outcomes[word] for word in ("identical", "silent", "untyped")}
+    return {
+        "damaged": damaged,
+        "how often": outcomes.total(),
+        **known,
+        "refused": outcomes.total() - sum(known.values()),
+        "CPU seconds": seconds,
+        "run (UTC)": evidence.now(),
+        "commit": evidence.commit(),
+    }
 
 
 def main() -> int:
@@ -228,6 +278,7 @@ def main() -> int:
     )
     parser.add_argument("--only", type=int, help="only the mutation of this number")
     parser.add_argument("--codec", choices=CODECS, help="only this codec")
+    parser.add_argument("--evidence", type=Path, metavar="FILE", help="page to write what was found on")
     options = parser.parse_args()
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     numbers = range(options.first, options.first + options.mutations)
@@ -235,12 +286,16 @@ def main() -> int:
         numbers = range(options.only, options.only + 1)
     failed = False
     for codec in [options.codec] if options.codec else CODECS:
-        began = time.perf_counter()
-        outcomes, faults = fuzz(codec, numbers, options.seed, print)
+        began = time.process_time()
+
+        def note(outcomes: Counter[str], codec: str = codec, began: float = began) -> None:
+            if options.evidence is not None:
+                seconds = time.process_time() - began
+                page(options.evidence).note([row(f"whole files, {codec}", outcomes, seconds)])
+
+        outcomes, faults = fuzz(codec, numbers, options.seed, partial(print, flush=True), note)
         failed |= bool(faults)
-        print(
-            f"{codec}: {outcomes.total()} mutations in {time.perf_counter() - began:.0f} s: {dict(outcomes)}"
-        )
+        print(f"{codec}: {outcomes.total()} mutations, {time.process_time() - began:.0f} s: {dict(outcomes)}")
     return int(failed)
 
 
