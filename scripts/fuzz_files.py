@@ -210,7 +210,7 @@ def fuzz(
     say: Callable[[str], None],
     note: Callable[[Counter[str]], None] = lambda _: None,
 ) -> tuple[Counter[str], list[Fault]]:
-    """Outcomes of mutations of one file, and what must not be: number, outcome, details. ``note`` is told now and then."""
+    """Outcomes of mutations of one file, and what must not be; ``note`` is told now and then."""
     outcomes: Counter[str] = Counter()
     faults = []
     with tempfile.TemporaryDirectory(prefix="hepae-fuzz-") as name:
@@ -234,7 +234,7 @@ def page(path: Path) -> evidence.Page:
     return evidence.Page(
         path,
         "Damaged bytes",
-        "Flipped bits, overwritten, blanked, exchanged, dropped, repeated and missing bytes, numbers that are no size.\n"
+        "Flipped bits; overwritten, blanked, exchanged, dropped, repeated, missing bytes; numbers that are no size.\n"
         "What is read then is the same bit for bit, or refused with a typed error; anything else would be counted as\n"
         "silent (wrong values) or untyped (another exception, more than ten seconds). Made by `make corruptions`.\n\n"
         f"{evidence.versions('numpy', 'uproot', 'awkward')}.",
