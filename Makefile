@@ -58,6 +58,14 @@ corruptions: $(VENV)/.hepae-test ## a million damaged frames and models, 100,000
 	$(BIN)/python -m scripts.fuzz_files --mutations 20000 --codec masked --evidence docs/evidence/corruptions.md
 	$(BIN)/python -m scripts.fuzz_files --mutations 30000 --codec bottleneck --evidence docs/evidence/corruptions.md
 
+.PHONY: bombs
+bombs: $(VENV)/.hepae-test ## every attack under a limit of a gigabyte (a minute)
+	$(BIN)/python -m scripts.bombs --evidence docs/evidence/bombs.md
+
+.PHONY: memory
+memory: $(VENV)/.hepae-test ## peak memory on two million jets, made of JETS=qcd_jets.root (ten minutes)
+	$(BIN)/python -m scripts.memory $(JETS) --evidence docs/evidence/memory.md
+
 .PHONY: kills
 kills: $(VENV)/.hepae-test ## 600 kills at every step of writing and at any time (ten minutes)
 	$(BIN)/python -m scripts.kill_writers --kills 600 --evidence docs/evidence/kills.md
