@@ -58,6 +58,10 @@ corruptions: $(VENV)/.hepae-test ## a million damaged frames and models, 100,000
 	$(BIN)/python -m scripts.fuzz_files --mutations 20000 --codec masked --evidence docs/evidence/corruptions.md
 	$(BIN)/python -m scripts.fuzz_files --mutations 30000 --codec bottleneck --evidence docs/evidence/corruptions.md
 
+.PHONY: fuzz
+fuzz: $(VENV)/.hepae-test ## ten minutes of each fuzz target (MINUTES=10)
+	$(BIN)/python -m scripts.fuzz --minutes $(or $(MINUTES),10) --evidence docs/evidence/fuzz.md
+
 .PHONY: bombs
 bombs: $(VENV)/.hepae-test ## every attack under a limit of a gigabyte (a minute)
 	$(BIN)/python -m scripts.bombs --evidence docs/evidence/bombs.md

@@ -52,7 +52,7 @@ class Alphabet(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def __post_init__(self) -> None:
         if any(not (0 <= width <= MAX_WIDTH and bins > 0) for width, bins in self.runs):
             raise ModelRejectedError("bins of a bad width", got=self.runs[:4])
-        limits.check("bins", self.n_bins, MAX_SYMBOLS - 2)
+        limits.check("bins", self.n_bins, MAX_SYMBOLS - 2, least=1)
         if abs(self.low) > LARGEST_RESIDUAL:
             raise ModelRejectedError("bins begin too far out", got=self.low)
 

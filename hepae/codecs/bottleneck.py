@@ -23,10 +23,14 @@ from hepae.codecs.features import FeatureSpec
 from hepae.codecs.network import Network
 from hepae.denormals import kept_subnormals
 from hepae.errors import CorruptionError, ModelRejectedError, SchemaError
+from hepae.lattice import KINDS
 
 __all__ = ["Bottleneck", "BottleneckSpec", "Encoded", "LatentDtype", "LatentSpec", "enters"]
 
 LatentDtype = Literal["float32", "float16", "uint16", "uint8"]
+
+LARGEST_STEP: Final = 2.0**62
+"""Between corrected integers."""
 
 TILE: Final = 4096
 """Objects that go through a network together: the fastest for ONNX Runtime, and a bound on memory."""
@@ -248,7 +252,7 @@ class Bottleneck:
                 "corrections and latents differ",
                 where=feature,
                 expected=len(predicted),
-                got=np.size(codes or ()),
+                got=0 if codes is None else len(codes),
             )
         return restore(column, codes, predicted[:, place], at, bits)
 
@@ -314,6 +318,8 @@ def _check_spec(spec: BottleneckSpec) -> None:
     limits.check("columns", len(spec.columns), limits.MAX_FEATURES, least=1)
     numbers = [*spec.latent.low, *spec.latent.step]
     for column in spec.columns:
+        if column.dtype not in KINDS:
+            raise ModelRejectedError("a column of no dtype", where=column.name, got=column.dtype)
         transform = column.transform
         numbers += [
             transform.shift,
@@ -324,7 +330,9 @@ def _check_spec(spec: BottleneckSpec) -> None:
             1 / (transform.scale or np.nan),
         ]
         least = 1.0 if column.is_integer or column.bound.kind in ("rel", "bits") else 0.0
-        if not (column.step > least or (column.is_integer and column.step == 1)) or column.drift < 0:
+        most = LARGEST_STEP if column.is_integer else math.inf
+        known = least < column.step < most or (column.is_integer and column.step == 1)
+        if not known or column.drift < 0:
             raise ModelRejectedError("a step or a drift that cannot be", where=column.name, got=column.step)
         if any(not 0 <= bits < 1 << 8 * np.dtype(column.dtype).itemsize for bits in column.frequent):
             raise ModelRejectedError("a frequent value that is none of its dtype", where=column.name)

@@ -68,6 +68,7 @@ class Lifting:
     def __init__(self, spec: LiftingSpec, features: Sequence[FeatureSpec], *_: object) -> None:
         self.predictors, self.plan = spec.predictors, plan_of(spec.predictors)
         self.lattices = {feature.name: feature.lattice for feature in features}
+        self.predictors.require(self.lattices)
 
     def ancestors(self, feature: str) -> tuple[str, ...]:
         """Features whose payloads are needed to decode this one, itself left out."""

@@ -88,6 +88,7 @@ class Masked:
     ) -> None:
         self.spec, self._networks, self._tables = spec, networks, tables
         self._lattices = {feature.name: feature.lattice for feature in features}
+        spec.predictors.require(self._lattices)
         self._places = {shape.feature: place for place, shape in enumerate(spec.shapes)}
         self._ready: dict[str, _Feature] = {}
         parents = {shape.feature: spec.parents(shape) for shape in spec.shapes}
@@ -260,10 +261,16 @@ class Masked:
             self._ready[name] = _Feature(
                 shape,
                 np.array(shape.inputs, np.int64),
-                self._networks[network_name(place)] if shape.levels else None,
+                self._network(place, shape) if shape.levels else None,
                 ans.Tables(self._frequencies(shape, table_names(place))),
             )
         return self._ready[name]
+
+    def _network(self, place: int, shape: Shape) -> Network:
+        network = self._networks.get(network_name(place))
+        if network is None or set(network.inputs) != {"levels"} or set(network.outputs) != {"cell"}:
+            raise ModelRejectedError("a network of the model is missing or another", where=shape.feature)
+        return network
 
     def _frequencies(self, shape: Shape, names: Mapping[str, str]) -> Integers:
         bins = shape.alphabet.n_bins
@@ -278,8 +285,8 @@ class Masked:
             raise ModelRejectedError(
                 "a table of the model is missing", where=shape.feature, got=problem
             ) from None
-        if logs.shape[1] != bins:
-            raise ModelRejectedError("coding tables do not fit the bins", expected=bins, got=logs.shape[1])
+        if logs.ndim != 2 or logs.shape[1] != bins:
+            raise ModelRejectedError("coding tables do not fit the bins", expected=bins, got=logs.shape)
         return np.concatenate([frequencies(logs), last])
 
 
@@ -304,6 +311,8 @@ def _cells(feature: _Feature, inputs: Inputs, start: int, stop: int) -> Integers
     for first in range(start, stop, BLOCK):
         part = slice(first, min(first + BLOCK, stop))
         found = feature.network(levels=inputs.rows(feature.inputs, part))["cell"]
+        if found.shape != (1, part.stop - part.start):
+            raise ModelRejectedError("cells and objects differ", where=feature.shape.feature, got=found.shape)
         cells[part.start - start : part.stop - start] = found[0]
     if len(cells) and not 0 <= cells.min() <= cells.max() < feature.last:
         raise ModelRejectedError("a network names no cell", where=feature.shape.feature, got=int(cells.max()))

@@ -5,7 +5,7 @@ See `hepae.codecs.prediction` for what they mean and how they are evaluated.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from itertools import pairwise
 from typing import Final
 
@@ -235,6 +235,18 @@ class Predictors(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """The features that its prediction looks at directly."""
         needs = {name for column in self.columns(feature) for name in column.needs} - {feature}
         return tuple(name for name in self.order if name in needs)
+
+    def require(self, features: Collection[str]) -> None:
+        """Refuse other features than these.
+
+        Raises
+        ------
+        ModelRejectedError
+            If one of them is not predicted, or one that is predicted is not of them.
+        """
+        if set(self.order) != set(features):
+            names = sorted(set(self.order) ^ set(features))
+            raise ModelRejectedError("predictors and features differ", got=", ".join(names[:8]))
 
     def ancestors(self, feature: str) -> tuple[str, ...]:
         """The features that must be decoded before this one, in coding order; those that it carries are among them."""

@@ -136,7 +136,7 @@ def parsed(text: bytes, kind: type[Kind]) -> Kind:
     limits.check("manifest bytes", len(text), limits.MAX_MANIFEST_BYTES)
     try:
         manifest = msgspec.json.decode(text, type=kind)
-    except msgspec.MsgspecError as problem:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as problem:
         raise ModelRejectedError("the manifest does not parse", got=str(problem)) from None
     if manifest.format != limits.FORMAT_VERSION:
         expected = limits.FORMAT_VERSION
