@@ -366,3 +366,11 @@ def test_transforms_stay_finite_and_come_back(values: NDArray[np.generic], scali
     with np.errstate(over="ignore"):
         spread = transform.spread(back, 1e-7 * np.abs(y).max(initial=1.0))
     assert (np.abs(back - numbers[inside]) <= spread + 1e-6 * np.abs(numbers[inside])).all()
+
+
+@pytest.mark.parametrize("scaling", SCALINGS)
+@pytest.mark.parametrize("log", [False, True])
+def test_what_is_no_number_is_left_out_of_the_statistics(scaling: str, log: bool) -> None:
+    values = np.random.default_rng(3).exponential(50, 500).astype(np.float32)
+    spoilt = np.insert(values, np.arange(0, 500, 5), np.float32([np.nan, np.inf, -np.inf, np.nan] * 25))
+    assert fit_transform("x", spoilt, scaling, log) == fit_transform("x", values, scaling, log)

@@ -168,3 +168,10 @@ def test_a_constant_column_and_an_empty_one() -> None:
         for bound in ("abs:1e-3", "rel:1e-3", "exact"):
             back = restored(fit_lattice(values, parse(bound)), values, parse(bound))
             assert accept(values, back, parse(bound)).all()
+
+
+@pytest.mark.parametrize("bound", ["abs:1e-3", "rel:1e-3", "bits:9", "exact"])
+def test_what_is_no_number_does_not_move_the_grid(bound: str) -> None:
+    values = np.random.default_rng(5).exponential(50, 4000).astype(np.float32)
+    spoilt = np.insert(values, np.arange(0, 4000, 7), np.resize(np.float32([np.nan, np.inf, -np.inf]), 572))
+    assert fit_lattice(spoilt, parse(bound)).grid == fit_lattice(values, parse(bound)).grid
