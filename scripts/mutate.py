@@ -4,192 +4,52 @@
     python -m scripts.mutate --module lattice --every 10
     python -m scripts.mutate --evidence docs/evidence/mutation.md
 
-A mutant is the module with one operator, constant, condition or statement changed. Each runs the tests in a fork of a
-process in which everything but hepae is loaded already. Texts of messages, annotations and the arguments of
-`numpy.errstate` are not changed: they are not what is trusted.
+Each mutant (`scripts.mutants`) runs the tests in a fork of a process that has collected them: the code of the changed
+function is put in the place of the original's, so that it costs no more than the tests that it survives. What is
+changed outside of functions, in constants and classes, is loaded anew with everything else.
 """
 
 from __future__ import annotations
 
 import argparse
 import ast
-import copy
+import functools
 import hashlib
 import importlib
 import importlib.abc
 import importlib.util
+import inspect
 import json
 import os
 import resource
 import signal
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from importlib.machinery import ModuleSpec
-from itertools import islice
 from pathlib import Path
-from types import ModuleType
+from types import FunctionType, ModuleType
 from typing import Any
 
+import pytest
+from _pytest.runner import runtestprotocol
 from rich.progress import track
 
 from scripts.evidence import Page, commit, now
+from scripts.mutants import Mutant, mutants
 
 ROOT = Path(__file__).parent.parent
 MODULES = {"bounds": "hepae.bounds", "lattice": "hepae.lattice", "tabulated": "hepae.tabulated"}
 TESTS = tuple(f"tests/test_{name}.py" for name in ("bound", "lattice_points", "lattice", "exhaustive"))
 LOADED = (
-    "awkward", "hypothesis.extra.numpy", "msgspec", "numpy", "onnx", "onnxruntime", "pcodec", "pytest", "rich.table",
-    "uproot", "xxhash",
+    "awkward", "hypothesis.extra.numpy", "msgspec", "numpy", "onnx", "onnxruntime", "pcodec", "rich.table", "uproot",
+    "xxhash",
 )  # fmt: skip
 OPTIONS = ("-x", "-q", "-n0", "-p", "no:cacheprovider", "-W", "ignore::pytest.PytestAssertRewriteWarning")
 CPU_SECONDS = 60
 ENOUGH = 0.9
 REASONS: dict[str, str] = {}
 """Why a mutant cannot be told from the original, by its change."""
-
-COMPARISONS: dict[type[ast.cmpop], tuple[type[ast.cmpop], ...]] = {
-    ast.Lt: (ast.LtE, ast.GtE), ast.LtE: (ast.Lt, ast.Gt), ast.Gt: (ast.GtE, ast.LtE), ast.GtE: (ast.Gt, ast.Lt),
-    ast.Eq: (ast.NotEq,), ast.NotEq: (ast.Eq,), ast.In: (ast.NotIn,), ast.NotIn: (ast.In,), ast.Is: (ast.IsNot,),
-    ast.IsNot: (ast.Is,),
-}  # fmt: skip
-OPERATORS: dict[type[ast.operator], type[ast.operator]] = {
-    ast.Add: ast.Sub, ast.Sub: ast.Add, ast.Mult: ast.Div, ast.Div: ast.Mult, ast.FloorDiv: ast.Mult, ast.Mod: ast.Mult,
-    ast.Pow: ast.Mult, ast.LShift: ast.RShift, ast.RShift: ast.LShift, ast.BitAnd: ast.BitOr, ast.BitOr: ast.BitAnd,
-    ast.BitXor: ast.BitAnd,
-}  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Mutant:
-    """A change: where, what it was, what it becomes, and the module that has it."""
-
-    line: int
-    before: str
-    after: str
-    tree: ast.Module
-
-    @property
-    def change(self) -> str:
-        """What is changed."""
-        return f"`{self.before}` becomes `{self.after}`"
-
-    def __str__(self) -> str:
-        return f"line {self.line}: {self.change}"
-
-
-def mutants(source: str) -> Iterator[Mutant]:
-    """Every mutant of a module, in the order of its lines."""
-    tree = ast.parse(source)
-    for number in range(sum(1 for _ in _changes(tree))):
-        other = copy.deepcopy(tree)
-        node, change = next(islice(_changes(other), number, None))
-        before = ast.unparse(node)
-        if isinstance(change, ast.AST):
-            _replace(other, node, change)
-            after = ast.unparse(change)
-        else:
-            for name, value in change.items():
-                setattr(node, name, value)
-            after = ast.unparse(ast.fix_missing_locations(node))
-        line = getattr(node, "lineno", 0)
-        yield Mutant(line, _short(before), _short(after), ast.fix_missing_locations(other))
-
-
-def _short(text: str) -> str:
-    return " ".join(text.split())[:100]
-
-
-Change = tuple[ast.AST, "dict[str, Any] | ast.AST"]
-
-
-def _changes(tree: ast.Module) -> Iterator[Change]:
-    """Nodes with what becomes of them: fields to set, or a node in their place."""
-    for node in _trusted(tree):
-        yield from _of_operator(node)
-        yield from _of_choice(node)
-        yield from _of_statement(node)
-
-
-def _of_operator(node: ast.AST) -> Iterator[Change]:
-    if isinstance(node, ast.Compare):
-        for place, operator in enumerate(node.ops):
-            for other in COMPARISONS[type(operator)]:
-                yield node, {"ops": [*node.ops[:place], other(), *node.ops[place + 1 :]]}
-    elif isinstance(node, ast.BinOp | ast.AugAssign) and type(node.op) in OPERATORS:
-        yield node, {"op": OPERATORS[type(node.op)]()}
-    elif isinstance(node, ast.BoolOp):
-        yield node, {"op": ast.Or() if isinstance(node.op, ast.And) else ast.And()}
-    elif isinstance(node, ast.UnaryOp):
-        yield node, node.operand
-    elif isinstance(node, ast.Constant) and node.value is not None:
-        yield node, {"value": _other(node.value)}
-
-
-def _other(value: object) -> object:
-    """Another constant of the same kind."""
-    if isinstance(value, bool):
-        return not value
-    if isinstance(value, str):
-        return value + "?"
-    assert isinstance(value, int | float)
-    return value + 1 if isinstance(value, int) else 2 * value or 1.0
-
-
-def _of_choice(node: ast.AST) -> Iterator[Change]:
-    if isinstance(node, ast.If | ast.IfExp | ast.While):
-        yield node, {"test": ast.UnaryOp(ast.Not(), node.test)}
-    if isinstance(node, ast.comprehension) and node.ifs:
-        yield node, {"ifs": []}
-
-
-def _of_statement(node: ast.AST) -> Iterator[Change]:
-    if isinstance(node, ast.Raise | ast.AugAssign | ast.Expr) or (
-        isinstance(node, ast.Assign) and not isinstance(node.targets[0], ast.Name | ast.Tuple)
-    ):
-        yield node, ast.copy_location(ast.Pass(), node)
-
-
-def _trusted(tree: ast.AST) -> Iterator[ast.AST]:
-    """All nodes but annotations, decorators, documentation, messages, declarations and settings of warnings."""
-    for field, value in ast.iter_fields(tree):
-        if field in (
-            "annotation",
-            "returns",
-            "decorator_list",
-            "type_params",
-            "bases",
-            "keywords",
-        ) and not isinstance(tree, ast.Call):
-            continue
-        for node in value if isinstance(value, list) else [value]:
-            if isinstance(node, ast.AST) and not _untrusted(node):
-                yield node
-                if not isinstance(node, ast.Raise):
-                    yield from _trusted(node)
-
-
-def _untrusted(node: ast.AST) -> bool:
-    """Documentation, declarations, aliases of types, settings of warnings."""
-    if isinstance(node, ast.Expr):
-        return isinstance(node.value, ast.Constant)
-    if isinstance(node, ast.Assign):
-        names = [target.id for target in node.targets if isinstance(target, ast.Name)]
-        alias = isinstance(node.value, ast.BinOp) and isinstance(node.value.op, ast.BitOr)
-        return "__all__" in names or alias
-    if isinstance(node, ast.Call):
-        return ast.unparse(node.func) == "np.errstate"
-    return isinstance(node, ast.AnnAssign) and node.value is None
-
-
-def _replace(tree: ast.AST, old: ast.AST, new: ast.AST) -> None:
-    for parent in ast.walk(tree):
-        for field, value in ast.iter_fields(parent):
-            if value is old:
-                setattr(parent, field, new)
-            elif isinstance(value, list) and any(item is old for item in value):
-                setattr(parent, field, [new if item is old else item for item in value])
 
 
 class Loader(importlib.abc.MetaPathFinder, importlib.abc.Loader):
@@ -209,22 +69,74 @@ class Loader(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         exec(compile(self.tree, self.name, "exec"), module.__dict__)  # noqa: S102 - that is what a mutant is for
 
 
-def survives(module: str, tree: ast.Module, tests: Sequence[str]) -> bool:
-    """Whether all tests pass with this tree in the place of the module, in a fork."""
+def in_fork(run: Callable[[], bool]) -> bool:
+    """Whether something says yes in a fork, with a limit on its time."""
     child = os.fork()
     if child == 0:
-        _silence()
-        resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS))
-        sys.meta_path.insert(0, Loader(module, tree))
-        code = 1
+        answer = False
         try:
-            import pytest
-
-            code = int(pytest.main([*OPTIONS, *tests]))
+            _silence()
+            resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS))
+            answer = run()
         finally:
-            os._exit(code)
+            os._exit(0 if answer else 1)
     _, status = os.waitpid(child, 0)
     return status == 0
+
+
+def loaded_anew(module: str, tree: ast.Module, tests: Sequence[str]) -> bool:
+    """Whether all tests pass with this tree in the place of a module that is not loaded yet."""
+    sys.meta_path.insert(0, Loader(module, tree))
+    return int(pytest.main([*OPTIONS, *tests])) == 0
+
+
+def put_in_place(module: str, tree: ast.Module) -> None:
+    """Give the functions of a loaded module the code that they have in a tree."""
+    old, new = sys.modules[module], ModuleType(module)
+    exec(compile(tree, module, "exec"), new.__dict__)  # noqa: S102 - that is what a mutant is for
+    for name, value in vars(new).items():
+        if getattr(value, "__module__", None) == module:
+            _take_over(vars(old)[name], value)
+    importlib.import_module("hepae.tabulated")._tables.clear()
+    importlib.import_module("scripts.exhaustive").lattice.cache_clear()
+
+
+def _take_over(old: Any, new: Any) -> None:
+    if isinstance(new, type):
+        for name, value in vars(new).items():
+            part = value.fget if isinstance(value, property) else value
+            if isinstance(inspect.unwrap(part) if callable(part) else part, FunctionType):
+                before = vars(old)[name]
+                _take_over(before.fget if isinstance(before, property) else before, part)
+        return
+    if hasattr(old, "cache_clear"):
+        old.cache_clear()
+    inner, other = inspect.unwrap(old), inspect.unwrap(new)
+    if isinstance(inner, FunctionType):
+        inner.__code__, inner.__defaults__ = other.__code__, other.__defaults__
+
+
+class Trial:
+    """A plugin of pytest's that runs the collected tests once for each mutant, each time in a fork."""
+
+    def __init__(
+        self, module: str, chosen: Sequence[tuple[int, Mutant]], note: Callable[[int, bool], None]
+    ) -> None:
+        self.module, self.chosen, self.note = module, chosen, note
+
+    def pytest_runtestloop(self, session: pytest.Session) -> bool:
+        """Instead of running them once."""
+        assert session.items, "no tests"
+        for number, mutant in track(self.chosen, self.module):
+            self.note(number, in_fork(functools.partial(self._passes, session, mutant)))
+        return True
+
+    def _passes(self, session: pytest.Session, mutant: Mutant) -> bool:
+        put_in_place(self.module, mutant.tree)
+        for item, following in zip(session.items, [*session.items[1:], None], strict=True):
+            if any(report.failed for report in runtestprotocol(item, log=False, nextitem=following)):
+                return False
+        return True
 
 
 def _silence() -> None:
@@ -258,22 +170,47 @@ class State:
         return hashlib.sha256(source.encode()).hexdigest()
 
 
-def attempt(name: str, every: int, tests: Sequence[str], state: State) -> tuple[int, list[Mutant]]:
-    """How many mutants of a module there are, and those that survive."""
-    source = (ROOT / "hepae" / f"{name}.py").read_text(encoding="utf-8")
-    if not survives(MODULES[name], ast.parse(source), tests):
-        raise SystemExit(f"{name}: the tests fail as it is")
-    alive, total = [], 0
-    for number, mutant in track(list(enumerate(mutants(source)))[::every], name):
-        total += 1
-        if state.knows(source, number):
-            continue
-        if survives(MODULES[name], mutant.tree, tests):
-            alive.append(mutant)
-            print(f"{name}, {mutant}", flush=True)
+class Attempt:
+    """The mutants of one module."""
+
+    def __init__(self, name: str, every: int, state: State) -> None:
+        self.name, self.module, self.state = name, MODULES[name], state
+        self.source = (ROOT / "hepae" / f"{name}.py").read_text(encoding="utf-8")
+        self.mutants = dict(list(enumerate(mutants(self.source)))[::every])
+        self.alive: list[Mutant] = []
+
+    def waiting(self, inside: bool) -> list[tuple[int, Mutant]]:
+        """Those of the kind that are not known to be killed."""
+        return [
+            (number, mutant)
+            for number, mutant in self.mutants.items()
+            if mutant.inside == inside and not self.state.knows(self.source, number)
+        ]
+
+    def note(self, number: int, survives: bool) -> None:
+        """What came of a mutant."""
+        if survives:
+            self.alive.append(self.mutants[number])
+            print(f"{self.name}, {self.mutants[number]}", flush=True)
         else:
-            state.note(source, number)
-    return total, alive
+            self.state.note(self.source, number)
+
+    def outside_of_functions(self, tests: Sequence[str]) -> None:
+        """Mutants for which everything is loaded anew. Nothing of hepae may be loaded yet."""
+        if not in_fork(functools.partial(loaded_anew, self.module, ast.parse(self.source), tests)):
+            raise SystemExit(f"{self.name}: the tests fail as it is")
+        for number, mutant in track(self.waiting(inside=False), f"{self.name}, constants"):
+            self.note(number, in_fork(functools.partial(loaded_anew, self.module, mutant.tree, tests)))
+
+    def inside_of_functions(self, tests: Sequence[str]) -> None:
+        """The others, on tests that are collected once."""
+        trial = Trial(self.module, self.waiting(inside=True), self.note)
+        assert pytest.main([*OPTIONS, "-s", *tests], plugins=[trial]) == 0
+
+    @property
+    def summary(self) -> str:
+        """One line."""
+        return f"{self.name}: {len(self.mutants) - len(self.alive)} of {len(self.mutants)} killed"
 
 
 def main() -> int:
@@ -290,16 +227,18 @@ def main() -> int:
     os.environ.update(CI="1", HEPAE_EXAMPLES="12")  # the same few examples for each mutant
     for name in LOADED:
         importlib.import_module(name)
-    enough, state = True, State(options.state)
-    for name in options.module or MODULES:
-        began = time.perf_counter()
-        total, alive = attempt(name, options.every, options.test or TESTS, state)
-        killed, minutes = total - len(alive), (time.perf_counter() - began) / 60
-        enough &= killed >= ENOUGH * total
-        print(f"{name}: {killed} of {total} killed, {minutes:.0f} min")
-        if options.evidence:
-            page(options.evidence).note([row(name, total, alive)])
-    return 0 if enough else 1
+    tests, state, began = options.test or TESTS, State(options.state), time.perf_counter()
+    attempts = [Attempt(name, options.every, state) for name in options.module or MODULES]
+    for one in attempts:
+        one.outside_of_functions(tests)
+    for one in attempts:
+        one.inside_of_functions(tests)
+    for one in attempts:
+        print(one.summary)
+    print(f"{(time.perf_counter() - began) / 60:.0f} min")
+    if options.evidence:
+        page(options.evidence).note([row(one) for one in attempts])
+    return 0 if all(len(one.alive) <= (1 - ENOUGH) * len(one.mutants) for one in attempts) else 1
 
 
 def page(path: Path) -> Page:
@@ -313,12 +252,12 @@ def page(path: Path) -> Page:
     return Page(path, "Mutation testing of bounds and lattice", text, columns)
 
 
-def row(name: str, total: int, alive: Sequence[Mutant]) -> dict[str, object]:
+def row(one: Attempt) -> dict[str, object]:
     """What came of one module, with the reason for each survivor where there is one."""
-    killed = total - len(alive)
-    survivors = "; ".join(f"{mutant}: {REASONS.get(mutant.change, 'no test')}" for mutant in alive)
+    total, killed = len(one.mutants), len(one.mutants) - len(one.alive)
+    survivors = "; ".join(f"{mutant}: {REASONS.get(mutant.change, 'no test')}" for mutant in one.alive)
     return {
-        "module": f"hepae/{name}.py", "mutants": total, "killed": killed, "share": f"{killed / total:.1%}",
+        "module": f"hepae/{one.name}.py", "mutants": total, "killed": killed, "share": f"{killed / total:.1%}",
         "date (UTC)": now(), "commit": commit(), "survivors": survivors or "none",
     }  # fmt: skip
 
