@@ -1,9 +1,9 @@
-"""Write the golden files of the format's version: small files of every codec, bound and dtype, and what they restore to.
+"""Write the golden files of a version of the format: small, of every codec, bound and dtype, and what they restore to.
 
     python -m scripts.make_golden tests/golden/v1
 
-The files are never made again for a version that is out: every later hepae must restore them to the same bits. They need
-not be what today's writer would write.
+Files of a version that is out are never made again: every later hepae must restore them to the same bits, but need not
+write the same.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import hashlib
 import json
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -26,30 +26,36 @@ import hepae
 from hepae import limits
 from hepae.recipe import Recipe, recipe_of
 from hepae.rootio.columns import Jagged
+from hepae.rootio.source import open_source
 from hepae.rootio.tree_writer import NewBranch
 from hepae.rootio.writer import RootWriter
-from scripts import fuzz_files
+from hepae.training.efforts import EFFORTS
+from scripts.fuzz_files import QUICKEST
 
 __all__ = ["HASHES", "digests", "restored"]
 
 HASHES = "restored.json"
-EVENTS, EVENTS_PER_CHUNK = 120, 50
+EVENTS, EVENTS_PER_CHUNK = 80, 35
 BOUNDS = {
     "pt": "rel:1e-3", "eta": "abs:1e-3", "phi": "abs:1e-3", "mass": "bits:9", "area": "exact", "raw": "exact",
     "wide": "abs:0.5", "fine": "rel:1e-5", "double": "exact",
 }  # fmt: skip
-FOUR = ("pt", "eta", "phi", "mass", "nConst", "flag")
+SAMPLE = Path(__file__).parent.parent / "tests" / "data" / "sample.root"
+JETS = ("pt", "eta", "phi", "mass", "chHEF", "neHEF", "nConstituents", "nCh", "btag", "muonIdx")
+JET_BOUNDS = ("pt,mass=rel:1e-3", "eta,phi,chHEF,neHEF=abs:1e-3", "btag=bits:7")
+FOUR = JETS[:4]
+CONDITIONS = ("MET", "METphi")
 INTEGERS = ("int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64")
 
 Columns = dict[str, NDArray[Any]]
 
 
-def events(seed: int, scale: float = 1.0) -> tuple[NDArray[np.int64], Columns, Columns]:
+def events(seed: int) -> tuple[NDArray[np.int64], Columns, Columns]:
     """Counts, columns of jets of every dtype with what is no number among them, and columns of the events."""
     rng = np.random.default_rng(seed)
     counts = rng.integers(0, 6, EVENTS)
     n = int(counts.sum())
-    pt = scale * 20 * (1 + rng.pareto(2.5, n))
+    pt = 20 * (1 + rng.pareto(2.5, n))
     pt = pt[np.lexsort((-pt, np.repeat(np.arange(EVENTS), counts)))]
     columns: Columns = {
         "pt": pt.astype(np.float32),
@@ -73,58 +79,69 @@ def events(seed: int, scale: float = 1.0) -> tuple[NDArray[np.int64], Columns, C
     return counts, columns, met
 
 
-def original(path: Path, seed: int, names: tuple[str, ...] | None = None, scale: float = 1.0) -> Path:
+def written(path: Path, counts: NDArray[np.int64], columns: Columns, flat: Columns) -> Path:
     """A file of such events."""
-    counts, columns, met = events(seed, scale)
-    chosen = {name: columns[name] for name in names or columns}
-    plan = [NewBranch("nJet", "int32"), NewBranch("MET", "float32", "missing momentum")]
+    plan = [NewBranch("nJet", "int32"), *(NewBranch(name, x.dtype.name) for name, x in flat.items())]
     plan += [
-        NewBranch(f"Jet_{name}", x.dtype.name, f"{name} [of a jet]", "nJet") for name, x in chosen.items()
+        NewBranch(f"Jet_{name}", x.dtype.name, f"{name} [of a jet]", "nJet") for name, x in columns.items()
     ]
     with RootWriter(path) as out:
         tree = out.new_tree("Events", plan, "golden events")
-        jagged = {f"Jet_{name}": Jagged(counts, values) for name, values in chosen.items()}
-        tree.append({"nJet": counts.astype(np.int32), **met, **jagged})
+        jagged = {f"Jet_{name}": Jagged(counts, values) for name, values in columns.items()}
+        tree.append({"nJet": counts.astype(np.int32), **flat, **jagged})
         tree.finish()
     return path
 
 
+def sampled(path: Path, rounded: bool = False) -> Path:
+    """The first events of the bundled sample; ``rounded`` to few bits, so that exact lattices are coarse."""
+    with open_source(SAMPLE) as source:
+        tree = source.tree("Events")
+        found = tree.objects(tree.collection("Jet"), JETS, CONDITIONS, 0, EVENTS)
+    columns = dict(found.columns)
+    if rounded:
+        columns = {
+            name: columns[name].astype(np.float16).astype(np.float32) for name in ("pt", "eta", "mass")
+        }
+    return written(path, found.counts, columns, found.events)
+
+
 def recipe(codec: str, **choices: object) -> Recipe:
     """Training for a second."""
-    quick = {"epochs": 1, "layers": (4,), "effort": "fast"}
+    quick = {"epochs": 2, "layers": (8,), "effort": "fast", "train_objects": 6000}
     return recipe_of({"codec": codec, **quick, **choices})
+
+
+def trained(codec: str, features: Sequence[str] = JETS, **choices: object) -> hepae.Model:
+    """A model of the whole sample, whose features follow from each other."""
+    chosen = recipe(codec, **choices)
+    bounds = JET_BOUNDS if features == JETS else ("pt,mass=rel:1e-3", "eta,phi=abs:1e-3")
+    return hepae.train([SAMPLE], collection="Jet", features=features, bounds=bounds, recipe=chosen)
 
 
 def files(folder: Path, home: Path) -> Iterator[str]:
     """Write the golden files into a folder, from originals in another; their names."""
-    whole, four = original(home / "whole.root", 1), original(home / "four.root", 2, FOUR)
-    foreign = original(home / "foreign.root", 3, FOUR, scale=-1e9)
+    jets, rounded = sampled(home / "jets.root"), sampled(home / "rounded.root", rounded=True)
+    dtypes = written(home / "dtypes.root", *events(1))
 
-    def write(
-        name: str, source: Path, codec: str, choices: dict[str, object] | None = None, **more: Any
-    ) -> str:
-        bounds = [
-            f"{feature}={bound}" for feature, bound in BOUNDS.items() if source == whole or feature in FOUR
-        ]
-        training = {} if "model" in more else {"bounds": bounds, "recipe": recipe(codec, **(choices or {}))}
-        hepae.compress(source, folder / name, collection="Jet", threads=1, **training, **more)
+    def write(name: str, source: Path, **choices: Any) -> str:
+        hepae.compress(source, folder / name, collection="Jet", threads=1, **choices)
         return name
 
-    yield write("lifting.root", whole, "lifting", {"conditions": ("MET",)})
-    yield write("lifting-dither.root", four, "lifting", {"dither": True})
-    yield write("lifting-rntuple.root", four, "lifting", container="rntuple")
-    yield write("lifting-side.root", four, "lifting", side=True)
-    model = hepae.train([four], collection="Jet", bounds=["*=abs:1e-3"], recipe=recipe("lifting"))
-    yield write("lifting-foreign.root", foreign, "lifting", model=model)
-    yield write("masked.root", four, "masked", {"conditions": ("MET",)})
-    yield write("masked-foreign.root", foreign, "masked", model=_masked(four))
-    for latent in ("float32", "float16", "uint8"):
-        yield write(f"bottleneck-{latent}.root", four, "bottleneck", {"latent_dtype": latent})
-    yield write("bottleneck-latents.root", four, "bottleneck", {"latents_only": True})
-
-
-def _masked(source: Path) -> hepae.Model:
-    return hepae.train([source], collection="Jet", bounds=["*=rel:1e-2"], recipe=recipe("masked"))
+    bounds = [f"{feature}={bound}" for feature, bound in BOUNDS.items()]
+    for codec in ("lifting", "masked"):
+        whole = recipe(codec, conditions=("MET",))
+        yield write(f"{codec}-dtypes.root", dtypes, bounds=bounds, recipe=whole)
+        model = trained(codec, conditions=CONDITIONS)
+        yield write(f"{codec}-jets.root", jets, model=model)
+        yield write(f"{codec}-dither.root", jets, model=trained(codec, FOUR, dither=True))
+    exact = hepae.train([rounded], collection="Jet", recipe=recipe("lifting"))
+    yield write("lifting-foreign.root", jets, model=exact)
+    yield write("lifting-rntuple.root", rounded, recipe=recipe("lifting"), container="rntuple")
+    yield write("lifting-side.root", rounded, recipe=recipe("lifting"), side=True)
+    for latent, only in (("float32", False), ("uint8", False), ("float16", True)):
+        model = trained("bottleneck", FOUR, latent_dtype=latent, latents_only=only)
+        yield write(f"bottleneck-{latent}.root", jets, model=model)
 
 
 def restored(path: Path) -> dict[str, tuple[NDArray[np.int64], NDArray[Any]]]:
@@ -139,16 +156,16 @@ def restored(path: Path) -> dict[str, tuple[NDArray[np.int64], NDArray[Any]]]:
     }
 
 
-def digests(found: dict[str, tuple[NDArray[np.int64], NDArray[Any]]]) -> dict[str, dict[str, str]]:
-    """Dtype and SHA-256 of counts (as i64) and of values, in little-endian bytes, by branch."""
-
-    def sha256(values: NDArray[Any]) -> str:
-        return hashlib.sha256(values.astype(values.dtype.newbyteorder("<")).tobytes()).hexdigest()
-
+def digests(found: dict[str, tuple[NDArray[np.int64], NDArray[Any]]]) -> dict[str, str]:
+    """Dtype, and half a SHA-256 of counts (as i64) and values in little-endian bytes, by branch."""
     return {
-        name: {"dtype": values.dtype.name, "counts": sha256(counts), "values": sha256(values)}
+        name: f"{values.dtype.name} {_half(counts.astype('<i8'), values.astype(values.dtype.newbyteorder('<')))}"
         for name, (counts, values) in found.items()
     }
+
+
+def _half(counts: NDArray[Any], values: NDArray[Any]) -> str:
+    return hashlib.sha256(counts.tobytes() + values.tobytes()).hexdigest()[:32]
 
 
 def main() -> int:
@@ -162,7 +179,7 @@ def main() -> int:
         print(f"{folder} is not empty: golden files are not made again")
         return 1
     folder.mkdir(parents=True, exist_ok=True)
-    fuzz_files.EFFORTS["fast"] = fuzz_files.QUICKEST
+    EFFORTS["fast"] = QUICKEST
     with (
         tempfile.TemporaryDirectory() as home,
         mock.patch.object(limits, "EVENTS_PER_CHUNK", EVENTS_PER_CHUNK),

@@ -4,9 +4,9 @@
     python -m scripts.mutate --module lattice --every 10
     python -m scripts.mutate --evidence docs/evidence/mutation.md
 
-Each mutant (`scripts.mutants`) runs the tests in a fork of a process that has collected them: the code of the changed
-function is put in the place of the original's, so that it costs no more than the tests that it survives. What is
-changed outside of functions, in constants and classes, is loaded anew with everything else.
+Each mutant (`scripts.mutants`) runs the tests in a fork of a process that has collected them: changed functions and
+constants are put in the place of the original's, so that a mutant costs no more than the tests that it survives. What
+survives and is outside of functions, such as the defaults of a class, is tried again in a process of its own.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ import json
 import os
 import resource
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -41,10 +42,6 @@ from scripts.mutants import Mutant, mutants
 ROOT = Path(__file__).parent.parent
 MODULES = {"bounds": "hepae.bounds", "lattice": "hepae.lattice", "tabulated": "hepae.tabulated"}
 TESTS = tuple(f"tests/test_{name}.py" for name in ("bound", "lattice_points", "lattice", "exhaustive"))
-LOADED = (
-    "awkward", "hypothesis.extra.numpy", "msgspec", "numpy", "onnx", "onnxruntime", "pcodec", "rich.table", "uproot",
-    "xxhash",
-)  # fmt: skip
 OPTIONS = ("-x", "-q", "-n0", "-p", "no:cacheprovider", "-W", "ignore::pytest.PytestAssertRewriteWarning")
 CPU_SECONDS = 60
 ENOUGH = 0.9
@@ -97,8 +94,21 @@ def put_in_place(module: str, tree: ast.Module) -> None:
     for name, value in vars(new).items():
         if getattr(value, "__module__", None) == module:
             _take_over(vars(old)[name], value)
+        elif isinstance(value, int | float | str | dict) and not name.startswith("__"):
+            _replace_constant(name, vars(old)[name], value)
     importlib.import_module("hepae.tabulated")._tables.clear()
     importlib.import_module("scripts.exhaustive").lattice.cache_clear()
+
+
+def _replace_constant(name: str, old: Any, new: Any) -> None:
+    """In this module and wherever it was imported from it."""
+    if isinstance(old, dict):
+        old.clear()
+        old.update(new)
+    elif old != new:
+        for module in [one for one in sys.modules.values() if one.__name__.startswith("hepae")]:
+            if vars(module).get(name) == old:
+                setattr(module, name, new)
 
 
 def _take_over(old: Any, new: Any) -> None:
@@ -127,12 +137,15 @@ class Trial:
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         """Instead of running them once."""
         assert session.items, "no tests"
+        if not in_fork(functools.partial(self._passes, session, None)):
+            raise SystemExit(f"{self.module}: the tests fail as it is")
         for number, mutant in track(self.chosen, self.module):
             self.note(number, in_fork(functools.partial(self._passes, session, mutant)))
         return True
 
-    def _passes(self, session: pytest.Session, mutant: Mutant) -> bool:
-        put_in_place(self.module, mutant.tree)
+    def _passes(self, session: pytest.Session, mutant: Mutant | None) -> bool:
+        if mutant is not None:
+            put_in_place(self.module, mutant.tree)
         for item, following in zip(session.items, [*session.items[1:], None], strict=True):
             if any(report.failed for report in runtestprotocol(item, log=False, nextitem=following)):
                 return False
@@ -179,33 +192,28 @@ class Attempt:
         self.mutants = dict(list(enumerate(mutants(self.source)))[::every])
         self.alive: list[Mutant] = []
 
-    def waiting(self, inside: bool) -> list[tuple[int, Mutant]]:
-        """Those of the kind that are not known to be killed."""
-        return [
-            (number, mutant)
-            for number, mutant in self.mutants.items()
-            if mutant.inside == inside and not self.state.knows(self.source, number)
-        ]
+    def run(self, tests: Sequence[str]) -> None:
+        """Try those that are not known to be killed: in place, and what cannot be changed in place loaded anew."""
+        waiting = [(n, one) for n, one in self.mutants.items() if not self.state.knows(self.source, n)]
+        survivors: list[int] = []
 
-    def note(self, number: int, survives: bool) -> None:
-        """What came of a mutant."""
-        if survives:
-            self.alive.append(self.mutants[number])
-            print(f"{self.name}, {self.mutants[number]}", flush=True)
-        else:
-            self.state.note(self.source, number)
+        def note(number: int, survives: bool) -> None:
+            if survives:
+                survivors.append(number)
+            else:
+                self.state.note(self.source, number)
 
-    def outside_of_functions(self, tests: Sequence[str]) -> None:
-        """Mutants for which everything is loaded anew. Nothing of hepae may be loaded yet."""
-        if not in_fork(functools.partial(loaded_anew, self.module, ast.parse(self.source), tests)):
-            raise SystemExit(f"{self.name}: the tests fail as it is")
-        for number, mutant in track(self.waiting(inside=False), f"{self.name}, constants"):
-            self.note(number, in_fork(functools.partial(loaded_anew, self.module, mutant.tree, tests)))
+        assert pytest.main([*OPTIONS, "-s", *tests], plugins=[Trial(self.module, waiting, note)]) == 0
+        for number in survivors:
+            if self.mutants[number].inside or not self._is_killed_anew(number):
+                self.alive.append(self.mutants[number])
+                print(f"{self.name}, {self.mutants[number]}", flush=True)
+            else:
+                self.state.note(self.source, number)
 
-    def inside_of_functions(self, tests: Sequence[str]) -> None:
-        """The others, on tests that are collected once."""
-        trial = Trial(self.module, self.waiting(inside=True), self.note)
-        assert pytest.main([*OPTIONS, "-s", *tests], plugins=[trial]) == 0
+    def _is_killed_anew(self, number: int) -> bool:
+        command = [sys.executable, "-m", "scripts.mutate", "--module", self.name, "--only", str(number)]
+        return subprocess.run(command, cwd=ROOT, capture_output=True, check=False).returncode == 0
 
     @property
     def summary(self) -> str:
@@ -220,20 +228,18 @@ def main() -> int:
     )
     parser.add_argument("--module", choices=list(MODULES), action="append", help="only these")
     parser.add_argument("--every", type=int, default=1, metavar="N", help="only each N-th mutant")
+    parser.add_argument("--only", type=int, metavar="N", help="this mutant, loaded anew; 0 if it is killed")
     parser.add_argument("--state", type=Path, help="file to note what was killed in, and to resume from")
     parser.add_argument("--test", action="append", help="these tests instead of the usual ones")
     parser.add_argument("--evidence", type=Path, help="page to note the outcome in")
     options = parser.parse_args()
     os.environ.update(CI="1", HEPAE_EXAMPLES="12")  # the same few examples for each mutant
-    for name in LOADED:
-        importlib.import_module(name)
     tests, state, began = options.test or TESTS, State(options.state), time.perf_counter()
     attempts = [Attempt(name, options.every, state) for name in options.module or MODULES]
+    if options.only is not None:
+        return int(loaded_anew(attempts[0].module, attempts[0].mutants[options.only].tree, tests))
     for one in attempts:
-        one.outside_of_functions(tests)
-    for one in attempts:
-        one.inside_of_functions(tests)
-    for one in attempts:
+        one.run(tests)
         print(one.summary)
     print(f"{(time.perf_counter() - began) / 60:.0f} min")
     if options.evidence:

@@ -139,7 +139,12 @@ def _step(basis: NDArray[np.float32], residuals: Floats, weights: Weights) -> Fl
     gram = (weighted.T @ basis).astype(np.float64)
     gram[np.diag_indices_from(gram)] += RIDGE * float(w.mean()) * len(residuals) ** 0.5
     pull = (weighted.T @ residuals.astype(np.float32)).astype(np.float64)
-    return np.asarray(np.linalg.solve(gram, pull), np.float64)
+    try:
+        return np.asarray(np.linalg.solve(gram, pull), np.float64)
+    except (
+        np.linalg.LinAlgError
+    ):  # residuals so wild that no weight is left: there is nothing to learn from them
+        return np.zeros(len(pull))
 
 
 def polish(model: Additive, residuals: Floats, steps: int, weights: Weights) -> Floats:

@@ -1,0 +1,68 @@
+"""Risk: a later hepae that reads what an earlier one wrote as something else. Golden files restore to the same bits."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import uproot
+
+import hepae
+from hepae import limits
+from hepae.restore import compressed_collections
+from hepae.rootio.source import open_source
+from scripts.make_golden import HASHES, INTEGERS, digests, restored
+from tests import format_reader
+
+FOLDER = Path(__file__).parent / "golden" / "v1"
+EXPECTED = json.loads((FOLDER / HASHES).read_text())
+FILES = sorted(EXPECTED)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_golden_file_restores_to_its_recorded_bits(name: str) -> None:
+    assert digests(restored(FOLDER / name)) == EXPECTED[name]
+
+
+@pytest.mark.parametrize("name", [name for name in FILES if "rntuple" not in name and "side" not in name])
+def test_a_golden_file_is_decompressed_to_its_recorded_bits(name: str, tmp_path: Path) -> None:
+    hepae.decompress(FOLDER / name, tmp_path / "a.root")
+    assert digests(restored(tmp_path / "a.root")) == EXPECTED[name]
+
+
+@pytest.mark.parametrize(
+    "name", [name for name in FILES if "bottleneck" not in name and "rntuple" not in name]
+)
+def test_the_second_reader_restores_golden_files_to_the_same_bits(name: str) -> None:
+    with np.errstate(all="ignore"):
+        assert digests(format_reader.restore(FOLDER / name)) == EXPECTED[name]
+
+
+def test_golden_files_hold_every_codec_bound_and_dtype_and_are_small() -> None:
+    codecs, bounds, dtypes = set(), set(), set()
+    for name in FILES:
+        with open_source(FOLDER / name) as source:
+            for features in compressed_collections(source.tree("Events")).values():
+                for stored in features.values():
+                    codecs.add(stored.payload.codec)
+                    dtypes.add(stored.payload.dtype)
+                    bounds.add(stored.payload.bound.kind if stored.payload.bound else "none")
+    assert codecs == {"lifting", "masked", "bottleneck"}
+    assert bounds == {"abs", "rel", "bits", "exact", "none"}
+    assert dtypes == {"float32", "float64", "bool", *INTEGERS}
+    assert sum(path.stat().st_size for path in FOLDER.iterdir()) <= 300_000
+
+
+def test_a_file_that_is_another_has_another_hash(tmp_path: Path) -> None:
+    name = "lifting-side.root"
+    with uproot.open(FOLDER / name) as file:
+        assert limits.FORMAT_VERSION == 1
+        assert "Jet_pt__hepae" in file["Events"]
+    found = restored(FOLDER / name)
+    counts, values = found["Jet_pt"]
+    changed = values.copy()
+    changed.view(np.uint32)[0] ^= 1
+    assert digests({"Jet_pt": (counts, changed)})["Jet_pt"] != EXPECTED[name]["Jet_pt"]
+    assert digests({"Jet_pt": (counts[::-1], values)})["Jet_pt"] != EXPECTED[name]["Jet_pt"]
