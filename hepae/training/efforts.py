@@ -33,9 +33,9 @@ class Effort:
 
     sizes: tuple[Size, ...] = (Size(), Size((8,), (6, 4), 8, 16))
     bins: int = 160
-    samples: int = 2_500_000
+    samples: int = 4_000_000
     least_gain: float = 0.005
-    reuse: float = 3.0
+    reuse: float = 8.0
     batch: int = 1024
     rate: float = 1e-2
     decay: float = 1e-4
