@@ -186,10 +186,10 @@ class State:
 class Attempt:
     """The mutants of one module."""
 
-    def __init__(self, name: str, every: int, state: State) -> None:
+    def __init__(self, name: str, first: int, every: int, state: State) -> None:
         self.name, self.module, self.state = name, MODULES[name], state
         self.source = (ROOT / "hepae" / f"{name}.py").read_text(encoding="utf-8")
-        self.mutants = dict(list(enumerate(mutants(self.source)))[::every])
+        self.mutants = dict(list(enumerate(mutants(self.source)))[first::every])
         self.alive: list[Mutant] = []
 
     def run(self, tests: Sequence[str]) -> None:
@@ -228,6 +228,7 @@ def main() -> int:
     )
     parser.add_argument("--module", choices=list(MODULES), action="append", help="only these")
     parser.add_argument("--every", type=int, default=1, metavar="N", help="only each N-th mutant")
+    parser.add_argument("--first", type=int, default=0, metavar="N", help="begin with this mutant")
     parser.add_argument("--only", type=int, metavar="N", help="this mutant, loaded anew; 0 if it is killed")
     parser.add_argument("--state", type=Path, help="file to note what was killed in, and to resume from")
     parser.add_argument("--test", action="append", help="these tests instead of the usual ones")
@@ -235,7 +236,7 @@ def main() -> int:
     options = parser.parse_args()
     os.environ.update(CI="1", HEPAE_EXAMPLES="12")  # the same few examples for each mutant
     tests, state, began = options.test or TESTS, State(options.state), time.perf_counter()
-    attempts = [Attempt(name, options.every, state) for name in options.module or MODULES]
+    attempts = [Attempt(name, options.first, options.every, state) for name in options.module or MODULES]
     if options.only is not None:
         return int(loaded_anew(attempts[0].module, attempts[0].mutants[options.only].tree, tests))
     for one in attempts:

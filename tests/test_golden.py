@@ -14,7 +14,7 @@ from hepae import limits
 from hepae.restore import compressed_collections
 from hepae.rootio.source import open_source
 from scripts.make_golden import HASHES, INTEGERS, digests, restored
-from tests import format_reader
+from tests import format_reader, format_small
 
 FOLDER = Path(__file__).parent / "golden" / "v1"
 EXPECTED = json.loads((FOLDER / HASHES).read_text())
@@ -68,3 +68,17 @@ def test_a_file_that_is_another_has_another_hash(tmp_path: Path) -> None:
     changed.view(np.uint32)[0] ^= 1
     assert digests({"Jet_pt": (counts, changed)})["Jet_pt"] != EXPECTED[name]["Jet_pt"]
     assert digests({"Jet_pt": (counts[::-1], values)})["Jet_pt"] != EXPECTED[name]["Jet_pt"]
+
+
+@pytest.mark.parametrize("name", ["lifting-dtypes.root", "lifting-side.root"])
+def test_a_reader_of_one_page_restores_lifting_files(name: str) -> None:
+    with np.errstate(all="ignore"):
+        found = digests(format_small.restore(FOLDER / name))
+    assert len(found) >= 3
+    assert found == {branch: EXPECTED[name][branch] for branch in found}
+    assert Path(format_small.__file__).read_text().count("\n") < 210
+
+
+def test_the_reader_of_one_page_refuses_what_it_does_not_know() -> None:
+    with pytest.raises(AssertionError, match="kind 5"):
+        format_small.restore(FOLDER / "lifting-jets.root")

@@ -1,0 +1,207 @@
+"""A reader of lifting files in one page, written from docs/format/v1.md alone: it imports nothing of hepae.
+
+It knows the columns here, latent, neighbour, count, rank, mix and when, of models without kinematics, and refuses
+others by name; tests/format_reader.py knows them all. Numbers in comments are sections.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import struct
+
+import numpy as np
+import onnx
+import uproot
+import xxhash
+from pcodec import standalone, wrapped
+
+MARK = re.compile(  # 3
+    r".* ?\[hepae v1 collection=\S+ feature=(\S+) counter=(\S+) codec=lifting dtype=(\w+) bound=\S+( side)?\]",
+    re.DOTALL,
+)
+BYTES = uproot.AsJagged(uproot.AsDtype("u1"))
+MISSING = -(1 << 62)
+
+
+def checksum(*parts):  # 1
+    return xxhash.xxh3_64_intdigest(b"".join(p if isinstance(p, bytes) else p.tobytes() for p in parts))
+
+
+def varint(data, at):  # 8.2
+    number, shift = 0, 0
+    while True:
+        number, shift, at = number | (data[at] & 127) << shift, shift + 7, at + 1
+        if data[at - 1] < 128:
+            return number, at
+
+
+def block(data, n):  # 9
+    mode, at = data[0] % 16, 1
+    if mode in (1, 8):
+        z, at = varint(data, at)
+        value = z // 2 if z % 2 == 0 else -(z + 1) // 2
+        if mode == 1:
+            return np.full(n, value, np.int64)
+        m, at = varint(data, at)
+        g, at = varint(data, at)
+        return (value + np.append(0, np.cumsum(block(data[at : at + g], m - 1))))[block(data[at + g :], n)]
+    out = np.empty(n, [np.int16, np.int32, np.int64][(mode - 2) % 3])
+    if mode in (2, 3, 4):
+        pages, size = wrapped.FileDecompressor.new(b"\4\1")[0].chunk_decompressor(
+            data[1:], f"i{8 * out.itemsize}"
+        )
+        pages.read_page_into(data[1 + size :], n, out)
+    elif mode:
+        standalone.simple_decompress_into(data[1:], out)
+    return out.astype(np.int64)
+
+
+def points(grid, n, dtype):  # 7.1
+    if grid["type"] == "linear":
+        return (n * grid["step"]).astype(dtype)
+    if grid["type"] == "log":
+        b, m = (max(grid["top"], 1).bit_length() + 1) // 2, np.clip(np.abs(n) - 1, 0, grid["top"])
+        low = np.multiply.accumulate([1.0] + [grid["base"]] * ((1 << b) - 1))
+        high = np.multiply.accumulate([grid["first"]] + [low[-1] * grid["base"]] * (grid["top"] >> b))
+        return ((high[m >> b] * low[m % (1 << b)]) * np.sign(n)).astype(dtype)
+    if grid["type"] == "integer":
+        return n.astype(dtype)
+    sign = (n < 0).astype(np.uint64) << np.uint64(8 * dtype.itemsize - 1)
+    bits = np.where(n < 0, -1 - n, n).astype(np.uint64) << np.uint64(grid["shift"])
+    return (bits + sign).astype(f"u{dtype.itemsize}").view(dtype)
+
+
+def values(lattice, q, escaped):  # 7.2
+    inserted = [(p["at"] + j, p.get("bits")) for j, p in enumerate(lattice.get("inserted", []))]
+    x = points(
+        lattice["grid"], q - sum((q > i).astype(np.int64) for i, _ in inserted), np.dtype(lattice["dtype"])
+    )
+    bits = x.view(f"u{x.itemsize}").copy()
+    for i, special in inserted:
+        bits[q == i] = escaped if special is None else special
+    return bits.view(x.dtype)
+
+
+class Chunk:  # 10, 11
+    def __init__(self, predictors, counts):
+        self.sources, self.last, self.counts = (
+            predictors.get("sources", []),
+            predictors.get("last_rank", 6),
+            counts,
+        )
+        assert not predictors.get("derived"), "derived features"
+        event, self.first = np.repeat(np.arange(len(counts)), counts), np.cumsum(counts) - counts
+        place = np.arange(len(event)) - self.first[event]
+        self.order = np.lexsort((event, -counts[event], place))
+        self.event, self.place, self.inverse = event[self.order], place[self.order], np.argsort(self.order)
+        self.ranks, self.known, self.latents = np.minimum(self.place, self.last), {}, {}
+
+    def column(self, c):  # 10.4
+        kind = c["type"]
+        if kind in ("here", "latent"):
+            return (self.known if kind == "here" else self.latents)[c["feature"]]
+        if kind in ("count", "rank"):
+            return self.counts[self.event] if kind == "count" else self.ranks
+        if kind == "mix":
+            weights = [w / 2 ** c["shift"] for w in c["weights"]]
+            near = [np.clip(self.known[f], -(1 << 40), 1 << 40) for f in c["features"]]
+            near = [q * w for q, w in zip(near, weights, strict=True)]
+            return np.floor(sum(near[1:], near[0] + 0.5)).astype(np.int64)
+        if kind == "when":
+            last = self.ranks == np.minimum(self.counts[self.event] - 1, self.last)
+            which = {"first": self.ranks == 0, "later": self.ranks > 0, "last": last}[c["which"]]
+            return np.where(which, self.column(c["column"]), MISSING)
+        assert kind == "neighbour", f"column {kind}"
+        other = self.place + c["offset"]
+        there = (other >= 0) & (other < self.counts[self.event]) & ((c["offset"] > 0) | (other < self.last))
+        at = self.inverse[np.where(there, self.first[self.event] + other, 0)] if len(other) else other
+        return np.where(there, self.known[c["feature"]][at], MISSING)
+
+    def total(self, constant, terms):  # 10.2
+        found = np.full(len(self.ranks), constant, np.int64)
+        for term in terms:
+            s, y = self.sources[term["source"]], np.array(term["values"], np.int64)
+            k, x = np.array(s["knots"]), np.arange(1, s["knots"][-1] + 1)
+            i = np.maximum(np.searchsorted(k, x) - 1, 0)
+            j = np.minimum(i + 1, len(k) - 1)
+            table = np.append(
+                y[:1], y[1 + i] + ((y[1 + j] - y[1 + i]) * (x - k[i])) // np.maximum(k[j] - k[i], 1)
+            )
+            least = 0 if s["column"]["type"] in ("neighbour", "when") else 1
+            found += table[np.clip(((self.column(s["column"]) - s["low"]) >> s["shift"]) + 1, least, k[-1])]
+        return found
+
+    def prediction(self, p):
+        fine = self.total(p.get("constant", 0) + 32, p.get("terms", []))
+        return (fine >> 6) + (self.column(p["base"]) if p.get("base") else 0)
+
+    def decode(self, p, payload, looks_at_itself):
+        n, kind, name = len(self.ranks), payload[0] >> 4, p["feature"]
+        assert kind in (0, 1), f"kind {kind}"
+        r = q = block(payload, n)
+        if kind:
+            self.known[name], self.latents[name] = q, r = np.zeros(n, np.int64), r
+            for rank in range(self.last + 1) if looks_at_itself else [self.ranks]:
+                here = self.ranks == rank
+                q[here] = (r + self.prediction(p))[here]
+        self.known[name] = q
+        self.latents[name] = r if kind else q - self.prediction(p)
+
+
+def restore(path, tree="Events"):
+    """Counts and flat restored values of every compressed branch, by the branch's original name."""
+    with uproot.open(path) as file:
+        data = file["hepae_models"]["onnx"].array(BYTES, library="np")[0].tobytes()  # 4
+        manifest, sha = (
+            json.loads(onnx.load_from_string(data).metadata_props[0].value),
+            hashlib.sha256(data).digest(),
+        )
+        events = file[tree]
+        marks = {b.name: MARK.fullmatch(b.title) for b in events.branches if b.name.endswith("__hepae")}
+        branches = {mark[1]: name for name, mark in marks.items() if mark}
+        counter = next(mark[2] for mark in marks.values() if mark)
+        counts = events[counter].array(library="np").astype(np.int64)
+        read = {name: events[branch].array(BYTES, library="np") for name, branch in branches.items()}
+        starts = [n for n, frame in enumerate(read[next(iter(read))]) if len(frame)]  # 8.1
+        found = {name: [] for name in read}
+        for start, stop in zip(starts, [*starts[1:], len(counts)], strict=True):
+            flat = [events[name].array(library="np")[start:stop] for name in manifest["conditions"]]
+            context = checksum(sha, counts[start:stop], *flat)  # 8.3
+            frames = {name: read[name][start].tobytes() for name in read}
+            for name, x in restored(manifest, sha, counts[start:stop], frames, context).items():
+                found[name].append(x)
+    return {
+        branches[name].removesuffix("__hepae"): (counts, np.concatenate(parts))
+        for name, parts in found.items()
+    }
+
+
+def restored(manifest, sha, counts, frames, context):
+    predictors, parsed, out = manifest["codec"]["predictors"], {}, {}
+    chunk = Chunk(predictors, counts)
+    for name, data in frames.items():  # 8.2
+        magic, kind, model, _, content = struct.unpack_from("<BB4sII", data)
+        place, own = struct.unpack_from("<HI", data, len(data) - 6)
+        assert (magic, kind & ~8, model, own) == (0x68, 17, sha[:4], checksum(data[:-4]) & 0xFFFFFFFF)
+        assert place == checksum(struct.pack("<QQ", checksum(data[:-6]), context)) & 0xFFFF, "another place"
+        numbers, at = [], 14
+        for _ in range(5 if kind & 8 else 3):
+            value, at = varint(data, at)
+            numbers.append(value)
+        e, o = numbers[3:] or (0, 0)
+        assert (numbers[1], numbers[2], o) == (len(counts), counts.sum(), 0), "other events, or an override"
+        parsed[name] = content, data[at : at + e], data[at + e : -6]
+    for p in predictors["features"]:
+        terms = [*p.get("terms", []), *(p.get("widths") or {}).get("terms", [])]
+        looks = any(chunk.sources[t["source"]]["column"].get("feature") == p["feature"] for t in terms)
+        chunk.decode(p, parsed[p["feature"]][2], looks)
+    for feature in manifest["features"]:
+        name, lattice = feature["name"], feature["lattice"]
+        escaped = np.frombuffer(parsed[name][1], f"<u{np.dtype(lattice['dtype']).itemsize}")
+        out[name] = values(lattice, chunk.known[name][chunk.inverse], escaped)
+        assert checksum(struct.pack("<Q", context), out[name]) & 0xFFFFFFFF == parsed[name][0], (
+            "another content"
+        )
+    return out
