@@ -113,11 +113,6 @@ def _floor_log2(values: NDArray[np.integer]) -> NDArray[np.int64]:
     return np.frexp(values.astype(np.float64))[1].astype(np.int64) - 1
 
 
-def lanes_for(symbols: int) -> int:
-    """How many lanes to use for that many symbols when no lane costs anything."""
-    return int(min(max(symbols // 32, 1), 2048))
-
-
 def write_bits(values: NDArray[np.integer], widths: NDArray[np.integer]) -> bytes:
     """Values of 0 to 48 bits each, one after the other, least significant bit first, padded to whole bytes.
 
