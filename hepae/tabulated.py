@@ -22,7 +22,12 @@ ALIGNMENT: Final = 12
 MOST_TABLES: Final = 512
 
 
-def tabulated(function: Callable[[Integers], NDArray[Any]], q: Integers, name: Hashable) -> NDArray[Any]:
+def tabulated(
+    function: Callable[[Integers], NDArray[Any]],
+    q: Integers,
+    name: Hashable,
+    out: NDArray[Any] | None = None,
+) -> NDArray[Any]:
     """The function of each integer: looked up, where the integers span not many more numbers than they are.
 
     Parameters
@@ -33,24 +38,37 @@ def tabulated(function: Callable[[Integers], NDArray[Any]], q: Integers, name: H
         Its arguments.
     name
         Under which its table is kept: the same for the same function only.
+    out
+        Where to put the values, of the function's dtype.
     """
-    if not len(q):
-        return function(q)
     loops = loops_for()
-    low, high = loops.extent(q) if loops else (int(q.min()), int(q.max()))
-    low, high = low >> ALIGNMENT, (high >> ALIGNMENT) + 1
-    if high - low > max(4, len(q) >> ALIGNMENT):
-        return function(q)
-    table = _table(function, name, low, high)
-    if loops is None:
-        return table.take(q - (low << ALIGNMENT))
-    out = np.empty(len(q), table.dtype)
-    bits = f"u{table.itemsize}"
-    loops.look_up(table.view(bits), q, low << ALIGNMENT, out.view(bits))
+    low, table = _latest.get(name, (0, None))
+    if loops and table is not None:
+        # most chunks are like the last one
+        values = np.empty(len(q), table.dtype) if out is None else out
+        bits = f"u{table.itemsize}"
+        if loops.look_up(table.view(bits), q, low, values.view(bits)):
+            return values
+    values = _tabulated(function, q, name)
+    if out is None:
+        return values
+    out[:] = values
     return out
 
 
-_tables: OrderedDict[Hashable, NDArray[Any]] = OrderedDict()
+def _tabulated(function: Callable[[Integers], NDArray[Any]], q: Integers, name: Hashable) -> NDArray[Any]:
+    if not len(q):
+        return function(q)
+    low, high = int(q.min()) >> ALIGNMENT, (int(q.max()) >> ALIGNMENT) + 1
+    if high - low > max(4, len(q) >> ALIGNMENT):
+        return function(q)
+    table = _table(function, name, low, high)
+    _latest[name] = low << ALIGNMENT, table
+    return table.take(q - (low << ALIGNMENT))
+
+
+_latest: dict[Hashable, tuple[int, NDArray[Any]]] = {}
+_tables: OrderedDict[tuple[Hashable, int, int], NDArray[Any]] = OrderedDict()
 _lock = threading.Lock()
 
 
@@ -64,5 +82,6 @@ def _table(function: Callable[[Integers], NDArray[Any]], name: Hashable, low: in
     with _lock:
         _tables[key] = table
         if len(_tables) > MOST_TABLES:
-            _tables.popitem(last=False)
+            (forgotten, *_), _ = _tables.popitem(last=False)
+            _latest.pop(forgotten, None)
     return table

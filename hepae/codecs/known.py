@@ -68,11 +68,11 @@ class _Rows(Generic[Number]):
         self.array: NDArray[Number] = np.empty((len(self._place), objects), dtype)
         self._made: set[str] = set()
 
-    def row(self, feature: str, make: Callable[[], NDArray[Any]], unfinished: bool) -> NDArray[Number]:
+    def row(self, feature: str, fill: Callable[[NDArray[Number]], None], unfinished: bool) -> NDArray[Number]:
         """The column; of an ``unfinished`` feature it is made again each time."""
         row: NDArray[Number] = self.array[self._place[feature]]
         if feature not in self._made:
-            row[:] = make()
+            fill(row)
             if not unfinished:
                 self._made.add(feature)
         return row
@@ -132,21 +132,35 @@ class Context:
         """The objects of one rank, or all."""
         return column if rank is None else column[self.order.part(rank)]
 
-    def values(self, feature: str, rank: int | None = None, transform: str = "value") -> NDArray[Any]:
+    def values(
+        self,
+        feature: str,
+        rank: int | None = None,
+        transform: str = "value",
+        out: NDArray[Any] | None = None,
+    ) -> NDArray[Any]:
         """A function (`TRANSFORMS`) of the restored values of a feature."""
         q = self.part(self.known[feature], rank)
         lattice = self.lattices[feature]
-        return tabulated(
-            lambda some: np.asarray(TRANSFORMS[transform](lattice.centres(some))), q, (lattice, transform)
-        )
+
+        def of(some: Integers) -> NDArray[Any]:
+            return np.asarray(TRANSFORMS[transform](lattice.centres(some)))
+
+        return tabulated(of, q, (lattice, transform), out)
 
     def log(self, feature: str) -> Integers:
         """Logarithm of the magnitude of the restored values, as integers in units of 1/`LOG_UNIT`."""
-        return self._logs.row(feature, lambda: self.values(feature, None, "log"), feature in self.unfinished)
+
+        def fill(row: Integers) -> None:
+            self.values(feature, None, "log", row)
+
+        return self._logs.row(feature, fill, feature in self.unfinished)
 
     def real(self, feature: str) -> Floats:
         """Lattice integers as float64, which multiplies several times faster than int64."""
-        return self._reals.row(feature, lambda: _real(self.known[feature]), feature in self.unfinished)
+        return self._reals.row(
+            feature, lambda row: _fill_reals(self.known[feature], row), feature in self.unfinished
+        )
 
     def logs(self, features: Sequence[str]) -> tuple[Integers, NDArray[np.uint64]]:
         """`log` of several features: an array and their rows in it."""
@@ -210,13 +224,12 @@ class Context:
         return -met * exactmath.cos(angle), -met * exactmath.sin(angle)
 
 
-def _real(q: Integers) -> Floats:
+def _fill_reals(q: Integers, out: Floats) -> None:
     loops = loops_for()
     if loops:
-        out = np.empty(len(q))
         loops.reals(q, LARGEST_INTEGER, out)
-        return out
-    return np.clip(q, -LARGEST_INTEGER, LARGEST_INTEGER).astype(np.float64)
+    else:
+        out[:] = np.clip(q, -LARGEST_INTEGER, LARGEST_INTEGER)
 
 
 def octaves(values: Floats) -> Integers:

@@ -42,7 +42,7 @@ class Places:
     """
 
     def __init__(self, loops: ModuleType, context: Context, plan: Plan) -> None:
-        self._loops, self._context, self._plan = loops, context, plan
+        self.loops, self._context, self._plan = loops, context, plan
         self.array = np.empty((plan.n_rows, context.order.n_objects), np.uint32)
         self._found: set[int] = set()
 
@@ -52,9 +52,9 @@ class Places:
             return
         source, context = self._plan.sources[number], self._context
         if rank is not None and not context.unfinished.isdisjoint(source.column.needs):
-            fill_places(self._loops, context, source, rank, self.array[row, context.order.part(rank)])
+            fill_places(self.loops, context, source, rank, self.array[row, context.order.part(rank)])
             return
-        fill_places(self._loops, context, source, None, self.array[row])
+        fill_places(self.loops, context, source, None, self.array[row])
         if number in self._plan.rows:
             self._found.add(number)
 

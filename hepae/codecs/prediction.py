@@ -241,12 +241,12 @@ class Evaluation:
         if not tables.tables:
             return np.full(size, tables.constant, np.int64)
         out = np.empty(size, np.int64)
-        if self._places and self.loops:
+        if self._places:
             for (source, _), row in zip(tables.tables, tables.rows.tolist(), strict=True):
                 self._places.find(source, row, rank)
             begin = 0 if rank is None else self.order.part(rank).start
             place = self._places.array, tables.rows, begin
-            self.loops.sum_tables(*place, tables.flat, tables.starts, tables.constant, out)
+            self._places.loops.sum_tables(*place, tables.flat, tables.starts, tables.constant, out)
             return out
         pairs = [(self._index(source, rank), table) for source, table in tables.tables]
         found, total = (np.empty(min(BLOCK, size), tables.dtype) for _ in range(2))
@@ -263,7 +263,9 @@ class Evaluation:
     def begin(self, feature: str) -> Integers:
         """Make room for a feature that is decoded rank by rank; it is finished when `put` as a whole."""
         self.context.unfinished.add(feature)
-        return self.context.known.setdefault(feature, np.zeros(self.order.n_objects, np.int64))
+        if feature not in self.context.known:
+            self.context.known[feature] = np.zeros(self.order.n_objects, np.int64)
+        return self.context.known[feature]
 
     def put(self, feature: str, q: Integers, rank: int | None = None) -> None:
         """Make the integers of a feature known: of one rank, or of all objects."""
@@ -329,10 +331,21 @@ class Evaluation:
                 part = self.order.part(rank)
                 prediction = self.predict(feature, rank)
                 q[part] = self.restored(feature, latents[part], prediction, around=around)
+        elif self._places and self.plan.features[feature].plain:
+            q = self._added(self._places, self.plan.predictions[feature], latents)
         else:
             q = self.restored(feature, latents, self.predict(feature), around=around)
         self.put(feature, q)
         self.context.latents[feature] = latents
+        return q
+
+    def _added(self, places: Places, tables: Tables, latents: Integers) -> Integers:
+        """The sum of latents and of predictions that are tables alone, in one go."""
+        for (source, _), row in zip(tables.tables, tables.rows.tolist(), strict=True):
+            places.find(source, row, None)
+        q = np.empty(len(latents), np.int64)
+        sums = tables.rows, tables.flat, tables.starts, tables.constant, FRACTION_BITS
+        places.loops.add_predictions(places.array, *sums, latents, q)
         return q
 
 

@@ -160,6 +160,11 @@ class Predictor(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return len(self.widths.edges) + 1 if self.widths else 1
 
     @property
+    def plain(self) -> bool:
+        """Whether the prediction is tables and nothing else."""
+        return bool(self.terms) and self.base is None and self.period is None
+
+    @property
     def trivial(self) -> bool:
         """Whether the prediction is the same for all objects."""
         return not self.terms and self.base is None

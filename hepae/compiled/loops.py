@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from hepae.exactmath import LN2, PI, SMALLEST
 
 __all__ = [
+    "add_predictions",
     "angles",
     "class_of",
     "count",
@@ -144,6 +145,33 @@ def sum_tables(
 
 
 @_compiled
+def add_predictions(
+    places: NDArray[np.uint32],
+    rows: NDArray[np.uint64],
+    tables: NDArray[np.signedinteger[Any]],
+    starts: NDArray[np.uint64],
+    constant: int,
+    shift: int,
+    latents: Integers,
+    out: Integers,
+) -> None:
+    """``out = latents + (constant + sum of tables[starts[k] + places[rows[k]]] >> shift)``."""
+    total = np.empty(BLOCK, tables.dtype)
+    for start in range(0, out.shape[0], BLOCK):
+        found = out[start : start + BLOCK]
+        latent = latents[start : start + found.shape[0]]
+        summed = total[: found.shape[0]]
+        summed[:] = 0
+        for k in range(rows.shape[0]):
+            table = tables[starts[k] :]
+            place = places[rows[k], start : start + found.shape[0]]
+            for i in range(place.shape[0]):
+                summed[i] += table[place[i]]
+        for i in range(found.shape[0]):
+            found[i] = latent[i] + ((summed[i] + constant) >> shift)
+
+
+@_compiled
 def class_of(scores: Integers, edges: Integers, out: NDArray[np.uint8]) -> None:
     """``out = (scores >= edges[0]) + (scores >= edges[1]) + …``."""
     out[:] = 0
@@ -190,10 +218,15 @@ def extent(column: Integers) -> tuple[int, int]:
 
 
 @_compiled
-def look_up(table: NDArray[Any], column: Integers, low: int, out: NDArray[Any]) -> None:
-    """``out = table[column - low]``, all of which are within."""
+def look_up(table: NDArray[Any], column: Integers, low: int, out: NDArray[Any]) -> bool:
+    """``out = table[column - low]``; whether all of these were within the table."""
+    end, within = np.uint64(table.shape[0]), True
     for i in range(out.shape[0]):
-        out[i] = table[np.uint64(column[i] - low)]
+        place = np.uint64(column[i] - low)
+        inside = place < end
+        within = within and bool(inside)
+        out[i] = table[place if inside else np.uint64(0)]
+    return within
 
 
 @_compiled
