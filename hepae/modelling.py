@@ -55,6 +55,10 @@ FIT_OBJECTS = {"fast": 30_000, "default": 60_000, "best": 120_000}
 FEWEST_FOR_NETWORKS = 5000
 """Objects from which the networks of the masked codec learn the first feature better than a prediction says it."""
 
+FAST_TERMS = 5
+FAST_GAIN = 0.03
+"""Tables in a prediction, and bits that each must save, where reading has to be fast."""
+
 RUN = 2000
 """Events in a run of the training sample."""
 
@@ -274,7 +278,15 @@ def _fitted(objects: Objects, specs: Sequence[FeatureSpec], recipe: Recipe, repo
     # many small products: threads would wait for each other more than they work
     with threadpool_limits(1):
         by_networks = recipe.codec == "masked" and objects.n_objects >= FEWEST_FOR_NETWORKS
-        settings = Settings(objects=FIT_OBJECTS[recipe.effort], seed=recipe.seed, first_plain=by_networks)
+        settings = Settings(
+            terms=FAST_TERMS if recipe.effort == "fast" else Settings.terms,
+            # networks do better than classes, and reading in a hurry does without
+            width_terms=0 if recipe.codec == "masked" or recipe.effort == "fast" else Settings.width_terms,
+            objects=FIT_OBJECTS[recipe.effort],
+            seed=recipe.seed,
+            first_plain=by_networks,
+            least_gain=FAST_GAIN if recipe.effort == "fast" else Settings.least_gain,
+        )
         predictors = fit(integers, lattices, objects.counts, objects.events, roles=roles, settings=settings)
     report("predicting", 1, 1, "")
     if recipe.codec == "lifting":

@@ -19,6 +19,7 @@ __all__ = ["METHODS", "bench"]
 
 METHODS: Mapping[str, Mapping[str, Any]] = {
     "hepae bottleneck": {"codec": "bottleneck"},
+    "hepae lifting, fast": {"codec": "lifting", "effort": "fast"},
     "hepae lifting": {"codec": "lifting"},
     "hepae masked, fast": {"codec": "masked", "effort": "fast"},
     "hepae masked": {"codec": "masked", "effort": "default"},

@@ -16,7 +16,7 @@ from hepae.coding.integers import pack
 from hepae.fit import additive, candidates, crowd
 from hepae.fit.derived import is_crowded, last_rank, polar
 from hepae.fit.pool import blends, mass_shells, pool_for
-from hepae.fit.state import LEAST_GAIN, Fitting, Settings, columns_of, split_events, table_grain, take_sample
+from hepae.fit.state import Fitting, Settings, columns_of, split_events, table_grain, take_sample
 from hepae.fit.widths import fit_widths
 from hepae.kinematics import find_met, find_roles, find_totals, nearest_point
 from hepae.lattice import Lattice
@@ -209,7 +209,7 @@ def _fit_feature(state: Fitting, name: str, known: Sequence[str]) -> Predictor:
     pick = -1 if sizes[-1] < sizes[0] - BASE_GAIN * len(q_validation) / 8 else 0
     (predictor, rest, rest_validation), size = tried[pick], float(sizes[pick])
     gain = 8.0 * (len(pack(q_validation)) - size) / max(len(q_validation), 1)
-    if gain <= LEAST_GAIN:
+    if gain <= state.settings.least_gain:
         predictor, rest, rest_validation = Predictor(name), q, q_validation
     if gain > LATENT_GAIN:
         state.latents.append(name)
