@@ -220,13 +220,19 @@ def extent(column: Integers) -> tuple[int, int]:
 @_compiled
 def look_up(table: NDArray[Any], column: Integers, low: int, out: NDArray[Any]) -> bool:
     """``out = table[column - low]``; whether all of these were within the table."""
-    end, within = np.uint64(table.shape[0]), True
-    for i in range(out.shape[0]):
-        place = np.uint64(column[i] - low)
-        inside = place < end
-        within = within and bool(inside)
-        out[i] = table[place if inside else np.uint64(0)]
-    return within
+    end, largest = np.uint64(table.shape[0]), np.uint64(0)
+    places = np.empty(BLOCK, np.uint32)
+    for start in range(0, out.shape[0], BLOCK):
+        found = out[start : start + BLOCK]
+        here = column[start : start + found.shape[0]]
+        place = places[: found.shape[0]]
+        for i in range(here.shape[0]):
+            wanted = np.uint64(here[i] - low)
+            largest = max(largest, wanted)
+            place[i] = np.uint32(min(wanted, end - np.uint64(1)))
+        for i in range(found.shape[0]):
+            found[i] = table[place[i]]
+    return bool(largest < end)
 
 
 @_compiled
