@@ -78,6 +78,17 @@ kills: $(VENV)/.hepae-test ## 600 kills at every step of writing and at any time
 attacks: $(VENV)/.hepae-test ## hostile models, files and texts, and what each gets (half a minute)
 	$(BIN)/python -m attacks
 
+.PHONY: coverage
+coverage: $(VENV)/.hepae-test ## branches that the tests run: 95 % of all, 100 % of bounds, lattice, container, writer
+	$(BIN)/coverage erase
+	$(BIN)/python -m pytest --cov=hepae --cov-report=
+	$(BIN)/coverage json -q -o coverage.json
+	$(BIN)/python -m scripts.covered coverage.json --evidence docs/evidence/coverage.md
+
+.PHONY: mutants
+mutants: $(VENV)/.hepae-test ## bounds and lattice changed place by place: do the tests notice? (some minutes)
+	$(BIN)/python -m scripts.mutate --evidence docs/evidence/mutation.md
+
 .PHONY: sample
 sample: $(VENV)/.hepae-sample ## make the bundled sample again (Pythia 8, FastJet)
 	$(BIN)/python -m scripts.make_sample tests/data
