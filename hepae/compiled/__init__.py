@@ -54,12 +54,19 @@ def load() -> ModuleType | None:
     """Load the compiled loops now; None where there is no numba, or where it is not wanted."""
     with _State.lock:
         if not _State.decided:
-            if importlib.util.find_spec("numba") is not None:
-                from hepae.compiled import loops
-
-                _State.loops = loops
+            _State.loops = _imported()
             _State.decided = True
     return _State.loops
+
+
+def _imported() -> ModuleType | None:
+    if importlib.util.find_spec("numba") is None:
+        return None
+    try:
+        from hepae.compiled import loops
+    except ImportError:  # a numba that does not go with this NumPy
+        return None
+    return loops
 
 
 @contextmanager
