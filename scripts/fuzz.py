@@ -144,10 +144,11 @@ def page(path: Path) -> evidence.Page:
     return evidence.Page(
         path,
         "Fuzzing",
-        "Mutations of small well-formed inputs and of the corpus in `tests/corpus`, each under a limit of 10 s, of\n"
-        "4 GiB and of growth of the process. A payload is put under checksums that are good; a model or manifest that\n"
-        "is admitted is used; a CSV file is compared with a plain parser; a ROOT file is restored, or compressed and\n"
-        "verified. Findings are whatever is neither right nor a typed error. Made by `make fuzz`.\n\n"
+        "Mutations of small well-formed inputs and of the corpus in `tests/corpus`, each under a limit of 10 s of\n"
+        "processor time, of 4 GiB and of growth of the process. A payload is put under checksums that are good; what\n"
+        "is admitted of models and manifests is used; a CSV file is compared with a plain parser; a ROOT file is\n"
+        "restored, or compressed and verified. Findings are whatever is neither right nor a typed error. Made by\n"
+        "`make fuzz`.\n\n"
         f"{evidence.versions('numpy', 'uproot', 'onnx', 'onnxruntime', 'pcodec')}.",
         (
             "target",

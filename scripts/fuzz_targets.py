@@ -220,15 +220,14 @@ def decoded(model: Model, coder: ChunkCoder | Bottleneck) -> str:
         one = CompressedCollection(cast(TreeReader, tree), "Jet", ModelStore(given=[model]))
         one.restore(list(one.features), 0, tree.num_entries)
         return "used"
+    if coder.conditions or not set(coder.features) <= set(mine.frames):
+        return "asks for other branches"
     context, frames = coder.context(mine.counts, {}), {}
     for name, frame in mine.frames.items():
         parsed = parse(frame)
         header = replace(parsed.header, model=coder.model[:4])
         frames[name] = serialise(Frame(header, parsed.escaped, parsed.override, parsed.payload), context)
-    known = [name for name in coder.features if name in frames]
-    if coder.conditions or len(known) < len(coder.features):
-        return "asks for other branches"
-    coder.decode(mine.counts, {}, frames, known)
+    coder.decode(mine.counts, {}, frames, list(coder.features))
     return "used"
 
 
