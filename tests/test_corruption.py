@@ -22,7 +22,15 @@ from hepae.chunks import ChunkCoder
 from hepae.codecs.event_check import event_checks
 from hepae.coding.frame import CHECKSUMS, EXTRAS, FIXED, Frame, Header, parse, sealed, serialise
 from hepae.coding.varint import varint
-from hepae.errors import CorruptionError, HepaeError, InputError, LimitError, MissingModelError
+from hepae.errors import (
+    CorruptionError,
+    HepaeError,
+    InputError,
+    LimitError,
+    MissingModelError,
+    ModelRejectedError,
+)
+from hepae.model.manifest import Manifest
 from hepae.model.model import Model
 from hepae.restore import CompressedCollection, ModelStore, models_of
 from hepae.rootio.source import open_source
@@ -381,3 +389,12 @@ def test_values_exchanged_within_an_event_or_lost_change_its_checksum(counts: np
         exchanged = values.copy()
         exchanged[[start, start + 1]] = values[[start + 1, start]]
         assert before[event] != event_checks([*branches[:2], (sizes, exchanged), *branches[3:]])[event]
+
+
+def test_every_length_of_a_manifest_is_refused(whole: Whole) -> None:
+    sha256 = next(sha256 for sha256, found in whole.models.embedded.items() if found)
+    text = whole.models.find(sha256, "").manifest.to_json()
+    assert Manifest.from_json(text).to_json() == text
+    for length in range(len(text)):
+        with pytest.raises(ModelRejectedError):
+            Manifest.from_json(text[:length])
