@@ -37,6 +37,7 @@ MISSING: Final = -(1 << 62)
 """Stands for "there is no such object" in a column; a table has an entry of its own for it."""
 
 SMALLEST: Final = 2.0**-40
+FARTHEST: Final = (1 << 63) - 1
 TURN: Final = 2.0 * math.pi
 SOFTENING: Final = 1.0 / 16.0
 """Where hardly anything is left of the total, the axis of the rest is that of the total."""
@@ -109,12 +110,12 @@ class Nearest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="near
         return (self.feature, self.by)
 
     def read(self, context: Context, rank: int | None) -> Integers:
-        return of_ranks(self._of_rank, context, rank)
+        return context.once(self, rank, lambda: of_ranks(self._of_rank, context, rank))
 
     def _of_rank(self, context: Context, rank: int) -> Integers:
         order = context.order
         here = context.part(context.known[self.by], rank)
-        found, least = np.full(len(here), MISSING), np.full(len(here), np.iinfo(np.int64).max)
+        found, least = np.full(len(here), MISSING), np.full(len(here), FARTHEST)
         for place in range(min(rank, order.last, self.most)):
             part = order.part(place)
             distance = np.abs(here - order.repeat(context.known[self.by][part], rank))
@@ -153,7 +154,7 @@ class Axis(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="axis"):
         return (self.pt, self.feature)
 
     def read(self, context: Context, rank: int | None) -> Integers:
-        return of_ranks(self._of_rank, context, rank)
+        return context.once(self, rank, lambda: of_ranks(self._of_rank, context, rank))
 
     def _of_rank(self, context: Context, rank: int) -> Integers:
         lattice = context.lattices[self.feature]

@@ -43,9 +43,14 @@ class Inputs:
         """Make inputs known for the objects of one rank, or for all."""
         where = slice(None) if rank is None else self._context.order.part(rank)
         for number in numbers:
-            if not self._full[number]:
-                self._fill(self._sources[number], rank, self._levels[number, where])
-                self._full[number] = rank is None
+            if self._full[number]:
+                continue
+            source = self._sources[number]
+            if rank is None or self._context.unfinished.isdisjoint(source.column.needs):
+                self._fill(source, None, self._levels[number])
+                self._full[number] = True
+            else:
+                self._fill(source, rank, self._levels[number, where])
 
     def _fill(self, source: Source, rank: int | None, out: NDArray[np.uint8]) -> None:
         table = _table(source)

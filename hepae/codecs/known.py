@@ -127,6 +127,7 @@ class Context:
         self._balances: dict[tuple[Recoil, int], tuple[Floats, Floats]] = {}
         self._of_events: dict[Hashable, NDArray[Any]] = {}
         self._sums: dict[Hashable, tuple[int, tuple[Floats, ...]]] = {}
+        self._latest: dict[Hashable, tuple[int | None, Integers]] = {}
 
     def part(self, column: NDArray[Number], rank: int | None) -> NDArray[Number]:
         """The objects of one rank, or all."""
@@ -179,6 +180,13 @@ class Context:
         if key not in self._of_events:
             self._of_events[key] = function(self)
         return self._of_events[key]
+
+    def once(self, key: Hashable, rank: int | None, make: Callable[[], Integers]) -> Integers:
+        """A column that several others look at, for one rank or for all; the latest is kept."""
+        found = self._latest.get(key)
+        if found is None or found[0] != rank:
+            found = self._latest[key] = rank, make()
+        return found[1]
 
     def before(
         self,

@@ -18,6 +18,7 @@ from hepae.codecs.columns import (
     MassShell,
     Nearest,
     Neighbour,
+    Product,
     Slope,
 )
 from hepae.fit import candidates
@@ -91,6 +92,11 @@ def seen_by_networks(
         found.append(Apart(Here(feature), base, length))
     if feature == roles.get("phi"):
         found.append(Slope(feature))
+        if roles.get("eta") in known:
+            eta = roles["eta"]
+            found += [Apart(Nearest(eta, eta, most), Here(eta)) for most in NEAREST]
+    if feature == roles.get("eta"):
+        found.append(Product((feature,), (1,), 0))
     if isinstance(base, Formula):
         for other in candidates.bases(feature, known, roles, {}):
             if isinstance(other, Formula) and other != base:

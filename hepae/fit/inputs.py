@@ -90,9 +90,10 @@ def candidate_columns(
             length = period.length if period else 0
             columns += crowd.seen_by_networks(name, known, roles, find_totals(conditions), base, length)
     first = [name for name in predictors.order if name in narrow][:NEIGHBOURS]
+    if crowded:  # angles of neighbours are looked at from the axis
+        first = [name for name in first if name not in (roles.get("eta"), roles.get("phi"))]
+        columns += [Neighbour(name, -2) for name in first[:1]]
     columns += [Neighbour(name, -1) for name in first if not (turned and name == roles["phi"])]
-    if crowded and first:
-        columns.append(Neighbour(first[0], -2))
     if first:
         columns.append(Neighbour(first[0], 1))
     return columns
