@@ -60,7 +60,9 @@ FAST_GAIN = 0.03
 """Tables in a prediction, and bits that each must save, where reading has to be fast."""
 
 RUN = 2000
-"""Events in a run of the training sample."""
+"""Events in a run of the training sample, at most."""
+FEWEST_RUNS = 8
+"""Events of many objects are taken in shorter runs, so that the sample is not one piece of the file."""
 
 
 def silent(phase: str, done: int, total: int, note: str = "") -> None:
@@ -164,18 +166,19 @@ def sample(
 
 
 def _runs(events: TreeReader, collection: Collection, objects: int) -> Iterator[tuple[int, int]]:
-    """Runs of events: the whole file, or pieces of `RUN` events with equal gaps between them."""
+    """Runs of events: the whole file, or pieces of at most `RUN` events with equal gaps between them."""
     n = events.num_entries
     total = sum(
         int(events.counts(collection, start, min(start + limits.EVENTS_PER_CHUNK, n)).sum())
         for start in range(0, n, limits.EVENTS_PER_CHUNK)
     )
-    if total <= objects or n <= RUN:
+    wanted = int(n * min(objects / total, 1.0)) if total else n
+    run = min(RUN, wanted // FEWEST_RUNS)
+    if wanted == n or run == 0:
         yield 0, n
         return
-    pieces = max(1, int(n / RUN * objects / total))
-    for start in np.linspace(0, n - RUN, pieces).astype(int).tolist():
-        yield start, start + RUN
+    for start in np.linspace(0, n - run, wanted // run).astype(int).tolist():
+        yield start, start + run
 
 
 def _feature_names(collection: Collection, features: Sequence[str] | None) -> tuple[str, ...]:

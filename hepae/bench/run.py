@@ -32,6 +32,7 @@ from hepae.model.model import Model
 from hepae.modelling import Report, feature_specs, find_collection, model_of, silent
 from hepae.recipe import Recipe
 from hepae.rootio.compression import LZMA_BEST, ZSTD_DEFAULT
+from hepae.rootio.tree import split
 
 __all__ = ["Measurement", "bench", "split_events"]
 
@@ -231,7 +232,8 @@ def bench(
         report(f"training {name}", 0, 1, "")
         began = time.perf_counter()
         try:
-            model = model_of(training, found, names, bounds, recipe, report)
+            sample = _at_most(training, recipe.train_objects, seed)
+            model = model_of(sample, found, names, bounds, recipe, report)
         except BoundError as problem:  # float networks cannot keep every bound
             report(f"without {name}", 1, 1, str(problem))
             continue
@@ -265,6 +267,17 @@ def split_events(objects: Objects, held_out: float, seed: int) -> tuple[Objects,
     return _chosen(objects, ~held), _chosen(objects, held)
 
 
+def _at_most(objects: Objects, most: int, seed: int) -> Objects:
+    """About so many objects, of events chosen at random; all where there are no more."""
+    order = np.random.default_rng(seed).permutation(objects.n_events)
+    enough = np.cumsum(objects.counts[order]) <= most
+    if enough.all():
+        return objects
+    chosen = np.zeros(objects.n_events, bool)
+    chosen[order[enough]] = True
+    return _chosen(objects, chosen)
+
+
 def _chosen(objects: Objects, events: NDArray[np.bool_]) -> Objects:
     inside = np.repeat(events, objects.counts)
     return Objects(
@@ -276,7 +289,9 @@ def _chosen(objects: Objects, events: NDArray[np.bool_]) -> Objects:
 
 def _chunks(objects: Objects) -> Iterator[Objects]:
     for start in range(0, objects.n_events, limits.EVENTS_PER_CHUNK):
-        yield objects.slice(start, min(start + limits.EVENTS_PER_CHUNK, objects.n_events))
+        counts = objects.counts[start : start + limits.EVENTS_PER_CHUNK]
+        for first, last in split(counts, limits.OBJECTS_PER_CHUNK):
+            yield objects.slice(start + first, start + last)
 
 
 def _measured(
