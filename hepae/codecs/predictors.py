@@ -242,15 +242,16 @@ class Predictors(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return tuple(name for name in self.order if name in needs)
 
     def require(self, features: Collection[str]) -> None:
-        """Refuse other features than these.
+        """Refuse other features than these and those derived.
 
         Raises
         ------
         ModelRejectedError
             If one of them is not predicted, or one that is predicted is not of them.
         """
-        if set(self.order) != set(features):
-            names = sorted(set(self.order) ^ set(features))
+        expected = set(features).union(one.name for one in self.derived)
+        if set(self.order) != expected or len(expected) != len(features) + len(self.derived):
+            names = sorted(set(self.order) ^ expected)
             raise ModelRejectedError("predictors and features differ", got=", ".join(names[:8]))
 
     def ancestors(self, feature: str) -> tuple[str, ...]:
