@@ -143,7 +143,7 @@ class Lifting:
             if name in features:
                 # at once, while it is in the cache
                 found[name] = evaluation.order.to_events(known[name])
-        return found
+        return {name: found[name] for name in features}
 
 
 def _smallest(evaluation: Evaluation, name: str, q: Integers) -> bytes:

@@ -193,7 +193,7 @@ class Masked:
         finally:
             for name in evaluation.context.unfinished:
                 del known[name]  # half decoded: something was wrong with a payload
-        return found
+        return {name: found[name] for name in features}
 
     def _groups(self) -> list[tuple[str, ...]]:
         """The features in coding order, those that are decoded together as one."""

@@ -66,9 +66,7 @@ def _smaller(size: Size, share: float) -> Size:
 LARGE: Final = 100_000
 EFFORTS: Final[dict[str, Effort]] = {
     # small grids, whose coding tables stay in the cache, and networks for those features alone where they pay most
-    "fast": Effort(
-        (Size((16,), (6, 4), 16, 8), Size((8,), (6, 4), 8, 8)), samples=1_500_000, least_gain=0.25
-    ),
+    "fast": Effort((Size((16,), (6, 4), 16, 8), Size((8,), (6, 4), 8, 8)), samples=1_500_000, least_gain=0.3),
     "default": Effort(),
     "best": Effort(
         (Size((64, 64), (16, 16), 32), Size(), Size((8,), (6, 4), 8, 16)),
