@@ -19,7 +19,8 @@ Integers = NDArray[np.int64]
 ALIGNMENT: Final = 12
 """Tables begin and end at multiples of this power of two, so that chunks share them."""
 
-MOST_TABLES: Final = 512
+MOST_BYTES: Final = 32 << 20
+"""Of all tables that are kept: those of a few chunks."""
 
 
 def tabulated(
@@ -81,7 +82,7 @@ def _table(function: Callable[[Integers], NDArray[Any]], name: Hashable, low: in
     table = np.ascontiguousarray(function(np.arange(low << ALIGNMENT, high << ALIGNMENT, dtype=np.int64)))
     with _lock:
         _tables[key] = table
-        if len(_tables) > MOST_TABLES:
+        while len(_tables) > 1 and sum(kept.nbytes for kept in _tables.values()) > MOST_BYTES:
             (forgotten, *_), _ = _tables.popitem(last=False)
             _latest.pop(forgotten, None)
     return table
