@@ -342,6 +342,7 @@ def test_names_may_stand_between_commas_and_blanks() -> None:
     assert parse_assignments([" pt , ,eta,=abs:1", "a=b=exact"]) == [
         ("pt", Bound("abs", 1)), ("eta", Bound("abs", 1)), ("a=b", EXACT),
     ]  # fmt: skip
+    assert parse_assignments(["?=abs:1", "*?,[ab]=exact"])[0] == ("?", Bound("abs", 1))
     for text in ("abs:1", "=abs:1", " =abs:1", ",,=abs:1"):
         with pytest.raises(BoundError):
             parse_assignments([text])
