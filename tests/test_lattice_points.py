@@ -329,6 +329,7 @@ def test_a_bound_is_written_as_it_is_parsed() -> None:
     assert [str(b) for b in (EXACT, Bound("abs", 1e-3), Bound("rel", 0.5), Bound("bits", 9))] == [
         "exact", "abs:0.001", "rel:0.5", "bits:9",
     ]  # fmt: skip
+    assert Bound("exact", 0.0) == EXACT
     assert parse("bits:1") == Bound("bits", 1)
     assert parse("bits:52") == Bound("bits", 52)
     assert parse("rel:0.5").size == 0.5
