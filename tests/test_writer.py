@@ -264,17 +264,29 @@ def events_of(**changes: Any) -> Any:
         "pt", "float32", Bound("abs", 1e-3), Transform("linear", 0.0, 1.0, 0.0, 1.0), 1e-6, 1e-3
     )
     spec = BottleneckSpec((column,), 1, LatentSpec("float32"), False)
-    return read_events(Held(held), "Jet", counts, spec, {"pt": "Jet_pt__hepae"}, 0, 2)  # type: ignore[arg-type]
+    payloads = {"pt": "Jet_pt__hepae"} if columns["pt"] is not None else {}
+    return read_events(Held(held), "Jet", counts, spec, payloads, 0, 2)  # type: ignore[arg-type]
 
 
 def test_events_of_the_bottleneck_hold_what_they_must() -> None:
     assert events_of().encoded.latents.shape == (3, 1)
+    assert events_of().nbytes == 2 * 8 + 3 * 4 + 3 * 2
     counts = np.array([1, 2])
     for changes, words in (
         ({"latent": np.zeros(2, np.float32)}, "not jagged"),
         ({"escape": np.zeros(2, np.uint8)}, "not jagged"),
         ({"latent": Jagged(2 * counts, np.zeros(6, np.float32))}, "latents and objects differ"),
         ({"escape": None}, "a branch was dropped"),
+        ({"pt": None}, "a feature was dropped"),
     ):
         with pytest.raises(CorruptionError, match=words):
             events_of(**changes)
+
+
+def test_latents_alone_are_a_file_that_claims_no_bound(tmp_path: Path) -> None:
+    original = write_events(tmp_path / "a.root", *jets(40))
+    recipe = recipe_of({"codec": "bottleneck", "epochs": 1, "layers": (4,), "latents_only": True})
+    done = hepae.compress(original, tmp_path / "b.root", collection="Jet", recipe=recipe)
+    assert {feature.bound for feature in done.features} == {"none"}
+    with hepae.open(tmp_path / "b.root") as file:
+        assert len(file["Events"].arrays(["Jet_pt"])["Jet_pt"]) == 40
