@@ -89,7 +89,7 @@ def fit_tagger(
     sample = {name: array[:PARITY_SAMPLE] for name, array in inputs.items()}
     networks, history = {}, list[tuple[float, float]]()
     for place, name in enumerate(members(recipe)):
-        own = msgspec.structs.replace(recipe, seed=(recipe.seed + place) % LARGEST_SEED)
+        own = msgspec.structs.replace(recipe, seed=(recipe.seed + place) % (LARGEST_SEED + 1))
 
         def told(epoch: int, loss: float, validation: float, done: int = place * recipe.epochs) -> None:
             if progress is not None:
