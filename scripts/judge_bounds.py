@@ -115,7 +115,7 @@ def _table(results: list[Result]) -> list[str]:
     original = results[0]["verdict"]["figures"]
     rows = [head, ["---"] + ["---:"] * (len(head) - 1)]
     first = [f"{original[name]['original']:.4g}{_error(original[name]['error'])}" for name in names]
-    rows.append(["none", f"{results[0]['before']:.2f}", *first, "", "", "", ""])
+    rows.append(["original", f"{results[0]['before']:.2f}", *first, "", "", "", ""])
     for result in results:
         figures = result["verdict"]["figures"]
         lost = figures["accuracy"]
@@ -125,7 +125,7 @@ def _table(results: list[Result]) -> list[str]:
                 f"rel:{result['bound']:g}",
                 f"{result['bytes']:.2f}",
                 *(f"{figures[name]['restored']:.4g}" for name in names),
-                f"{-lost['difference']:+.4f} ± {lost['difference_error']:.4f}",
+                f"{0.0 - lost['difference']:+.4f} ± {lost['difference_error']:.4f}",
                 f"{result['verdict']['moved']:.2%}",
                 *(seen.get(view, "") for view in VIEWS),
             ]
