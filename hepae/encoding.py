@@ -64,15 +64,17 @@ class Encoding:
         """Whether the rest of a file is kept, with its baskets copied as they are."""
         return isinstance(self.events, TTreeReader) and not self.encoder.side
 
-    def encoded(self, plain: Sequence[str] | None) -> Iterator[tuple[Chunk, dict[str, Column]]]:
-        """Each chunk with the columns that are written for it."""
+    def encoded(self, plain: Sequence[str] | None) -> Iterator[tuple[int, dict[str, Column]]]:
+        """For each chunk the number of its objects and the columns that are written for it."""
 
-        def columns(chunk: Chunk) -> tuple[Chunk, dict[str, Column]]:
-            return chunk, {**chunk.plain, **self.encoder.encode(chunk.objects, chunk.number)}
+        def columns(chunk: Chunk) -> tuple[int, int, dict[str, Column]]:
+            # the objects are let go here: several chunks may wait to be written
+            made = {**chunk.plain, **self.encoder.encode(chunk.objects, chunk.number)}
+            return chunk.stop, chunk.objects.n_objects, made
 
-        for chunk, made in _in_order(columns, self._chunks(plain), self.threads):
-            yield chunk, made
-            self.report("compressing", chunk.stop, self.events.num_entries, "")
+        for stop, objects, made in _in_order(columns, self._chunks(plain), self.threads):
+            yield objects, made
+            self.report("compressing", stop, self.events.num_entries, "")
 
     def _chunks(self, plain: Sequence[str] | None) -> Iterator[Chunk]:
         features = [feature.name for feature in self.encoder.manifest.features]
@@ -108,9 +110,9 @@ def write_tree(temporary: Path, encoding: Encoding) -> int:
         out = stack.enter_context(RootWriter(temporary, origin))
         out.done.add(MODELS_TREE)
         written, plain = _begin_tree(out, origin, events, encoding.found, encoding.encoder)
-        for chunk, columns in encoding.encoded(plain):
+        for n, columns in encoding.encoded(plain):
             written.append(columns)
-            objects += chunk.objects.n_objects
+            objects += n
         written.finish()
         _write_models(out, origin, encoding.encoder.model, encoding.embed)
         out.copy_rest()
@@ -125,9 +127,9 @@ def write_ntuple(temporary: Path, encoding: Encoding) -> int:
         out = stack.enter_context(NTupleFile(temporary, origin))
         plan, plain = ntuple_plan(events, encoding.found, encoder)
         written = out.new_ntuple(events.name, plan, events.title)
-        for chunk, columns in encoding.encoded(plain):
+        for n, columns in encoding.encoded(plain):
             written.append(columns)
-            objects += chunk.objects.n_objects
+            objects += n
         rows = model_rows(_models(origin, encoder.model, encoding.embed))
         fields = [branch for branch in model_plan() if isinstance(branch, NewBranch) and branch.name in rows]
         out.new_ntuple(MODELS_TREE, fields, "models of hepae, by SHA-256").append(rows)

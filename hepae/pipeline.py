@@ -6,8 +6,10 @@ takes the final name.
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Literal
@@ -111,9 +113,7 @@ def compress(
         encoding = Encoding(str(source), events, found, encoder, embed, threads, report)
         objects = WRITERS[container](temporary, encoding)
         encoded = time.perf_counter()
-        checked = verify(
-            source, temporary, tree=None if is_csv(source) else events.path, models=[model], report=report
-        )
+        checked = _verified(source, temporary, None if is_csv(source) else events.path, model, report)
         _require_kept(checked)
         verified = time.perf_counter()
         done = Compression(
@@ -225,6 +225,24 @@ def _require_schema(model: Model, found: Collection, events: TreeReader) -> None
             where=events.where,
             got=", ".join(missing),
         )
+
+
+def _verified(
+    source: str | Path, written: Path, tree: str | None, model: Model, report: Report
+) -> Verification:
+    """Verify in a thread, which takes over the memory that the C library keeps for those that encoded."""
+    stopped = threading.Event()
+
+    def told(phase: str, done: int, total: int, note: str) -> None:
+        if stopped.is_set():
+            raise KeyboardInterrupt
+        report(phase, done, total, note)
+
+    with ThreadPoolExecutor(1) as pool:
+        try:
+            return pool.submit(verify, source, written, tree=tree, models=[model], report=told).result()
+        finally:
+            stopped.set()
 
 
 def _require_kept(checked: Verification) -> None:
