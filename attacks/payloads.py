@@ -14,11 +14,14 @@ import numpy as np
 from attacks.attack import Attack
 from hepae import limits
 from hepae.chunks import ChunkCoder
+from hepae.codecs.columns import Column, Condition, Formula
+from hepae.codecs.lifting import Lifting, LiftingSpec
+from hepae.codecs.predictors import Predictor, Predictors, Source, Term
 from hepae.coding.frame import FIXED, Frame, parse, sealed, serialise
 from hepae.coding.integers import pack
 from hepae.coding.varint import varint
 from hepae.collection import Collection, Feature, Objects
-from hepae.errors import CorruptionError, HepaeError, LimitError
+from hepae.errors import CorruptionError, HepaeError, LimitError, ModelRejectedError
 from hepae.lattice import Inserted, Lattice, Linear, Log
 from hepae.modelling import model_of
 from hepae.recipe import recipe_of
@@ -116,12 +119,43 @@ def _another_chunk(_: Path) -> object:
     return read({"pt": coder.encode(found, 1)["pt"]})
 
 
+def _looks_at(column: Callable[[], Column]) -> Callable[[Path], object]:
+    """Code a chunk with a model that predicts one feature from a column that is not there."""
+
+    def run(_: Path) -> object:
+        coder, found = written()[:2]
+        predicted = Predictor("twice", terms=(Term(0, (0, 1)),))
+        spec = LiftingSpec(Predictors((Predictor("pt"), predicted), (Source(column(), 0, 0, (1,)),)))
+        integers = {name: np.arange(OBJECTS) for name in found.columns}
+        return Lifting(spec, list(coder.features.values())).encode(found.counts, integers, {})
+
+    return run
+
+
 BLOCK = pack(np.arange(OBJECTS) % 7)
 GIANT = Lattice("float32", Log(1.0, 1.0000001, (1 << 62)), (Inserted(0),))
 WIDE = Lattice("float64", Linear(1.0), (Inserted(0),))
 CLASSES, UNKNOWN = 2 << 4, 15 << 4
 HUGE = varint((1 << 64) - 1)
 ATTACKS = (
+    Attack(
+        "payload: a condition that no model names",
+        _looks_at(lambda: Condition("MET")),
+        ModelRejectedError,
+        "event-level branch",
+    ),
+    Attack(
+        "payload: a formula for a feature that is not there",
+        _looks_at(lambda: Formula("energy_massless", "E", ("pt", "pt"))),
+        ModelRejectedError,
+        "a feature that",
+    ),
+    Attack(
+        "payload: a formula that nobody knows",
+        _looks_at(lambda: Formula("nonsense", "pt", ("pt",))),
+        ModelRejectedError,
+        "no such formula",
+    ),
     _header("2**24 + 1 events", [0, limits.MAX_EVENTS_PER_CHUNK + 1, OBJECTS, 0, 0], "events in a chunk"),
     _header("2**64 - 1 objects", [0, 100, (1 << 64) - 1, 0, 0], "objects in a chunk"),
     _header("2**63 escaped bytes", [0, 100, OBJECTS, 1 << 63, 0], "bytes in a frame"),

@@ -17,7 +17,7 @@ from hepae.codecs.bottleneck import Bottleneck
 from hepae.codecs.features import FeatureSpec
 from hepae.collection import Objects
 from hepae.errors import BoundError, HepaeError, InputError, LimitError, SchemaError
-from hepae.lattice import Inserted, Lattice, Linear
+from hepae.lattice import Inserted, Integer, Lattice, Linear
 from hepae.model.assembly import assemble
 from hepae.model.manifest import Manifest, Training
 from hepae.model.model import Model
@@ -50,11 +50,18 @@ def jets(n_events: int, seed: int = 1) -> Objects:
 
 
 def features(objects: Objects) -> list[FeatureSpec]:
-    lattice = Lattice("float32", Linear(1.0), (Inserted(0),))
     return [
-        FeatureSpec(name, f"Jet_{name}", str(column.dtype), "", BOUNDS.get(name, Bound("exact")), lattice)
+        FeatureSpec(
+            name, f"Jet_{name}", str(column.dtype), "", BOUNDS.get(name, Bound("exact")), lattice_of(column)
+        )
         for name, column in objects.columns.items()
     ]
+
+
+def lattice_of(column: NDArray[np.generic]) -> Lattice:
+    if column.dtype.kind == "f":
+        return Lattice(str(column.dtype), Linear(1.0), (Inserted(0),))
+    return Lattice(str(column.dtype), Integer())
 
 
 def model_of(trained: TrainedBottleneck, objects: Objects) -> bytes:

@@ -27,6 +27,7 @@ from hepae.codecs.axes import (
 )
 from hepae.codecs.known import Context, Memory, octaves
 from hepae.codecs.ranks import RankOrder
+from hepae.errors import ModelRejectedError
 
 __all__ = [
     "MISSING",
@@ -208,6 +209,11 @@ class Formula(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="form
     formula: str
     target: str
     features: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        formula = kinematics.FORMULAS.get(self.formula)
+        if formula is None or len(formula.transforms) != len(self.features):
+            raise ModelRejectedError("no such formula", got=(self.formula, *self.features))
 
     @property
     def needs(self) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from hepae import exactmath, kinematics
 from hepae.codecs.ranks import RankOrder
 from hepae.compiled import loops_for
+from hepae.errors import ModelRejectedError
 from hepae.lattice import Lattice
 from hepae.tabulated import tabulated
 
@@ -22,6 +23,7 @@ __all__ = ["Context", "Memory", "finite", "octaves"]
 Integers = NDArray[np.int64]
 Floats = NDArray[np.float64]
 Number = TypeVar("Number", np.int64, np.float64)
+Value = TypeVar("Value")
 
 LOG_UNIT: Final = 1024.0
 """Logarithms are kept as integers in this fraction of one."""
@@ -82,6 +84,17 @@ class _Rows(Generic[Number]):
         return np.array([self._place[feature] for feature in features], np.uint64)
 
 
+class _There(dict[str, Value]):
+    """What a model may look at, by name; a name that is not there is the model's fault."""
+
+    def __init__(self, what: str, of: Mapping[str, Value]) -> None:
+        super().__init__(of)
+        self.what = what
+
+    def __missing__(self, name: str) -> Value:
+        raise ModelRejectedError(f"a predictor looks at {self.what} that is not there", got=name)
+
+
 class Context:
     """What is known of a chunk while it is coded.
 
@@ -116,7 +129,8 @@ class Context:
         events: Mapping[str, NDArray[np.generic]],
         memory: Memory | None = None,
     ) -> None:
-        self.order, self.lattices, self.events = order, lattices, events
+        self.order = order
+        self.lattices, self.events = _There("a feature", lattices), _There("an event-level branch", events)
         memory = memory or Memory()
         self.known, self.latents = memory.known, memory.latents
         self.predictions: dict[str, Integers] = {}
