@@ -4,13 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hepae.bench.run import Measurement
 from hepae.errors import MissingExtraError
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.transforms import Bbox
+
 __all__ = ["plot"]
 
 COLOURS = {True: "#c1272d", False: "#4d6a8a"}
+CORNERS = (
+    (5, 4, "left", "bottom"),
+    (5, -4, "left", "top"),
+    (-5, -4, "right", "top"),
+    (-5, 4, "right", "bottom"),
+)
+"""Where the name of a point may stand: offsets and alignment."""
 
 
 def plot(measured: Sequence[Measurement], path: Path, title: str) -> None:
@@ -31,18 +43,6 @@ def plot(measured: Sequence[Measurement], path: Path, title: str) -> None:
         hint = "pip install 'hepae[bench]'"
         raise MissingExtraError("a plot needs matplotlib", got=str(problem), hint=hint) from None
     figure, axes = plt.subplots(figsize=(8, 5.2), layout="constrained")
-    for one in measured:
-        own = one.method.startswith("hepae")
-        axes.scatter(one.restore, 8 * one.total, s=46 if own else 28, color=COLOURS[own], zorder=3)
-        axes.annotate(
-            one.method.removeprefix("hepae "),
-            (one.restore, 8 * one.total),
-            xytext=(5, 4),
-            textcoords="offset points",
-            fontsize=8,
-            color=COLOURS[own],
-            fontweight="bold" if own else "normal",
-        )
     axes.set_xscale("log")
     axes.set_yscale("log")
     for axis in (axes.xaxis, axes.yaxis):
@@ -53,5 +53,27 @@ def plot(measured: Sequence[Measurement], path: Path, title: str) -> None:
     axes.set_title(title, fontsize=10)
     axes.grid(visible=True, which="both", alpha=0.25)
     axes.margins(x=0.18)
+    for one in measured:
+        own = one.method.startswith("hepae")
+        axes.scatter(one.restore, 8 * one.total, s=46 if own else 28, color=COLOURS[own], zorder=3)
+    _name(axes, measured)
     figure.savefig(path, dpi=160)
     plt.close(figure)
+
+
+def _name(axes: Axes, measured: Sequence[Measurement]) -> None:
+    """Write the name of each method at a corner of its point where no other name stands, if there is one."""
+    taken: list[Bbox] = []
+    axes.figure.draw_without_rendering()
+    for one in sorted(measured, key=lambda one: not one.method.startswith("hepae")):
+        own, place = one.method.startswith("hepae"), (one.restore, 8 * one.total)
+        for x, y, across, along in CORNERS:
+            text = axes.annotate(
+                one.method.removeprefix("hepae "), place, xytext=(x, y), textcoords="offset points", fontsize=8,
+                color=COLOURS[own], fontweight="bold" if own else "normal", ha=across, va=along,
+            )  # fmt: skip
+            box = text.get_window_extent()
+            if not any(box.overlaps(other) for other in taken) or (x, y) == CORNERS[-1][:2]:
+                taken.append(box)
+                break
+            text.remove()
