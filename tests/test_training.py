@@ -371,7 +371,7 @@ def test_pytorch_is_left_as_it_was() -> None:
 
 
 def test_the_learning_rate_rises_and_falls_once() -> None:
-    rates = np.array([descent._one_cycle(done) for done in np.linspace(0, 1, 101)])
+    rates = np.array([descent.one_cycle(done) for done in np.linspace(0, 1, 101)])
     assert rates.argmax() == 30
     assert rates.max() == pytest.approx(1)
     assert (np.diff(rates[:31]) > 0).all()

@@ -56,6 +56,7 @@ def plot(measured: Sequence[Measurement], path: Path, title: str) -> None:
     for one in measured:
         own = one.method.startswith("hepae")
         axes.scatter(one.restore, 8 * one.total, s=46 if own else 28, color=COLOURS[own], zorder=3)
+    figure.draw_without_rendering()
     _name(axes, measured)
     figure.savefig(path, dpi=160)
     plt.close(figure)
@@ -64,7 +65,6 @@ def plot(measured: Sequence[Measurement], path: Path, title: str) -> None:
 def _name(axes: Axes, measured: Sequence[Measurement]) -> None:
     """Write the name of each method at a corner of its point where no other name stands, if there is one."""
     taken: list[Bbox] = []
-    axes.figure.draw_without_rendering()
     for one in sorted(measured, key=lambda one: not one.method.startswith("hepae")):
         own, place = one.method.startswith("hepae"), (one.restore, 8 * one.total)
         for x, y, across, along in CORNERS:

@@ -172,8 +172,8 @@ def words(text: str) -> str:
 
     Examples
     --------
-    >>> words('Jet_pt"); std::abort(); //\\')
-    'Jet_pt__; std::abort__; ___'
+    >>> words('Jet_pt"); std::abort();')
+    'Jet_pt__; std::abort__;'
     """
     return re.sub(r"[^\w .,:;+=-]", "_", text)
 
