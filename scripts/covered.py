@@ -1,6 +1,6 @@
 """Whether the tests cover what they must, branches counted: 95 % of all, everything of what values depend on.
 
-    coverage combine && coverage json && python -m scripts.covered coverage.json --evidence docs/evidence/coverage.md
+    coverage json && python -m scripts.covered coverage.json --evidence docs/evidence/coverage.md
 
 reads what ``make coverage`` measured; the exit code is 1 if a part is covered less than it must be.
 """
