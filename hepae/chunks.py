@@ -7,7 +7,7 @@ lattice of its own, so that a bad model costs bytes and never more than the plai
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Protocol
 
 import msgspec
@@ -20,6 +20,7 @@ from hepae.codecs.columns import Memory
 from hepae.codecs.features import FeatureSpec
 from hepae.codecs.lifting import Lifting, LiftingSpec
 from hepae.codecs.masked import Masked, MaskedSpec
+from hepae.codecs.ranks import Ranked
 from hepae.coding.frame import LOW, Frame, Header, belongs, checksum, parse, serialise
 from hepae.coding.integers import pack, unpack
 from hepae.coding.varint import read_varint, varint
@@ -55,8 +56,11 @@ class ChunkCodec(Protocol):
         events: Mapping[str, Column],
         features: Sequence[str],
         memory: Memory | None = None,
-    ) -> dict[str, Integers]:
-        """The integers of the features asked for; ``payloads`` or ``memory`` holds their ancestors too."""
+    ) -> Iterator[tuple[str, Ranked]]:
+        """The integers of the features asked for; ``payloads`` or ``memory`` holds their ancestors too.
+
+        Each comes as soon as it is known, while it is in the cache.
+        """
 
     def ancestors(self, feature: str) -> tuple[str, ...]:
         """Features whose payloads are needed to decode this one, itself left out."""
@@ -185,7 +189,7 @@ class ChunkCoder:
         """
         return OpenChunk(self, counts, events, where).decode(frames, features)
 
-    def restored(self, name: str, integers: Integers, frame: Frame, context: int, where: str) -> Column:
+    def restored(self, name: str, integers: Ranked, frame: Frame, context: int, where: str) -> Column:
         """Values of a feature from its integers, and from what its frame holds beside them."""
         dtype = np.dtype(self.features[name].dtype)
         if len(frame.escaped) % dtype.itemsize:
@@ -196,7 +200,8 @@ class ChunkCoder:
                 got=len(frame.escaped),
             )
         escaped = np.frombuffer(frame.escaped, f"<u{dtype.itemsize}").astype(f"u{dtype.itemsize}")
-        values = self._values(name, integers, escaped, frame.override)
+        at = integers.order.inverse
+        values = self._values(name, integers.column, escaped, frame.override, at)
         if content_of(values, context) != frame.header.content:
             raise CorruptionError(
                 "restored values do not carry their checksum",
@@ -220,11 +225,16 @@ class ChunkCoder:
         return integers, escaped, overrides
 
     def _values(
-        self, name: str, integers: Integers, escaped: NDArray[np.unsignedinteger], override: bytes
+        self,
+        name: str,
+        integers: Integers,
+        escaped: NDArray[np.unsignedinteger],
+        override: bytes,
+        at: NDArray[np.uint32] | None = None,
     ) -> Column:
         if not override:
             place = self._places(name, len(integers))
-            return self.features[name].lattice.to_values(integers, escaped, place)
+            return self.features[name].lattice.to_values(integers, escaped, place, at)
         lattice, packed = _parse_override(override, name)
         if lattice.dtype != self.features[name].dtype:
             raise CorruptionError(
@@ -322,14 +332,14 @@ class OpenChunk:
         payloads = {name: frame.payload for name, frame in parsed.items()}
         # an error leaves half a feature behind, which must not be taken for a whole one
         memory, self._memory = self._memory, Memory()
-        integers = self.coder.codec.decode(self.counts, payloads, self.events, features, memory)
-        self._memory, self._chunk = memory, chunk
+        decoded = self.coder.codec.decode(self.counts, payloads, self.events, features, memory)
         restored = {
-            name: self.coder.restored(name, integers[name], parsed[name], context, self.where)
-            for name in features
+            name: self.coder.restored(name, integers, parsed[name], context, self.where)
+            for name, integers in decoded
         }
+        self._memory, self._chunk = memory, chunk
         self.columns |= restored
-        return restored
+        return {name: restored[name] for name in features}
 
 
 def content_of(values: Column, context: int) -> int:

@@ -33,7 +33,7 @@ from hepae import limits
 from hepae.bounds import MANTISSA_BITS, Bound, accept, raw_bits
 from hepae.dither import PLACES, fractions
 from hepae.errors import CorruptionError, ModelRejectedError
-from hepae.tabulated import tabulated
+from hepae.tabulated import gathered, tabulated
 
 __all__ = ["Inserted", "Integer", "Lattice", "Linear", "Log", "Pattern"]
 
@@ -227,21 +227,32 @@ class Lattice(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return q, bits[~accepted]
 
     def to_values(
-        self, q: Integers, escaped: NDArray[np.unsignedinteger], place: Places = None
+        self,
+        q: Integers,
+        escaped: NDArray[np.unsignedinteger],
+        place: Places = None,
+        at: NDArray[np.uint32] | None = None,
     ) -> NDArray[np.generic]:
         """Values of integers: what the reader restores, given the dither of the writer.
+
+        With ``at``, of the integers ``q[at]``: all else is in the order of ``at``.
 
         Raises
         ------
         CorruptionError
             If the number of escapes among the integers is not the number of bit patterns given.
         """
-        values = tabulated(self._values, q, (self, "values")) if place is None else self._values(q, place)
-        at = np.flatnonzero(q == self.escape) if self.escape is not None else np.empty(0, np.int64)
-        if len(at) != len(escaped):
-            raise CorruptionError("escapes and escaped values differ", expected=len(at), got=len(escaped))
-        if len(at):
-            raw_bits(values)[at] = escaped
+        escape, name = self.escape, (self, "values")
+        if place is None and at is not None and escape is not None:
+            values, found = gathered(self._values, q, name, at, escape)
+        else:
+            q, at = (q if at is None else q.take(at)), None
+            values = tabulated(self._values, q, name) if place is None else self._values(q, place)
+            found = 0 if escape is None else int(np.count_nonzero(q == escape))
+        if found != len(escaped):
+            raise CorruptionError("escapes and escaped values differ", expected=found, got=len(escaped))
+        if found:
+            raw_bits(values)[np.flatnonzero((q if at is None else q.take(at)) == escape)] = escaped
         return values
 
     def centres(self, q: Integers) -> NDArray[np.float64]:

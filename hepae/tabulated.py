@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from hepae.compiled import loops_for
 
-__all__ = ["tabulated"]
+__all__ = ["gathered", "tabulated"]
 
 Integers = NDArray[np.int64]
 
@@ -55,6 +55,26 @@ def tabulated(
         return values
     out[:] = values
     return out
+
+
+def gathered(
+    function: Callable[[Integers], NDArray[Any]],
+    q: Integers,
+    name: Hashable,
+    at: NDArray[np.uint32],
+    watched: int,
+) -> tuple[NDArray[Any], int]:
+    """`tabulated` of ``q[at]``, and how many of these integers are ``watched``, in one go."""
+    loops = loops_for()
+    low, table = _latest.get(name, (0, None))
+    if loops and table is not None:
+        values = np.empty(len(at), table.dtype)
+        bits = f"u{table.itemsize}"
+        inside, found = loops.gather(table.view(bits), q, at, low, watched, values.view(bits))
+        if inside:
+            return values, found
+    chosen = q.take(at)
+    return _tabulated(function, chosen, name), int(np.count_nonzero(chosen == watched))
 
 
 def _tabulated(function: Callable[[Integers], NDArray[Any]], q: Integers, name: Hashable) -> NDArray[Any]:

@@ -74,6 +74,11 @@ def test_values_of_lattice_integers(loops: Any) -> None:
         for q in (near, far, near[:1], near[:0]):
             escaped = np.zeros((q == lattice.escape).sum(), f"u{np.dtype(dtype).itemsize}")
             same(loops, lambda q=q, lattice=lattice, escaped=escaped: lattice.to_values(q, escaped))
+            at = rng.permutation(len(q)).astype(np.uint32)
+            same(
+                loops,
+                lambda q=q, lattice=lattice, escaped=escaped, at=at: lattice.to_values(q, escaped, at=at),
+            )
             same(loops, lambda q=q, lattice=lattice: lattice.centres(q))
 
 
@@ -184,9 +189,9 @@ def test_lifting_has_the_same_payloads_and_integers_whoever_works(
         payloads = lifting.encode(objects.counts, integers, objects.events)
     with compiled.using(loops):
         assert lifting.encode(objects.counts, integers, objects.events) == payloads
-        decoded = lifting.decode(objects.counts, payloads, objects.events, list(integers))
+        decoded = dict(lifting.decode(objects.counts, payloads, objects.events, list(integers)))
     for name, q in integers.items():
-        np.testing.assert_array_equal(decoded[name], q, err_msg=name)
+        np.testing.assert_array_equal(decoded[name].to_events(), q, err_msg=name)
 
 
 def test_numba_is_loaded_when_the_work_is_worth_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -203,8 +203,8 @@ def test_a_feature_derived_from_one_before_it_is_refused(constituents_root: Path
     predictors = fit(integers, lattices, whole.counts, {})
     lifting = Lifting(LiftingSpec(predictors), specs)
     payloads = lifting.encode(whole.counts, integers, {})
-    found = lifting.decode(whole.counts, payloads, {}, FEATURES)
-    assert all(np.array_equal(found[name], integers[name]) for name in FEATURES)
+    found = dict(lifting.decode(whole.counts, payloads, {}, FEATURES))
+    assert all(np.array_equal(found[name].to_events(), integers[name]) for name in FEATURES)
     order = ["px", *(name for name in predictors.order if name != "px")]
     with pytest.raises(ModelRejectedError, match="derived from none that follow it"):
         type(predictors)(

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as stn
 
-from hepae.coding.integers import DICTIONARY, MOST_DISTINCT, pack, unpack
+from hepae.coding.integers import DICTIONARY, MOST_DISTINCT, pack, unpack, unpack_narrow
 from hepae.coding.varint import varint
 from hepae.errors import CorruptionError
 
@@ -29,6 +29,10 @@ def test_any_column_comes_back(q: np.ndarray) -> None:
 def test_edges_of_the_narrow_types_come_back(edge: int) -> None:
     q = np.array([0, edge, 1, edge], np.int64)
     np.testing.assert_array_equal(unpack(pack(q), 4), q)
+    np.testing.assert_array_equal(unpack_narrow(pack(q), 4), q)
+    assert unpack_narrow(pack(q), 4).itemsize == (2 if edge in (2**15 - 1, -(2**15)) else 4) * (
+        1 if -(2**31) <= edge < 2**31 else 2
+    )
 
 
 def test_a_constant_column_costs_hardly_a_byte() -> None:

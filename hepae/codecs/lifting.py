@@ -11,7 +11,7 @@ its first byte says which.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -23,7 +23,8 @@ from hepae.codecs.columns import Memory
 from hepae.codecs.derived import carriers, smallest, unbundled, with_derived
 from hepae.codecs.features import FeatureSpec
 from hepae.codecs.prediction import Evaluation, Predictors, plan_of
-from hepae.coding.integers import KIND, pack, unpack
+from hepae.codecs.ranks import Ranked
+from hepae.coding.integers import KIND, pack, unpack, unpack_narrow
 from hepae.coding.varint import read_varint, varint
 from hepae.errors import CorruptionError
 
@@ -116,8 +117,8 @@ class Lifting:
         events: Mapping[str, Column],
         features: Sequence[str],
         memory: Memory | None = None,
-    ) -> dict[str, Integers]:
-        """Lattice integers of the features asked for, in event order.
+    ) -> Iterator[tuple[str, Ranked]]:
+        """Lattice integers of the features asked for, each as soon as it is known: it is in the cache then.
 
         Parameters
         ----------
@@ -135,15 +136,12 @@ class Lifting:
         known = evaluation.context.known
         needed = set(features).union(*(self.plan.ancestors[name] for name in features)) - set(known)
         payloads = unbundled(self.predictors.derived, payloads)
-        found = {}
         for name in self.plan.order:
             if name in needed:
                 _decoded(evaluation, name, payloads[name])
                 evaluation.forget(name, latents=not evaluation.plan.wants_latent[name])
             if name in features:
-                # at once, while it is in the cache
-                found[name] = evaluation.order.to_events(known[name])
-        return {name: found[name] for name in features}
+                yield name, Ranked(known[name], evaluation.order)
 
 
 def _smallest(evaluation: Evaluation, name: str, q: Integers) -> bytes:
@@ -194,7 +192,7 @@ def _decoded(evaluation: Evaluation, name: str, payload: bytes) -> Integers:
             evaluation.put(name, q)
         return q
     if kind == LATENTS:
-        return evaluation.decode(name, unpack(payload, n), around=around)
+        return evaluation.decode(name, unpack_narrow(payload, n), around=around)
     if kind != CLASSES:
         raise CorruptionError("unknown mode of a payload", where=name, got=marked)
     ranked = evaluation.plan.ranked[name]
@@ -215,7 +213,7 @@ class _Classes:
     def __init__(
         self, evaluation: Evaluation, counts: Sequence[int], blocks: Sequence[tuple[int, bytes]]
     ) -> None:
-        parts = [unpack(block, count) for count, (_, block) in zip(counts, blocks, strict=True)]
+        parts = [unpack_narrow(block, count) for count, (_, block) in zip(counts, blocks, strict=True)]
         self._latents, self._evaluation = np.concatenate(parts), evaluation
         self._ends = np.cumsum(counts)
         self._next = self._ends - counts

@@ -8,7 +8,7 @@ help have a single table. Where plain coding comes out smaller, a chunk's featur
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -23,6 +23,7 @@ from hepae.codecs.features import FeatureSpec
 from hepae.codecs.masked_spec import MaskedSpec, Shape, network_name, table_names
 from hepae.codecs.network import Network
 from hepae.codecs.prediction import Evaluation
+from hepae.codecs.ranks import Ranked
 from hepae.codecs.shapes import frequencies, log_tables, uniform
 from hepae.coding import ans
 from hepae.coding.integers import KIND, pack, unpack
@@ -170,8 +171,10 @@ class Masked:
         events: Mapping[str, Values],
         features: Sequence[str],
         memory: Memory | None = None,
-    ) -> dict[str, Integers]:
-        """The integers of the features asked for; ``payloads`` holds those of their ancestors too.
+    ) -> Iterator[tuple[str, Ranked]]:
+        """The integers of the features asked for, each as soon as it is known.
+
+        ``payloads`` holds those of their ancestors too.
 
         What is in ``memory`` was decoded before and needs no payload; what is decoded now is added to it.
         """
@@ -180,7 +183,6 @@ class Masked:
         inputs = Inputs(self.spec.inputs, evaluation.context)
         needed = set(features).union(*(self._ancestors[name] for name in features)) - set(known)
         payloads = unbundled(self.spec.predictors.derived, payloads)
-        found: dict[str, Integers] = {}
         try:
             for names in self._groups():
                 waiting = [name for name in names if name in needed]
@@ -188,12 +190,12 @@ class Masked:
                     self._decode_ranks(waiting, evaluation, inputs, payloads)
                 elif waiting:
                     self._decode(names[0], evaluation, inputs, payloads[names[0]])
-                # at once, while they are in the cache
-                found |= {name: evaluation.order.to_events(known[name]) for name in names if name in features}
+                yield from (
+                    (name, Ranked(known[name], evaluation.order)) for name in names if name in features
+                )
         finally:
             for name in evaluation.context.unfinished:
                 del known[name]  # half decoded: something was wrong with a payload
-        return {name: found[name] for name in features}
 
     def _groups(self) -> list[tuple[str, ...]]:
         """The features in coding order, those that are decoded together as one."""

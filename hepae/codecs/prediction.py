@@ -40,7 +40,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Mapping
 from itertools import pairwise
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -80,6 +80,7 @@ __all__ = [
 ]
 
 Integers = NDArray[np.int64]
+Narrow = NDArray[np.signedinteger[Any]]
 
 BLOCK: Final = 20_480
 """Objects summed at once, so that what is looked up stays in the cache."""
@@ -289,7 +290,7 @@ class Evaluation:
             return q - prediction
         return self._wrapped(q - prediction, -(period.length // 2), period.length)
 
-    def restored(self, feature: str, residuals: Integers, prediction: Integers, *, around: bool) -> Integers:
+    def restored(self, feature: str, residuals: Narrow, prediction: Integers, *, around: bool) -> Integers:
         """Integers of residuals; ``around`` the circle where the residuals were."""
         period = self.plan.features[feature].period
         if period is None or not around:
@@ -323,8 +324,8 @@ class Evaluation:
         self.context.latents[feature] = latents
         return latents
 
-    def decode(self, feature: str, latents: Integers, *, around: bool) -> Integers:
-        """Integers of a feature from its residuals; they become known."""
+    def decode(self, feature: str, latents: Narrow, *, around: bool) -> Integers:
+        """Integers of a feature from its residuals, in whatever dtype; they become known."""
         if self.plan.ranked[feature]:
             q = self.begin(feature)
             for rank in range(self.order.n_ranks):
@@ -336,10 +337,11 @@ class Evaluation:
         else:
             q = self.restored(feature, latents, self.predict(feature), around=around)
         self.put(feature, q)
-        self.context.latents[feature] = latents
+        if self.plan.wants_latent[feature]:
+            self.context.latents[feature] = latents.astype(np.int64, copy=False)
         return q
 
-    def _added(self, places: Places, tables: Tables, latents: Integers) -> Integers:
+    def _added(self, places: Places, tables: Tables, latents: Narrow) -> Integers:
         """The sum of latents and of predictions that are tables alone, in one go."""
         for (source, _), row in zip(tables.tables, tables.rows.tolist(), strict=True):
             places.find(source, row, None)

@@ -10,6 +10,7 @@ constituents of jets take more.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final
 
@@ -19,7 +20,7 @@ from numpy.typing import NDArray
 from hepae.collection import offsets
 from hepae.compiled import loops_for
 
-__all__ = ["LAST_RANK", "RankOrder"]
+__all__ = ["LAST_RANK", "RankOrder", "Ranked"]
 
 LAST_RANK: Final = 6
 """The last rank where nothing else is said."""
@@ -85,6 +86,11 @@ class RankOrder:
     def inverse(self) -> NDArray[np.uint32]:
         """Place in rank order of each object in event order, uint32[n_objects]."""
         inverse = np.empty(self.n_objects, np.uint32)
+        loops = loops_for()
+        if loops:
+            starts = np.asarray(self._starts, np.uint32)
+            loops.places_in_rank_order(self.event_order, offsets(self.counts), starts, inverse)
+            return inverse
         inverse[self.permutation] = np.arange(self.n_objects, dtype=np.uint32)
         return inverse
 
@@ -150,3 +156,24 @@ class RankOrder:
         first = 0 if rank is None else self.last
         parts = [of_place(place, self._sizes[place]) for place in range(first, len(self._sizes))]
         return np.concatenate(parts) if parts else np.empty(0, dtype)
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """A column in rank order, and that order: whoever wants it in event order can permute while doing other work.
+
+    Examples
+    --------
+    >>> Ranked(np.array([20, 10, 21, 22]), RankOrder(np.array([1, 0, 3]))).to_events().tolist()
+    [10, 20, 21, 22]
+    """
+
+    column: NDArray[np.int64]
+    order: RankOrder
+
+    def __len__(self) -> int:
+        return len(self.column)
+
+    def to_events(self) -> NDArray[np.int64]:
+        """The column in event order."""
+        return self.order.to_events(self.column)

@@ -85,7 +85,7 @@ class Frame:
     place: int = 0
 
 
-def checksum(parts: Iterable[bytes | NDArray[np.generic]]) -> int:
+def checksum(parts: Iterable[bytes | memoryview | NDArray[np.generic]]) -> int:
     """XXH3-64 over byte strings and the little-endian bytes of arrays.
 
     References
@@ -99,7 +99,7 @@ def checksum(parts: Iterable[bytes | NDArray[np.generic]]) -> int:
     """
     state = xxhash.xxh3_64()
     for part in parts:
-        state.update(part if isinstance(part, bytes) else _little_endian(part).data)
+        state.update(_little_endian(part).data if isinstance(part, np.ndarray) else part)
     return state.intdigest()
 
 
@@ -161,11 +161,12 @@ def parse(data: bytes, where: str = "") -> Frame:
         raise CorruptionError("an unknown codec", where=where, expected=sorted(NAMES), got=codec)
     end = len(data) - CHECKSUMS.size
     place, own = CHECKSUMS.unpack_from(data, end)
-    if checksum([data[:-4]]) & LOW != own:
+    whole = memoryview(data)
+    if checksum([whole[:-4]]) & LOW != own:
         raise CorruptionError(
             "a frame does not carry its checksum", where=where, hint="restore the file from a copy"
         )
-    (feature, events, objects, *lengths), at = _numbers(data[:end], 5 if kind & EXTRAS else 3, where)
+    (feature, events, objects, *lengths), at = _numbers(whole[:end], 5 if kind & EXTRAS else 3, where)
     limits.check("events in a chunk", events, limits.MAX_EVENTS_PER_CHUNK, where)
     limits.check("objects in a chunk", objects, limits.MAX_OBJECTS_PER_CHUNK, where)
     escaped, override = lengths or (0, 0)
@@ -180,10 +181,10 @@ def parse(data: bytes, where: str = "") -> Frame:
         )
     header = Header(NAMES[codec], feature, model, chunk, content, events, objects)
     middle, last = at + escaped, at + escaped + override
-    return Frame(header, data[at:middle], data[middle:last], data[last:end], checksum([data[:end]]), place)
+    return Frame(header, data[at:middle], data[middle:last], data[last:end], checksum([whole[:end]]), place)
 
 
-def _numbers(data: bytes, count: int, where: str) -> tuple[list[int], int]:
+def _numbers(data: memoryview, count: int, where: str) -> tuple[list[int], int]:
     """So many numbers of variable length after the fixed part, and the place after them."""
     found, at = [], FIXED.size
     for _ in range(count):

@@ -16,9 +16,10 @@ from pcodec import ChunkConfig, DeltaSpec, ModeSpec, PagingSpec, standalone, wra
 from hepae.coding.varint import read_varint, unzigzag, varint, zigzag
 from hepae.errors import CorruptionError
 
-__all__ = ["KIND", "LEVEL", "pack", "unpack"]
+__all__ = ["KIND", "LEVEL", "pack", "unpack", "unpack_narrow"]
 
 Integers = NDArray[np.int64]
+Narrow = NDArray[np.signedinteger[Any]]
 
 EMPTY: Final = 0
 CONSTANT: Final = 1
@@ -104,6 +105,19 @@ def unpack(block: bytes, n: int) -> Integers:
     CorruptionError
         If the block does not hold exactly that.
     """
+    return unpack_narrow(block, n).astype(np.int64, copy=False)
+
+
+def unpack_narrow(block: bytes, n: int) -> Narrow:
+    """The same in the dtype in which the block holds them: int16, int32 or int64.
+
+    For whoever widens them on the way; arithmetic in these dtypes overflows.
+
+    Examples
+    --------
+    >>> unpack_narrow(pack(np.array([3, 1, -2])), 3).dtype
+    dtype('int16')
+    """
     if not block:
         raise CorruptionError("a block of integers is empty", expected=n)
     mode = block[0] & ((1 << KIND) - 1)
@@ -122,7 +136,7 @@ def unpack(block: bytes, n: int) -> Integers:
     raise CorruptionError("unknown layout of a block of integers", expected=f"{n} integers", got=mode)
 
 
-def _unwrapped(block: bytes, dtype: np.dtype[np.signedinteger[Any]], n: int) -> Integers:
+def _unwrapped(block: bytes, dtype: np.dtype[np.signedinteger[Any]], n: int) -> Narrow:
     out = np.empty(n, dtype)
     try:
         file, _ = wrapped.FileDecompressor.new(HEADER)
@@ -132,10 +146,10 @@ def _unwrapped(block: bytes, dtype: np.dtype[np.signedinteger[Any]], n: int) -> 
         raise CorruptionError("a block of integers does not decode", got=str(problem)) from None
     if not progress.finished or progress.n_processed != n or 1 + read + more != len(block):
         raise CorruptionError("a block holds another number of integers", expected=n)
-    return out.astype(np.int64)
+    return out
 
 
-def _alone(block: bytes, dtype: np.dtype[np.signedinteger[Any]], n: int) -> Integers:
+def _alone(block: bytes, dtype: np.dtype[np.signedinteger[Any]], n: int) -> Narrow:
     out = np.empty(n, dtype)
     try:
         progress = standalone.simple_decompress_into(block[1:], out)
@@ -143,7 +157,7 @@ def _alone(block: bytes, dtype: np.dtype[np.signedinteger[Any]], n: int) -> Inte
         raise CorruptionError("a block of integers does not decode", got=str(problem)) from None
     if not progress.finished or progress.n_processed != n:
         raise CorruptionError("a block holds another number of integers", expected=n)
-    return out.astype(np.int64)
+    return out
 
 
 def _looked_up(block: bytes, n: int) -> Integers:

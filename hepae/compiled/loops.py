@@ -23,6 +23,7 @@ __all__ = [
     "count",
     "deal",
     "extent",
+    "gather",
     "inside_bins",
     "look_up",
     "look_up_places",
@@ -31,6 +32,7 @@ __all__ = [
     "nearest_log",
     "octaves",
     "places",
+    "places_in_rank_order",
     "product_places",
     "read_bits",
     "reals",
@@ -233,6 +235,48 @@ def look_up(table: NDArray[Any], column: Integers, low: int, out: NDArray[Any]) 
         for i in range(found.shape[0]):
             found[i] = table[place[i]]
     return bool(largest < end)
+
+
+@_compiled
+def gather(
+    table: NDArray[Any],
+    column: Integers,
+    at: NDArray[np.uint32],
+    low: int,
+    watched: int,
+    out: NDArray[Any],
+) -> tuple[bool, int]:
+    """``out = table[column[at] - low]``; whether all of these were within, and how many are watched."""
+    end, largest, found = np.uint64(table.shape[0]), np.uint64(0), 0
+    numbers, places = np.empty(BLOCK, np.int64), np.empty(BLOCK, np.uint32)
+    for start in range(0, out.shape[0], BLOCK):
+        values = out[start : start + BLOCK]
+        here = at[start : start + values.shape[0]]
+        number, place = numbers[: values.shape[0]], places[: values.shape[0]]
+        for i in range(here.shape[0]):
+            number[i] = column[here[i]]
+        for i in range(number.shape[0]):
+            found += number[i] == watched
+        for i in range(number.shape[0]):
+            wanted = np.uint64(number[i] - low)
+            largest = max(largest, wanted)
+            place[i] = np.uint32(min(wanted, end - np.uint64(1)))
+        for i in range(values.shape[0]):
+            values[i] = table[place[i]]
+    return bool(largest < end), found
+
+
+@_compiled
+def places_in_rank_order(
+    events: Integers, offsets: Integers, starts: NDArray[np.uint32], out: NDArray[np.uint32]
+) -> None:
+    """``out[offsets[events[i]] + k] = starts[k] + i`` for each object k of each event."""
+    for i in range(events.shape[0]):
+        event = np.uint64(events[i])
+        first = offsets[event]
+        own = out[first : offsets[event + np.uint64(1)]]
+        for k in range(own.shape[0]):
+            own[k] = starts[k] + np.uint32(i)
 
 
 @_compiled
