@@ -93,6 +93,8 @@ class Tables:
     ----------
     flat, starts
         The tables one behind the other, and where each begins.
+    sums
+        These two and the constant, for the compiled loops.
     rows
         Where the places of each source are kept (`hepae.codecs.places`).
     """
@@ -111,6 +113,7 @@ class Tables:
             np.uint64,
         )
         self.starts = edges[:-1].astype(np.uint64)
+        self.sums = self.flat, self.starts, self.constant
         self.tables = [
             (term.source, self.flat[start:stop])
             for term, (start, stop) in zip(terms, pairwise(edges), strict=True)
@@ -147,6 +150,11 @@ class Plan:
         }
         self.widths = {
             name: Tables(p.widths.constant, p.widths.terms, sources, self.rows)
+            for name, p in self.features.items()
+            if p.widths is not None
+        }
+        self.edges = {
+            name: np.array(p.widths.edges, np.int64)
             for name, p in self.features.items()
             if p.widths is not None
         }
@@ -221,11 +229,13 @@ class Evaluation:
         size = self.order.n_objects if rank is None else self.order.size(rank)
         classes = np.zeros(size, np.uint8)
         if widths is not None:
-            score = self._sum(self.plan.widths[feature], rank)
-            if self.loops:
-                self.loops.class_of(score, np.array(widths.edges, np.int64), classes)
+            tables, edges = self.plan.widths[feature], self.plan.edges[feature]
+            if self._places and tables.tables:
+                place = self._found(self._places, tables, rank)
+                self._places.loops.classes(*place, *tables.sums, edges, classes)
                 return classes
-            for edge in widths.edges:
+            score = self._sum(tables, rank)
+            for edge in edges:
                 classes += score >= edge
         return classes
 
@@ -243,11 +253,7 @@ class Evaluation:
             return np.full(size, tables.constant, np.int64)
         out = np.empty(size, np.int64)
         if self._places:
-            for (source, _), row in zip(tables.tables, tables.rows.tolist(), strict=True):
-                self._places.find(source, row, rank)
-            begin = 0 if rank is None else self.order.part(rank).start
-            place = self._places.array, tables.rows, begin
-            self._places.loops.sum_tables(*place, tables.flat, tables.starts, tables.constant, out)
+            self._places.loops.sum_tables(*self._found(self._places, tables, rank), *tables.sums, out)
             return out
         pairs = [(self._index(source, rank), table) for source, table in tables.tables]
         found, total = (np.empty(min(BLOCK, size), tables.dtype) for _ in range(2))
@@ -260,6 +266,14 @@ class Evaluation:
                     summed += one
             np.add(summed, tables.constant, out=block)
         return out
+
+    def _found(
+        self, places: Places, tables: Tables, rank: int | None
+    ) -> tuple[NDArray[np.uint32], NDArray[np.uint64], int]:
+        """Where the compiled loops find the places of the sources of a sum: an array, rows, and the first object."""
+        for (source, _), row in zip(tables.tables, tables.rows.tolist(), strict=True):
+            places.find(source, row, rank)
+        return places.array, tables.rows, 0 if rank is None else self.order.part(rank).start
 
     def begin(self, feature: str) -> Integers:
         """Make room for a feature that is decoded rank by rank; it is finished when `put` as a whole."""
@@ -343,11 +357,9 @@ class Evaluation:
 
     def _added(self, places: Places, tables: Tables, latents: Narrow) -> Integers:
         """The sum of latents and of predictions that are tables alone, in one go."""
-        for (source, _), row in zip(tables.tables, tables.rows.tolist(), strict=True):
-            places.find(source, row, None)
+        array, rows, _ = self._found(places, tables, None)
         q = np.empty(len(latents), np.int64)
-        sums = tables.rows, tables.flat, tables.starts, tables.constant, FRACTION_BITS
-        places.loops.add_predictions(places.array, *sums, latents, q)
+        places.loops.add_predictions(array, rows, *tables.sums, FRACTION_BITS, latents, q)
         return q
 
 

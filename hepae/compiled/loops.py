@@ -19,7 +19,7 @@ from hepae.exactmath import LN2, PI, SMALLEST
 __all__ = [
     "add_predictions",
     "angles",
-    "class_of",
+    "classes",
     "count",
     "deal",
     "extent",
@@ -174,13 +174,32 @@ def add_predictions(
 
 
 @_compiled
-def class_of(scores: Integers, edges: Integers, out: NDArray[np.uint8]) -> None:
-    """``out = (scores >= edges[0]) + (scores >= edges[1]) + …``."""
-    out[:] = 0
-    for k in range(edges.shape[0]):
-        edge = edges[k]
-        for i in range(out.shape[0]):
-            out[i] += scores[i] >= edge
+def classes(
+    places: NDArray[np.uint32],
+    rows: NDArray[np.uint64],
+    begin: int,
+    tables: NDArray[np.signedinteger[Any]],
+    starts: NDArray[np.uint64],
+    constant: int,
+    edges: Integers,
+    out: NDArray[np.uint8],
+) -> None:
+    """``out = (scores >= edges[0]) + (scores >= edges[1]) + …`` of the scores that `sum_tables` gives."""
+    total = np.empty(BLOCK, tables.dtype)
+    for start in range(0, out.shape[0], BLOCK):
+        found = out[start : start + BLOCK]
+        summed = total[: found.shape[0]]
+        summed[:] = 0
+        for k in range(rows.shape[0]):
+            table = tables[starts[k] :]
+            place = places[rows[k], begin + start : begin + start + found.shape[0]]
+            for i in range(place.shape[0]):
+                summed[i] += table[place[i]]
+        found[:] = 0
+        for k in range(edges.shape[0]):
+            edge = edges[k]
+            for i in range(found.shape[0]):
+                found[i] += summed[i] + constant >= edge
 
 
 @_compiled

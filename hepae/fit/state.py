@@ -25,9 +25,6 @@ Floats = NDArray[np.float64]
 VALIDATION_SHARE: Final = 0.25
 BYTES_PER_KNOT: Final = 1.5
 BYTES_PER_TERM: Final = 6.0
-ANCESTOR_GAIN: Final = 0.003
-"""Bits per object that a term must save for each further feature that must be decoded to read this one."""
-
 RANKED_GAIN: Final = 0.04
 """The same for going through the ranks one by one, where a feature is predicted from itself."""
 
@@ -56,6 +53,8 @@ class Settings:
         the object before was, and a prediction would blur these ends: networks find them by themselves.
     least_gain
         Bits per object that a term must save besides its bytes, for the time that reading it takes.
+    ancestor_gain
+        The same for each further feature that must be decoded to read this one.
     """
 
     terms: int = 7
@@ -66,6 +65,7 @@ class Settings:
     seed: int = 0
     first_plain: bool = False
     least_gain: float = 0.006
+    ancestor_gain: float = 0.003
 
 
 @dataclass
@@ -167,7 +167,7 @@ class Fitting:
         decoded = self.closure(other.source.column for other in chosen)
         further = self.closure([candidate.source.column]) - decoded
         model = 8.0 * self.table_bytes(candidate) / max(self.n_objects, 1)
-        time = self.settings.least_gain + ANCESTOR_GAIN * len(further - {name})
+        time = self.settings.least_gain + self.settings.ancestor_gain * len(further - {name})
         return model + time + RANKED_GAIN * (name in further)
 
     def closure(self, columns: Iterable[Column]) -> set[str]:
