@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from hepae import limits
 from hepae.errors import SchemaError
 from hepae.images.pixels import CHANNELS, Normalisation, check_image, fill
-from hepae.model.manifest import Training, parsed
+from hepae.model.manifest import Training
+from hepae.model.versioned import Versioned
 
 __all__ = ["MANIFEST_KEY", "ImageManifest", "ImageRecipe", "ImageSpec", "Loss"]
 
@@ -123,7 +124,7 @@ class ImageRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise SchemaError("no such loss", expected=", ".join(get_args(Loss)), got=self.loss)
 
 
-class ImageManifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class ImageManifest(Versioned, frozen=True, forbid_unknown_fields=True):
     """All that a reader needs to know besides the networks.
 
     Parameters
@@ -142,7 +143,6 @@ class ImageManifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         Divergence of the validation jets in nats, by epoch; empty for plain autoencoders.
     """
 
-    format: int
     constituents: str
     image: ImageSpec
     recipe: ImageRecipe
@@ -153,20 +153,3 @@ class ImageManifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def variational(self) -> bool:
         """Whether latents have a variance."""
         return self.recipe.beta is not None
-
-    def to_json(self) -> bytes:
-        """Canonical JSON: the same manifest gives the same bytes."""
-        return msgspec.json.encode(self, order="deterministic")
-
-    @classmethod
-    def from_json(cls, text: bytes) -> ImageManifest:
-        """Parse and check.
-
-        Raises
-        ------
-        LimitError
-            If the text is longer than a manifest may be.
-        ModelRejectedError
-            If it is not a manifest of this format version.
-        """
-        return parsed(text, cls)

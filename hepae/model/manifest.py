@@ -6,8 +6,6 @@ file that a later version of the format wrote is never half understood.
 
 from __future__ import annotations
 
-from typing import Protocol, TypeVar
-
 import msgspec
 
 from hepae import limits
@@ -16,9 +14,10 @@ from hepae.codecs.features import FeatureSpec
 from hepae.codecs.lifting import LiftingSpec
 from hepae.codecs.masked import MaskedSpec
 from hepae.errors import ModelRejectedError
+from hepae.model.versioned import Versioned
 from hepae.names import is_name
 
-__all__ = ["Manifest", "Training", "parsed"]
+__all__ = ["Manifest", "Training"]
 
 CodecSpec = BottleneckSpec | LiftingSpec | MaskedSpec
 
@@ -45,7 +44,7 @@ class Training(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     history: tuple[tuple[float, float], ...] = ()
 
 
-class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Manifest(Versioned, frozen=True, forbid_unknown_fields=True):
     """All that a reader needs to know besides the networks.
 
     Parameters
@@ -64,7 +63,6 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         Provenance.
     """
 
-    format: int
     collection: str
     counter: str | None
     features: tuple[FeatureSpec, ...]
@@ -84,28 +82,9 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                 return feature
         raise KeyError(name)
 
-    def to_json(self) -> bytes:
-        """Canonical JSON: the same manifest gives the same bytes."""
-        return msgspec.json.encode(self, order="deterministic")
-
-    @classmethod
-    def from_json(cls, text: bytes) -> Manifest:
-        """Parse and check.
-
-        Raises
-        ------
-        LimitError
-            If the text is longer than a manifest may be.
-        ModelRejectedError
-            If it is not a manifest of this format version.
-        """
-        manifest = parsed(text, cls)
-        limits.check("features", len(manifest.features), limits.MAX_FEATURES, least=1)
-        manifest.require_sense()
-        return manifest
-
     def require_sense(self) -> None:
         """Refuse names that cannot stand in a title or in generated code, and lattices of another dtype."""
+        limits.check("features", len(self.features), limits.MAX_FEATURES, least=1)
         names = [self.collection, *self.conditions] + ([] if self.counter is None else [self.counter])
         names += [name for feature in self.features for name in (feature.name, feature.branch)]
         for name in names:
@@ -119,26 +98,3 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                     expected=feature.dtype,
                     got=feature.lattice.dtype,
                 )
-
-
-class Versioned(Protocol):
-    """A manifest that says which version of the format it is of."""
-
-    @property
-    def format(self) -> int: ...
-
-
-Kind = TypeVar("Kind", bound=Versioned)
-
-
-def parsed(text: bytes, kind: type[Kind]) -> Kind:
-    """A manifest of some kind from its JSON, of this version of the format; see `Manifest.from_json`."""
-    limits.check("manifest bytes", len(text), limits.MAX_MANIFEST_BYTES)
-    try:
-        manifest = msgspec.json.decode(text, type=kind)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as problem:
-        raise ModelRejectedError("the manifest does not parse", got=str(problem)) from None
-    if manifest.format != limits.FORMAT_VERSION:
-        expected = limits.FORMAT_VERSION
-        raise ModelRejectedError("another version of the format", expected=expected, got=manifest.format)
-    return manifest

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from hepae import limits
 from hepae.errors import SchemaError
 from hepae.images.spec import ImageSpec
-from hepae.model.manifest import Training, parsed
+from hepae.model.manifest import Training
+from hepae.model.versioned import Versioned
 from hepae.tagging.features import CONSTITUENT, EXTRA, JET, View, constituent_features
 from hepae.tagging.jets import Jets
 
@@ -140,7 +141,7 @@ class Split(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     share: float
 
 
-class TaggerManifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class TaggerManifest(Versioned, frozen=True, forbid_unknown_fields=True):
     """All that a reader needs to know besides the networks.
 
     Parameters
@@ -159,29 +160,11 @@ class TaggerManifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         Which jets of their file were trained on, so that others can be tested on; None where all were.
     """
 
-    format: int
     collection: str
     label: str
     recipe: TaggerRecipe
     training: Training
     split: Split | None = None
-
-    def to_json(self) -> bytes:
-        """Canonical JSON: the same manifest gives the same bytes."""
-        return msgspec.json.encode(self, order="deterministic")
-
-    @classmethod
-    def from_json(cls, text: bytes) -> TaggerManifest:
-        """Parse and check.
-
-        Raises
-        ------
-        LimitError
-            If the text is longer than a manifest may be.
-        ModelRejectedError
-            If it is not a manifest of this format version.
-        """
-        return parsed(text, cls)
 
 
 def members(recipe: TaggerRecipe) -> list[str]:
