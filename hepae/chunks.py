@@ -45,9 +45,9 @@ class ChunkCodec(Protocol):
     """What lifting and masked have in common: integers to payloads and back, one payload a feature."""
 
     def encode(
-        self, counts: Integers, integers: Mapping[str, Integers], events: Mapping[str, Column]
+        self, counts: Integers, integers: dict[str, Integers], events: Mapping[str, Column]
     ) -> dict[str, bytes]:
-        """One payload for each feature."""
+        """One payload for each feature, whose integers are taken out of ``integers``."""
 
     def decode(
         self,
@@ -136,21 +136,18 @@ class ChunkCoder:
         BoundViolationError
             If a value as restored is out of its bound, which would be a defect of hepae.
         """
-        integers, escaped, overrides = self._to_lattices(objects)
-        payloads = self.codec.encode(objects.counts, integers, self._conditions(objects))
-        restored = {
-            name: self._values(name, integers[name], escaped[name], overrides[name]) for name in integers
-        }
-        for name, values in restored.items():
-            self._require_bound(name, objects.columns[name], values)
         context = self.context(objects.counts, objects.events)
+        found = {name: self._to_lattice(name, objects.columns[name], context) for name in self.features}
+        integers = {name: q for name, (q, *_) in found.items()}
+        beside = {name: one[1:] for name, one in found.items()}
+        del found  # the codec lets go of the integers one by one
+        payloads = self.codec.encode(objects.counts, integers, self._conditions(objects))
         chunk = checksum([_u64(context), _u64(sequence), *payloads.values()]) & LOW
         frames = {}
-        for name, number in self.numbers.items():
-            content, sizes = content_of(restored[name], context), (objects.n_events, objects.n_objects)
-            header = Header(self.name, number, self.model[:4], chunk, content, *sizes)
-            bits = escaped[name].astype(escaped[name].dtype.newbyteorder("<")).tobytes()
-            frames[name] = serialise(Frame(header, bits, overrides[name], payloads[name]), context)
+        for name, (escaped, override, content) in beside.items():
+            sizes = objects.n_events, objects.n_objects
+            header = Header(self.name, self.numbers[name], self.model[:4], chunk, content, *sizes)
+            frames[name] = serialise(Frame(header, escaped, override, payloads[name]), context)
         return frames
 
     def fell_back(self, feature: str, frame: Frame) -> bool:
@@ -210,19 +207,18 @@ class ChunkCoder:
             )
         return values
 
-    def _to_lattices(
-        self, objects: Objects
-    ) -> tuple[dict[str, Integers], dict[str, NDArray[np.unsignedinteger]], dict[str, bytes]]:
-        integers, escaped, overrides = {}, {}, {}
-        for name, feature in self.features.items():
-            values = objects.columns[name]
-            q, bits = feature.lattice.to_integers(values, feature.bound, self._places(name, len(values)))
-            override = b""
-            if len(bits) > FOREIGN * len(values):
-                override, own_bits = _own_lattice(values, feature, len(bits))
-                q, bits = (np.zeros_like(q), own_bits) if override else (q, bits)
-            integers[name], escaped[name], overrides[name] = q, bits, override
-        return integers, escaped, overrides
+    def _to_lattice(self, name: str, values: Column, context: int) -> tuple[Integers, bytes, bytes, int]:
+        """Integers of a feature, its escaped values and override, and the checksum of what is restored from them."""
+        feature = self.features[name]
+        q, bits = feature.lattice.to_integers(values, feature.bound, self._places(name, len(values)))
+        override = b""
+        if len(bits) > FOREIGN * len(values):
+            override, own_bits = _own_lattice(values, feature, len(bits))
+            q, bits = (np.zeros_like(q), own_bits) if override else (q, bits)
+        restored = self._values(name, q, bits, override)
+        self._require_bound(name, values, restored)
+        escaped = bits.astype(bits.dtype.newbyteorder("<")).tobytes()
+        return q, escaped, override, content_of(restored, context)
 
     def _values(
         self,

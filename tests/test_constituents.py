@@ -202,7 +202,7 @@ def test_a_feature_derived_from_one_before_it_is_refused(constituents_root: Path
     lattices = {s.name: s.lattice for s in specs}
     predictors = fit(integers, lattices, whole.counts, {})
     lifting = Lifting(LiftingSpec(predictors), specs)
-    payloads = lifting.encode(whole.counts, integers, {})
+    payloads = lifting.encode(whole.counts, dict(integers), {})
     found = dict(lifting.decode(whole.counts, payloads, {}, FEATURES))
     assert all(np.array_equal(found[name].to_events(), integers[name]) for name in FEATURES)
     order = ["px", *(name for name in predictors.order if name != "px")]

@@ -91,7 +91,7 @@ def everything() -> Predictors:
 def roundtrip(
     codec: Lifting, counts: np.ndarray, q: Mapping[str, np.ndarray], events: Mapping[str, np.ndarray]
 ) -> None:
-    payloads = codec.encode(counts, q, events)
+    payloads = codec.encode(counts, dict(q), events)
     for name in q:
         needed = {other: payloads[other] for other in (*codec.ancestors(name), name)}
         decoded = dict(codec.decode(counts, needed, events, [name]))
@@ -127,7 +127,7 @@ def test_fitting_pays_and_survives_the_manifest() -> None:
     spec = msgspec.json.decode(msgspec.json.encode(LiftingSpec(predictors)), type=LiftingSpec)
     assert spec.predictors == predictors
     counts, q, events = events_of(4000, seed=2)
-    payloads = Lifting(spec, specs(LATTICES)).encode(counts, q, events)
+    payloads = Lifting(spec, specs(LATTICES)).encode(counts, dict(q), events)
     for name, gain in {"pt": 0.9, "phi": 0.95, "share": 0.8, "count": 0.8}.items():
         assert len(payloads[name]) < gain * len(pack(q[name])), name
 
@@ -139,7 +139,7 @@ def test_foreign_integers_cost_no_more_than_plain_ones(seed: int) -> None:
     counts = rng.poisson(4, 300)
     spread = [10, 10**5, 10**12][seed]
     q = {name: rng.integers(-spread, spread, int(counts.sum())) for name in LATTICES}
-    payloads = codec.encode(counts, q, {"MET": np.zeros(300, np.float32)})
+    payloads = codec.encode(counts, dict(q), {"MET": np.zeros(300, np.float32)})
     order = RankOrder(counts)
     for name in q:
         assert len(payloads[name]) <= len(pack(order.to_ranks(q[name]))) + 1
@@ -160,7 +160,7 @@ def test_constant_and_wide_columns_are_coded_as_they_are() -> None:
     }
     codec = Lifting(LiftingSpec(fit(q, LATTICES, counts, {})), specs({name: LATTICES[name] for name in q}))
     roundtrip(codec, counts, q, {})
-    assert len(codec.encode(counts, q, {})["pt"]) < 12
+    assert len(codec.encode(counts, dict(q), {})["pt"]) < 12
 
 
 def test_phi_goes_around_the_circle() -> None:
@@ -245,7 +245,7 @@ def test_predictors_that_cannot_be_are_refused(make: object) -> None:
 def test_damaged_payloads_are_refused_or_decode(data: st.DataObject) -> None:
     counts, q, events = events_of(30)
     codec = Lifting(LiftingSpec(everything()), specs(LATTICES))
-    payloads = codec.encode(counts, q, events)
+    payloads = codec.encode(counts, dict(q), events)
     name = data.draw(st.sampled_from(sorted(payloads)))
     damaged = bytearray(payloads[name])
     damaged[data.draw(st.integers(0, len(damaged) - 1))] ^= 1 << data.draw(st.integers(0, 7))

@@ -84,7 +84,7 @@ def coder() -> Coder:
 def require_round_trip(
     coder: Coder, counts: NDArray[np.int64], integers: dict[str, NDArray[np.int64]]
 ) -> dict[str, bytes]:
-    payloads = coder.codec.encode(counts, integers, {})
+    payloads = coder.codec.encode(counts, dict(integers), {})
     restored = dict(coder.codec.decode(counts, payloads, {}, list(integers)))
     for name, q in integers.items():
         np.testing.assert_array_equal(restored[name].to_events(), q, err_msg=name)
@@ -108,7 +108,7 @@ def test_networks_are_used_and_pay(coder: Coder) -> None:
 def test_payloads_are_smaller_than_plain_coding(coder: Coder) -> None:
     counts, columns = jets(4000, seed=2)
     integers = coder.integers(columns)
-    payloads = coder.codec.encode(counts, integers, {})
+    payloads = coder.codec.encode(counts, dict(integers), {})
     plain = {name: len(pack(q)) for name, q in integers.items()}
     assert len(payloads["width"]) < 0.96 * plain["width"]
     assert len(payloads["inner"]) < 0.88 * plain["inner"]
@@ -132,7 +132,7 @@ def test_one_event_with_many_objects(coder: Coder) -> None:
 def test_a_feature_is_decoded_from_itself_and_its_ancestors_alone(coder: Coder, features: list[str]) -> None:
     counts, columns = jets(300, seed=5)
     integers = coder.integers(columns)
-    payloads = coder.codec.encode(counts, integers, {})
+    payloads = coder.codec.encode(counts, dict(integers), {})
     needed = set(features).union(*(coder.codec.ancestors(name) for name in features))
     given = {name: payloads[name] for name in needed}
     restored = dict(coder.codec.decode(counts, given, {}, features))

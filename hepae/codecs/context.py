@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from hepae.codecs.columns import Context
+from hepae.codecs.columns import Context, Latent, Mix, Product
 from hepae.codecs.places import fill_places
 from hepae.codecs.predictors import Source, expand
 from hepae.compiled import loops_for
@@ -37,6 +37,12 @@ class Inputs:
         self._levels = np.empty((len(sources), context.order.n_objects), np.uint8)
         self._full = np.zeros(len(sources), bool)
         self._loops = loops_for()
+        mixes = [source.column for source in sources if isinstance(source.column, Mix)]
+        products = [source.column for source in sources if isinstance(source.column, Product)]
+        context.expect(
+            reals=[feature for column in mixes for feature in column.features],
+            logs=[feature for column in products for feature in column.features],
+        )
         self._place = np.empty(context.order.n_objects if self._loops else 0, np.uint32)
 
     def fill(self, numbers: Sequence[int], rank: int | None = None) -> None:
@@ -60,6 +66,10 @@ class Inputs:
             self._loops.look_up_places(table[0 if source.optional else 1 :], place, out)
         else:
             np.take(table, source.index(source.column.read(self._context, rank)), out=out, mode="clip")
+
+    def latents_of(self, feature: str) -> list[int]:
+        """The inputs that are the latents of a feature, which need not be kept once these are filled."""
+        return [number for number, source in enumerate(self._sources) if source.column == Latent(feature)]
 
     def rows(self, numbers: NDArray[np.int64], part: slice) -> NDArray[np.uint8]:
         """Inputs of some objects, [len(numbers), objects]."""

@@ -91,18 +91,18 @@ def carriers(derived: Sequence[Derived], ancestors: Sequence[str], feature: str)
 
 def smallest(
     derived: Sequence[Derived],
-    integers: Mapping[str, Integers],
-    encode: Callable[[Mapping[str, Integers]], dict[str, bytes]],
+    integers: dict[str, Integers],
+    encode: Callable[[dict[str, Integers]], dict[str, bytes]],
 ) -> dict[str, bytes]:
     """Payloads of features that have a branch, from a codec that makes one of each feature.
 
-    Where derived features cost more than they save, in data foreign to the model, they are all 0: a reader does
-    not compute them, it takes them for what they are.
+    ``encode`` may take integers out as it goes. Where derived features cost more than they save, in data foreign to
+    the model, they are all 0: a reader does not compute them, it takes them for what they are.
     """
-    payloads = encode(integers)
-    if derived and _size(payloads) > sum(
-        len(pack(integers[name])) for name in integers if name not in _names(derived)
-    ):
+    if not derived:
+        return encode(integers)
+    payloads = encode(dict(integers))
+    if _size(payloads) > sum(len(pack(integers[name])) for name in integers if name not in _names(derived)):
         zeros = {one.name: np.zeros_like(integers[one.name]) for one in derived}
         without = encode({**integers, **zeros})
         payloads = min(payloads, without, key=_size)

@@ -65,13 +65,21 @@ class Memory:
 class _Rows(Generic[Number]):
     """A column of each feature, made when it is first asked for: rows of one array, so that loops can take several."""
 
-    def __init__(self, features: Iterable[str], objects: int, dtype: np.dtype[Number]) -> None:
-        self._place = {feature: place for place, feature in enumerate(features)}
-        self.array: NDArray[Number] = np.empty((len(self._place), objects), dtype)
+    def __init__(self, objects: int, dtype: np.dtype[Number]) -> None:
+        self._place: dict[str, int] = {}
+        self.array: NDArray[Number] = np.empty((0, objects), dtype)
         self._made: set[str] = set()
+
+    def expect(self, features: Iterable[str]) -> None:
+        """Make room for these when the first is asked for; others are moved where there is none."""
+        for feature in features:
+            self._place.setdefault(feature, len(self._place))
 
     def row(self, feature: str, fill: Callable[[NDArray[Number]], None], unfinished: bool) -> NDArray[Number]:
         """The column; of an ``unfinished`` feature it is made again each time."""
+        self.expect((feature,))
+        if len(self._place) > len(self.array):
+            self._grow()
         row: NDArray[Number] = self.array[self._place[feature]]
         if feature not in self._made:
             fill(row)
@@ -82,6 +90,12 @@ class _Rows(Generic[Number]):
     def places(self, features: tuple[str, ...]) -> NDArray[np.uint64]:
         """Rows of these features."""
         return np.array([self._place[feature] for feature in features], np.uint64)
+
+    def _grow(self) -> None:
+        before, rows = self.array, max(len(self._place), 2 * len(self.array))
+        self.array = np.empty((rows, before.shape[1]), before.dtype)
+        for feature in self._made:
+            self.array[self._place[feature]] = before[self._place[feature]]
 
 
 class _There(dict[str, Value]):
@@ -136,12 +150,17 @@ class Context:
         self.predictions: dict[str, Integers] = {}
         self.fine: dict[str, Integers] = {}
         self.unfinished: set[str] = set()
-        self._logs: _Rows[np.int64] = _Rows(lattices, order.n_objects, np.dtype(np.int64))
-        self._reals: _Rows[np.float64] = _Rows(lattices, order.n_objects, np.dtype(np.float64))
+        self._logs: _Rows[np.int64] = _Rows(order.n_objects, np.dtype(np.int64))
+        self._reals: _Rows[np.float64] = _Rows(order.n_objects, np.dtype(np.float64))
         self._balances: dict[tuple[Recoil, int], tuple[Floats, Floats]] = {}
         self._of_events: dict[Hashable, NDArray[Any]] = {}
         self._sums: dict[Hashable, tuple[int, tuple[Floats, ...]]] = {}
         self._latest: dict[Hashable, tuple[int | None, Integers]] = {}
+
+    def expect(self, *, logs: Iterable[str] = (), reals: Iterable[str] = ()) -> None:
+        """Features whose `log` or `real` will be asked for: they are given room at once, and others none."""
+        self._logs.expect(logs)
+        self._reals.expect(reals)
 
     def part(self, column: NDArray[Number], rank: int | None) -> NDArray[Number]:
         """The objects of one rank, or all."""

@@ -84,7 +84,7 @@ class Lifting:
         return unbundled(self.predictors.derived, {feature: payload})[feature][0] >> KIND == PLAIN
 
     def encode(
-        self, counts: Integers, integers: Mapping[str, Integers], events: Mapping[str, Column]
+        self, counts: Integers, integers: dict[str, Integers], events: Mapping[str, Column]
     ) -> dict[str, bytes]:
         """One payload for each feature.
 
@@ -93,20 +93,21 @@ class Lifting:
         counts
             Objects per event, int64[n_events].
         integers
-            Lattice integers int64[n_objects] by feature, in event order.
+            Lattice integers int64[n_objects] by feature, in event order. They are taken out: a chunk is in memory once.
         events
             Event-level columns that the predictors are conditioned on, [n_events].
         """
         derived = self.predictors.derived
         every = with_derived(derived, integers, self.lattices)
+        integers.clear()
         return smallest(derived, every, lambda chosen: self._encoded(counts, chosen, events))
 
     def _encoded(
-        self, counts: Integers, integers: Mapping[str, Integers], events: Mapping[str, Column]
+        self, counts: Integers, integers: dict[str, Integers], events: Mapping[str, Column]
     ) -> dict[str, bytes]:
         evaluation = Evaluation(self.predictors, self.lattices, counts, events)
         return {
-            name: _smallest(evaluation, name, evaluation.order.to_ranks(integers[name]))
+            name: _smallest(evaluation, name, evaluation.order.to_ranks(integers.pop(name)))
             for name in self.plan.order
         }
 

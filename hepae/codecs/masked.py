@@ -120,15 +120,16 @@ class Masked:
         return _is_plain(feature, unbundled(self.spec.predictors.derived, {feature: payload})[feature])
 
     def encode(
-        self, counts: Integers, integers: Mapping[str, Integers], events: Mapping[str, Values]
+        self, counts: Integers, integers: dict[str, Integers], events: Mapping[str, Values]
     ) -> dict[str, bytes]:
-        """One payload for each feature."""
+        """One payload for each feature, whose integers are taken out of ``integers``."""
         derived = self.spec.predictors.derived
         every = with_derived(derived, integers, self._lattices)
+        integers.clear()
         return smallest(derived, every, lambda chosen: self._encoded(counts, chosen, events))
 
     def _encoded(
-        self, counts: Integers, integers: Mapping[str, Integers], events: Mapping[str, Values]
+        self, counts: Integers, integers: dict[str, Integers], events: Mapping[str, Values]
     ) -> dict[str, bytes]:
         evaluation = Evaluation(self.spec.predictors, self._lattices, counts, events)
         inputs = Inputs(self.spec.inputs, evaluation.context)
@@ -136,11 +137,13 @@ class Masked:
         for name in self.spec.together:
             evaluation.context.known[name] = evaluation.order.to_ranks(integers[name])
         for name in self._places:
-            q = evaluation.order.to_ranks(integers[name])
+            in_events = integers.pop(name)
+            q = evaluation.order.to_ranks(in_events)
             residuals = evaluation.encode(name, q)
             coded = self._code(name, evaluation, inputs, residuals, evaluation.around(name, q))
-            payloads[name] = min(coded, pack(integers[name]), key=len)
-            evaluation.forget(name, latents=False)
+            payloads[name] = min(coded, pack(in_events), key=len)
+            inputs.fill(inputs.latents_of(name))
+            evaluation.forget(name, latents=not evaluation.plan.wants_latent[name])
         return payloads
 
     def _code(

@@ -38,14 +38,14 @@ never out of bounds.
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hepae.codecs.columns import Context, Memory
+from hepae.codecs.columns import Column, Context, Memory, Mix, Product
 from hepae.codecs.places import Places
 from hepae.codecs.predictors import (
     FRACTION_BITS,
@@ -142,6 +142,9 @@ class Plan:
         self.rows = {number: row for row, number in enumerate(kept)}
         self.n_rows = len(kept) + max((len(terms) for both in sums.values() for terms in both), default=0)
         self.order = predictors.order
+        columns = [column for name in self.features for column in predictors.columns(name)]
+        self.logs = _features_of(Product, columns)
+        self.reals = _features_of(Mix, columns)
         self.ancestors = {name: predictors.ancestors(name) for name in self.features}
         self.wants_latent = {name: predictors.wants_latent(name) for name in self.features}
         self.predictions = {
@@ -158,6 +161,12 @@ class Plan:
             for name, p in self.features.items()
             if p.widths is not None
         }
+
+
+def _features_of(kind: type[Mix | Product], columns: Sequence[Column]) -> tuple[str, ...]:
+    """The features that columns of a kind look at."""
+    found = (feature for column in columns if isinstance(column, kind) for feature in column.features)
+    return tuple(dict.fromkeys(found))
 
 
 @functools.lru_cache(maxsize=64)
@@ -194,6 +203,7 @@ class Evaluation:
         self.predictors, self.plan = predictors, plan_of(predictors)
         self.order = RankOrder(counts, predictors.last_rank)
         self.context = Context(self.order, predictors.lattices(lattices), events, memory)
+        self.context.expect(logs=self.plan.logs, reals=self.plan.reals)
         self._indices: dict[int, Integers] = {}
         self.loops = loops_for(self.order.n_objects * len(self.plan.order))
         self._places = Places(self.loops, self.context, self.plan) if self.loops else None
