@@ -28,7 +28,8 @@ def reference(
         event, process, *numbers = (field.decode() for field in fields[:5])
         if not re.fullmatch(r"[+-]?\d{1,18}", event, re.ASCII) or "," in process:
             raise ValueError(line)
-        events.append((int(event), process, *map(number, numbers)))
+        weight, met, angle = (number(text) for text in numbers)
+        events.append((int(event), process, weight, met, angle))
         objects.append([an_object(field.decode()) for field in fields[5:]])
     return events, objects
 

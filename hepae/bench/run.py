@@ -313,10 +313,10 @@ def _measured(
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         encode_all = _side_by_side(lambda pair: method.encode(pair[1], pair[0]), numbered, cores, encode)
         restore_all = _side_by_side(lambda pair: method.restore(*pair), pairs, cores, restore)
-        one = _one_feature(method, pairs, list(bounds)) / restore
+        alone = _one_feature(method, pairs, list(bounds))
     sizes: dict[str, int] = {}
-    for one in encoded:
-        for name, size in method.sizes(one).items():
+    for chunk in encoded:
+        for name, size in method.sizes(chunk).items():
             sizes[name] = sizes.get(name, 0) + size
     worst = max(_worst(chunk, columns, bounds) for chunk, columns in zip(chunks, restored, strict=True))
     return Measurement(
@@ -330,7 +330,7 @@ def _measured(
         cores * raw / restore_all,
         method.train_seconds,
         {name: size / n for name, size in sizes.items()},
-        one,
+        alone / restore,
     )
 
 
