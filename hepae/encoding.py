@@ -14,6 +14,7 @@ from typing import TypeVar
 from hepae import limits
 from hepae.collection import Collection, Objects
 from hepae.layout import Encoder, model_plan, model_rows, new_plan, ntuple_plan, plain_columns, plan_in_place
+from hepae.memory import give_back_freed_memory
 from hepae.model.model import Model
 from hepae.modelling import Report
 from hepae.restore import models_of
@@ -72,8 +73,12 @@ class Encoding:
             made = {**chunk.plain, **self.encoder.encode(chunk.objects, chunk.number)}
             return chunk.stop, chunk.objects.n_objects, made
 
-        for stop, objects, made in _in_order(columns, self._chunks(plain), self.threads):
+        workers = self.threads or os.cpu_count() or 1
+        for number, (stop, objects, made) in enumerate(_in_order(columns, self._chunks(plain), workers), 1):
             yield objects, made
+            del made
+            if number % workers == 0:
+                give_back_freed_memory()  # or each thread keeps what its largest chunk took
             self.report("compressing", stop, self.events.num_entries, "")
 
     def _chunks(self, plain: Sequence[str] | None) -> Iterator[Chunk]:
@@ -167,16 +172,13 @@ def _models(origin: Source | None, model: Model, embed: bool) -> dict[str, bytes
     return models
 
 
-def _in_order(
-    function: Callable[[Given], Made], items: Iterable[Given], threads: int | None
-) -> Iterator[Made]:
-    """Map over the cores, results in order, never more than a few items ahead: memory stays bounded."""
-    workers = threads or os.cpu_count() or 1
+def _in_order(function: Callable[[Given], Made], items: Iterable[Given], workers: int) -> Iterator[Made]:
+    """Map over the cores, results in order, never more items at a time than workers: memory stays bounded."""
     with ThreadPoolExecutor(workers) as pool:
         ahead: deque[Future[Made]] = deque()
         for item in items:
             ahead.append(pool.submit(function, item))
-            if len(ahead) > workers:
+            if len(ahead) >= workers:
                 yield ahead.popleft().result()
         while ahead:
             yield ahead.popleft().result()

@@ -1,13 +1,15 @@
-"""Keep the memory of temporary arrays instead of returning it to the system each time."""
+"""Keep the memory of temporary arrays instead of returning it to the system each time; give it back at the end."""
 
 from __future__ import annotations
 
+import ctypes
 import functools
+import sys
 from typing import Final
 
 import numpy as np
 
-__all__ = ["keep_freed_memory"]
+__all__ = ["give_back_freed_memory", "keep_freed_memory"]
 
 LARGEST_KEPT: Final = 31 << 20
 
@@ -22,3 +24,13 @@ def keep_freed_memory() -> None:
     Other allocators are not affected.
     """
     np.empty(LARGEST_KEPT, np.uint8)
+
+
+def give_back_freed_memory() -> None:
+    """Hand back to the system what the allocator keeps for threads that have done their work (``malloc_trim``).
+
+    Other allocators than the GNU one have no such call, and nothing happens.
+    """
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
+    if trim is not None:
+        trim(0)

@@ -182,17 +182,17 @@ class Bottleneck:
             If a feature is missing or of another dtype.
         """
         taken = [self._taken(columns, column) for column in self.spec.columns]
-        scaled = [
-            column.transform.forward(values) for column, values in zip(self.spec.columns, taken, strict=True)
-        ]
         n = len(taken[0])
         inputs = np.empty((n, len(taken)), np.float32)
-        for place, (y, _) in enumerate(scaled):
-            inputs[:, place] = y
+        outside = []
+        for place, (column, values) in enumerate(zip(self.spec.columns, taken, strict=True)):
+            inputs[:, place], domain = column.transform.forward(values)
+            outside.append(~domain)
         encoder = self._network("encoder", "features", len(taken), "latents", self.spec.latents)
         latents = self.spec.latent.store(_run(encoder, "features", inputs, "latents", self.spec.latents))
+        del inputs  # as large as the chunk, and so is the prediction
         if self.spec.latents_only:
-            return Encoded(latents, {}, _escapes(taken, [~domain for _, domain in scaled]))
+            return Encoded(latents, {}, _escapes(taken, outside))
         predicted = self.predict(latents)
         codes = {
             column.name: correct(column, values, predicted[:, place])

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from types import ModuleType
 from typing import Final
 
-__all__ = ["SWITCH", "load", "loops_for", "using"]
+__all__ = ["SWITCH", "load", "loops_for", "unloaded", "using"]
 
 SWITCH: Final = "HEPAE_COMPILED"
 """Environment variable: 0 for NumPy alone, 1 for compiled loops from the first object on."""
@@ -30,6 +30,7 @@ class _State:
     decided = os.environ.get(SWITCH) == "0"
     loops: ModuleType | None = None
     values = 0
+    unloaded = 0
     least = 0 if os.environ.get(SWITCH) == "1" else LEAST_VALUES
     lock = threading.Lock()
 
@@ -45,7 +46,7 @@ def loops_for(values: int = 0) -> ModuleType | None:
     if _State.decided:
         return _State.loops
     with _State.lock:
-        _State.values += values
+        _State.values += 0 if _State.unloaded else values
         enough = _State.values >= _State.least
     return load() if enough else None
 
@@ -57,6 +58,18 @@ def load() -> ModuleType | None:
             _State.loops = _imported()
             _State.decided = True
     return _State.loops
+
+
+@contextmanager
+def unloaded() -> Iterator[None]:
+    """Do not load numba, which takes 130 MB, for this work; loops that are there already, or asked for, are used."""
+    with _State.lock:
+        _State.unloaded += 1
+    try:
+        yield
+    finally:
+        with _State.lock:
+            _State.unloaded -= 1
 
 
 def _imported() -> ModuleType | None:

@@ -59,7 +59,7 @@ class RootFile:
         self.datime = datime
         self.digest = hashlib.blake2b(seed, digest_size=16)
         try:
-            self.stream: BinaryIO = self.path.open("wb", buffering=1 << 22)
+            self.stream: BinaryIO = self.path.open("wb", buffering=1 << 20)
         except OSError as error:
             raise OutputError("cannot be written", where=path, got=error.strerror) from error
         self.position = 0

@@ -119,6 +119,7 @@ class BasketColumn:
         self.header = int(getattr(interpretation, "header_bytes", 0))
         self.edges = np.asarray(branch.entry_offsets, np.int64)
         self._last: tuple[int, Column] | None = None
+        self.counts = np.empty(0, np.int64)  # of a counter: what the branch read last was counted by
 
     def read(self, start: int, stop: int) -> Column:
         """Values of the events ``start`` to ``stop``."""
@@ -149,7 +150,7 @@ class BasketColumn:
         if self.info.kind == "string":
             return strings(raw, np.asarray(basket.byte_offsets, np.int64))
         if basket.byte_offsets is None:
-            counts = self._from_counter(start, stop)
+            counts = self._shared(self._from_counter(start, stop))
             expect(int(counts.sum()) * itemsize, len(raw), self.where, start)
             return Jagged(counts, self._numbers(raw))
         edges = np.asarray(basket.byte_offsets, np.int64)
@@ -159,7 +160,16 @@ class BasketColumn:
             raise InputError(
                 "entry offsets of a basket are not consistent", where=f"{self.where}, event {start}"
             )
-        return Jagged(lengths // itemsize, self._numbers(without_headers(raw, edges, self.header)))
+        counts = self._shared(lengths // itemsize)
+        return Jagged(counts, self._numbers(without_headers(raw, edges, self.header)))
+
+    def _shared(self, counts: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The array of the branch before where it counts the same: every branch keeps its basket read last."""
+        if self.counter is None:
+            return counts
+        if not np.array_equal(self.counter.counts, counts):
+            self.counter.counts = counts
+        return self.counter.counts
 
     def _from_counter(self, start: int, stop: int) -> NDArray[np.int64]:
         if self.counter is None:
