@@ -95,10 +95,11 @@ def page(path: Path) -> evidence.Page:
     return evidence.Page(
         path,
         "Peak memory on two million jets",
-        "Each command runs in a process of its own, whose largest resident size the system tells (`ru_maxrss`): the\n"
-        f"interpreter and the libraries are in it, and numba with the machine code that an earlier process kept, but for the "
-        "rows\nof NumPy alone (`hepae compress` does not load it, others once they have read 20 million values). Allowed are {ALLOWED_CHUNKS} chunks and {ALLOWED_MB} MB; a chunk is"
-        "\nthe float32 of all features of its objects. Made by `make memory`.\n\n"
+        "Each command runs in a process of its own, whose largest resident size the system tells\n"
+        "(`ru_maxrss`): the interpreter and the libraries are in it. Rows of a codec alone are with numba installed,\n"
+        "its machine code kept by an earlier process: `hepae compress` does not load it by itself, the others do\n"
+        f"after 20 million values. Allowed are {ALLOWED_CHUNKS} chunks and {ALLOWED_MB} MB; a chunk is the float32 of\n"
+        "all features of its objects. Made by `make memory`.\n\n"
         f"{evidence.versions('numpy', 'uproot', 'onnxruntime')}.",
         (
             "codec",
