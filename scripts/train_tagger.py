@@ -1,6 +1,7 @@
 """Train a tagger on fat jets, test it on others, and write it as ONNX; several seeds for the spread.
 
     python -m scripts.train_tagger ../shared/data/fat_jets.root -o tagger.onnx --seeds 1,2,3
+    python -m scripts.train_tagger ../shared/data/fat_jets.root -o kinds.onnx --view kinds
     python -m scripts.train_tagger ../shared/data/fat_jets.root -o cnn.onnx --network image
 
 The seed shuffles jets into training and test, and sets the initial weights; the file has the tagger of the first seed.
@@ -16,6 +17,7 @@ import msgspec
 
 from hepae.judge import train_tagger
 from hepae.tagging.detection import held_out
+from hepae.tagging.features import EXTRA
 from hepae.tagging.figures import FIGURES
 from hepae.tagging.jets import read_jets
 from hepae.tagging.spec import recipe_for
@@ -38,7 +40,7 @@ def main() -> None:
     )
     chosen = {name: getattr(options, name) for name in choices if getattr(options, name) is not None}
     for place, seed in enumerate(options.seeds):
-        recipe = recipe_for(options.network, options.constituents, seed=seed, **chosen)
+        recipe = recipe_for(options.network, options.constituents, options.view, seed=seed, **chosen)
         began, wall = time.process_time(), time.perf_counter()
         tagger = train_tagger(
             jets,
@@ -70,6 +72,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--seeds", type=lambda text: [int(seed) for seed in text.split(",")], default=[1])
     parser.add_argument("--train", type=float, default=0.7)
     parser.add_argument("--constituents", type=int, default=100)
+    parser.add_argument("--view", choices=tuple(EXTRA), default="directions")
     for name in ("width", "epochs", "members", "threads", "patience"):
         parser.add_argument(f"--{name}", type=int)
     parser.add_argument("--batch-size", type=int)

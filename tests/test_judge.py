@@ -13,6 +13,7 @@ import pytest
 pytest.importorskip("torch")
 
 import msgspec
+import torch
 
 import hepae
 from hepae.bounds import parse
@@ -30,6 +31,7 @@ from hepae.tagging.spec import ConstituentView, ImageView, TaggerRecipe
 from hepae.tagging.tagger import Tagger
 from hepae.training.detector import detect
 from hepae.training.fit_tagger import fit_tagger
+from hepae.training.taggers import thinned, turned
 
 LABEL = "FatJet_isTop"
 QUICK = TaggerRecipe(ConstituentView(50), width=16, epochs=12, batch_size=32, threads=1)
@@ -89,7 +91,7 @@ def test_features_of_a_jet_do_not_depend_on_where_it_is() -> None:
 def test_features_are_those_of_the_formulae() -> None:
     jets = jet_of([30.0, 10.0], [0.1, -0.1], [0.2, -0.2])
     features, whole = constituent_features(jets, 3, "masses")
-    row = dict(zip(CONSTITUENT + EXTRA, features[0, 1].tolist(), strict=True))
+    row = dict(zip(CONSTITUENT + EXTRA["masses"], features[0, 1].tolist(), strict=True))
     p = {name: column.sum() for name, column in jets.columns.items()}
     axis = np.hypot(p["px"], p["py"])
     assert row["share"] == pytest.approx(10 / axis)
@@ -101,6 +103,20 @@ def test_features_are_those_of_the_formulae() -> None:
     assert of_jet["log_mass"] == pytest.approx(np.log(mass), abs=1e-5)
     assert of_jet["log_mass_of_1_2_of_2"] == pytest.approx(np.log(mass), abs=1e-5)
     assert not features[0, 2].any(), "there is no third constituent"
+
+
+def test_kinds_are_told_by_type_and_mass() -> None:
+    masses, types = (
+        np.array([0.106, 0.1396, 0.494, 0.938, 0.0, 0.94, 0.0005]),
+        np.array([2, 2, 2, 2, 0, 1, 2]),
+    )
+    pt = np.linspace(9, 3, 7)
+    jets = jet_of(pt, np.linspace(-0.3, 0.3, 7), np.zeros(7))
+    jets.columns["E"] = np.hypot(jets.columns["E"], masses)
+    jets.columns["type"] = types
+    told = constituent_features(jets, 7, "kinds")[0][0, :, len(CONSTITUENT) :]
+    names = [[name for name, on in zip(EXTRA["kinds"], row, strict=True) if on] for row in told]
+    assert names == [["muon"], [], ["kaon"], ["proton"], [], ["neutron"], ["electron"]]
 
 
 def test_what_has_no_direction_is_left_out_and_a_jet_may_have_nothing() -> None:
@@ -147,6 +163,27 @@ def test_a_tagger_on_images_learns(sample: tuple[Jets, np.ndarray]) -> None:
     tagger = train_tagger(jets, labels, recipe, 0.7, "Constituent", LABEL)
     rows = held_out(tagger, len(jets))
     assert auc(tagger.scores(jets.take(rows)), labels[rows]) > 0.75
+
+
+def test_half_of_the_images_are_mirrored_at_the_line_of_the_second_constituent() -> None:
+    here = jet_of([90.0, 50.0, 20.0], [0.1, 0.4, 0.3], [0.2, 0.2, 0.45])
+    there = jet_of([90.0, 50.0, 20.0], [0.1, 0.4, 0.3], [0.2, 0.2, -0.05])
+    spec = ImageSpec(channels=("track", "ecal"), flip=False, normalise="none")
+    image, mirrored = (torch.from_numpy(spec.images(jet.counts, jet.columns))[0] for jet in (here, there))
+    shown = turned({"images": image.repeat(64, 1, 1, 1)})["images"]
+    as_it_was = (shown == image).flatten(1).all(1)
+    assert 10 < int(as_it_was.sum()) < 54
+    off_the_line = torch.tensor([abs(k - 19.5) > 1 for k in range(40)])
+    for other in shown[~as_it_was]:
+        torch.testing.assert_close(other[..., off_the_line], mirrored[..., off_the_line])
+
+
+def test_what_is_left_out_in_training_is_a_share_of_pixels_or_of_whole_constituents() -> None:
+    ones = {"images": torch.ones(50, 2, 10, 10)}
+    assert float(thinned(ones, 0.3)["images"].mean()) == pytest.approx(0.7, abs=0.03)
+    kept = thinned({"constituents": torch.ones(200, 10, 5)}, 0.3)["constituents"]
+    assert set(kept.sum(2).unique().tolist()) == {0.0, 5.0}
+    assert float(kept.mean()) == pytest.approx(0.7, abs=0.05)
 
 
 def test_no_jet_is_both_trained_on_and_tested(tagger: Tagger, sample: tuple[Jets, np.ndarray]) -> None:

@@ -22,8 +22,8 @@ __all__ = ["CONSTITUENT", "EXTRA", "JET", "View", "constituent_features"]
 
 Floats = NDArray[Any]
 
-View = Literal["directions", "masses"]
-"""What is told: momenta and directions, or, beside them, how far each constituent is from being massless."""
+View = Literal["directions", "kinds", "masses"]
+"""What is told: momenta and directions; beside them, what each constituent is by its mass, or how far from massless."""
 
 DISTANCES: Final = (0.03, 0.07, 0.15, 0.3)
 
@@ -33,8 +33,24 @@ CONSTITUENT: Final = (
 )  # fmt: skip
 """Features of a constituent. The first says whether there is one; the share is that of the jet's pt."""
 
-EXTRA: Final = ("log_mass_share",)
-"""Feature of the view ``masses``: log(|E² − p²| / E²), from -16 (massless in float32) to 0."""
+KINDS: Final = {
+    "electron": (2, 0.0, 0.06),
+    "muon": (2, 0.09, 0.12),
+    "kaon": (2, 0.39, 0.59),
+    "proton": (2, 0.74, 1.14),
+    "neutron": (1, 0.7, np.inf),
+}
+"""Type, least and largest mass in GeV of what is told from pions and K_L: a muon or a hard kaon tells of a b quark.
+
+The windows are wide, so that a mass that was restored nearly is still in the one it was in.
+"""
+
+EXTRA: Final[dict[View, tuple[str, ...]]] = {
+    "directions": (),
+    "kinds": tuple(KINDS),
+    "masses": ("log_mass_share",),
+}
+"""Further features of each view: which of `KINDS`; log(|E² − p²| / E²), from -16 (massless in float32) to 0."""
 
 JET: Final = ("log_mass", "log_constituents", "log_pt", *OF_JET)
 """Features of a jet: of all of its constituents, and of the subjets of the first."""
@@ -57,12 +73,12 @@ def constituent_features(
     constituents
         N: the first of each jet; a jet with fewer is filled up with zeros.
     view
-        ``masses`` adds one feature; see `EXTRA`.
+        Adds `EXTRA`.
 
     Returns
     -------
     float32[n, N, features]
-        `CONSTITUENT`, and `EXTRA` with the view ``masses``.
+        `CONSTITUENT`, and `EXTRA` of the view.
     float32[n, jet features]
         `JET`.
 
@@ -73,7 +89,7 @@ def constituent_features(
     >>> features.shape, features[0, 0, :4].tolist(), round(float(np.exp(jet[0, 2])), 3)
     ((1, 2, 23), [1.0, 1.0, 0.0, 0.0], 3.0)
     """
-    names = CONSTITUENT + (EXTRA if view == "masses" else ())
+    names = CONSTITUENT + EXTRA[view]
     features = np.zeros((len(jets), constituents, len(names)), np.float32)
     whole = np.zeros((len(jets), len(JET)), np.float32)
     for run, part in _runs(jets):
@@ -98,6 +114,7 @@ def _features(jets: Jets, constituents: int, names: tuple[str, ...]) -> tuple[ND
     axis["|p|"] = np.bincount(owner, np.sqrt(p["px"] ** 2 + p["py"] ** 2 + p["pz"] ** 2), len(jets))
     flat = _about_axis(p, lost, axis, owner)
     flat |= {kind: jets.columns["type"] == k for k, kind in enumerate(("ecal", "hcal", "track"))}
+    flat |= _masses(p, jets.columns["type"])
     place, there = _first(jets.counts, constituents)
     if len(owner):
         there &= ~lost[place]
@@ -105,7 +122,7 @@ def _features(jets: Jets, constituents: int, names: tuple[str, ...]) -> tuple[ND
     def dense(column: NDArray[Any]) -> NDArray[Any]:
         return np.where(there, column[place], 0) if len(owner) else np.zeros(there.shape)
 
-    found = {name: dense(column) for name, column in flat.items()}
+    found = {name: dense(column) for name, column in flat.items() if name in names}
     near = _surroundings(found["share"], found["deta"], found["dphi"])
     momenta = _massless(axis["pt"][:, None] * found["share"], found["deta"], found["dphi"])
     of_constituent, of_jet = subjet_features(momenta, found["share"], found["deta"], found["dphi"])
@@ -161,7 +178,6 @@ def _about_axis(
         "log_pt": np.log(np.maximum(pt, FAINT)),
         "log_E": np.log(np.maximum(p["E"], FAINT)),
         "distance": np.hypot(eta, phi),
-        "log_mass_share": _mass_share(p),
     }
 
 
@@ -172,10 +188,17 @@ def _first(counts: NDArray[np.int64], constituents: int) -> tuple[NDArray[np.int
     return np.where(there, offsets(counts)[:-1, None] + place, 0), there
 
 
-def _mass_share(p: dict[str, Floats]) -> Floats:
+def _masses(p: dict[str, Floats], types: NDArray[Any]) -> dict[str, NDArray[Any]]:
+    """`EXTRA` of all views, [sum of counts]."""
     square = p["E"] ** 2
-    left = np.abs(square - p["px"] ** 2 - p["py"] ** 2 - p["pz"] ** 2) / np.maximum(square, 1e-12)
-    return np.asarray(np.log(np.clip(left, np.exp(-16), 1.0)))
+    left = np.abs(square - p["px"] ** 2 - p["py"] ** 2 - p["pz"] ** 2)
+    mass = np.sqrt(left)
+    share = np.log(np.clip(left / np.maximum(square, 1e-12), np.exp(-16), 1.0))
+    kinds = {
+        kind: (types == of_type) & (mass >= least) & (mass < most)
+        for kind, (of_type, least, most) in KINDS.items()
+    }
+    return {"log_mass_share": share, **kinds}
 
 
 def _surroundings(share: Floats, eta: Floats, phi: Floats) -> dict[str, NDArray[Any]]:

@@ -32,6 +32,9 @@ DENSE = 64
 DENSE_LAYERS = 3
 KERNEL = 3
 
+MIRRORED = 3
+"""Axis of images: phi. The second constituent lies along eta, after the turn that every image has had."""
+
 PRESENT, SHARE, ETA, PHI = (CONSTITUENT.index(name) for name in ("present", "share", "deta", "dphi"))
 FIRST_INPUT = 2
 """What stands before says how to pool and is no input of the network by itself."""
@@ -153,12 +156,15 @@ def network_of(recipe: TaggerRecipe) -> TaggerNetwork:
 
 
 def turned(inputs: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Constituents turned about the axis of each jet by a random angle, and mirrored; images as they are.
+    """Constituents turned about the axis of each jet by a random angle, and mirrored; images, half of them, mirrored.
 
     Nothing in a jet knows the beam direction, so that a turned jet is as good an example as the jet itself.
+    What is exactly on the line that images are mirrored at moves by one pixel.
     """
-    if "constituents" not in inputs:
-        return inputs
+    if "images" in inputs:
+        x = inputs["images"]
+        chosen = torch.rand(len(x), 1, 1, 1, device=x.device) < 0.5
+        return {**inputs, "images": torch.where(chosen, x.flip(MIRRORED), x)}
     x = inputs["constituents"].clone()
     angle = 2 * torch.pi * torch.rand(len(x), 1, device=x.device)
     eta = x[..., ETA] * torch.where(torch.rand_like(angle) < 0.5, -1.0, 1.0)
@@ -169,8 +175,10 @@ def turned(inputs: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def thinned(inputs: dict[str, Tensor], share: float) -> dict[str, Tensor]:
-    """Constituents without a random share of them, so that no network relies on any one; images as they are."""
-    if "constituents" not in inputs or share == 0:
+    """Constituents, or pixels, without a random share of them, so that no network relies on any one."""
+    if share == 0:
         return inputs
-    x = inputs["constituents"]
-    return {**inputs, "constituents": x * (torch.rand(*x.shape[:2], 1, device=x.device) >= share)}
+    name = "images" if "images" in inputs else "constituents"
+    x = inputs[name]
+    dropped = torch.rand(x.shape if name == "images" else (*x.shape[:2], 1), device=x.device) < share
+    return {**inputs, name: x.masked_fill(dropped, 0)}
