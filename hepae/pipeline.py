@@ -26,7 +26,9 @@ from hepae.recipe import Recipe
 from hepae.restore import CompressedCollection, compressed_collections, models_of, runs_of
 from hepae.rootio.atomic import atomic_output
 from hepae.rootio.columns import Column, Jagged
+from hepae.rootio.ntuple_writer import refuse_several_trees
 from hepae.rootio.raw_copy import refuse_unless_rewritable
+from hepae.rootio.rest import refuse_what_cannot_be_moved, refuse_what_is_not_written_anew
 from hepae.rootio.source import MODELS_TREE, open_source
 from hepae.rootio.tree import TreeReader
 from hepae.rootio.ttree import TTreeReader
@@ -107,7 +109,7 @@ def compress(
         events = stack.enter_context(open_events(source, tree))
         found = find_collection(events, collection or (model.manifest.collection if model else None))
         if not side:
-            _require_writable(events, container)
+            _require_writable(source, events, container)
         if model is None:
             model = _trained(events, found, features, bounds, recipe or Recipe(), report)
         encoder = encoder_of(model, side)
@@ -190,8 +192,16 @@ def _trained(
     return model_of(objects, found, names, bounds, recipe, report)
 
 
-def _require_writable(events: TreeReader, container: Container) -> None:
+def _require_writable(source: str | Path, events: TreeReader, container: Container) -> None:
     """Refuse before training what could not be written after it."""
+    if not is_csv(source):
+        with open_source(source) as file:
+            if not isinstance(events, TTreeReader):
+                refuse_what_is_not_written_anew(file, events.path)
+            elif container == "rntuple":
+                refuse_several_trees(file)
+            else:
+                refuse_what_cannot_be_moved(file, (events.path, MODELS_TREE))
     if isinstance(events, TTreeReader) and container == "ttree":
         refuse_unless_rewritable(events)
         return

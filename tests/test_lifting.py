@@ -21,6 +21,7 @@ from hepae.codecs.ranks import LAST_RANK, RankOrder
 from hepae.coding.integers import pack
 from hepae.collection import ranks
 from hepae.errors import CorruptionError, ModelRejectedError
+from hepae.fit import additive
 from hepae.fit.prediction import fit
 from hepae.fit.state import Settings
 from hepae.lattice import Inserted, Integer, Lattice, Linear, Log
@@ -161,6 +162,18 @@ def test_constant_and_wide_columns_are_coded_as_they_are() -> None:
     codec = Lifting(LiftingSpec(fit(q, LATTICES, counts, {})), specs({name: LATTICES[name] for name in q}))
     roundtrip(codec, counts, q, {})
     assert len(codec.encode(counts, dict(q), {})["pt"]) < 12
+
+
+def test_products_tell_what_is_not_finite_and_nothing_else() -> None:
+    ones = np.ones((3, 2), np.float32)
+    assert additive._product(ones.T, ones).tolist() == [[3.0, 3.0], [3.0, 3.0]]
+    for wild in (np.float32(np.inf), np.float32(3e38)):
+        with pytest.raises(np.linalg.LinAlgError, match="not finite"):
+            additive._product(ones.T, ones * wild)
+    wild_residuals = np.array([1e30, -1e30, 1e30])
+    change, left = additive._step(ones, wild_residuals, additive.weights_robust)
+    assert change.tolist() == [0.0, 0.0], "nothing is learnt where no weight is left"
+    assert left is wild_residuals
 
 
 def test_phi_goes_around_the_circle() -> None:

@@ -151,3 +151,44 @@ def test_all_types_and_what_no_field_can_be_called(tmp_path: Path) -> None:
                 assert getattr(read, "values", read).dtype == branch.dtype
     with pytest.raises(UnsupportedError, match="name"), NTupleFile(tmp_path / "bad.root") as file:
         file.new_ntuple("deep", [NewBranch("Jet.pt", "float32")])
+
+
+def ntuple_of(path: Path, *names: str) -> Path:
+    """A file with a small RNTuple of jets under each name."""
+    with uproot.recreate(path) as file:
+        for name in names:
+            file.mkrntuple(name, {"Jet_pt": ak.Array([[1.0, 2.0], [], [3.0]])})
+    return path
+
+
+def tree_of(path: Path) -> Path:
+    with uproot.recreate(path) as file:
+        file.mktree("Events", {"Jet": ak.zip({"pt": [[1.0, 2.0], []]}).type.content})
+        file["Events"].extend({"Jet": ak.zip({"pt": ak.Array([[1.0, 2.0], []])})})
+    return path
+
+
+@pytest.mark.parametrize("container", ["ttree", "rntuple"])
+def test_other_trees_that_cannot_be_kept_are_refused_before_any_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, container: str
+) -> None:
+    monkeypatch.setattr("hepae.pipeline.model_of", lambda *_: pytest.fail("it was trained"))
+    several = ntuple_of(tmp_path / "several.root", "First", "Second")
+    with pytest.raises(UnsupportedError, match=r"beside an RNTuple.*Second.*--side"):
+        hepae.compress(several, tmp_path / "out.root", tree="First", collection="Jet", container=container)
+    mixed = tree_of(tmp_path / "mixed.root")
+    with uproot.update(mixed) as file:
+        file.mkrntuple("Runs", {"run": np.arange(3)})
+    with pytest.raises(UnsupportedError, match=r"cannot be moved.*Runs|several trees.*Runs"):
+        hepae.compress(mixed, tmp_path / "out.root", tree="Events", collection="Jet", container=container)
+    assert not (tmp_path / "out.root").exists()
+
+
+def test_histograms_in_directories_alone_are_kept(tmp_path: Path) -> None:
+    source = tree_of(tmp_path / "tree.root")
+    with uproot.update(source) as file:
+        file["control/pt"] = np.histogram([1.0, 2.0, 3.0])
+    hepae.compress(source, tmp_path / "out.root", collection="Jet", container="rntuple")
+    with uproot.open(tmp_path / "out.root") as file:
+        assert file["control/pt"].values().sum() == 3
+        assert not [name for name in file.keys(cycle=False) if not name]

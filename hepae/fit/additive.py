@@ -132,19 +132,35 @@ def _weights_broad(residuals: Floats) -> Floats:
     return 1.0 / ((scale + size) * np.maximum(size, 0.5 * scale))
 
 
-def _step(basis: NDArray[np.float32], residuals: Floats, weights: Weights) -> Floats:
-    """Change of the coefficients that best lowers the weighted squares of the residuals."""
+def _step(basis: NDArray[np.float32], residuals: Floats, weights: Weights) -> tuple[Floats, Floats]:
+    """Change of the coefficients that best lowers the weighted squares of the residuals, and what is left of these."""
     w = weights(residuals).astype(np.float32)
     weighted = basis * w[:, None]
-    gram = (weighted.T @ basis).astype(np.float64)
-    gram[np.diag_indices_from(gram)] += RIDGE * float(w.mean()) * len(residuals) ** 0.5
-    pull = (weighted.T @ residuals.astype(np.float32)).astype(np.float64)
     try:
-        return np.asarray(np.linalg.solve(gram, pull), np.float64)
-    except (
-        np.linalg.LinAlgError
-    ):  # residuals so wild that no weight is left: there is nothing to learn from them
-        return np.zeros(len(pull))
+        gram = _product(weighted.T, basis)
+        gram[np.diag_indices_from(gram)] += RIDGE * float(w.mean()) * len(residuals) ** 0.5
+        change = np.linalg.solve(gram, _product(weighted.T, residuals.astype(np.float32)))
+        return change, residuals - _product(basis, change.astype(np.float32))
+    except np.linalg.LinAlgError:  # so wild that no weight is left: there is nothing to learn from them
+        return np.zeros(basis.shape[1]), residuals
+
+
+def _product(left: NDArray[np.float32], right: NDArray[np.float32]) -> Floats:
+    """A product of matrices as float64.
+
+    The kernels of OpenBLAS also compute with what lies beside a matrix in their buffers: now and then they raise the
+    flag of an invalid operation, which NumPy warns of, though every element is right. So the elements are looked at.
+
+    Raises
+    ------
+    numpy.linalg.LinAlgError
+        If one of them is not finite.
+    """
+    with np.errstate(invalid="ignore", over="ignore"):
+        found = (left @ right).astype(np.float64)
+    if not np.isfinite(found).all():
+        raise np.linalg.LinAlgError("a product of matrices is not finite")
+    return found
 
 
 def polish(model: Additive, residuals: Floats, steps: int, weights: Weights) -> Floats:
@@ -159,9 +175,8 @@ def polish(model: Additive, residuals: Floats, steps: int, weights: Weights) -> 
     basis = np.concatenate([candidate.basis[: len(residuals)] for candidate in model.chosen], axis=1)
     sizes = np.cumsum([len(values) for values in model.values])[:-1]
     for _ in range(steps):
-        change = _step(basis, residuals, weights)
+        change, residuals = _step(basis, residuals, weights)
         model.values = [v + d for v, d in zip(model.values, np.split(change, sizes), strict=True)]
-        residuals = residuals - basis @ change.astype(np.float32)
     return residuals
 
 
@@ -196,9 +211,8 @@ def linear(columns: NDArray[np.float64], y: Floats, steps: int = 8) -> Floats:
     residuals, total = y - np.median(y), np.zeros(basis.shape[1])
     for step in range(steps):
         weights = weights_squared if step == 0 else _weights_broad if step < steps // 2 else weights_robust
-        change = _step(basis, residuals, weights)
+        change, residuals = _step(basis, residuals, weights)
         total += change
-        residuals = residuals - basis @ change.astype(np.float32)
     return np.asarray(total[:-1] / scale, np.float64)
 
 

@@ -17,10 +17,10 @@ import uproot
 
 from hepae.errors import OutputError, UnsupportedError
 from hepae.rootio.columns import Column, Jagged
-from hepae.rootio.source import OWN_TREES, TITLES_TREE, TREE_CLASSES, Source
+from hepae.rootio.source import TITLES_TREE, TREE_CLASSES, Source
 from hepae.rootio.tree_writer import NewBranch
 
-__all__ = ["NTupleFile", "NTupleWriter"]
+__all__ = ["NTupleFile", "NTupleWriter", "refuse_several_trees"]
 
 
 class NTupleFile:
@@ -37,7 +37,7 @@ class NTupleFile:
     def __init__(self, path: str | Path, source: Source | None = None) -> None:
         self.source = source
         if source is not None:
-            _require_no_other_trees(source)
+            refuse_several_trees(source)
         try:
             self._file = uproot.recreate(str(path))
         except OSError as problem:
@@ -55,7 +55,7 @@ class NTupleFile:
         rest = [name for name, kind in left.items() if name not in done and kind not in TREE_CLASSES]
         if rest and self.source is not None:
             self._file.copy_from(self.source.directory, filter_name=rest)
-            if "" in self._file:
+            if "" in self._file.keys(recursive=False, cycle=False):
                 del self._file[""]  # uproot leaves a directory without a name behind
 
     def __enter__(self) -> NTupleFile:
@@ -133,13 +133,12 @@ def _content(branch: NewBranch, column: Column | None) -> Any:
     return ak.contents.ListOffsetArray(ak.index.Index64(edges), content)
 
 
-def _require_no_other_trees(source: Source) -> None:
-    most = 1
-    others = [path for path in source.trees if path not in OWN_TREES]
-    if len(others) > most:
+def refuse_several_trees(source: Source) -> None:
+    """Raise `UnsupportedError` where a file has trees beside the one that becomes an RNTuple."""
+    if len(source.trees) > 1:
         raise UnsupportedError(
             "a file of several trees is not turned into RNTuples",
             where=source.path,
-            got=", ".join(others),
+            got=", ".join(source.trees),
             hint="use --format ttree",
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
@@ -11,10 +12,10 @@ from hepae.rootio.baskets import rewrite_key
 from hepae.rootio.compression import LZMA_BEST
 from hepae.rootio.container import Directory, RootFile
 from hepae.rootio.raw_copy import SIDE_HINT, Copy, records
-from hepae.rootio.source import DIRECTORIES, Source, reading
+from hepae.rootio.source import DIRECTORIES, OWN_TREES, Source, reading
 from hepae.rootio.stored import Stored, read_record
 
-__all__ = ["copy_rest"]
+__all__ = ["copy_rest", "refuse_what_cannot_be_moved", "refuse_what_is_not_written_anew"]
 
 TREES = ("TTree", "TNtuple", "TNtupleD")
 RNTUPLES = ("ROOT::RNTuple", "ROOT::Experimental::RNTuple")
@@ -40,6 +41,7 @@ def copy_rest(source: Source, file: RootFile, done: set[str]) -> list[str]:
     UnsupportedError
         For keys that cannot be moved: an RNTuple points to places in its file.
     """
+    refuse_what_cannot_be_moved(source, done)
     copied: dict[int, int] = {}
     left_out = []
     for path, key in keys_of(source):
@@ -49,10 +51,6 @@ def copy_rest(source: Source, file: RootFile, done: set[str]) -> list[str]:
                 left_out.append(f"{path};{key.fCycle}")
         elif classname in DIRECTORIES:
             file.directory(path, str(key.fTitle), classname)
-        elif classname in RNTUPLES:
-            raise UnsupportedError(
-                "an RNTuple cannot be moved", where=f"{source.path}:{path}", hint=SIDE_HINT
-            )
         else:
             stored = read_record(source, int(key.fSeekKey), int(key.fNbytes))
             home = file.directory(path.rpartition("/")[0]) if "/" in path else file.root
@@ -60,6 +58,31 @@ def copy_rest(source: Source, file: RootFile, done: set[str]) -> list[str]:
                 stored.packed = moved_tree(source, f"{path};{key.fCycle}", stored, file, home, copied)
             write_again(stored, file, home)
     return left_out
+
+
+def refuse_what_cannot_be_moved(source: Source, done: Collection[str]) -> None:
+    """Raise `UnsupportedError` for an RNTuple beside the trees that are done: it points to places in its file."""
+    for key in source.keys:
+        if key.classname in RNTUPLES and key.path not in done:
+            raise UnsupportedError(
+                "an RNTuple cannot be moved", where=f"{source.path}:{key.path}", hint=SIDE_HINT
+            )
+
+
+def refuse_what_is_not_written_anew(source: Source, tree: str) -> None:
+    """Raise `UnsupportedError` for objects beside an RNTuple, which alone is written anew."""
+    others = [
+        key.path
+        for key in source.keys
+        if key.path not in (tree, *OWN_TREES) and key.classname not in DIRECTORIES
+    ]
+    if others:
+        raise UnsupportedError(
+            "objects beside an RNTuple would be left out",
+            where=source.path,
+            got=", ".join(others[:4]) + (f" and {len(others) - 4} more" if len(others) > 4 else ""),
+            hint=SIDE_HINT,
+        )
 
 
 def keys_of(source: Source) -> list[tuple[str, Any]]:
