@@ -76,7 +76,7 @@ def write_slice(tree: TreeReader, path: Path, start: int, stop: int) -> None:
 @contextmanager
 def cluster(workers: int) -> Iterator[Client]:
     """Worker processes of one thread each, which have imported hepae already."""
-    options = {"n_workers": workers, "threads_per_worker": 1, "processes": True, "dashboard_address": None}
+    options = {"n_workers": workers, "threads_per_worker": 1, "processes": True, "dashboard_address": ":0"}
     with LocalCluster(**options) as local, Client(local) as client:  # type: ignore[no-untyped-call]
         client.wait_for_workers(workers)
         client.run(importable)

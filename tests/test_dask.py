@@ -38,7 +38,7 @@ def plain(files: dict[str, str]) -> Any:
 @pytest.fixture(scope="module")
 def client() -> Iterator[Client]:
     # nannies start their workers afresh: these have imported neither hepae nor this module
-    options = {"n_workers": 2, "threads_per_worker": 1, "processes": True, "dashboard_address": None}
+    options = {"n_workers": 2, "threads_per_worker": 1, "processes": True, "dashboard_address": ":0"}
     with LocalCluster(**options) as cluster, Client(cluster) as client:
         yield client
 

@@ -140,7 +140,7 @@ def _step(basis: NDArray[np.float32], residuals: Floats, weights: Weights) -> tu
         gram = _product(weighted.T, basis)
         gram[np.diag_indices_from(gram)] += RIDGE * float(w.mean()) * len(residuals) ** 0.5
         change = np.linalg.solve(gram, _product(weighted.T, residuals.astype(np.float32)))
-        return change, residuals - _product(basis, change.astype(np.float32))
+        return np.asarray(change, np.float64), residuals - _product(basis, change.astype(np.float32))
     except np.linalg.LinAlgError:  # so wild that no weight is left: there is nothing to learn from them
         return np.zeros(basis.shape[1]), residuals
 
