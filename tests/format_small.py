@@ -1,7 +1,7 @@
 """A reader of lifting files in one page, written from docs/format/v1.md alone: it imports nothing of hepae.
 
-It knows the columns here, latent, neighbour, count, rank, mix and when, of models without kinematics, and refuses
-others by name; tests/format_reader.py knows them all. Numbers in comments are sections.
+It knows the columns here, latent, neighbour, count, rank and mix, of models without kinematics, and refuses others by
+name; tests/format_reader.py knows them all. Numbers in comments are sections.
 """
 
 from __future__ import annotations
@@ -17,10 +17,7 @@ import uproot
 import xxhash
 from pcodec import standalone, wrapped
 
-MARK = re.compile(  # 3
-    r".* ?\[hepae v1 collection=\S+ feature=(\S+) counter=(\S+) codec=lifting dtype=(\w+) bound=\S+( side)?\]",
-    re.DOTALL,
-)
+MARK = re.compile(r"(?s).*\[hepae v1 .*feature=(\S+) counter=(\S+) codec=lifting .*\]")  # 3
 BYTES = uproot.AsJagged(uproot.AsDtype("u1"))
 MISSING = -(1 << 62)
 
@@ -49,9 +46,8 @@ def block(data, n):  # 9
         return (value + np.append(0, np.cumsum(block(data[at : at + g], m - 1))))[block(data[at + g :], n)]
     out = np.empty(n, [np.int16, np.int32, np.int64][(mode - 2) % 3])
     if mode in (2, 3, 4):
-        pages, size = wrapped.FileDecompressor.new(b"\4\1")[0].chunk_decompressor(
-            data[1:], f"i{8 * out.itemsize}"
-        )
+        file, _ = wrapped.FileDecompressor.new(b"\4\1")
+        pages, size = file.chunk_decompressor(data[1:], f"i{8 * out.itemsize}")
         pages.read_page_into(data[1 + size :], n, out)
     elif mode:
         standalone.simple_decompress_into(data[1:], out)
@@ -75,9 +71,8 @@ def points(grid, n, dtype):  # 7.1
 
 def values(lattice, q, escaped):  # 7.2
     inserted = [(p["at"] + j, p.get("bits")) for j, p in enumerate(lattice.get("inserted", []))]
-    x = points(
-        lattice["grid"], q - sum((q > i).astype(np.int64) for i, _ in inserted), np.dtype(lattice["dtype"])
-    )
+    n = q - sum((q > i).astype(np.int64) for i, _ in inserted)
+    x = points(lattice["grid"], n, np.dtype(lattice["dtype"]))
     bits = x.view(f"u{x.itemsize}").copy()
     for i, special in inserted:
         bits[q == i] = escaped if special is None else special
@@ -86,17 +81,14 @@ def values(lattice, q, escaped):  # 7.2
 
 class Chunk:  # 10, 11
     def __init__(self, predictors, counts):
-        self.sources, self.last, self.counts = (
-            predictors.get("sources", []),
-            predictors.get("last_rank", 6),
-            counts,
-        )
         assert not predictors.get("derived"), "derived features"
+        self.sources, self.last = predictors.get("sources", []), predictors.get("last_rank", 6)
+        self.counts, self.known, self.latents = counts, {}, {}
         event, self.first = np.repeat(np.arange(len(counts)), counts), np.cumsum(counts) - counts
         place = np.arange(len(event)) - self.first[event]
         self.order = np.lexsort((event, -counts[event], place))
         self.event, self.place, self.inverse = event[self.order], place[self.order], np.argsort(self.order)
-        self.ranks, self.known, self.latents = np.minimum(self.place, self.last), {}, {}
+        self.ranks = np.minimum(self.place, self.last)
 
     def column(self, c):  # 10.4
         kind = c["type"]
@@ -105,14 +97,10 @@ class Chunk:  # 10, 11
         if kind in ("count", "rank"):
             return self.counts[self.event] if kind == "count" else self.ranks
         if kind == "mix":
-            weights = [w / 2 ** c["shift"] for w in c["weights"]]
-            near = [np.clip(self.known[f], -(1 << 40), 1 << 40) for f in c["features"]]
-            near = [q * w for q, w in zip(near, weights, strict=True)]
-            return np.floor(sum(near[1:], near[0] + 0.5)).astype(np.int64)
-        if kind == "when":
-            last = self.ranks == np.minimum(self.counts[self.event] - 1, self.last)
-            which = {"first": self.ranks == 0, "later": self.ranks > 0, "last": last}[c["which"]]
-            return np.where(which, self.column(c["column"]), MISSING)
+            total = 0.5
+            for name, weight in zip(c["features"], c["weights"], strict=True):
+                total = total + np.clip(self.known[name], -(1 << 40), 1 << 40) * (weight / 2 ** c["shift"])
+            return np.floor(total).astype(np.int64)
         assert kind == "neighbour", f"column {kind}"
         other = self.place + c["offset"]
         there = (other >= 0) & (other < self.counts[self.event]) & ((c["offset"] > 0) | (other < self.last))
@@ -126,11 +114,10 @@ class Chunk:  # 10, 11
             k, x = np.array(s["knots"]), np.arange(1, s["knots"][-1] + 1)
             i = np.maximum(np.searchsorted(k, x) - 1, 0)
             j = np.minimum(i + 1, len(k) - 1)
-            table = np.append(
-                y[:1], y[1 + i] + ((y[1 + j] - y[1 + i]) * (x - k[i])) // np.maximum(k[j] - k[i], 1)
-            )
-            least = 0 if s["column"]["type"] in ("neighbour", "when") else 1
-            found += table[np.clip(((self.column(s["column"]) - s["low"]) >> s["shift"]) + 1, least, k[-1])]
+            between = ((y[1 + j] - y[1 + i]) * (x - k[i])) // np.maximum(k[j] - k[i], 1)
+            place = ((self.column(s["column"]) - s["low"]) >> s["shift"]) + 1
+            least = 0 if s["column"]["type"] == "neighbour" else 1
+            found += np.append(y[:1], y[1 + i] + between)[np.clip(place, least, k[-1])]
         return found
 
     def prediction(self, p):
@@ -154,11 +141,8 @@ def restore(path, tree="Events"):
     """Counts and flat restored values of every compressed branch, by the branch's original name."""
     with uproot.open(path) as file:
         data = file["hepae_models"]["onnx"].array(BYTES, library="np")[0].tobytes()  # 4
-        manifest, sha = (
-            json.loads(onnx.load_from_string(data).metadata_props[0].value),
-            hashlib.sha256(data).digest(),
-        )
-        events = file[tree]
+        manifest = json.loads(onnx.load_from_string(data).metadata_props[0].value)
+        sha, events = hashlib.sha256(data).digest(), file[tree]
         marks = {b.name: MARK.fullmatch(b.title) for b in events.branches if b.name.endswith("__hepae")}
         branches = {mark[1]: name for name, mark in marks.items() if mark}
         counter = next(mark[2] for mark in marks.values() if mark)
@@ -172,10 +156,8 @@ def restore(path, tree="Events"):
             frames = {name: read[name][start].tobytes() for name in read}
             for name, x in restored(manifest, sha, counts[start:stop], frames, context).items():
                 found[name].append(x)
-    return {
-        branches[name].removesuffix("__hepae"): (counts, np.concatenate(parts))
-        for name, parts in found.items()
-    }
+    originals = {name: branch.removesuffix("__hepae") for name, branch in branches.items()}
+    return {originals[name]: (counts, np.concatenate(parts)) for name, parts in found.items()}
 
 
 def restored(manifest, sha, counts, frames, context):
@@ -186,12 +168,11 @@ def restored(manifest, sha, counts, frames, context):
         place, own = struct.unpack_from("<HI", data, len(data) - 6)
         assert (magic, kind & ~8, model, own) == (0x68, 17, sha[:4], checksum(data[:-4]) & 0xFFFFFFFF)
         assert place == checksum(struct.pack("<QQ", checksum(data[:-6]), context)) & 0xFFFF, "another place"
-        numbers, at = [], 14
-        for _ in range(5 if kind & 8 else 3):
-            value, at = varint(data, at)
-            numbers.append(value)
-        e, o = numbers[3:] or (0, 0)
-        assert (numbers[1], numbers[2], o) == (len(counts), counts.sum(), 0), "other events, or an override"
+        numbers, at = [0] * 5, 14
+        for number in range(5 if kind & 8 else 3):
+            numbers[number], at = varint(data, at)
+        _, n_events, n_objects, e, o = numbers
+        assert (n_events, n_objects, o) == (len(counts), counts.sum(), 0), "other events, or an override"
         parsed[name] = content, data[at : at + e], data[at + e : -6]
     for p in predictors["features"]:
         terms = [*p.get("terms", []), *(p.get("widths") or {}).get("terms", [])]
@@ -201,7 +182,6 @@ def restored(manifest, sha, counts, frames, context):
         name, lattice = feature["name"], feature["lattice"]
         escaped = np.frombuffer(parsed[name][1], f"<u{np.dtype(lattice['dtype']).itemsize}")
         out[name] = values(lattice, chunk.known[name][chunk.inverse], escaped)
-        assert checksum(struct.pack("<Q", context), out[name]) & 0xFFFFFFFF == parsed[name][0], (
-            "another content"
-        )
+        content = checksum(struct.pack("<Q", context), out[name]) & 0xFFFFFFFF
+        assert content == parsed[name][0], "another content"
     return out
