@@ -1,6 +1,6 @@
 """A reader of lifting files in one page, written from docs/format/v1.md alone: it imports nothing of hepae.
 
-It knows the columns here, latent, neighbour, count, rank and mix, of models without kinematics, and refuses others by
+It knows predictions from the features of the same object by the columns here, latent and mix, and refuses others by
 name; tests/format_reader.py knows them all. Numbers in comments are sections.
 """
 
@@ -19,7 +19,6 @@ from pcodec import standalone, wrapped
 
 MARK = re.compile(r"(?s).*\[hepae v1 .*feature=(\S+) counter=(\S+) codec=lifting .*\]")  # 3
 BYTES = uproot.AsJagged(uproot.AsDtype("u1"))
-MISSING = -(1 << 62)
 
 
 def checksum(*parts):  # 1
@@ -82,33 +81,24 @@ def values(lattice, q, escaped):  # 7.2
 class Chunk:  # 10, 11
     def __init__(self, predictors, counts):
         assert not predictors.get("derived"), "derived features"
-        self.sources, self.last = predictors.get("sources", []), predictors.get("last_rank", 6)
-        self.counts, self.known, self.latents = counts, {}, {}
-        event, self.first = np.repeat(np.arange(len(counts)), counts), np.cumsum(counts) - counts
-        place = np.arange(len(event)) - self.first[event]
-        self.order = np.lexsort((event, -counts[event], place))
-        self.event, self.place, self.inverse = event[self.order], place[self.order], np.argsort(self.order)
-        self.ranks = np.minimum(self.place, self.last)
+        self.sources, self.known, self.latents = predictors.get("sources", []), {}, {}
+        event, first = np.repeat(np.arange(len(counts)), counts), np.cumsum(counts) - counts
+        order = np.lexsort((event, -counts[event], np.arange(len(event)) - first[event]))  # 10.1
+        self.n, self.inverse = len(event), np.argsort(order)
 
     def column(self, c):  # 10.4
-        kind = c["type"]
-        if kind in ("here", "latent"):
-            return (self.known if kind == "here" else self.latents)[c["feature"]]
-        if kind in ("count", "rank"):
-            return self.counts[self.event] if kind == "count" else self.ranks
-        if kind == "mix":
-            total = 0.5
-            for name, weight in zip(c["features"], c["weights"], strict=True):
-                total = total + np.clip(self.known[name], -(1 << 40), 1 << 40) * (weight / 2 ** c["shift"])
-            return np.floor(total).astype(np.int64)
-        assert kind == "neighbour", f"column {kind}"
-        other = self.place + c["offset"]
-        there = (other >= 0) & (other < self.counts[self.event]) & ((c["offset"] > 0) | (other < self.last))
-        at = self.inverse[np.where(there, self.first[self.event] + other, 0)] if len(other) else other
-        return np.where(there, self.known[c["feature"]][at], MISSING)
+        if c["type"] == "here":
+            return self.known[c["feature"]]
+        if c["type"] == "latent":
+            return self.latents[c["feature"]]
+        assert c["type"] == "mix", f"column {c['type']}"
+        total = 0.5
+        for name, weight in zip(c["features"], c["weights"], strict=True):
+            total = total + np.clip(self.known[name], -(1 << 40), 1 << 40) * (weight / 2 ** c["shift"])
+        return np.floor(total).astype(np.int64)
 
     def total(self, constant, terms):  # 10.2
-        found = np.full(len(self.ranks), constant, np.int64)
+        found = np.full(self.n, constant, np.int64)
         for term in terms:
             s, y = self.sources[term["source"]], np.array(term["values"], np.int64)
             k, x = np.array(s["knots"]), np.arange(1, s["knots"][-1] + 1)
@@ -116,25 +106,19 @@ class Chunk:  # 10, 11
             j = np.minimum(i + 1, len(k) - 1)
             between = ((y[1 + j] - y[1 + i]) * (x - k[i])) // np.maximum(k[j] - k[i], 1)
             place = ((self.column(s["column"]) - s["low"]) >> s["shift"]) + 1
-            least = 0 if s["column"]["type"] == "neighbour" else 1
-            found += np.append(y[:1], y[1 + i] + between)[np.clip(place, least, k[-1])]
+            found += (y[1 + i] + between)[np.clip(place, 1, k[-1]) - 1]
         return found
 
     def prediction(self, p):
         fine = self.total(p.get("constant", 0) + 32, p.get("terms", []))
         return (fine >> 6) + (self.column(p["base"]) if p.get("base") else 0)
 
-    def decode(self, p, payload, looks_at_itself):
-        n, kind, name = len(self.ranks), payload[0] >> 4, p["feature"]
+    def decode(self, p, payload):
+        kind, name = payload[0] >> 4, p["feature"]
         assert kind in (0, 1), f"kind {kind}"
-        r = q = block(payload, n)
-        if kind:
-            self.known[name], self.latents[name] = q, r = np.zeros(n, np.int64), r
-            for rank in range(self.last + 1) if looks_at_itself else [self.ranks]:
-                here = self.ranks == rank
-                q[here] = (r + self.prediction(p))[here]
-        self.known[name] = q
-        self.latents[name] = r if kind else q - self.prediction(p)
+        found, prediction = block(payload, self.n), self.prediction(p)
+        self.known[name] = found + prediction if kind else found
+        self.latents[name] = found if kind else found - prediction
 
 
 def restore(path, tree="Events"):
@@ -175,9 +159,7 @@ def restored(manifest, sha, counts, frames, context):
         assert (n_events, n_objects, o) == (len(counts), counts.sum(), 0), "other events, or an override"
         parsed[name] = content, data[at : at + e], data[at + e : -6]
     for p in predictors["features"]:
-        terms = [*p.get("terms", []), *(p.get("widths") or {}).get("terms", [])]
-        looks = any(chunk.sources[t["source"]]["column"].get("feature") == p["feature"] for t in terms)
-        chunk.decode(p, parsed[p["feature"]][2], looks)
+        chunk.decode(p, parsed[p["feature"]][2])
     for feature in manifest["features"]:
         name, lattice = feature["name"], feature["lattice"]
         escaped = np.frombuffer(parsed[name][1], f"<u{np.dtype(lattice['dtype']).itemsize}")
