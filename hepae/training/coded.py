@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -23,7 +22,6 @@ from hepae.training.integer_network import Plan, Size
 __all__ = ["Coded", "anchors_of", "mask_of", "plan_of", "static_table"]
 
 Integers = NDArray[np.int64]
-Values = NDArray[np.generic]
 
 VALIDATION: Final = 0.1
 LARGEST_LOG: Final = 255
@@ -59,28 +57,12 @@ class Coded:
         held = np.random.default_rng(seed).random(len(counts)) < VALIDATION
         held_objects = evaluation.order.spread(held)
         training, validation = np.flatnonzero(~held_objects), np.flatnonzero(held_objects)
-        residuals = _residuals(evaluation, integers)
-        alphabets = {name: fit_alphabet(column, effort.bins) for name, column in residuals.items()}
-        return cls(evaluation, alphabets, _symbols(alphabets, residuals), training, validation)
-
-    def image(
-        self, integers: Mapping[str, Integers], lattices: Mapping[str, Lattice], events: Mapping[str, Values]
-    ) -> Coded:
-        """The same objects with other integers, in bins that were made for the objects as they are."""
-        predictors, counts = self.evaluation.predictors, self.evaluation.order.counts
-        evaluation = Evaluation(predictors, lattices, counts, events)
-        symbols = _symbols(self.alphabets, _residuals(evaluation, integers))
-        return dataclasses.replace(self, evaluation=evaluation, symbols=symbols)
-
-
-def _residuals(evaluation: Evaluation, integers: Mapping[str, Integers]) -> dict[str, Integers]:
-    """What predictions leave of each feature, in rank order."""
-    to_ranks = evaluation.order.to_ranks
-    return {name: evaluation.encode(name, to_ranks(integers[name])) for name in evaluation.predictors.order}
-
-
-def _symbols(alphabets: Mapping[str, Alphabet], residuals: Mapping[str, Integers]) -> dict[str, Integers]:
-    return {name: alphabets[name].split(column)[0] for name, column in residuals.items()}
+        alphabets, symbols = {}, {}
+        for name in predictors.order:
+            residuals = evaluation.encode(name, evaluation.order.to_ranks(integers[name]))
+            alphabets[name] = fit_alphabet(residuals, effort.bins)
+            symbols[name] = alphabets[name].split(residuals)[0]
+        return cls(evaluation, alphabets, symbols, training, validation)
 
 
 def static_table(data: Coded, name: str) -> NDArray[np.uint8]:

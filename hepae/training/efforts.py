@@ -8,7 +8,7 @@ from typing import Final
 
 from hepae.training.integer_network import Size
 
-__all__ = ["EFFORTS", "LARGE", "Effort"]
+__all__ = ["EFFORTS", "Effort"]
 
 
 @dataclass(frozen=True)
@@ -29,8 +29,6 @@ class Effort:
         How many times the training data a model is expected to code: its bytes count for so much less.
     batch, rate, decay
         Of the descent (AdamW, one cycle).
-    settling
-        Where there are few data, share of the samples in a second descent, over the events of validation too.
     """
 
     sizes: tuple[Size, ...] = (Size(), Size((8,), (6, 4), 8, 16))
@@ -41,7 +39,6 @@ class Effort:
     batch: int = 1024
     rate: float = 1e-2
     decay: float = 1e-4
-    settling: float = 0.0
 
     def epochs(self, objects: int) -> int:
         """Passes over so many training objects."""
@@ -57,13 +54,6 @@ class Effort:
             sizes=tuple(_smaller(size, share**0.25) for size in self.sizes),
             samples=max(int(self.samples * share**0.5), 50 * min(objects, 2000)),
             batch=max(int(self.batch * share) & ~31, min(self.batch, 256)),
-            settling=SETTLING,
-        )
-
-    def settled(self) -> Effort:
-        """That of the second descent."""
-        return dataclasses.replace(
-            self, samples=int(self.samples * self.settling), rate=self.rate * SETTLING_RATE
         )
 
 
@@ -74,9 +64,6 @@ def _smaller(size: Size, share: float) -> Size:
 
 
 LARGE: Final = 100_000
-"""From so many objects on, nothing is done about there being few of them."""
-SETTLING: Final = 0.3
-SETTLING_RATE: Final = 0.3
 EFFORTS: Final[dict[str, Effort]] = {
     # small grids, whose coding tables stay in the cache, and networks for those features alone where they pay most
     "fast": Effort((Size((16,), (6, 4), 16, 8), Size((8,), (6, 4), 8, 8)), samples=1_500_000, least_gain=0.3),
