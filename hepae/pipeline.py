@@ -41,6 +41,7 @@ Container = Literal["ttree", "rntuple"]
 WRITERS = {"ttree": write_tree, "rntuple": write_ntuple}
 
 
+@unloaded()
 def compress(
     source: str | Path,
     target: str | Path,
@@ -102,9 +103,6 @@ def compress(
     """
     began = time.perf_counter()
     with ExitStack() as stack:
-        stack.enter_context(
-            unloaded()
-        )  # compiled loops save a tenth of the time here, and would break the bar of memory
         temporary = stack.enter_context(atomic_output(target, (source,)))
         events = stack.enter_context(open_events(source, tree))
         found = find_collection(events, collection or (model.manifest.collection if model else None))
@@ -132,6 +130,7 @@ def compress(
     return done
 
 
+@unloaded()
 def decompress(
     source: str | Path,
     target: str | Path,

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hepae.bounds import Bound, assign, parse_assignments
+from hepae.compiled import unloaded
 from hepae.denormals import kept_subnormals
 from hepae.errors import SchemaError
 from hepae.events import CsvTree, open_events
@@ -104,6 +105,7 @@ def silent(phase: str, done: int, total: int, note: str) -> None:
     """Report nothing."""
 
 
+@unloaded()
 @kept_subnormals()
 def verify(
     original: str | Path,

@@ -95,10 +95,10 @@ def page(path: Path) -> evidence.Page:
     return evidence.Page(
         path,
         "Peak memory on two million jets",
-        "Each command runs in a process of its own, whose largest resident size the system tells\n"
-        "(`ru_maxrss`): the interpreter and the libraries are in it. Rows of a codec alone are with numba installed,\n"
-        "its machine code kept by an earlier process: `hepae compress` does not load it by itself, the others do\n"
-        f"after 20 million values. Allowed are {ALLOWED_CHUNKS} chunks and {ALLOWED_MB} MB; a chunk is the float32 of\n"
+        "Each command runs in a process of its own, whose largest resident size the system tells (`ru_maxrss`): the\n"
+        "interpreter and the libraries are in it. numba is installed; these commands do not load it by themselves,\n"
+        f"and rows with {SWITCH}=1, which are not bound, say what it takes with code that is kept.\n"
+        f"Allowed are {ALLOWED_CHUNKS} chunks and {ALLOWED_MB} MB; a chunk is the float32 of\n"
         "all features of its objects. Made by `make memory`.\n\n"
         f"{evidence.versions('numpy', 'uproot', 'onnxruntime')}.",
         (
@@ -130,7 +130,7 @@ def measure(codec: str, source: Path, size: Size, folder: Path) -> list[dict[str
     allowed = ALLOWED_CHUNKS * size.chunk / 1e6 + ALLOWED_MB
     rows: list[dict[str, object]] = []
     for name, command in commands.items():
-        for label, switch in ((f"{codec}, NumPy alone", {SWITCH: "0"}), (codec, {})):
+        for label, switch in ((codec, {}), (f"{codec}, {SWITCH}=1", {SWITCH: "1"})):
             most, seconds = peak(command, **switch)
             print(
                 f"{evidence.now()} {label} {name}: {most:.0f} MB of {allowed:.0f}, {seconds:.0f} s",
@@ -175,7 +175,8 @@ def main() -> int:
             rows += measure(codec, folder / "large.root", size, folder)
             if options.evidence is not None:
                 page(options.evidence).note(rows)
-    return int(any(row["peak, MB"] > row["allowed, MB"] for row in rows))  # type: ignore[operator]
+    bound = [row for row in rows if SWITCH not in str(row["codec"])]
+    return int(any(row["peak, MB"] > row["allowed, MB"] for row in bound))  # type: ignore[operator]
 
 
 if __name__ == "__main__":
