@@ -4,25 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from hepae.bench.run import Measurement
 from hepae.errors import MissingExtraError
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.text import Annotation
     from matplotlib.transforms import Bbox
 
 __all__ = ["plot"]
 
+Corner: TypeAlias = tuple[int, int, str, str]
+
+DOT = 10
+"""Size of a point, in pixels."""
+
 COLOURS = {True: "#c1272d", False: "#4d6a8a"}
-CORNERS = (
-    (5, 4, "left", "bottom"),
-    (5, -4, "left", "top"),
-    (-5, -4, "right", "top"),
-    (-5, 4, "right", "bottom"),
+CORNERS: tuple[Corner, ...] = tuple(
+    (x, y, "left" if x > 0 else "right", "bottom" if y > 0 else "top")
+    for far in (4, 12, 20)
+    for x, y in ((5, far), (5, -far), (-5, -far), (-5, far))
 )
-"""Where the name of a point may stand: offsets and alignment."""
+"""Where the name of a point may stand: offsets in points and alignment, the best first."""
 
 
 def plot(measured: Sequence[Measurement], path: Path, title: str) -> None:
@@ -63,17 +68,29 @@ def plot(measured: Sequence[Measurement], path: Path, title: str) -> None:
 
 
 def _name(axes: Axes, measured: Sequence[Measurement]) -> None:
-    """Write the name of each method at a corner of its point where no other name stands, if there is one."""
-    taken: list[Bbox] = []
-    for one in sorted(measured, key=lambda one: not one.method.startswith("hepae")):
-        own, place = one.method.startswith("hepae"), (one.restore, 8 * one.total)
-        for x, y, across, along in CORNERS:
-            text = axes.annotate(
-                one.method.removeprefix("hepae "), place, xytext=(x, y), textcoords="offset points", fontsize=8,
-                color=COLOURS[own], fontweight="bold" if own else "normal", ha=across, va=along,
-            )  # fmt: skip
-            box = text.get_window_extent()
-            if not any(box.overlaps(other) for other in taken) or (x, y) == CORNERS[-1][:2]:
-                taken.append(box)
-                break
-            text.remove()
+    """Write the name of each method beside its point, where the fewest other names and points stand."""
+    from matplotlib.transforms import Bbox
+
+    places = [(one.restore, 8 * one.total) for one in measured]
+    taken = [
+        Bbox.from_bounds(x - DOT / 2, y - DOT / 2, DOT, DOT) for x, y in axes.transData.transform(places)
+    ]
+    for one, place in sorted(zip(measured, places, strict=True), key=lambda pair: _is_alien(pair[0])):
+        text = axes.annotate(
+            one.method.removeprefix("hepae "), place, xytext=(0, 0), textcoords="offset points", fontsize=8,
+            color=COLOURS[not _is_alien(one)], fontweight="normal" if _is_alien(one) else "bold",
+        )  # fmt: skip
+        boxes = [_placed(text, corner) for corner in CORNERS]
+        best = min(range(len(boxes)), key=lambda k: boxes[k].count_overlaps(taken))
+        taken.append(_placed(text, CORNERS[best]))
+
+
+def _placed(text: Annotation, corner: Corner) -> Bbox:
+    """What a name takes up at a corner of its point."""
+    x, y, across, along = corner
+    text.set(position=(x, y), ha=across, va=along)
+    return text.get_window_extent()
+
+
+def _is_alien(one: Measurement) -> bool:
+    return not one.method.startswith("hepae")
