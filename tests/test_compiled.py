@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -209,24 +207,3 @@ def test_numba_is_loaded_when_the_work_is_worth_it(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     assert compiled.loops_for(200) is None
     assert state.decided, "without numba NumPy goes on, and nobody asks again"
-
-
-def test_loops_load_no_extensions_of_numba_and_others_still_do() -> None:
-    pytest.importorskip("numba")
-    program = """
-import sys
-import awkward as ak
-import numba
-import numpy as np
-from hepae.compiled import loops
-loops.reals(np.arange(3), 1, np.empty(3))
-assert not any(name.startswith("awkward._connect.numba") for name in sys.modules)
-@numba.njit
-def longest(array):
-    most = 0
-    for event in array:
-        most = max(most, len(event))
-    return most
-assert longest(ak.Array([[1.0, 2.0], []])) == 2
-"""
-    subprocess.run([sys.executable, "-c", program], check=True)

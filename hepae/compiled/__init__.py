@@ -62,7 +62,7 @@ def load() -> ModuleType | None:
 
 @contextmanager
 def unloaded() -> Iterator[None]:
-    """Do not load numba, which takes 130 MB, for this work; loops that are there already, or asked for, are used.
+    """Do not load numba, which takes 190 MB, for this work; loops that are there already, or asked for, are used.
 
     So is what goes through a whole file once, in bounded memory: reading and writing take most of its time.
     """

@@ -7,14 +7,11 @@ negative indices and uses vector instructions. No `fastmath`: sums of floats kee
 from __future__ import annotations
 
 import math
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any, Final, ParamSpec, TypeVar, cast
 
 import numba
 import numpy as np
-from numba.core import entrypoints
 from numpy.typing import NDArray
 
 from hepae.exactmath import LN2, PI, SMALLEST
@@ -54,39 +51,11 @@ BLOCK: Final = 1024
 
 def _compiled(function: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
     """The function, compiled when it is first called; kept on disk where there is a writable place for it."""
-    found: Any
     try:
         found = numba.njit(nogil=True, cache=True)(function)
     except RuntimeError:  # no such place
         found = numba.njit(nogil=True)(function)
-    compile_for = found._compile_for_args  # noqa: SLF001
-
-    def compile_alone(*arguments: object) -> object:
-        with _without_extensions():
-            return compile_for(*arguments)
-
-    found._compile_for_args = compile_alone  # noqa: SLF001
     return cast(Callable[Parameters, Result], found)
-
-
-_lock = threading.RLock()
-
-
-@contextmanager
-def _without_extensions() -> Iterator[None]:
-    """Numba without the types of other packages: these loops know arrays alone.
-
-    Before it compiles the first function, numba imports all packages with the entry point ``numba_extensions``:
-    awkward, vector and what they import, 60 MB and half a second. Functions of others, compiled later, load them all
-    the same.
-    """
-    with _lock:
-        before = getattr(entrypoints, "_already_initialized", True)
-        entrypoints._already_initialized = True  # noqa: SLF001 - numba has no other way
-        try:
-            yield
-        finally:
-            entrypoints._already_initialized = before  # noqa: SLF001
 
 
 @_compiled
