@@ -42,6 +42,8 @@ __all__ = [
 ]
 
 Integers = NDArray[np.int64]
+Narrow = NDArray[np.signedinteger[Any]]
+"""Integers of 16, 32 or 64 bits."""
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
 
@@ -121,11 +123,29 @@ def product_places(
 
 
 @_compiled
+def _sum_block(
+    places: NDArray[np.uint32],
+    rows: NDArray[np.uint64],
+    first: int,
+    tables: Narrow,
+    starts: NDArray[np.uint64],
+    out: Narrow,
+) -> None:
+    """``out = sum of tables[starts[k] + places[rows[k], first:]]`` for the few objects of a block."""
+    out[:] = 0
+    for k in range(rows.shape[0]):
+        table = tables[starts[k] :]
+        place = places[rows[k], first : first + out.shape[0]]
+        for i in range(place.shape[0]):
+            out[i] += table[place[i]]
+
+
+@_compiled
 def sum_tables(
     places: NDArray[np.uint32],
     rows: NDArray[np.uint64],
     begin: int,
-    tables: NDArray[np.signedinteger[Any]],
+    tables: Narrow,
     starts: NDArray[np.uint64],
     constant: int,
     out: Integers,
@@ -135,12 +155,7 @@ def sum_tables(
     for start in range(0, out.shape[0], BLOCK):
         found = out[start : start + BLOCK]
         summed = total[: found.shape[0]]
-        summed[:] = 0
-        for k in range(rows.shape[0]):
-            table = tables[starts[k] :]
-            place = places[rows[k], begin + start : begin + start + found.shape[0]]
-            for i in range(place.shape[0]):
-                summed[i] += table[place[i]]
+        _sum_block(places, rows, begin + start, tables, starts, summed)
         for i in range(found.shape[0]):
             found[i] = summed[i] + constant
 
@@ -149,11 +164,11 @@ def sum_tables(
 def add_predictions(
     places: NDArray[np.uint32],
     rows: NDArray[np.uint64],
-    tables: NDArray[np.signedinteger[Any]],
+    tables: Narrow,
     starts: NDArray[np.uint64],
     constant: int,
     shift: int,
-    latents: Integers,
+    latents: Narrow,
     out: Integers,
 ) -> None:
     """``out = latents + (constant + sum of tables[starts[k] + places[rows[k]]] >> shift)``."""
@@ -162,12 +177,7 @@ def add_predictions(
         found = out[start : start + BLOCK]
         latent = latents[start : start + found.shape[0]]
         summed = total[: found.shape[0]]
-        summed[:] = 0
-        for k in range(rows.shape[0]):
-            table = tables[starts[k] :]
-            place = places[rows[k], start : start + found.shape[0]]
-            for i in range(place.shape[0]):
-                summed[i] += table[place[i]]
+        _sum_block(places, rows, start, tables, starts, summed)
         for i in range(found.shape[0]):
             found[i] = latent[i] + ((summed[i] + constant) >> shift)
 
@@ -177,7 +187,7 @@ def classes(
     places: NDArray[np.uint32],
     rows: NDArray[np.uint64],
     begin: int,
-    tables: NDArray[np.signedinteger[Any]],
+    tables: Narrow,
     starts: NDArray[np.uint64],
     constant: int,
     edges: Integers,
@@ -188,12 +198,7 @@ def classes(
     for start in range(0, out.shape[0], BLOCK):
         found = out[start : start + BLOCK]
         summed = total[: found.shape[0]]
-        summed[:] = 0
-        for k in range(rows.shape[0]):
-            table = tables[starts[k] :]
-            place = places[rows[k], begin + start : begin + start + found.shape[0]]
-            for i in range(place.shape[0]):
-                summed[i] += table[place[i]]
+        _sum_block(places, rows, begin + start, tables, starts, summed)
         found[:] = 0
         for k in range(edges.shape[0]):
             edge = edges[k]
@@ -212,7 +217,7 @@ def count(classes: NDArray[np.uint8], out: Integers) -> None:
 
 
 @_compiled
-def deal(classes: NDArray[np.uint8], blocks: Integers, starts: Integers, out: Integers) -> None:
+def deal(classes: NDArray[np.uint8], blocks: Narrow, starts: Integers, out: Integers) -> None:
     """``out[classes == c] = blocks[starts[c] :][: count[c]]`` for each class c; ``starts += count``."""
     for i in range(out.shape[0]):
         own = np.uint64(classes[i])
