@@ -59,7 +59,7 @@ def plot(measured: Sequence[Measurement], path: Path, title: str) -> None:
     axes.grid(visible=True, which="both", alpha=0.25)
     axes.margins(x=0.18)
     for one in measured:
-        own = one.method.startswith("hepae")
+        own = _is_own(one)
         axes.scatter(one.restore, 8 * one.total, s=46 if own else 28, color=COLOURS[own], zorder=3)
     figure.draw_without_rendering()
     _name(axes, measured)
@@ -75,10 +75,10 @@ def _name(axes: Axes, measured: Sequence[Measurement]) -> None:
     taken = [
         Bbox.from_bounds(x - DOT / 2, y - DOT / 2, DOT, DOT) for x, y in axes.transData.transform(places)
     ]
-    for one, place in sorted(zip(measured, places, strict=True), key=lambda pair: _is_alien(pair[0])):
+    for one, place in sorted(zip(measured, places, strict=True), key=lambda pair: not _is_own(pair[0])):
         text = axes.annotate(
             one.method.removeprefix("hepae "), place, xytext=(0, 0), textcoords="offset points", fontsize=8,
-            color=COLOURS[not _is_alien(one)], fontweight="normal" if _is_alien(one) else "bold",
+            color=COLOURS[_is_own(one)], fontweight="bold" if _is_own(one) else "normal",
         )  # fmt: skip
         boxes = [_placed(text, corner) for corner in CORNERS]
         best = min(range(len(boxes)), key=lambda k: boxes[k].count_overlaps(taken))
@@ -92,5 +92,5 @@ def _placed(text: Annotation, corner: Corner) -> Bbox:
     return text.get_window_extent()
 
 
-def _is_alien(one: Measurement) -> bool:
-    return not one.method.startswith("hepae")
+def _is_own(one: Measurement) -> bool:
+    return one.method.startswith("hepae")

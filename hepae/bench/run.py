@@ -315,8 +315,8 @@ def _measured(
         restore_all = _side_by_side(lambda pair: method.restore(*pair), pairs, cores, restore)
         alone = _one_feature(method, pairs, list(bounds))
     sizes: dict[str, int] = {}
-    for chunk in encoded:
-        for name, size in method.sizes(chunk).items():
+    for packed in encoded:
+        for name, size in method.sizes(packed).items():
             sizes[name] = sizes.get(name, 0) + size
     worst = max(_worst(chunk, columns, bounds) for chunk, columns in zip(chunks, restored, strict=True))
     return Measurement(
