@@ -32,7 +32,7 @@ class Part:
 PARTS = (
     Part("everything", ("hepae/*",), 95),
     Part("bounds", ("hepae/bounds.py",), 100),
-    Part("lattice", ("hepae/lattice.py", "hepae/lattice_fit.py", "hepae/dither.py"), 100),
+    Part("lattice", ("hepae/lattice.py", "hepae/lattice_fit.py", "hepae/dither.py", "hepae/tabulated.py"), 100),
     Part("container", ("hepae/coding/*", "hepae/chunks.py", "hepae/event_payload.py"), 100),
     Part(
         "writer",

@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from hepae import limits
+from hepae import limits, tabulated
 from hepae.bounds import (
     EXACT,
     MANTISSA_BITS,
@@ -170,6 +170,17 @@ def test_whole_ranges_and_scattered_integers_are_read_alike() -> None:
         assert MIXED.to_values(np.array([20, 20 + size]), none).tolist() == [16, 16 + size]
     assert MIXED.to_values(none.astype(INT), none).tolist() == []
     assert MIXED.centres(none.astype(INT)).tolist() == []
+
+
+def test_tables_are_forgotten_oldest_first_and_made_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tabulated, "MOST_BYTES", 1)  # room for the latest alone
+    lattices = [Lattice("float32", Linear(step), (Inserted(-(10**6)),)) for step in (0.5, 0.25)]
+    column, none = np.arange(64), np.zeros(0, np.uint32)
+    for lattice in (*lattices, *lattices):
+        assert lattice.to_values(column, none).tolist() == (lattice.grid.step * (column - 1)).tolist()
+        assert [name for name, *_ in tabulated._tables] == [(lattice, "values")]
+        assert (lattice, "values") in tabulated._latest
+    assert (lattices[0], "values") not in tabulated._latest
 
 
 def test_escapes_keep_their_order_and_their_bits() -> None:
