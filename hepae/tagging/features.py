@@ -40,10 +40,7 @@ KINDS: Final = {
     "proton": (2, 0.74, 1.14),
     "neutron": (1, 0.7, np.inf),
 }
-"""Type, least and largest mass in GeV of what is told from pions and K_L: a muon or a hard kaon tells of a b quark.
-
-The windows are wide, so that a mass that was restored nearly is still in the one it was in.
-"""
+"""Type, least and largest mass in GeV of what is told from pions and K_L: a muon or a hard kaon tells of a b quark."""
 
 EXTRA: Final[dict[View, tuple[str, ...]]] = {
     "directions": (),
