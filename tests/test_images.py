@@ -11,6 +11,7 @@ import pytest
 from hepae.errors import InputError
 from hepae.images import jet_images, pixels
 from hepae.images.modelling import read_images
+from hepae.images.pixels import Alignment
 from hepae.images.spec import ImageSpec
 from hepae.rootio import open_source
 from hepae.rootio.histograms import write_histograms
@@ -84,11 +85,12 @@ def test_images_are_those_of_a_loop_over_constituents() -> None:
     assert ak.any(ak.num(given) == 0)
 
 
-def test_a_jet_gives_the_same_image_in_any_direction_and_any_order() -> None:
+@pytest.mark.parametrize("align", ["constituents", "moments"])
+def test_a_jet_gives_the_same_image_in_any_direction_and_any_order(align: Alignment) -> None:
     given = jets(50, 1, fewest=3)
-    image = jet_images(given, pixels=9)
-    elsewhere = jet_images(moved(given, 0.7, 2.9), pixels=9)
-    shuffled = jet_images(given[:, ::-1], pixels=9)
+    image = jet_images(given, pixels=9, align=align)
+    elsewhere = jet_images(moved(given, 0.7, 2.9), pixels=9, align=align)
+    shuffled = jet_images(given[:, ::-1], pixels=9, align=align)
     np.testing.assert_allclose(image, shuffled, atol=1e-6)
     # momentum on an edge between pixels may fall to either side
     assert np.mean(np.abs(image - elsewhere).sum(axis=(1, 2, 3)) < 1e-5) > 0.9
@@ -102,6 +104,34 @@ def test_the_second_constituent_points_up_eta_and_more_momentum_up_phi() -> None
     unflipped = jet_images(given, pixels=41, half_width=0.82, normalise="none", flip=False)[0, 0]
     assert image[:, 21:].sum() == pytest.approx(10)
     assert unflipped[:, :20].sum() == pytest.approx(10)
+
+
+def test_moments_put_the_mean_in_the_centre_and_the_principal_axis_with_its_longer_tail_up_eta() -> None:
+    random = np.random.default_rng(2)
+    n, pt = 30, np.tile(random.exponential(20, 12), 30)
+    eta, phi = np.tile(random.normal(0, [[0.15], [0.05]], (2, 12)), 30)
+    angle = np.repeat(np.linspace(0, 2 * np.pi, n), 12)
+    turned = eta * np.cos(angle) - phi * np.sin(angle), 3.1 + eta * np.sin(angle) + phi * np.cos(angle)
+    given = constituents(np.full(n, 12), pt, *turned, np.zeros(n * 12))
+    images = jet_images(given, pixels=200, flip=False, align="moments")[:, 0]
+    place = np.linspace(-0.8, 0.8, 201)[:-1] + 0.004
+    x, y = images.sum(axis=2), images.sum(axis=1)
+    for along in (x, y):
+        np.testing.assert_allclose(along @ place, 0, atol=0.004)
+    least, most = np.linalg.eigvalsh(np.cov(eta[:12], phi[:12], aweights=pt[:12], ddof=0))
+    np.testing.assert_allclose(x @ place**2, most, atol=1e-3)
+    np.testing.assert_allclose(y @ place**2, least, atol=1e-3)
+    assert least < 0.7 * most
+    assert np.all(x @ place**3 > 0)
+    mixed = np.einsum("nij,i,j->n", images, place, place)
+    np.testing.assert_allclose(mixed, 0, atol=1e-3)
+
+
+def test_moments_of_one_constituent_and_of_none_are_defined() -> None:
+    given = constituents([1, 0], [7.0], [0.3], [1.0], [0])
+    image = jet_images(given, pixels=3, half_width=0.3, normalise="none", align="moments")
+    assert image[:, 0].sum(axis=(1, 2)).tolist() == [pytest.approx(7), 0]
+    assert image[0, 0, 1, 1] == pytest.approx(7)
 
 
 @pytest.mark.parametrize(("normalise", "of"), [("sum", np.sum), ("max", np.max)])
@@ -130,6 +160,7 @@ def test_what_makes_no_image_is_refused() -> None:
         {"channels": ("muon",)},
         {"channels": ()},
         {"normalise": "l2"},
+        {"align": "second"},
     ):
         with pytest.raises(InputError):
             jet_images(given, **wrong)  # type: ignore[arg-type]

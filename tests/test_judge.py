@@ -22,6 +22,7 @@ from hepae.errors import CollectionError, InputError, ModelRejectedError
 from hepae.images.spec import ImageSpec
 from hepae.judge import judge, train_tagger
 from hepae.lattice_fit import fit_lattice
+from hepae.model.runtime import session
 from hepae.report.roc import auc
 from hepae.tagging.detection import held_out, mixed, split
 from hepae.tagging.features import CONSTITUENT, EXTRA, JET, constituent_features
@@ -30,8 +31,9 @@ from hepae.tagging.jets import Jets, joined, read_jets
 from hepae.tagging.spec import ConstituentView, ImageView, TaggerRecipe
 from hepae.tagging.tagger import Tagger
 from hepae.training.detector import detect
+from hepae.training.export_tagger import export_tagger
 from hepae.training.fit_tagger import fit_tagger
-from hepae.training.taggers import thinned, turned
+from hepae.training.taggers import ImageNetwork, thinned, turned
 
 LABEL = "FatJet_isTop"
 QUICK = TaggerRecipe(ConstituentView(50), width=16, epochs=12, batch_size=32, threads=1)
@@ -176,6 +178,19 @@ def test_half_of_the_images_are_mirrored_at_the_line_of_the_second_constituent()
     off_the_line = torch.tensor([abs(k - 19.5) > 1 for k in range(40)])
     for other in shown[~as_it_was]:
         torch.testing.assert_close(other[..., off_the_line], mirrored[..., off_the_line])
+
+
+def test_a_mirrored_image_has_the_same_logits_as_the_image() -> None:
+    torch.manual_seed(0)
+    network = ImageNetwork({"images": (2, 12, 12)}, 4, 0.0).eval()
+    images = 100 * torch.rand(20, 2, 12, 12) * (torch.rand(20, 2, 12, 12) < 0.1)
+    exported = session(export_tagger(network, {"images": images.numpy()}).SerializeToString())
+    logits, mirrored = (exported(images=x.numpy())["logits"] for x in (images, images.flip(3)))
+    np.testing.assert_allclose(logits, mirrored, atol=1e-6)
+    with torch.no_grad():
+        one, other = network.seen(images), network.seen(images.flip(3))
+    assert float((one - other).abs().max()) > 1e-3
+    np.testing.assert_allclose(logits, (one + other) / 2, atol=1e-5)
 
 
 def test_what_is_left_out_in_training_is_a_share_of_pixels_or_of_whole_constituents() -> None:

@@ -13,7 +13,7 @@ import msgspec
 from hepae.cli import tables
 from hepae.cli.progress import reporter
 from hepae.errors import MissingExtraError
-from hepae.images.pixels import CHANNELS, Normalisation
+from hepae.images.pixels import CHANNELS, Alignment, Normalisation
 from hepae.images.spec import ImageRecipe, ImageSpec, Loss
 from hepae.model.model import Model
 from hepae.rootio.atomic import atomic_output
@@ -127,6 +127,10 @@ def _image(part: argparse.ArgumentParser) -> None:
     group.add_argument("--no-flip", dest="flip", action="store_false", help="do not mirror")
     group.add_argument("--normalise", choices=get_args(Normalisation), default="sum")
     group.add_argument(
+        "--align", choices=get_args(Alignment), default="constituents",
+        help="centred on the leading constituent, turned by the second; or by moments of all",
+    )  # fmt: skip
+    group.add_argument(
         "--power", type=float, default=1.0, help="raise pixels to it: below 1 lifts the faint ones"
     )
 
@@ -148,7 +152,7 @@ def _range(text: str) -> tuple[int, int | None]:
 
 
 def _spec(options: argparse.Namespace) -> ImageSpec:
-    names = ("pixels", "half_width", "channels", "flip", "normalise", "power")
+    names = ("pixels", "half_width", "channels", "flip", "normalise", "power", "align")
     return ImageSpec(**{name: getattr(options, name) for name in names})
 
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from hepae.errors import InputError
 
-__all__ = ["CHANNELS", "Normalisation", "check_image", "fill", "jet_images"]
+__all__ = ["CHANNELS", "Alignment", "Normalisation", "check_image", "fill", "jet_images"]
 
 Floats = NDArray[np.float64]
 Indices = NDArray[np.int64]
@@ -26,6 +26,7 @@ CHANNELS: Final[dict[str, int | None]] = {"all": None, "ecal": 0, "hcal": 1, "tr
 """Channels by name, with the constituent type that they show; None for every type."""
 
 Normalisation = Literal["sum", "max", "none"]
+Alignment = Literal["constituents", "moments"]
 
 JETS_AT_ONCE: Final = 2048
 """Jets whose constituents are worked on together: what fits into the caches, and a bound on memory."""
@@ -42,12 +43,14 @@ def jet_images(
     channels: Sequence[str] = ("all",),
     flip: bool = True,
     normalise: Normalisation = "sum",
+    align: Alignment = "constituents",
 ) -> NDArray[np.float32]:
     """Images of jets: transverse momentum in bins of pseudorapidity and azimuth.
 
     Each jet is centred on its leading constituent (azimuth by the smaller angle), turned about it until the second
     constituent lies in the direction of growing eta, and mirrored, if asked for, until the half with growing phi
-    carries more transverse momentum. Leading means largest transverse momentum, whatever the order.
+    carries more transverse momentum. Leading means largest transverse momentum, whatever the order. By ``moments``, all
+    constituents say instead where the centre is and how to turn.
 
     Parameters
     ----------
@@ -66,6 +69,9 @@ def jet_images(
     normalise
         ``sum``: the pixels of a jet add up to one over all types of constituents; ``max``: its largest pixel is one;
         ``none``: the unit of the momenta.
+    align
+        ``constituents``: by the first two, as above; ``moments``: the mean direction, weighted with transverse
+        momentum, in the centre, the principal axis along eta, the longer tail (third moment) towards growing eta.
 
     Returns
     -------
@@ -91,7 +97,7 @@ def jet_images(
         raise InputError("constituents without a field", expected=", ".join(missing), got=got)
     counts = ak.num(constituents).to_numpy()
     columns = {field: ak.flatten(constituents[field]).to_numpy() for field in fields}
-    return fill(counts, columns, pixels, half_width, channels, flip, normalise)
+    return fill(counts, columns, pixels, half_width, channels, flip, normalise, align)
 
 
 def fill(
@@ -102,9 +108,10 @@ def fill(
     channels: Sequence[str] = ("all",),
     flip: bool = True,
     normalise: Normalisation = "sum",
+    align: Alignment = "constituents",
 ) -> NDArray[np.float32]:
     """`jet_images` of flat arrays: ``counts`` int[n] constituents a jet, and one array per field."""
-    check_image(pixels, half_width, channels, normalise)
+    check_image(pixels, half_width, channels, normalise, align)
     edges = np.append(0, np.cumsum(counts))
     images = np.zeros((len(counts), len(channels), pixels, pixels), np.float32)
     for first in range(0, len(counts), JETS_AT_ONCE):
@@ -112,7 +119,7 @@ def fill(
         run = slice(edges[first], edges[first + len(chosen)])
         jets = np.repeat(np.arange(len(chosen)), chosen)
         pt, eta, phi = _aligned(
-            jets, chosen, columns["px"][run], columns["py"][run], columns["pz"][run], flip
+            jets, chosen, columns["px"][run], columns["py"][run], columns["pz"][run], flip, align
         )
         place, shown = _pixel_of(eta, phi, pixels, half_width)
         pt *= shown
@@ -130,7 +137,7 @@ def fill(
     return images
 
 
-def check_image(pixels: int, half_width: float, channels: Sequence[str], normalise: str) -> None:
+def check_image(pixels: int, half_width: float, channels: Sequence[str], normalise: str, align: str) -> None:
     """Refuse what makes no image (`InputError`)."""
     if not (1 <= pixels <= MOST_PIXELS and 0 < half_width < np.inf):
         expected = f"1 to {MOST_PIXELS} pixels along an axis, a positive half width"
@@ -138,15 +145,18 @@ def check_image(pixels: int, half_width: float, channels: Sequence[str], normali
     unknown = [name for name in channels if name not in CHANNELS]
     if unknown or not channels:
         raise InputError("not the channels of an image", expected=", ".join(CHANNELS), got=tuple(channels))
-    if normalise not in get_args(Normalisation):
-        expected = ", ".join(get_args(Normalisation))
-        raise InputError("not a normalisation", expected=expected, got=normalise)
+    for what, kinds, got in (
+        ("a normalisation", Normalisation, normalise),
+        ("an alignment", Alignment, align),
+    ):
+        if got not in get_args(kinds):
+            raise InputError(f"not {what}", expected=", ".join(get_args(kinds)), got=got)
 
 
 def _aligned(
-    jets: Indices, counts: Indices, px: Floats, py: Floats, pz: Floats, flip: bool
+    jets: Indices, counts: Indices, px: Floats, py: Floats, pz: Floats, flip: bool, align: Alignment
 ) -> tuple[Floats, Floats, Floats]:
-    """Transverse momenta, and pseudorapidities and azimuths about the leading constituent of each jet.
+    """Transverse momenta, and pseudorapidities and azimuths about the centre of each jet.
 
     ``jets`` is the jet of each constituent, from 0 to ``len(counts) - 1``. What has no direction gets weight 0.
     """
@@ -155,6 +165,20 @@ def _aligned(
     eta -= eta[leading][jets]
     phi -= phi[leading][jets]
     phi -= TURN * np.rint(phi / TURN)
+    if align == "moments":
+        eta, phi = _by_moments(jets, len(counts), pt, eta, phi)
+    else:
+        eta, phi = _by_second(jets, counts, pt, eta, phi, leading)
+    if flip:
+        lower = np.bincount(jets, pt * np.sign(phi), len(counts)) < 0
+        phi *= np.where(lower, -1.0, 1.0)[jets]
+    return pt, eta, phi
+
+
+def _by_second(
+    jets: Indices, counts: Indices, pt: Floats, eta: Floats, phi: Floats, leading: Indices
+) -> tuple[Floats, Floats]:
+    """Directions about the leading constituents, turned until the second lie along eta."""
     rest = pt.copy()
     rest[leading] = -1.0  # never the second, unless it is alone
     second = _leading(rest, counts)
@@ -162,13 +186,28 @@ def _aligned(
     turned = distance > 0
     safe = np.where(turned, distance, 1.0)
     cosine, sine = np.where(turned, eta[second], 1.0) / safe, np.where(turned, phi[second], 0.0) / safe
-    cosine, sine = cosine[jets], sine[jets]
-    eta, phi = eta * cosine + phi * sine, phi * cosine - eta * sine
+    eta, phi = _turned(eta, phi, cosine[jets], sine[jets])
     phi[second[counts > 0]] = 0.0  # exactly, or rounding would choose its half
-    if flip:
-        lower = np.bincount(jets, pt * np.sign(phi), len(counts)) < 0
-        phi *= np.where(lower, -1.0, 1.0)[jets]
-    return pt, eta, phi
+    return eta, phi
+
+
+def _by_moments(jets: Indices, count: int, pt: Floats, eta: Floats, phi: Floats) -> tuple[Floats, Floats]:
+    """Directions about the mean, turned until the principal axis lies along eta, its longer tail up."""
+    total = np.bincount(jets, pt, count)
+    share = pt / np.where(total > 0, total, 1.0)[jets]
+
+    def mean(values: Floats) -> Floats:
+        return np.asarray(np.bincount(jets, share * values, count), np.float64)
+
+    eta, phi = eta - mean(eta)[jets], phi - mean(phi)[jets]
+    angle = 0.5 * np.arctan2(2 * mean(eta * phi), mean(eta * eta) - mean(phi * phi))
+    eta, phi = _turned(eta, phi, np.cos(angle)[jets], np.sin(angle)[jets])
+    up = np.where(mean(eta**3) < 0, -1.0, 1.0)[jets]
+    return eta * up, phi * up
+
+
+def _turned(eta: Floats, phi: Floats, cosine: Floats, sine: Floats) -> tuple[Floats, Floats]:
+    return eta * cosine + phi * sine, phi * cosine - eta * sine
 
 
 def _directions(px: Floats, py: Floats, pz: Floats) -> tuple[Floats, Floats, Floats]:

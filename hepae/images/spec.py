@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from hepae import limits
 from hepae.errors import SchemaError
-from hepae.images.pixels import CHANNELS, Normalisation, check_image, fill
+from hepae.images.pixels import CHANNELS, Alignment, Normalisation, check_image, fill
 from hepae.model.manifest import Training
 from hepae.model.versioned import Versioned
 
@@ -40,9 +40,10 @@ class ImageSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     flip: bool = True
     normalise: Normalisation = "sum"
     power: float = 1.0
+    align: Alignment = "constituents"
 
     def __post_init__(self) -> None:
-        check_image(self.pixels, self.half_width, self.channels, self.normalise)
+        check_image(self.pixels, self.half_width, self.channels, self.normalise, self.align)
         if not 0 < self.power <= 1:
             raise SchemaError("a power of pixels that cannot be", expected="0 < power <= 1", got=self.power)
 
@@ -59,7 +60,16 @@ class ImageSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def images(self, counts: NDArray[Any], columns: dict[str, NDArray[Any]]) -> NDArray[Any]:
         """Images float32[n, *shape] of flat constituents."""
-        made = fill(counts, columns, self.pixels, self.half_width, self.channels, self.flip, self.normalise)
+        made = fill(
+            counts,
+            columns,
+            self.pixels,
+            self.half_width,
+            self.channels,
+            self.flip,
+            self.normalise,
+            self.align,
+        )
         return made if self.power == 1 else made**self.power
 
 

@@ -179,7 +179,7 @@ def members(recipe: TaggerRecipe) -> list[str]:
 
 
 IMAGE_RECIPE: Final = {
-    "view": ImageView(ImageSpec(channels=("ecal", "hcal", "track"), flip=False, power=0.5)),
+    "view": ImageView(ImageSpec(channels=("ecal", "hcal", "track"), flip=False, power=0.5, align="moments")),
     "width": 8,
     "epochs": 20,
     "dropout": 0.3,

@@ -19,6 +19,7 @@ from hepae.training.taggers import (
     CLASSES,
     FIRST_INPUT,
     HEADS,
+    MIRRORED,
     TYPICAL,
     ConstituentNetwork,
     ImageNetwork,
@@ -28,6 +29,8 @@ from hepae.training.taggers import (
 __all__ = ["export_tagger"]
 
 LOGITS = "logits"
+BEFORE_THE_FIRST = np.iinfo(np.int64).min
+"""Where a slice that goes backwards ends, in ONNX."""
 
 
 def export_tagger(network: TaggerNetwork, sample: dict[str, NDArray[np.float32]]) -> onnx.ModelProto:
@@ -60,6 +63,7 @@ class _TaggerGraph(Graph):
 
     def of_images(self, network: ImageNetwork) -> None:
         value = self.add("Mul", ["images", self._buffer(network, "scale_images")])
+        value = self.add("Concat", [value, self._mirrored(value)], axis=0)
         for place, layer in enumerate(network.convolutions):
             assert isinstance(layer, nn.Conv2d)
             numbers = [self.constant(part) for part in _numbers(layer)]
@@ -68,7 +72,10 @@ class _TaggerGraph(Graph):
             value = self.add("Relu", [value])
             if place % 2:
                 value = self.add("MaxPool", [value], kernel_shape=[2, 2], strides=[2, 2])
-        self._dense(network.after, self.reshaped(value, 0, -1), "relu")
+        both = self._dense(network.after, self.reshaped(value, 0, -1), "relu")
+        halves = self.reshaped(both, 2, -1, CLASSES)
+        total = self.add("ReduceSum", [halves, self._integers(0)], keepdims=0)
+        self.add("Mul", [total, self.constant(np.array(0.5))], LOGITS)
 
     def of_constituents(self, network: ConstituentNetwork, constituents: int, features: int) -> None:
         present, share, rest = (
@@ -90,14 +97,14 @@ class _TaggerGraph(Graph):
             self._pooled(h, spread),
             self._standardised(network, "jets", "jets"),
         ]
-        self._dense(network.after, self.add("Concat", pooled, axis=1), "silu")
+        self.add("Identity", [self._dense(network.after, self.add("Concat", pooled, axis=1), "silu")], LOGITS)
 
-    def _dense(self, layers: Iterable[nn.Module], value: str, activation: str) -> None:
+    def _dense(self, layers: Iterable[nn.Module], value: str, activation: str) -> str:
         *hidden, last = layers
         for layer in hidden:
             value = self.gemm(*_numbers(layer), value)
             value = self.activated("relu" if activation == "relu" else "silu", value)
-        self.add("Identity", [self.gemm(*_numbers(last), value)], LOGITS)
+        return self.gemm(*_numbers(last), value)
 
     def _each(self, layer: nn.Module, value: str) -> str:
         """A linear map of the last of three axes."""
@@ -110,6 +117,11 @@ class _TaggerGraph(Graph):
 
     def _columns(self, value: str, first: int, last: int) -> str:
         return self.add("Slice", [value, self._integers(first), self._integers(last), self._integers(2)])
+
+    def _mirrored(self, images: str) -> str:
+        """Images with the last pixel along `MIRRORED` first."""
+        ends = [self._integers(number) for number in (-1, BEFORE_THE_FIRST, MIRRORED, -1)]
+        return self.add("Slice", [images, *ends])
 
     def _standardised(self, network: ConstituentNetwork, name: str, value: str) -> str:
         centred = self.add("Sub", [value, self._buffer(network, f"mean_{name}")])

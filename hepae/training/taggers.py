@@ -12,6 +12,7 @@ from hepae.tagging.spec import ConstituentView, TaggerRecipe
 
 __all__ = [
     "HEADS",
+    "MIRRORED",
     "TYPICAL",
     "ConstituentNetwork",
     "ImageNetwork",
@@ -33,7 +34,7 @@ DENSE_LAYERS = 3
 KERNEL = 3
 
 MIRRORED = 3
-"""Axis of images: phi. The second constituent lies along eta, after the turn that every image has had."""
+"""Axis of images: phi. The second constituent, or the principal axis, lies along eta, after the turn of every image."""
 
 PRESENT, SHARE, ETA, PHI = (CONSTITUENT.index(name) for name in ("present", "share", "deta", "dphi"))
 FIRST_INPUT = 2
@@ -115,6 +116,7 @@ class ImageNetwork(nn.Module):
     """The convolutional tagger of the tutorials: two blocks of two convolutions with pooling, three dense layers.
 
     S. Macaluso, D. Shih, "Pulling out all the tops with computer vision and deep learning", arXiv:1803.00107.
+    Once trained, it gives the mean of its logits for the image and for its mirror image: neither is the truer one.
     """
 
     def __init__(self, shapes: dict[str, tuple[int, ...]], width: int, dropout: float) -> None:
@@ -135,6 +137,13 @@ class ImageNetwork(nn.Module):
 
     def forward(self, inputs: dict[str, Tensor]) -> Tensor:
         x = inputs["images"] * self.get_buffer("scale_images")
+        if self.training:
+            return self.seen(x)
+        logits = self.seen(torch.cat([x, x.flip(MIRRORED)]))
+        return logits.view(2, -1, CLASSES).mean(0)
+
+    def seen(self, x: Tensor) -> Tensor:
+        """Logits of scaled images."""
         for place, layer in enumerate(self.convolutions):
             x = torch.relu(layer(x))
             if place % 2:
