@@ -15,6 +15,7 @@ from hepae.errors import CollectionError, HepaeError, InputError, ModelRejectedE
 from hepae.images import jet_images
 from hepae.images.model import ImageModel, divergence
 from hepae.images.modelling import read_images, train_images
+from hepae.images.pixels import Alignment
 from hepae.images.spec import ImageManifest, ImageRecipe, ImageSpec
 from hepae.images.writing import write_images
 from hepae.model.model import Model
@@ -186,9 +187,17 @@ def test_a_manifest_of_words_that_are_unknown_is_refused(models: dict[str, Image
             ImageManifest.from_json(wrong)
 
 
-def test_images_are_written_to_root_and_read_back(jets: Path, tmp_path: Path) -> None:
+def test_a_manifest_of_before_alignments_means_constituents(models: dict[str, ImageModel]) -> None:
+    text = models["AE"].manifest.to_json()
+    before = text.replace(b',"align":"constituents"', b"")
+    assert before != text
+    assert ImageManifest.from_json(before) == models["AE"].manifest
+
+
+@pytest.mark.parametrize("align", ["constituents", "moments"])
+def test_images_are_written_to_root_and_read_back(jets: Path, tmp_path: Path, align: Alignment) -> None:
     target = tmp_path / "images.root"
-    image = ImageSpec(pixels=12, channels=("ecal", "hcal", "track"))
+    image = ImageSpec(pixels=12, channels=("ecal", "hcal", "track"), align=align)
     assert write_images(jets, target, image) == 400
     with open_source(jets) as source:
         columns = (
@@ -196,7 +205,7 @@ def test_images_are_written_to_root_and_read_back(jets: Path, tmp_path: Path) ->
             *(read(jets, f"Constituent_{name}") for name in ("px", "py", "pz", "type")),
         )
     flat = ak.zip(dict(zip(("px", "py", "pz", "type"), columns[1:], strict=True)))
-    expected = jet_images(ak.unflatten(flat, columns[0]), pixels=12, channels=image.channels)
+    expected = jet_images(ak.unflatten(flat, columns[0]), pixels=12, channels=image.channels, align=align)
     np.testing.assert_array_equal(read(target, "FatJet_image"), expected)
     np.testing.assert_array_equal(read(target, "Constituent_px"), read(jets, "Constituent_px"))
 
@@ -300,8 +309,10 @@ def test_the_commands_train_score_write_and_draw(
     assert done["trained on"] == "250 jets"
     assert run("score", model, jets, scored, "--name", "x")["jets"] == 400
     assert np.isfinite(read(scored, "FatJet_x_kl")).all()
-    assert run("images", "write", jets, tmp_path / "images.root", "--pixels", 8)["images"] == 400
-    assert read(tmp_path / "images.root", "FatJet_image").shape == (400, 1, 8, 8)
+    shown = "--pixels", 8, "--align", "moments"
+    assert run("images", "write", jets, tmp_path / "images.root", *shown)["images"] == 400
+    expected = read_images(jets, ImageSpec(pixels=8, align="moments"))
+    np.testing.assert_array_equal(read(tmp_path / "images.root", "FatJet_image"), expected)
     drawn = run("images", "draw", model, jets, "-o", tmp_path / "pictures")
     assert set(drawn) == {"average", "reconstructions", "losses", "traversal"}
     assert all(Path(str(path)).read_bytes()[:4] == b"\x89PNG" for path in drawn.values())

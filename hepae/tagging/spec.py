@@ -182,6 +182,7 @@ IMAGE_RECIPE: Final = {
     "view": ImageView(ImageSpec(channels=("ecal", "hcal", "track"), flip=False, power=0.5, align="moments")),
     "width": 8,
     "epochs": 20,
+    "batch_size": 64,
     "dropout": 0.3,
     "thinning": 0.2,
 }
