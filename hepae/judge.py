@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +19,10 @@ from hepae.tagging.jets import Jets, read_jets
 from hepae.tagging.spec import Split, TaggerRecipe
 from hepae.tagging.tagger import Tagger
 
-__all__ = ["Verdict", "judge", "train_tagger"]
+if TYPE_CHECKING:
+    from hepae.training.fit_tagger import Pretrained
+
+__all__ = ["Verdict", "judge", "pretrain_tagger", "train_tagger"]
 
 Report = Callable[[str, int, int, str], None]
 
@@ -130,8 +134,12 @@ def train_tagger(
     collection: str,
     label: str,
     report: Report = _silent,
+    start: Pretrained | None = None,
 ) -> Tagger:
-    """A tagger trained on a share of the jets of a file, chosen by the seed of the recipe; see `judge`."""
+    """A tagger trained on a share of the jets of a file, chosen by the seed of the recipe; see `judge`.
+
+    Its weights begin at random, or from those of `pretrain_tagger`.
+    """
     with _needs_torch():
         from hepae.training.fit_tagger import fit_tagger
     if not 0 < train < 1:
@@ -145,6 +153,21 @@ def train_tagger(
         label,
         Split(recipe.seed, len(jets), train),
         lambda epoch: report("tagger", epoch.number, epoch.total, f"{epoch.validation_loss:.4f}"),
+        start,
+    )
+
+
+def pretrain_tagger(
+    jets: Jets, labels: NDArray[np.bool_], recipe: TaggerRecipe, report: Report = _silent
+) -> Pretrained:
+    """A network trained on jets of another file, all of them; see `hepae.training.fit_tagger.pretrain`."""
+    with _needs_torch():
+        from hepae.training.fit_tagger import pretrain
+    return pretrain(
+        jets,
+        labels,
+        recipe,
+        lambda epoch: report("pretraining", epoch.number, epoch.total, f"{epoch.validation_loss:.4f}"),
     )
 
 

@@ -37,6 +37,7 @@ from scripts.sample_generator import Generated, generate
 
 PROCESSES_OF_EVENTS: Final = ("qcd", "ttbar")
 EVENTS_PER_BASKET: Final = 400
+SMALLEST: Final = uproot.LZMA(9)
 
 TITLES: Final = {
     "run": "run number",
@@ -159,9 +160,9 @@ def write_tree(
         )
 
 
-def write_fat_jets(path: Path, branches: Mapping[str, Any]) -> None:
+def write_fat_jets(path: Path, branches: Mapping[str, Any], compression: Any = SMALLEST) -> None:
     """A TTree with one fat jet an entry, and its constituents."""
-    with uproot.recreate(path, compression=uproot.LZMA(9)) as file:
+    with uproot.recreate(path, compression=compression) as file:
         write_tree(file, "Jets", "QCD jets and hadronic tops", branches, TITLES_OF_FAT_JETS)
 
 

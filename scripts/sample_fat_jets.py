@@ -57,13 +57,18 @@ def of_process(name: str, n_jets: int, seed: int, rng: np.random.Generator) -> d
         raise SystemExit(f"only {len(jets)} of {n_jets} jets: more events are needed")
     members = members[members.pt > CONSTITUENT_PT]
     members = members[ak.argsort(members.pt, ascending=False)][:, :MOST_CONSTITUENTS]
+    types = ak.unflatten(np.take(TYPES, ak.to_numpy(ak.flatten(members.kind))), ak.num(members))
+    return branches(jets, members, types, name == "tops")
+
+
+def branches(jets: ak.Array, members: ak.Array, types: ak.Array, is_top: bool) -> dict[str, Any]:
+    """Branches of jets of one kind and of their constituents."""
     columns = {f"FatJet_{what}": getattr(jets, what) for what in ("pt", "eta", "phi", "mass")}
     columns |= {f"Constituent_{what}": getattr(members, what) for what in ("E", "px", "py", "pz")}
     found = {what: ak.values_astype(column, np.float32) for what, column in columns.items()}
-    types = ak.unflatten(np.take(TYPES, ak.to_numpy(ak.flatten(members.kind))), ak.num(members))
     return {
         **{what: column for what, column in found.items() if what.startswith("FatJet")},
-        "FatJet_isTop": np.full(n_jets, name == "tops", np.int8),
+        "FatJet_isTop": np.full(len(jets), is_top, np.int8),
         **{what: column for what, column in found.items() if what.startswith("Constituent")},
         "Constituent_type": ak.values_astype(types, np.int8),
     }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import awkward as ak
 import numpy as np
@@ -13,6 +13,10 @@ from numpy.typing import NDArray
 from scripts.sample_detector import bottom, charmed
 
 COMMON: Final = ("Print:quiet = on", "Beams:eCM = 13000.", "Random:setSeed = on")
+HARD: Final = ("PhaseSpace:pTHatMin = 520.", "PhaseSpace:pTHatMax = 750.")
+TO_QUARKS: Final = ("24:onMode = off", "24:onIfAny = 1 2 3 4 5")
+"""How W bosons decay."""
+
 PROCESSES: Final = {
     "qcd": (
         "HardQCD:all = on",
@@ -21,16 +25,13 @@ PROCESSES: Final = {
         "PhaseSpace:bias2SelectionPow = 4.5",
     ),
     "ttbar": ("Top:gg2ttbar = on", "Top:qqbar2ttbar = on"),
-    "hard qcd": ("HardQCD:all = on", "PhaseSpace:pTHatMin = 520.", "PhaseSpace:pTHatMax = 750."),
-    "hard tops": (
-        "Top:gg2ttbar = on",
-        "Top:qqbar2ttbar = on",
-        "PhaseSpace:pTHatMin = 520.",
-        "PhaseSpace:pTHatMax = 750.",
-        "24:onMode = off",  # W bosons decay to quarks
-        "24:onIfAny = 1 2 3 4 5",
-    ),
+    "hard qcd": ("HardQCD:all = on", *HARD),
+    "hard tops": ("Top:gg2ttbar = on", "Top:qqbar2ttbar = on", *HARD, *TO_QUARKS),
+    "fat qcd": ("HardQCD:all = on", *HARD, "PartonLevel:MPI = off"),
+    "fat tops": ("Top:gg2ttbar = on", "Top:qqbar2ttbar = on", *HARD, *TO_QUARKS, "PartonLevel:MPI = off"),
 }
+"""Backgrounds and signals by turns. The last two are those of fat_jets.root; see `scripts.simulate_fat_jets`."""
+
 EVENTS_PER_BATCH: Final = 200
 
 
@@ -44,20 +45,25 @@ class Generated:
     process: NDArray[np.int8]
 
 
-def generate(name: str, n_events: int, seed: int) -> Generated:
-    """Events of one process."""
+def started(name: str, seed: int) -> Any:
+    """Pythia, ready for events of one process."""
     pythia = pythia8mc.Pythia("", False)
     for setting in (*COMMON, *PROCESSES[name], f"Random:seed = {seed}"):
         if not pythia.readString(setting):
             raise SystemExit(f"Pythia does not know {setting!r}")
     if not pythia.init():
         raise SystemExit("Pythia does not start")
+    return pythia
+
+
+def generate(name: str, n_events: int, seed: int) -> Generated:
+    """Events of one process."""
+    pythia = started(name, seed)
     particles, hadrons, weights = [], [], []
     for first in range(0, n_events, EVENTS_PER_BATCH):
         batch = pythia.nextBatch(min(EVENTS_PER_BATCH, n_events - first))
         species = np.abs(batch.prt.id)
-        seen = (batch.prt.status > 0) & (species != 12) & (species != 14) & (species != 16)
-        particles.append(four_vectors(batch.prt[seen]))
+        particles.append(visible(batch.prt))
         heavy = (bottom(batch.prt.id) | charmed(batch.prt.id)) & (species > 100)
         hadrons.append(four_vectors(batch.prt[heavy]))
         weights.append(ak.to_numpy(batch.info.weights[:, 0]))
@@ -69,6 +75,13 @@ def generate(name: str, n_events: int, seed: int) -> Generated:
         picobarns * share / share.sum(),
         np.full(n_events, list(PROCESSES).index(name) % 2, np.int8),
     )
+
+
+def visible(particles: ak.Array) -> ak.Array:
+    """What is stable and no neutrino."""
+    species = np.abs(particles.id)
+    seen = (particles.status > 0) & (species != 12) & (species != 14) & (species != 16)
+    return four_vectors(particles[seen])
 
 
 def four_vectors(particles: ak.Array) -> ak.Array:

@@ -3,6 +3,10 @@
     python -m scripts.train_tagger ../shared/data/fat_jets.root -o tagger.onnx --seeds 1,2,3
     python -m scripts.train_tagger ../shared/data/fat_jets.root -o kinds.onnx --view kinds
     python -m scripts.train_tagger ../shared/data/fat_jets.root -o cnn.onnx --network image
+    python -m scripts.train_tagger ../shared/data/fat_jets.root -o better.onnx --pretrain more.root
+
+With ``--pretrain`` one network is trained on all jets of another file first (see `scripts.simulate_fat_jets`), and each
+seed begins from its weights: ``--epochs`` and ``--learning-rate`` are then of what follows.
 
 The seed shuffles jets into training and test, and sets the initial weights; the file has the tagger of the first seed.
 """
@@ -12,15 +16,17 @@ from __future__ import annotations
 import argparse
 import time
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
-from hepae.judge import train_tagger
-from hepae.tagging.detection import held_out
+from hepae.judge import pretrain_tagger, train_tagger
+from hepae.tagging.detection import held_out, in_common
 from hepae.tagging.features import EXTRA
 from hepae.tagging.figures import FIGURES
-from hepae.tagging.jets import read_jets
-from hepae.tagging.spec import recipe_for
+from hepae.tagging.jets import Jets, read_jets
+from hepae.tagging.spec import FINE_TUNING, PRETRAINING, recipe_for
+from hepae.training.fit_tagger import Pretrained
 
 
 def main() -> None:
@@ -39,6 +45,10 @@ def main() -> None:
         "dropout",
     )
     chosen = {name: getattr(options, name) for name in choices if getattr(options, name) is not None}
+    start = None
+    if options.pretrain is not None:
+        start = _pretrained(options, jets, chosen)
+        chosen = {**FINE_TUNING, **chosen}
     for place, seed in enumerate(options.seeds):
         recipe = recipe_for(options.network, options.constituents, options.view, seed=seed, **chosen)
         began, wall = time.process_time(), time.perf_counter()
@@ -49,7 +59,8 @@ def main() -> None:
             options.train,
             "Constituent",
             options.label,
-            lambda *told: print(*told, flush=True),
+            _told,
+            start,
         )
         seconds = {"cpu": time.process_time() - began, "wall": time.perf_counter() - wall}
         rows = held_out(tagger, len(jets))
@@ -59,6 +70,26 @@ def main() -> None:
         print(msgspec.json.encode({**facts, **found, "bytes": len(tagger.data)}).decode(), flush=True)
         if place == 0:
             tagger.save(options.output)
+
+
+def _pretrained(options: argparse.Namespace, jets: Jets, chosen: dict[str, Any]) -> Pretrained:
+    """A network trained on the other file, none of whose jets may be tested on."""
+    others, labels = read_jets(options.pretrain, options.label)
+    common = in_common(jets, others)
+    if common:
+        raise SystemExit(f"{common} jets of {options.file} are in {options.pretrain} too")
+    shape = {name: chosen[name] for name in ("width", "device", "threads", "dropout") if name in chosen}
+    how: dict[str, Any] = {**PRETRAINING, "epochs": options.pretrain_epochs, **shape}
+    recipe = recipe_for(options.network, options.constituents, options.view, **how)
+    began = time.process_time()
+    start = pretrain_tagger(others, labels, recipe, _told)
+    facts = {"pretrained": len(others), "seconds": time.process_time() - began}
+    print(msgspec.json.encode(facts).decode(), flush=True)
+    return start
+
+
+def _told(*told: object) -> None:
+    print(*told, flush=True)
 
 
 def _options() -> argparse.Namespace:
@@ -79,6 +110,8 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--learning-rate", type=float)
     parser.add_argument("--dropout", type=float)
     parser.add_argument("--device")
+    parser.add_argument("--pretrain", type=Path, help="file of other jets to train on first")
+    parser.add_argument("--pretrain-epochs", type=int, default=PRETRAINING["epochs"])
     return parser.parse_args()
 
 

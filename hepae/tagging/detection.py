@@ -7,11 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from hepae.collection import offsets
 from hepae.errors import InputError
 from hepae.tagging.jets import Jets, joined
 from hepae.tagging.tagger import Tagger
 
-__all__ = ["Detection", "held_out", "mixed", "split"]
+__all__ = ["Detection", "held_out", "in_common", "mixed", "split"]
 
 Rows = NDArray[np.int64]
 Labels = NDArray[np.bool_]
@@ -57,6 +58,28 @@ def held_out(tagger: Tagger, jets: int) -> Rows:
     if of is None or of.jets != jets:
         return np.arange(jets)
     return split(jets, of.share, of.seed)[1]
+
+
+def in_common(jets: Jets, others: Jets) -> int:
+    """How many of these jets are among the others: the first constituent of both has the same four-vector, bit for bit.
+
+    Examples
+    --------
+    >>> jets = Jets(np.array([2, 1]), {name: np.array([5.0, 4.0, 9.0]) for name in ("E", "px", "py", "pz", "type")})
+    >>> in_common(jets, jets.take(np.array([1])))
+    1
+    """
+    leading, known = (_leading(part) for part in (jets, others))
+    return int(np.isin(leading, known).sum())
+
+
+def _leading(jets: Jets) -> NDArray[np.void]:
+    """The first constituent of each jet that has one, one opaque value each."""
+    rows = offsets(jets.counts)[:-1][jets.counts > 0]
+    four = np.stack(
+        [jets.columns[name][rows].astype(np.float64) for name in ("E", "px", "py", "pz")], axis=-1
+    )
+    return four.view([(name, np.float64) for name in ("E", "px", "py", "pz")])[:, 0]
 
 
 def mixed(original: Jets, restored: Jets, rows: Rows, seed: int) -> tuple[Jets, Labels]:

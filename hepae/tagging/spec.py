@@ -18,8 +18,10 @@ from hepae.tagging.features import CONSTITUENT, EXTRA, JET, View, constituent_fe
 from hepae.tagging.jets import Jets
 
 __all__ = [
+    "FINE_TUNING",
     "LARGEST_SEED",
     "MANIFEST_KEY",
+    "PRETRAINING",
     "ConstituentView",
     "ImageView",
     "Split",
@@ -158,6 +160,9 @@ class TaggerManifest(Versioned, frozen=True, forbid_unknown_fields=True):
         Provenance; the history is the cross-entropy of training and validation jets, by epoch, of the last member.
     split
         Which jets of their file were trained on, so that others can be tested on; None where all were.
+    pretraining
+        Provenance of the network that all members began from, trained on jets of another file; None where they
+        began from random weights.
     """
 
     collection: str
@@ -165,6 +170,7 @@ class TaggerManifest(Versioned, frozen=True, forbid_unknown_fields=True):
     recipe: TaggerRecipe
     training: Training
     split: Split | None = None
+    pretraining: Training | None = None
 
 
 def members(recipe: TaggerRecipe) -> list[str]:
@@ -187,6 +193,13 @@ IMAGE_RECIPE: Final = {
     "thinning": 0.2,
 }
 """What suits a network on images better than the defaults; training flips images by chance."""
+
+
+PRETRAINING: Final = {"epochs": 10, "batch_size": 256, "validation": 0.05}
+"""What suits training on some hundred thousand other jets before."""
+
+FINE_TUNING: Final = {"epochs": 8, "learning_rate": 3e-4}
+"""What suits training after that."""
 
 
 def recipe_for(

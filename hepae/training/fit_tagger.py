@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from hepae import limits
-from hepae.errors import InputError
+from hepae.errors import InputError, SchemaError
 from hepae.model.assembly import assemble
 from hepae.model.manifest import Training
 from hepae.tagging.jets import Jets
@@ -25,7 +25,7 @@ from hepae.training.fit import check_device
 from hepae.training.taggers import TaggerNetwork, network_of, thinned, turned
 from hepae.version import __version__
 
-__all__ = ["TaggerEpoch", "fit_tagger"]
+__all__ = ["Pretrained", "TaggerEpoch", "fit_tagger", "pretrain"]
 
 FEWEST = 20
 """Jets of either kind that a training needs."""
@@ -33,6 +33,8 @@ FEWEST = 20
 PARITY_SAMPLE = 64
 FIRST_STEPS = 10
 EVALUATED_AT_ONCE = 512
+LOOKED_AT = 20_000
+"""Jets that means and spreads of the inputs are taken from, at most."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,67 @@ class TaggerEpoch:
     validation_loss: float
 
 
+@dataclass(frozen=True)
+class Pretrained:
+    """A network that was trained on other jets, simulated ones for example, to begin from.
+
+    Attributes
+    ----------
+    recipe
+        How it was trained; view and width decide what it can be the beginning of.
+    weights
+        By name, in PyTorch's words.
+    training
+        Provenance, for the manifest of what begins here.
+    """
+
+    recipe: TaggerRecipe
+    weights: dict[str, Tensor]
+    training: Training
+
+
+def pretrain(
+    jets: Jets,
+    labels: NDArray[np.bool_],
+    recipe: TaggerRecipe,
+    progress: Callable[[TaggerEpoch], None] | None = None,
+) -> Pretrained:
+    """Train one network on jets other than those that a tagger is for; `fit_tagger` may begin from it.
+
+    Parameters
+    ----------
+    jets, labels
+        None of which may be among the jets that the tagger is tested on. Their features are kept in memory: for
+        100 constituents, a gigabyte for 110,000 jets.
+    recipe
+        How; of its members only the first is trained.
+    progress
+        Called after each epoch.
+
+    Raises
+    ------
+    InputError
+        If there are hardly any jets of either kind.
+    SchemaError
+        If PyTorch does not have the device.
+
+    Examples
+    --------
+    >>> start = pretrain(simulated, is_top, TaggerRecipe(epochs=10, batch_size=256))  # doctest: +SKIP
+    >>> tagger = fit_tagger(jets, labels, TaggerRecipe(epochs=10, learning_rate=3e-4), start=start)  # doctest: +SKIP
+    """
+    _check(labels, recipe)
+
+    def told(epoch: int, loss: float, validation: float) -> None:
+        if progress is not None:
+            progress(TaggerEpoch(epoch, recipe.epochs, loss, validation))
+
+    with deterministic(recipe.seed, recipe.threads):
+        network = network_of(recipe)
+        history = _Descent(network, recipe.view.inputs(jets), labels, recipe).run(told)
+    return Pretrained(recipe, _weights(network.cpu()), _provenance(jets, recipe, history))
+
+
 def fit_tagger(
     jets: Jets,
     labels: NDArray[np.bool_],
@@ -53,6 +116,7 @@ def fit_tagger(
     label: str = "",
     split: Split | None = None,
     progress: Callable[[TaggerEpoch], None] | None = None,
+    start: Pretrained | None = None,
 ) -> Tagger:
     """Train a tagger.
 
@@ -66,13 +130,16 @@ def fit_tagger(
         For the manifest; see `hepae.tagging.spec.TaggerManifest`.
     progress
         Called after each epoch.
+    start
+        What every member begins from, instead of random weights; what validation does not find better than that
+        is not taken.
 
     Raises
     ------
     InputError
         If there are hardly any jets of either kind.
     SchemaError
-        If PyTorch does not have the device.
+        If PyTorch does not have the device, or the start is a network of another view or width.
 
     Examples
     --------
@@ -81,10 +148,10 @@ def fit_tagger(
     array([0.98, 0.03, ...], dtype=float32)
     """
     recipe = recipe or TaggerRecipe()
-    check_device(recipe.device)
-    if min(int(labels.sum()), int((~labels).sum())) < FEWEST:
-        got = f"{int(labels.sum())} of {len(labels)} are signal"
-        raise InputError("too few jets to train on", expected=f"{FEWEST} of either kind", got=got)
+    _check(labels, recipe)
+    if start is not None and (start.recipe.view, start.recipe.width) != (recipe.view, recipe.width):
+        expected, got = (f"{of.view}, width {of.width}" for of in (recipe, start.recipe))
+        raise SchemaError("a start of another view or width", expected=expected, got=got)
     inputs = recipe.view.inputs(jets)
     sample = {name: array[:PARITY_SAMPLE] for name, array in inputs.items()}
     networks, history = {}, list[tuple[float, float]]()
@@ -97,11 +164,29 @@ def fit_tagger(
 
         with deterministic(own.seed, recipe.threads):
             network = network_of(own)
-            history = _Descent(network, inputs, labels, own).run(told)
+            history = _Descent(network, inputs, labels, own, start).run(told)
         networks[name] = export_tagger(network.cpu().eval(), sample)
-    provenance = Training(__version__, recipe.seed, len(jets), int(jets.counts.sum()), tuple(history))
-    manifest = TaggerManifest(limits.FORMAT_VERSION, collection, label, recipe, provenance, split)
+    manifest = TaggerManifest(
+        limits.FORMAT_VERSION,
+        collection,
+        label,
+        recipe,
+        _provenance(jets, recipe, history),
+        split,
+        None if start is None else start.training,
+    )
     return Tagger(assemble(manifest, networks, {}, MANIFEST_KEY))
+
+
+def _check(labels: NDArray[np.bool_], recipe: TaggerRecipe) -> None:
+    check_device(recipe.device)
+    if min(int(labels.sum()), int((~labels).sum())) < FEWEST:
+        got = f"{int(labels.sum())} of {len(labels)} are signal"
+        raise InputError("too few jets to train on", expected=f"{FEWEST} of either kind", got=got)
+
+
+def _provenance(jets: Jets, recipe: TaggerRecipe, history: list[tuple[float, float]]) -> Training:
+    return Training(__version__, recipe.seed, len(jets), int(jets.counts.sum()), tuple(history))
 
 
 class _Descent:
@@ -113,6 +198,7 @@ class _Descent:
         inputs: dict[str, NDArray[np.float32]],
         labels: NDArray[np.bool_],
         recipe: TaggerRecipe,
+        start: Pretrained | None = None,
     ) -> None:
         self.network, self.recipe = network.to(recipe.device), recipe
         self.inputs = {name: torch.from_numpy(array).to(recipe.device) for name, array in inputs.items()}
@@ -123,20 +209,23 @@ class _Descent:
         self.batch = min(recipe.batch_size, len(self.rows))
         self.steps = len(self.rows) // self.batch
         with torch.no_grad():
-            network.look(self._taken(self.rows))
+            network.look(self._taken(self.rows[:LOOKED_AT]))
+        if start is not None:  # with the means and spreads that its weights were made for
+            network.load_state_dict(start.weights)
         self.optimiser = torch.optim.AdamW(
             network.parameters(), recipe.learning_rate, weight_decay=recipe.weight_decay
         )
         self.mean = _weights(network)
         self.done = 0
+        self.best_loss = math.inf if start is None else self._validation_loss()
 
     def run(self, progress: Callable[[int, float, float], None]) -> list[tuple[float, float]]:
         """Epochs until the validation loss rests; the network ends with the averaged weights of its smallest."""
-        best, best_loss, best_epoch, history = self.mean, math.inf, 0, list[tuple[float, float]]()
+        best, best_epoch, history = _copied(self.mean), 0, list[tuple[float, float]]()
         for epoch in range(1, self.recipe.epochs + 1):
             history.append((self._epoch(), self._validation_loss()))
-            if history[-1][1] < best_loss:
-                best, best_loss, best_epoch = _copied(self.mean), history[-1][1], epoch
+            if history[-1][1] < self.best_loss:
+                best, self.best_loss, best_epoch = _copied(self.mean), history[-1][1], epoch
             progress(epoch, *history[-1])
             if epoch - best_epoch >= self.recipe.patience:
                 break
