@@ -78,9 +78,7 @@ def _pretrained(options: argparse.Namespace, jets: Jets, chosen: dict[str, Any])
     common = in_common(jets, others)
     if common:
         raise SystemExit(f"{common} jets of {options.file} are in {options.pretrain} too")
-    shape: dict[str, Any] = {
-        name: chosen[name] for name in ("width", "device", "threads", "dropout") if name in chosen
-    }
+    shape: dict[str, Any] = {name: chosen[name] for name in ("width", "device", "threads") if name in chosen}
     how = {**PRETRAINING, **shape, "epochs": options.pretrain_epochs}
     recipe = recipe_for(options.network, options.constituents, options.view, **how)
     began = time.process_time()
