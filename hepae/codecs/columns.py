@@ -34,6 +34,7 @@ __all__ = [
     "Apart",
     "Axis",
     "Blend",
+    "Ceiling",
     "Column",
     "Condition",
     "ConditionPoint",
@@ -55,6 +56,7 @@ __all__ = [
     "Product",
     "Rank",
     "Recoil",
+    "RecoilPoint",
     "RecoilSize",
     "Slope",
     "When",
@@ -368,11 +370,50 @@ class RecoilSize(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="r
         return np.where(size > 0.0, octaves(ratio), MISSING)
 
 
+class RecoilPoint(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="recoil_point"):
+    """Lattice point, of pt, of the size of that recoil: what an object that balances the event alone would have."""
+
+    recoil: Recoil
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        return self.recoil.needs
+
+    def read(self, context: Context, rank: int | None) -> Integers:
+        return of_ranks(self._point, context, rank)
+
+    def _point(self, context: Context, rank: int) -> Integers:
+        x, y = context.balance(self.recoil, rank)
+        size = np.sqrt(x * x + y * y)
+        return np.where(
+            size > 0.0, kinematics.nearest_point(context.lattices[self.recoil.pt], size), MISSING
+        )
+
+
+class Ceiling(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="ceiling"):
+    """The pt of the object before, or that of the recoil where it is lower; of one that is missing, the other; or 0.
+
+    Objects come in falling pt, and hardly any has more than what balances those before.
+    """
+
+    recoil: Recoil
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        return self.recoil.needs
+
+    def read(self, context: Context, rank: int | None) -> Integers:
+        points = RecoilPoint(self.recoil), Neighbour(self.recoil.pt, -1)
+        recoil, before = (np.asarray(point.read(context, rank)) for point in points)
+        least = np.where((recoil == MISSING) | ((before != MISSING) & (before < recoil)), before, recoil)
+        return np.where(least == MISSING, 0, least)
+
+
 class Apart(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="apart"):
     """By how much a column is above another, `base`; around a circle of so many integers unless `length` is 0."""
 
     column: Here | Neighbour | Leading | Nearest | Formula | Axis
-    base: ConditionPoint | Axis | Formula | Here | Neighbour | Leading
+    base: ConditionPoint | Axis | Formula | Here | Neighbour | Leading | RecoilPoint
     length: int = 0
 
     @property
@@ -402,6 +443,8 @@ Column = (
     | PredictedOffset
     | Recoil
     | RecoilSize
+    | RecoilPoint
+    | Ceiling
     | Blend
     | When
     | ConditionPoint

@@ -7,6 +7,7 @@ from collections.abc import Collection, Set
 from hepae.codecs.columns import (
     Apart,
     Axis,
+    Ceiling,
     Column,
     Leading,
     Left,
@@ -15,6 +16,7 @@ from hepae.codecs.columns import (
     Predicted,
     PredictedOffset,
     Recoil,
+    RecoilPoint,
     RecoilSize,
     When,
 )
@@ -46,6 +48,6 @@ def looks_behind(column: Column, before: Set[str], feature: str, together: Colle
     if isinstance(column, RecoilSize):
         behind = not column.relative or column.recoil.pt in before
     else:
-        behind = isinstance(column, Recoil | Leading | Axis | Left)
+        behind = isinstance(column, Recoil | RecoilPoint | Ceiling | Leading | Axis | Left)
         behind = behind or (isinstance(column, Neighbour) and column.offset < 0)
     return set(column.needs) <= (before | beside if behind else before)

@@ -50,9 +50,17 @@ class LiftingSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_f
     ----------
     predictors
         How each feature is predicted, in coding order.
+
+    Raises
+    ------
+    ModelRejectedError
+        If a prediction looks at a feature that comes after it.
     """
 
     predictors: Predictors
+
+    def __post_init__(self) -> None:
+        self.predictors.require_behind()
 
 
 class Lifting:

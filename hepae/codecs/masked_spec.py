@@ -64,6 +64,7 @@ class MaskedSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_fi
         place = self.predictors.order.index(self.together[0]) if self.together else 0
         if self.predictors.order[place : place + len(self.together)] != self.together:
             raise ModelRejectedError("features decoded together are no neighbours", got=self.together)
+        self.predictors.require_behind(self.together)
         before: set[str] = set()
         for shape in self.shapes:
             for number in shape.inputs:
@@ -71,9 +72,6 @@ class MaskedSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_fi
                     raise ModelRejectedError("no such input", where=shape.feature, got=number)
                 if not looks_behind(self.inputs[number].column, before, shape.feature, self.together):
                     raise ModelRejectedError("a network looks ahead", where=shape.feature, got=number)
-            for column in self.predictors.columns(shape.feature):
-                if not looks_behind(column, before, shape.feature, self.together):
-                    raise ModelRejectedError("a prediction looks ahead", where=shape.feature, got=column)
             seen = [self.inputs[number].column for number in shape.inputs]
             if self.ranked(shape) and any(isinstance(c, Predicted | PredictedOffset) for c in seen):
                 raise ModelRejectedError(

@@ -22,6 +22,7 @@ from hepae.codecs.columns import (
     Leading,
     Nearest,
     Neighbour,
+    RecoilPoint,
     RecoilSize,
     When,
 )
@@ -40,7 +41,7 @@ WIDTH_BITS: Final = 8
 LARGEST_TABLE_VALUE: Final = 1 << 44
 LARGEST_TABLE: Final = 1 << 17
 LARGEST_RANK: Final = 1024
-OPTIONAL: Final = (Neighbour, Condition, RecoilSize, When, Leading, Nearest, Apart)
+OPTIONAL: Final = (Neighbour, Condition, RecoilSize, RecoilPoint, When, Leading, Nearest, Apart)
 """Columns that some objects lack."""
 
 
@@ -187,7 +188,7 @@ class Predictors(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     Raises
     ------
     ModelRejectedError
-        If a predictor looks at a feature that comes after it, or a table does not fit its source.
+        If a feature is predicted twice, or a table does not fit its source.
     """
 
     features: tuple[Predictor, ...]
@@ -204,7 +205,9 @@ class Predictors(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                 raise ModelRejectedError("a feature is derived from none that follow it", where=one.name)
         seen: set[str] = set()
         for predictor in self.features:
-            _check(predictor, self.sources, seen)
+            if predictor.feature in seen:
+                raise ModelRejectedError("a feature is predicted twice", where=predictor.feature)
+            _check(predictor, self.sources)
             seen.add(predictor.feature)
         # a term of a few bytes in a manifest becomes a table of a megabyte
         used = [term.source for predictor in self.features for term in predictor.all_terms]
@@ -241,6 +244,26 @@ class Predictors(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         needs = {name for column in self.columns(feature) for name in column.needs} - {feature}
         return tuple(name for name in self.order if name in needs)
 
+    def require_behind(self, together: Collection[str] = ()) -> None:
+        """Refuse predictions from what is not known yet when features are decoded in order.
+
+        Parameters
+        ----------
+        together
+            Features that are decoded side by side, so that each may be looked at in objects before by all of them.
+
+        Raises
+        ------
+        ModelRejectedError
+            If there is one.
+        """
+        before: set[str] = set()
+        for name in self.order:
+            for column in self.columns(name):
+                if not looks_behind(column, before, name, together):
+                    raise ModelRejectedError("a prediction looks ahead", where=name, got=column)
+            before.add(name)
+
     def require(self, features: Collection[str]) -> None:
         """Refuse other features than these and those derived.
 
@@ -275,10 +298,8 @@ class Predictors(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return any(isinstance(s.column, Latent) and s.column.feature == feature for s in self.sources)
 
 
-def _check(predictor: Predictor, sources: tuple[Source, ...], before: set[str]) -> None:
+def _check(predictor: Predictor, sources: tuple[Source, ...]) -> None:
     where = predictor.feature
-    if where in before:
-        raise ModelRejectedError("a feature is predicted twice", where=where)
     largest = abs(predictor.constant)
     terms = predictor.all_terms
     for term in terms:
@@ -288,10 +309,6 @@ def _check(predictor: Predictor, sources: tuple[Source, ...], before: set[str]) 
             raise ModelRejectedError("a table does not fit its source", where=where, got=len(term.values))
         largest += max(abs(value) for value in term.values)
     limits.check("prediction", largest, LARGEST_TABLE_VALUE, where)
-    columns = [sources[term.source].column for term in terms]
-    for column in [*columns, *([predictor.base] if predictor.base else [])]:
-        if not looks_behind(column, before, where):
-            raise ModelRejectedError("a predictor looks ahead", where=where, got=column)
 
 
 def expand(knots: tuple[int, ...], values: tuple[int, ...]) -> Integers:

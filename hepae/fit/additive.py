@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from hepae.codecs.prediction import Source
 
-__all__ = ["Additive", "Candidate", "apply", "bits", "grow", "hats", "linear", "polish", "scores"]
+__all__ = ["Additive", "Candidate", "apply", "bits", "bits_of_groups", "grow", "hats", "linear", "polish", "scores"]
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -88,6 +88,12 @@ def bits(residuals: Floats) -> float:
     share = counts / len(residuals)
     correction = (len(counts) - 1) / (2 * len(residuals) * np.log(2))
     return float(-np.sum(share * np.log2(share)) + np.mean(np.log2(width)) + correction)
+
+
+def bits_of_groups(values: Integers, group: NDArray[np.bool_]) -> float:
+    """`bits` of values about the median of their own group of two, on average over all."""
+    parts = [part for part in (values[group], values[~group]) if len(part)]
+    return sum(len(part) * bits(part - np.median(part)) for part in parts) / max(len(values), 1)
 
 
 def hats(source: Source, index: Integers) -> NDArray[np.float32]:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from hepae import kinematics
 from hepae.codecs.columns import (
     MISSING,
+    Ceiling,
     Column,
     Condition,
     Context,
@@ -27,7 +28,7 @@ from hepae.codecs.columns import (
 )
 from hepae.codecs.predictors import LARGEST_TABLE, Source
 
-__all__ = ["bases", "make_source", "products", "simple"]
+__all__ = ["bases", "ceilings", "make_source", "products", "simple"]
 
 Integers = NDArray[np.int64]
 
@@ -139,6 +140,14 @@ def bases(
         if met:
             found += _recoils(feature, known, roles, {})
     return found
+
+
+def ceilings(feature: str, roles: Mapping[str, str], met: Mapping[str, str]) -> list[Column]:
+    """What bounds the pt of an object, or nearly so; phi must be decoded together with it."""
+    pt, phi = roles.get("pt"), roles.get("phi")
+    if pt is None or phi is None or pt != feature:
+        return []
+    return [Ceiling(recoil) for recoil in _recoils(phi, (pt,), roles, met)]
 
 
 def _recoils(

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from hepae.codecs.columns import (
     MISSING,
+    Apart,
     Column,
     Condition,
     Context,
@@ -23,6 +24,7 @@ from hepae.codecs.columns import (
     PredictedOffset,
     Rank,
     Recoil,
+    RecoilPoint,
     RecoilSize,
 )
 from hepae.codecs.predictors import Predictors, Source
@@ -74,6 +76,7 @@ def candidate_columns(
         recoil = Recoil(roles["pt"], roles["phi"], met.get("met", ""), met.get("met_phi", ""))
         columns += [] if turned else [recoil]
         columns += [RecoilSize(recoil, relative=False), RecoilSize(recoil, relative=True)]
+        columns.append(Apart(Neighbour(roles["pt"], -1), RecoilPoint(recoil)))
     for name in predictors.order:
         if name not in narrow:
             continue

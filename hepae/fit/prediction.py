@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from hepae.codecs.columns import Blend, Column
+from hepae.codecs.columns import Blend, Column, Rank
 from hepae.codecs.derived import with_derived
 from hepae.codecs.predictors import FRACTION_BITS, Period, Predictor, Predictors, Source, expand
 from hepae.coding.integers import pack
@@ -198,8 +198,10 @@ def _around(values: Integers, period: Period | None) -> Integers:
 def _fit_feature(state: Fitting, name: str, known: Sequence[str]) -> Predictor:
     q, q_validation = state.train.q[name], state.validation.q[name]
     plain = state.settings.first_plain and not known and not is_crowded(state.train.context.order.last)
-    if plain or not _is_narrow(q) or not _is_narrow(q_validation):
+    if not _is_narrow(q) or not _is_narrow(q_validation):
         return Predictor(name)
+    if plain:
+        return Predictor(name, base=_ceiling(state, name))
     period = _period(state, name)
     found = candidates.bases(name, known, state.roles, state.met) + blends(state, name, known)
     if state.crowded:
@@ -221,6 +223,16 @@ def _fit_feature(state: Fitting, name: str, known: Sequence[str]) -> Predictor:
         state, pool, rest, rest_validation, by_place=predictor.trivial, avoid="" if ranked else name
     )
     return Predictor(name, predictor.constant, predictor.terms, predictor.base, predictor.period, widths)
+
+
+def _ceiling(state: Fitting, name: str) -> Column | None:
+    """What the pt of objects stays below, where this says enough; first objects and later ones apart."""
+    q, later = state.train.q[name], state.train.read(Rank()) > 0
+    plain = additive.bits_of_groups(q, later)
+    for base in candidates.ceilings(name, state.roles, state.met):
+        if additive.bits_of_groups(q - state.train.read(base), later) < plain - BASE_GAIN:
+            return base
+    return None
 
 
 def _promising(

@@ -58,8 +58,10 @@ class Coded:
         held_objects = evaluation.order.spread(held)
         training, validation = np.flatnonzero(~held_objects), np.flatnonzero(held_objects)
         alphabets, symbols = {}, {}
+        # all of them, because what is decoded together may look at each other in objects before
+        evaluation.context.known.update({name: evaluation.order.to_ranks(q) for name, q in integers.items()})
         for name in predictors.order:
-            residuals = evaluation.encode(name, evaluation.order.to_ranks(integers[name]))
+            residuals = evaluation.encode(name, evaluation.context.known[name])
             alphabets[name] = fit_alphabet(residuals, effort.bins)
             symbols[name] = alphabets[name].split(residuals)[0]
         return cls(evaluation, alphabets, symbols, training, validation)

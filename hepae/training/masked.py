@@ -110,7 +110,7 @@ def fit_masked(
     data = Coded.of(integers, lattices, counts, events, predictors, effort, seed)
     static = {name: static_table(data, name) for name in predictors.order}
     if data.n_objects < FEWEST_OBJECTS:
-        return _assembled(data, predictors, [], static, {}, (), effort, ())
+        return _assembled(data, predictors, [], static, {}, (), effort, _together(predictors, roles))
     narrow = [name for name in predictors.order if np.abs(integers[name]).max(initial=0) < WIDEST]
     columns = candidate_columns(predictors, narrow, roles, met or {}, conditions or {})
     sources = [
@@ -139,12 +139,16 @@ def _together(predictors: Predictors, roles: Mapping[str, str]) -> tuple[str, ..
     """The features to decode together: the momentum, where it comes first; or the first feature by itself."""
     momentum = {roles[role] for role in ("pt", "eta", "phi") if role in roles}
     first = predictors.order[: max(len(momentum), 1)]
-    behind = all(
-        looks_behind(column, set(first[:place]), name, first)
+    return first if set(first) == momentum and _is_behind(predictors, first, first) else first[:1]
+
+
+def _is_behind(predictors: Predictors, first: Sequence[str], together: Sequence[str]) -> bool:
+    """Whether the first features are predicted from what is known when those are decoded together."""
+    return all(
+        looks_behind(column, set(first[:place]), name, together)
         for place, name in enumerate(first)
         for column in predictors.columns(name)
     )
-    return first if set(first) == momentum and behind else first[:1]
 
 
 def _shifted(
@@ -308,7 +312,7 @@ def _assembled(
         shapes.append(Shape(name, data.alphabets[name], seen, candidate.network.levels, candidate.anchors))
         networks[network_name(place)] = export(candidate.network)
         tables |= {names[part]: _smallest(weights) for part, weights in candidate.tables.items()}
-    if not any(name in chosen for name in together):
+    if not any(name in chosen for name in together) and _is_behind(predictors, together, ()):
         together = ()
     spec = MaskedSpec(predictors, tuple(shapes), tuple(sources[old] for old in used), together)
     return TrainedMasked(spec, networks, tables, history, bits)
