@@ -236,9 +236,9 @@ def test_tables_pass_through_their_knots(runs: list[int], data: st.DataObject) -
     "make",
     [
         lambda: Predictors((Predictor("a"), Predictor("a"))),
-        lambda: Predictors((Predictor("a", base=Here("b")), Predictor("b"))),
+        lambda: LiftingSpec(Predictors((Predictor("a", base=Here("b")), Predictor("b")))),
         lambda: Predictors((Predictor("a", 0, (Term(0, (0, 1)),)),)),
-        lambda: Predictors((Predictor("a", 0, (Term(0, (0, 1)),)),), (Source(Here("a"), 0, 0, (1,)),)),
+        lambda: LiftingSpec(Predictors((Predictor("a", 0, (Term(0, (0, 1)),)),), (Source(Here("a"), 0, 0, (1,)),))),
         lambda: Predictors((Predictor("b"), Predictor("a", 0, (Term(0, (0,)),))), (Source(Here("b"), 0, 0, (1,)),)),
         lambda: Predictors((Predictor("b"), Predictor("a", 1 << 60)),),
         lambda: Source(Here("a"), 0, 0, ()),

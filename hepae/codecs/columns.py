@@ -385,9 +385,7 @@ class RecoilPoint(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="
     def _point(self, context: Context, rank: int) -> Integers:
         x, y = context.balance(self.recoil, rank)
         size = np.sqrt(x * x + y * y)
-        return np.where(
-            size > 0.0, kinematics.nearest_point(context.lattices[self.recoil.pt], size), MISSING
-        )
+        return np.where(size > 0.0, kinematics.nearest_point(context.lattices[self.recoil.pt], size), MISSING)
 
 
 class Ceiling(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="ceiling"):

@@ -17,7 +17,18 @@ from numpy.typing import NDArray
 
 from hepae.codecs.prediction import Source
 
-__all__ = ["Additive", "Candidate", "apply", "bits", "bits_of_groups", "grow", "hats", "linear", "polish", "scores"]
+__all__ = [
+    "Additive",
+    "Candidate",
+    "apply",
+    "bits",
+    "bits_of_groups",
+    "grow",
+    "hats",
+    "linear",
+    "polish",
+    "scores",
+]
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]

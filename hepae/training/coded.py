@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -22,6 +23,7 @@ from hepae.training.integer_network import Plan, Size
 __all__ = ["Coded", "anchors_of", "mask_of", "plan_of", "static_table"]
 
 Integers = NDArray[np.int64]
+Values = NDArray[np.generic]
 
 VALIDATION: Final = 0.1
 LARGEST_LOG: Final = 255
@@ -57,14 +59,30 @@ class Coded:
         held = np.random.default_rng(seed).random(len(counts)) < VALIDATION
         held_objects = evaluation.order.spread(held)
         training, validation = np.flatnonzero(~held_objects), np.flatnonzero(held_objects)
-        alphabets, symbols = {}, {}
-        # all of them, because what is decoded together may look at each other in objects before
-        evaluation.context.known.update({name: evaluation.order.to_ranks(q) for name, q in integers.items()})
-        for name in predictors.order:
-            residuals = evaluation.encode(name, evaluation.context.known[name])
-            alphabets[name] = fit_alphabet(residuals, effort.bins)
-            symbols[name] = alphabets[name].split(residuals)[0]
-        return cls(evaluation, alphabets, symbols, training, validation)
+        residuals = _residuals(evaluation, integers)
+        alphabets = {name: fit_alphabet(column, effort.bins) for name, column in residuals.items()}
+        return cls(evaluation, alphabets, _symbols(alphabets, residuals), training, validation)
+
+    def image(
+        self, integers: Mapping[str, Integers], lattices: Mapping[str, Lattice], events: Mapping[str, Values]
+    ) -> Coded:
+        """The same objects with other integers, in bins that were made for the objects as they are."""
+        predictors, counts = self.evaluation.predictors, self.evaluation.order.counts
+        evaluation = Evaluation(predictors, lattices, counts, events)
+        symbols = _symbols(self.alphabets, _residuals(evaluation, integers))
+        return dataclasses.replace(self, evaluation=evaluation, symbols=symbols)
+
+
+def _residuals(evaluation: Evaluation, integers: Mapping[str, Integers]) -> dict[str, Integers]:
+    """What predictions leave of each feature, in rank order."""
+    known = evaluation.context.known
+    # all of them, because what is decoded together may look at each other in objects before
+    known.update({name: evaluation.order.to_ranks(column) for name, column in integers.items()})
+    return {name: evaluation.encode(name, known[name]) for name in evaluation.predictors.order}
+
+
+def _symbols(alphabets: Mapping[str, Alphabet], residuals: Mapping[str, Integers]) -> dict[str, Integers]:
+    return {name: alphabets[name].split(column)[0] for name, column in residuals.items()}
 
 
 def static_table(data: Coded, name: str) -> NDArray[np.uint8]:

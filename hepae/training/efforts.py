@@ -8,7 +8,7 @@ from typing import Final
 
 from hepae.training.integer_network import Size
 
-__all__ = ["EFFORTS", "Effort"]
+__all__ = ["EFFORTS", "LARGE", "Effort"]
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,8 @@ class Effort:
         How many times the training data a model is expected to code: its bytes count for so much less.
     batch, rate, decay
         Of the descent (AdamW, one cycle).
+    noise
+        Standard deviation of what is added to the inputs, which go from 0 to 255, in training.
     """
 
     sizes: tuple[Size, ...] = (Size(), Size((8,), (6, 4), 8, 16))
@@ -39,21 +41,24 @@ class Effort:
     batch: int = 1024
     rate: float = 1e-2
     decay: float = 1e-4
+    noise: float = 0.0
 
     def epochs(self, objects: int) -> int:
         """Passes over so many training objects."""
         return max(round(self.samples / objects), 2)
 
     def for_objects(self, objects: int) -> Effort:
-        """The effort that so much data is worth: small data take small networks and small batches."""
+        """The effort that so much data is worth: small networks and batches, and less to be learnt by heart."""
         if objects >= LARGE:
             return self
         share = max(objects / LARGE, 1e-3)
         return dataclasses.replace(
             self,
             sizes=tuple(_smaller(size, share**0.25) for size in self.sizes),
-            samples=max(int(self.samples * share**0.5), 50 * min(objects, 2000)),
+            samples=max(int(self.samples * share**0.8), 50 * min(objects, 2000)),
             batch=max(int(self.batch * share) & ~31, min(self.batch, 256)),
+            decay=FEW_DECAY,
+            noise=FEW_NOISE,
         )
 
 
@@ -64,6 +69,8 @@ def _smaller(size: Size, share: float) -> Size:
 
 
 LARGE: Final = 100_000
+"""From so many objects on, nothing is done about there being few of them."""
+FEW_DECAY, FEW_NOISE = 1e-2, 4.0
 EFFORTS: Final[dict[str, Effort]] = {
     # small grids, whose coding tables stay in the cache, and networks for those features alone where they pay most
     "fast": Effort((Size((16,), (6, 4), 16, 8), Size((8,), (6, 4), 8, 8)), samples=1_500_000, least_gain=0.3),

@@ -14,7 +14,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from hepae.codecs.context import Inputs
 from hepae.codecs.dependence import looks_behind
 from hepae.codecs.derived import with_derived
 from hepae.codecs.masked_spec import MaskedSpec, Shape, network_name, table_names
@@ -25,9 +24,11 @@ from hepae.fit.inputs import candidate_columns, scale_input
 from hepae.lattice import Lattice
 from hepae.training.coded import Coded, anchors_of, mask_of, plan_of, static_table
 from hepae.training.descent import Epoch, deterministic
-from hepae.training.efforts import EFFORTS, Effort
+from hepae.training.efforts import EFFORTS, LARGE, Effort
 from hepae.training.export_integer import IntegerNetwork, export
 from hepae.training.integer_network import CellNetworks, Size
+from hepae.training.mirrors import Image, mirror_images
+from hepae.training.shown import Shown, blurred
 
 __all__ = ["EFFORTS", "Effort", "TrainedMasked", "fit_masked"]
 
@@ -104,6 +105,7 @@ def fit_masked(
     progress
         Called after each epoch.
     """
+    images = _images(integers, lattices, counts, events, roles or {}, met or {})
     effort = effort.for_objects(int(counts.sum()))
     roles = {**(roles or {}), **{one.formula: one.name for one in predictors.derived}}
     integers = with_derived(predictors.derived, integers, lattices)
@@ -118,21 +120,31 @@ def fit_masked(
     ]
     together = _together(predictors, roles)
     mask = mask_of(predictors, sources, together)
+    seen = Shown.of(data, sources)
+    copies = [data.image(with_derived(predictors.derived, q, lattices), lattices, one) for q, one in images]
+    mirrored = seen.with_images(copies, sources)
+    # small networks without images too, for features to which mirrors do something else than is known
+    descents = [(size, mirrored) for size in effort.sizes] + [(effort.sizes[-1], seen)] * bool(images)
+    total = len(descents) * effort.epochs(len(data.training))
     best: dict[str, _Chosen] = {}
     history: tuple[tuple[float, float], ...] = ()
-    epochs, shared = effort.epochs(len(data.training)), effort.reuse * data.n_objects
-    for number, size in enumerate(effort.sizes):
+    for number, (size, shown) in enumerate(descents):
+        told = _shifted(progress, number * total // len(descents), total)
         with deterministic(seed, threads):
             networks = CellNetworks(plan_of(data, mask, size))
-            course = _descend(
-                networks, data, sources, effort, seed, _shifted(progress, number, effort, epochs)
-            )
-            for candidate in _candidates(networks, data, sources, size):
-                rival = best.get(candidate.name)
-                if rival is None or candidate.cost(shared) < rival.cost(shared):
-                    best[candidate.name] = candidate
+            course = _descend(networks, data, seen, shown, effort, seed, told)
+            bits = _validated(networks, seen, data.validation).tolist()
+        _keep_better(best, _candidates(networks, data, size, bits), effort.reuse * data.n_objects)
         history = history or course
     return _assembled(data, predictors, sources, static, best, history, effort, together)
+
+
+def _keep_better(best: dict[str, _Chosen], candidates: Sequence[_Chosen], objects: float) -> None:
+    """Put those candidates in that cost less than what is there, when so many objects share a model."""
+    for candidate in candidates:
+        rival = best.get(candidate.name)
+        if rival is None or candidate.cost(objects) < rival.cost(objects):
+            best[candidate.name] = candidate
 
 
 def _together(predictors: Predictors, roles: Mapping[str, str]) -> tuple[str, ...]:
@@ -151,28 +163,39 @@ def _is_behind(predictors: Predictors, first: Sequence[str], together: Sequence[
     )
 
 
+def _images(
+    integers: Mapping[str, Integers],
+    lattices: Mapping[str, Lattice],
+    counts: Integers,
+    events: Mapping[str, NDArray[np.generic]],
+    roles: Mapping[str, str],
+    met: Mapping[str, str],
+) -> list[Image]:
+    """Mirror images to train on too, where data are few."""
+    if not FEWEST_OBJECTS <= counts.sum() < LARGE:
+        return []
+    return list(mirror_images(integers, lattices, events, roles, met))
+
+
 def _shifted(
-    progress: Callable[[Epoch], None] | None, number: int, effort: Effort, epochs: int
+    progress: Callable[[Epoch], None] | None, before: int, total: int
 ) -> Callable[[Epoch], None] | None:
     """Progress of one of several descents as part of the whole."""
     if progress is None:
         return None
-    total = epochs * len(effort.sizes)
-    return lambda epoch: progress(
-        dataclasses.replace(epoch, number=epoch.number + number * epochs, total=total)
-    )
+    return lambda epoch: progress(dataclasses.replace(epoch, number=epoch.number + before, total=total))
 
 
 def _descend(
     networks: CellNetworks,
     data: Coded,
-    sources: Sequence[Source],
+    seen: Shown,
+    shown: Shown,
     effort: Effort,
     seed: int,
     progress: Callable[[Epoch], None] | None,
 ) -> tuple[tuple[float, float], ...]:
-    """Train all networks together; returns training and validation loss by epoch, in bits per object."""
-    levels, symbols = _tensors(data, sources)
+    """Train all networks on what is ``shown``: training and validation loss by epoch, in bits per object."""
     objects = len(data.training)
     batch = min(effort.batch, max(objects // 8, 32))
     epochs = effort.epochs(objects)
@@ -184,41 +207,31 @@ def _descend(
     generator = torch.Generator().manual_seed(seed)
     history = []
     for number in range(epochs):
-        shuffled = torch.from_numpy(data.training)[torch.randperm(objects, generator=generator)]
+        shuffled = shown.shuffled(data.training, generator)
         total = 0.0
         for step in range(objects // batch):
             rows = shuffled[step * batch : (step + 1) * batch]
-            loss = networks(levels[rows], symbols[:, rows]).sum()
+            levels = blurred(shown.levels[rows], effort.noise, generator)
+            loss = networks(levels, shown.symbols[:, rows]).sum()
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()
             schedule.step()
             total += float(loss.detach())
-        held = float(_validated(networks, levels, symbols, data.validation).sum())
+        held = float(_validated(networks, seen, data.validation).sum())
         history.append((total / max(objects // batch, 1), held))
         if progress:
             progress(Epoch(number + 1, epochs, *history[-1], float(schedule.get_last_lr()[0])))
     return tuple(history)
 
 
-def _tensors(data: Coded, sources: Sequence[Source]) -> tuple[Tensor, Tensor]:
-    """Inputs float32[n, inputs] and symbols int64[features, n]."""
-    inputs = Inputs(sources, data.evaluation.context)
-    every = np.arange(len(sources))
-    inputs.fill(every.tolist())
-    levels = inputs.rows(every, slice(None)).T.astype(np.float32)
-    # what is outside the bins is coded apart whatever the network says
-    symbols = [np.minimum(column, data.alphabets[name].n_bins - 1) for name, column in data.symbols.items()]
-    return torch.from_numpy(levels), torch.from_numpy(np.stack(symbols))
-
-
-def _validated(networks: CellNetworks, levels: Tensor, symbols: Tensor, rows: Integers) -> Tensor:
-    """Bits per object of each feature on validation objects."""
-    total = torch.zeros(len(symbols))
+def _validated(networks: CellNetworks, seen: Shown, rows: Integers) -> Tensor:
+    """Bits per object of each feature on validation objects, as they are."""
+    total = torch.zeros(len(seen.symbols))
     with torch.no_grad():
         for start in range(0, len(rows), BLOCK):
             part = torch.from_numpy(rows[start : start + BLOCK])
-            total += networks(levels[part], symbols[:, part]) * len(part)
+            total += networks(seen.levels[part], seen.symbols[:, part]) * len(part)
     return total / max(len(rows), 1)
 
 
@@ -247,9 +260,8 @@ class _Chosen:
         return self.bits + 8.0 * self.size / max(objects, 1.0)
 
 
-def _candidates(networks: CellNetworks, data: Coded, sources: Sequence[Source], size: Size) -> list[_Chosen]:
-    """The networks of one training."""
-    bits = _validated(networks, *_tensors(data, sources), data.validation).tolist()
+def _candidates(networks: CellNetworks, data: Coded, size: Size, bits: Sequence[float]) -> list[_Chosen]:
+    """The networks of one training, each with its bits per object on validation events."""
     found = []
     for row, name in enumerate(data.symbols):
         seen = np.flatnonzero(networks.plan.mask[row])
