@@ -11,7 +11,7 @@ from tests.format_crowd import CARTESIAN, Crowd
 from tests.format_numbers import Lattice, arctan2, cos_sin, cosh, log, octaves, require, sinh, tablearctan2
 
 MISSING = -(1 << 62)
-OPTIONAL = ("neighbour", "condition", "recoil_size", "when", "leading", "nearest", "apart")
+OPTIONAL = ("neighbour", "condition", "recoil_size", "recoil_point", "when", "leading", "nearest", "apart")
 
 
 def features_of(column):
@@ -157,6 +157,16 @@ class Chunk(Crowd):
         s = x * x + y * y
         pt = self.value(c["recoil"]["pt"]) if c.get("relative", True) else np.ones(len(s))
         return np.where(s > 0, octaves(s / np.maximum(pt * pt, 2.0**-40)), MISSING)
+
+    def recoil_point(self, c):
+        x, y = self.balance(c["recoil"])
+        size = np.sqrt(x * x + y * y)
+        return np.where(size > 0, self.lattices[c["recoil"]["pt"]].nearest(size), MISSING)
+
+    def ceiling(self, c):
+        both = [self.recoil_point(c), self.neighbour({"feature": c["recoil"]["pt"], "offset": -1})]
+        least = np.min([np.where(one == MISSING, 1 << 62, one) for one in both], axis=0)
+        return np.where(least == 1 << 62, 0, least)
 
     def when(self, c):
         last = self.ranks == np.minimum(self.counts[self.event] - 1, self.last)

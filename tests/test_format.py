@@ -235,7 +235,9 @@ def columns_of_every_kind() -> list[c.Column]:
         c.Neighbour("phi", -2), c.Neighbour("pt", 1), c.Product(("pt", "mass"), (3, -2), 1), c.Count(), c.Rank(),
         c.Mix(("pt", "eta", "mass"), (5, -3, 7), 2), c.Blend("phi", ("eta", "pt"), (0.3, -0.001), 0.25),
         c.Condition("met"), c.Condition("met_phi", 64.0), recoil, c.Recoil("pt", "phi"), c.RecoilSize(recoil),
-        c.RecoilSize(recoil, relative=False), c.When("first", c.Condition("met")),
+        c.RecoilSize(recoil, relative=False), c.When("first", c.Condition("met")), c.RecoilPoint(recoil),
+        c.RecoilPoint(c.Recoil("pt", "phi")), c.Ceiling(recoil), c.Ceiling(c.Recoil("pt", "phi")),
+        c.Apart(c.Neighbour("pt", -1), c.RecoilPoint(recoil)),
         c.When("later", c.Neighbour("phi", -1)), c.When("last", c.Neighbour("eta", -1)),
     ]  # fmt: skip
 

@@ -12,19 +12,20 @@ pytest.importorskip("torch", reason="training needs PyTorch")
 
 from hepae.bounds import parse
 from hepae.codecs.alphabet import Alphabet, fit_alphabet
-from hepae.codecs.columns import Here, Neighbour
+from hepae.codecs.columns import Ceiling, Here, Neighbour
 from hepae.codecs.features import FeatureSpec
 from hepae.codecs.masked import Masked
 from hepae.codecs.masked_spec import MaskedSpec, Shape
 from hepae.codecs.predictors import Predictor, Predictors, Source
 from hepae.coding.integers import pack
 from hepae.errors import HepaeError, ModelRejectedError
-from hepae.fit.prediction import fit
+from hepae.fit.prediction import Settings, fit
 from hepae.lattice_fit import fit_lattice
 from hepae.model.runtime import session
-from hepae.training.efforts import Effort
+from hepae.training.efforts import EFFORTS, Effort
 from hepae.training.integer_network import Size
 from hepae.training.masked import TrainedMasked, fit_masked
+from hepae.training.shown import blurred
 
 QUICK = Effort((Size((8,), (4, 3), 8, 8),), bins=32, samples=120_000, least_gain=0.0, batch=256, rate=1e-2)
 Columns = dict[str, NDArray[np.generic]]
@@ -52,10 +53,31 @@ def jets(events: int, seed: int = 0) -> tuple[NDArray[np.int64], Columns]:
     return counts, columns
 
 
+def falling(events: int, seed: int) -> tuple[NDArray[np.int64], Columns]:
+    """Events of three objects in falling pt, the second of which nearly balances the first."""
+    rng = np.random.default_rng(seed)
+    first, angle = rng.exponential(100, events) + 50, rng.uniform(-np.pi, np.pi, events)
+    size = first * rng.uniform(0.95, 1, events)
+    pt = np.stack([first, size, size * rng.uniform(0.1, 0.2, events)], 1)
+    phi = np.stack(
+        [angle, angle + np.pi + rng.normal(0, 0.02, events), rng.uniform(-np.pi, np.pi, events)], 1
+    )
+    phi = (phi + np.pi) % (2 * np.pi) - np.pi
+    eta = rng.normal(0, 1.5, 3 * events)
+    columns = {"pt": pt.ravel(), "eta": eta, "phi": phi.ravel()}
+    return np.full(events, 3), {name: column.astype(np.float32) for name, column in columns.items()}
+
+
 class Coder:
     """A trained masked codec of some data."""
 
-    def __init__(self, counts: NDArray[np.int64], columns: Columns, effort: Effort = QUICK) -> None:
+    def __init__(
+        self,
+        counts: NDArray[np.int64],
+        columns: Columns,
+        effort: Effort = QUICK,
+        settings: Settings = Settings(),  # noqa: B008
+    ) -> None:
         bound = parse("abs:1e-3")
         self.features, integers = [], {}
         for name, column in columns.items():
@@ -65,7 +87,9 @@ class Coder:
         self.lattices = {feature.name: feature.lattice for feature in self.features}
         integers = self.integers(columns)
         roles = {"pt": "pt", "eta": "eta", "phi": "phi"}
-        predictors = fit(integers, self.lattices, counts, {}, order=list(columns), roles=roles)
+        predictors = fit(
+            integers, self.lattices, counts, {}, order=list(columns), roles=roles, settings=settings
+        )
         self.trained: TrainedMasked = fit_masked(
             integers, self.lattices, counts, {}, predictors, effort=effort, roles=roles
         )
@@ -141,6 +165,29 @@ def test_a_feature_is_decoded_from_itself_and_its_ancestors_alone(coder: Coder, 
         np.testing.assert_array_equal(restored[name].to_events(), integers[name])
 
 
+def test_pt_is_coded_by_how_far_it_is_below_what_bounds_it() -> None:
+    counts, columns = falling(3000, 11)
+    coder = Coder(counts, columns, settings=Settings(first_plain=True))
+    spec = coder.trained.spec
+    assert isinstance(spec.predictors["pt"].base, Ceiling)
+    assert spec.together == ("pt", "eta", "phi")
+    assert set(coder.codec.ancestors("pt")) == {"eta", "phi"}
+    counts, columns = falling(500, 12)
+    payloads = require_round_trip(coder, counts, coder.integers(columns))
+    plain = Coder(*falling(3000, 11)).codec.encode(counts, coder.integers(columns), {})
+    assert len(payloads["pt"]) < 0.95 * len(plain["pt"])
+    rng = np.random.default_rng(13)
+    wild = {name: rng.integers(-(2**62), 2**62, 1500) >> rng.integers(0, 62, 1500) for name in columns}
+    require_round_trip(coder, counts, wild)
+
+
+def test_pt_in_no_order_is_coded_as_it_is() -> None:
+    counts, columns = jets(2000, seed=14)
+    columns["pt"] = np.random.default_rng(15).uniform(20, 200, len(columns["pt"])).astype(np.float32)
+    coder = Coder(counts, columns, settings=Settings(first_plain=True))
+    assert coder.trained.spec.predictors["pt"].base is None
+
+
 def test_random_integers_cost_no_more_than_plain_coding(coder: Coder) -> None:
     rng = np.random.default_rng(6)
     counts, columns = jets(2000, seed=6)
@@ -174,6 +221,24 @@ def test_damage_is_an_error_or_other_integers_but_never_a_crash(coder: Coder) ->
             except HepaeError:
                 continue
             assert len(restored[name]) == counts.sum()
+
+
+def test_few_objects_are_learnt_with_noise_and_not_too_often() -> None:
+    few, many = EFFORTS["default"].for_objects(20_000), EFFORTS["default"].for_objects(200_000)
+    assert few.noise > many.noise == 0
+    assert few.epochs(20_000) <= 60
+    assert few.sizes[0].hidden < many.sizes[0].hidden
+
+
+def test_inputs_with_noise_are_inputs() -> None:
+    import torch
+
+    levels, generator = torch.full((2000, 3), 250.0), torch.Generator().manual_seed(1)
+    assert blurred(levels, 0.0, generator) is levels
+    noisy = blurred(levels, 4.0, generator)
+    assert noisy.max() == 255
+    assert torch.equal(noisy, noisy.round())
+    assert 3 < float(noisy.std()) < 4
 
 
 def test_training_is_reproducible() -> None:

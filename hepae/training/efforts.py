@@ -55,7 +55,7 @@ class Effort:
         return dataclasses.replace(
             self,
             sizes=tuple(_smaller(size, share**0.25) for size in self.sizes),
-            samples=max(int(self.samples * share**0.8), 50 * min(objects, 2000)),
+            samples=max(min(int(self.samples * share**0.8), MOST_PASSES * objects), 50 * min(objects, 2000)),
             batch=max(int(self.batch * share) & ~31, min(self.batch, 256)),
             decay=FEW_DECAY,
             noise=FEW_NOISE,
@@ -70,7 +70,7 @@ def _smaller(size: Size, share: float) -> Size:
 
 LARGE: Final = 100_000
 """From so many objects on, nothing is done about there being few of them."""
-FEW_DECAY, FEW_NOISE = 1e-2, 4.0
+FEW_DECAY, FEW_NOISE, MOST_PASSES = 1e-2, 4.0, 60
 EFFORTS: Final[dict[str, Effort]] = {
     # small grids, whose coding tables stay in the cache, and networks for those features alone where they pay most
     "fast": Effort((Size((16,), (6, 4), 16, 8), Size((8,), (6, 4), 8, 8)), samples=1_500_000, least_gain=0.3),
@@ -80,5 +80,6 @@ EFFORTS: Final[dict[str, Effort]] = {
         bins=256,
         samples=8_000_000,
         least_gain=0.0,
+        reuse=64.0,
     ),
 }
