@@ -138,3 +138,28 @@ def test_the_script_makes_the_same_again(tmp_path: Path, events: Any) -> None:
     jets = [uproot.open(tmp_path / place / "constituents.root")["Jets"].arrays() for place in ("one", "two")]
     assert all(ak.array_equal(jets[0][name], jets[1][name]) for name in jets[0].fields)
     assert (tmp_path / "one/sample.csv").read_bytes() == (tmp_path / "two/sample.csv").read_bytes()
+
+
+def test_simulated_fat_jets_have_the_branches_and_the_range_of_the_file(
+    tmp_path: Path, constituents_root: Path
+) -> None:
+    pytest.importorskip("pythia8mc")
+    pytest.importorskip("fastjet")
+    command = [sys.executable, "-m", "scripts.simulate_fat_jets", "--jets", "60"]
+    for place, seed in (("one", "5"), ("again", "5"), ("other", "6")):
+        words = [*command, "--seed", seed, "-o", str(tmp_path / f"{place}.root")]
+        subprocess.run(words, check=True, capture_output=True, timeout=300, cwd=SCRIPT.parent.parent)
+    jets, again, other = (
+        uproot.open(tmp_path / f"{place}.root")["Jets"].arrays() for place in ("one", "again", "other")
+    )
+    with uproot.open(constituents_root) as file:
+        assert jets.fields == file["Jets"].keys()
+    assert all(ak.array_equal(jets[name], again[name]) for name in jets.fields)
+    assert not np.isin(flat(jets.FatJet_pt[:, None]), flat(other.FatJet_pt[:, None])).any()
+    assert (len(jets), ak.sum(jets.FatJet_isTop)) == (60, 30)
+    assert 550 < ak.min(jets.FatJet_pt) < ak.max(jets.FatJet_pt) < 650
+    px, py = (ak.values_astype(jets[f"Constituent_{name}"], np.float64) for name in ("px", "py"))
+    total = ak.to_numpy(np.hypot(ak.sum(px, axis=1), ak.sum(py, axis=1)))
+    np.testing.assert_allclose(total, ak.to_numpy(jets.FatJet_pt), rtol=1e-5)
+    pt = np.hypot(px, py)
+    assert ak.all(pt[:, :-1] >= pt[:, 1:])
