@@ -181,6 +181,15 @@ def test_pt_is_coded_by_how_far_it_is_below_what_bounds_it() -> None:
     require_round_trip(coder, counts, wild)
 
 
+def test_what_bounds_pt_is_known_without_networks_too() -> None:
+    counts, columns = falling(2000, 16)
+    effort = Effort(QUICK.sizes, bins=32, samples=20_000, least_gain=99.0, batch=256)
+    coder = Coder(counts, columns, effort, Settings(first_plain=True))
+    assert coder.trained.networks == {}
+    assert isinstance(coder.trained.spec.predictors["pt"].base, Ceiling)
+    require_round_trip(coder, counts, coder.integers(columns))
+
+
 def test_pt_in_no_order_is_coded_as_it_is() -> None:
     counts, columns = jets(2000, seed=14)
     columns["pt"] = np.random.default_rng(15).uniform(20, 200, len(columns["pt"])).astype(np.float32)
