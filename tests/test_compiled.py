@@ -13,13 +13,14 @@ from hepae import compiled, exactmath, kinematics
 from hepae.chunks import ChunkCoder
 from hepae.codecs import known
 from hepae.codecs.alphabet import Alphabet
-from hepae.codecs.lifting import Lifting
+from hepae.codecs.lifting import Lifting, LiftingSpec
 from hepae.codecs.prediction import Evaluation, Period, Predictor, Predictors
 from hepae.codecs.ranks import RankOrder
 from hepae.coding import ans
 from hepae.collection import Objects
 from hepae.errors import CorruptionError
 from hepae.events import open_events
+from hepae.fit.prediction import Settings, fit
 from hepae.lattice import Inserted, Lattice, Linear, Log
 from hepae.model.model import Model
 
@@ -179,12 +180,14 @@ def test_lifting_has_the_same_payloads_and_integers_whoever_works(
     loops: Any, sample: tuple[Model, Objects]
 ) -> None:
     model, objects = sample
-    features, spec = model.manifest.features, model.manifest.codec
-    lifting = Lifting(spec, features)  # type: ignore[arg-type]
+    features = model.manifest.features
     integers = {
         feature.name: feature.lattice.to_integers(objects.columns[feature.name], feature.bound)[0]
         for feature in features
     }
+    lattices = {feature.name: feature.lattice for feature in features}
+    predictors = fit(integers, lattices, objects.counts, objects.events, settings=Settings(objects=3000))
+    lifting = Lifting(LiftingSpec(predictors), features)
     with compiled.using(None):
         payloads = lifting.encode(objects.counts, dict(integers), objects.events)
     with compiled.using(loops):
