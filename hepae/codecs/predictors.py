@@ -244,25 +244,33 @@ class Predictors(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         needs = {name for column in self.columns(feature) for name in column.needs} - {feature}
         return tuple(name for name in self.order if name in needs)
 
-    def require_behind(self, together: Collection[str] = ()) -> None:
-        """Refuse predictions from what is not known yet when features are decoded in order.
+    def ahead(self, together: Collection[str] = ()) -> tuple[str, Column] | None:
+        """A feature, and a column of its prediction that is not known yet when features are decoded in order.
 
         Parameters
         ----------
         together
             Features that are decoded side by side, so that each may be looked at in objects before by all of them.
-
-        Raises
-        ------
-        ModelRejectedError
-            If there is one.
         """
         before: set[str] = set()
         for name in self.order:
             for column in self.columns(name):
                 if not looks_behind(column, before, name, together):
-                    raise ModelRejectedError("a prediction looks ahead", where=name, got=column)
+                    return name, column
             before.add(name)
+        return None
+
+    def require_behind(self, together: Collection[str] = ()) -> None:
+        """Refuse predictions from what is not known yet.
+
+        Raises
+        ------
+        ModelRejectedError
+            If there is one that is `ahead`.
+        """
+        found = self.ahead(together)
+        if found is not None:
+            raise ModelRejectedError("a prediction looks ahead", where=found[0], got=found[1])
 
     def require(self, features: Collection[str]) -> None:
         """Refuse other features than these and those derived.

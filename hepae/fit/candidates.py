@@ -28,7 +28,7 @@ from hepae.codecs.columns import (
 )
 from hepae.codecs.predictors import LARGEST_TABLE, Source
 
-__all__ = ["bases", "ceilings", "make_source", "products", "simple"]
+__all__ = ["bases", "ceiling", "make_source", "products", "simple"]
 
 Integers = NDArray[np.int64]
 
@@ -142,12 +142,11 @@ def bases(
     return found
 
 
-def ceilings(feature: str, roles: Mapping[str, str], met: Mapping[str, str]) -> list[Column]:
+def ceiling(feature: str, roles: Mapping[str, str], met: Mapping[str, str]) -> Column | None:
     """What bounds the pt of an object, or nearly so; phi must be decoded together with it."""
-    pt, phi = roles.get("pt"), roles.get("phi")
-    if pt is None or phi is None or pt != feature:
-        return []
-    return [Ceiling(recoil) for recoil in _recoils(phi, (pt,), roles, met)]
+    if roles.get("pt") != feature or "phi" not in roles:
+        return None
+    return Ceiling(Recoil(feature, roles["phi"], met.get("met", ""), met.get("met_phi", "")))
 
 
 def _recoils(

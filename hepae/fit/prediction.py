@@ -227,12 +227,12 @@ def _fit_feature(state: Fitting, name: str, known: Sequence[str]) -> Predictor:
 
 def _ceiling(state: Fitting, name: str) -> Column | None:
     """What the pt of objects stays below, where this says enough; first objects and later ones apart."""
+    base = candidates.ceiling(name, state.roles, state.met)
+    if base is None:
+        return None
     q, later = state.train.q[name], state.train.read(Rank()) > 0
-    plain = additive.bits_of_groups(q, later)
-    for base in candidates.ceilings(name, state.roles, state.met):
-        if additive.bits_of_groups(q - state.train.read(base), later) < plain - BASE_GAIN:
-            return base
-    return None
+    gain = additive.bits_of_groups(q, later) - additive.bits_of_groups(q - state.train.read(base), later)
+    return base if gain > BASE_GAIN else None
 
 
 def _promising(

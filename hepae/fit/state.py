@@ -49,8 +49,8 @@ class Settings:
     seed
         Of the split into training and validation events.
     first_plain
-        Predict nothing of the first feature. Its distribution ends sharply, at the threshold of the objects and where
-        the object before was, and a prediction would blur these ends: networks find them by themselves.
+        Fit no tables for the first feature. Its distribution ends sharply, at the threshold of the objects and at
+        what bounds them (`hepae.codecs.columns.Ceiling`), from which it may be taken; tables would blur these ends.
     least_gain
         Bits per object that a term must save besides its bytes, for the time that reading it takes.
     ancestor_gain

@@ -71,6 +71,7 @@ def _smaller(size: Size, share: float) -> Size:
 LARGE: Final = 100_000
 """From so many objects on, nothing is done about there being few of them."""
 FEW_DECAY, FEW_NOISE, MOST_PASSES = 1e-2, 4.0, 60
+"""With fewer: decay, noise, and how many times an object is seen at most."""
 EFFORTS: Final[dict[str, Effort]] = {
     # small grids, whose coding tables stay in the cache, and networks for those features alone where they pay most
     "fast": Effort((Size((16,), (6, 4), 16, 8), Size((8,), (6, 4), 8, 8)), samples=1_500_000, least_gain=0.3),

@@ -14,7 +14,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from hepae.codecs.dependence import looks_behind
 from hepae.codecs.derived import with_derived
 from hepae.codecs.masked_spec import MaskedSpec, Shape, network_name, table_names
 from hepae.codecs.predictors import Predictors, Source
@@ -111,14 +110,14 @@ def fit_masked(
     integers = with_derived(predictors.derived, integers, lattices)
     data = Coded.of(integers, lattices, counts, events, predictors, effort, seed)
     static = {name: static_table(data, name) for name in predictors.order}
+    together = _together(predictors, roles)
     if data.n_objects < FEWEST_OBJECTS:
-        return _assembled(data, predictors, [], static, {}, (), effort, _together(predictors, roles))
+        return _assembled(data, predictors, [], static, {}, (), effort, together)
     narrow = [name for name in predictors.order if np.abs(integers[name]).max(initial=0) < WIDEST]
     columns = candidate_columns(predictors, narrow, roles, met or {}, conditions or {})
     sources = [
         s for s in (scale_input(column, data.evaluation.context) for column in columns) if s is not None
     ]
-    together = _together(predictors, roles)
     mask = mask_of(predictors, sources, together)
     seen = Shown.of(data, sources)
     copies = [data.image(with_derived(predictors.derived, q, lattices), lattices, one) for q, one in images]
@@ -151,16 +150,7 @@ def _together(predictors: Predictors, roles: Mapping[str, str]) -> tuple[str, ..
     """The features to decode together: the momentum, where it comes first; or the first feature by itself."""
     momentum = {roles[role] for role in ("pt", "eta", "phi") if role in roles}
     first = predictors.order[: max(len(momentum), 1)]
-    return first if set(first) == momentum and _is_behind(predictors, first, first) else first[:1]
-
-
-def _is_behind(predictors: Predictors, first: Sequence[str], together: Sequence[str]) -> bool:
-    """Whether the first features are predicted from what is known when those are decoded together."""
-    return all(
-        looks_behind(column, set(first[:place]), name, together)
-        for place, name in enumerate(first)
-        for column in predictors.columns(name)
-    )
+    return first if set(first) == momentum and predictors.ahead(first) is None else first[:1]
 
 
 def _images(
@@ -324,7 +314,7 @@ def _assembled(
         shapes.append(Shape(name, data.alphabets[name], seen, candidate.network.levels, candidate.anchors))
         networks[network_name(place)] = export(candidate.network)
         tables |= {names[part]: _smallest(weights) for part, weights in candidate.tables.items()}
-    if not any(name in chosen for name in together) and _is_behind(predictors, together, ()):
+    if not any(name in chosen for name in together) and predictors.ahead() is None:
         together = ()
     spec = MaskedSpec(predictors, tuple(shapes), tuple(sources[old] for old in used), together)
     return TrainedMasked(spec, networks, tables, history, bits)
