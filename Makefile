@@ -49,45 +49,45 @@ bench: $(VENV)/.hepae-test ## size, speed and worst error on the bundled sample,
 
 .PHONY: exhaustive
 exhaustive: $(VENV)/.hepae-test ## every float32 there is under 15 bounds (20 minutes of a core; resumes where it was stopped)
-	$(BIN)/python -m scripts.exhaustive --state exhaustive.json --evidence docs/evidence/exhaustive.md
+	$(BIN)/python -m scripts.hardening.exhaustive --state exhaustive.json --evidence docs/evidence/exhaustive.md
 
 .PHONY: corruptions
 corruptions: $(VENV)/.hepae-test ## a million damaged frames and models, 100,000 damaged files (an hour of a core)
-	$(BIN)/python -m scripts.corruptions --corruptions 1000000 --evidence docs/evidence/corruptions.md
-	$(BIN)/python -m scripts.fuzz_files --mutations 50000 --codec lifting --evidence docs/evidence/corruptions.md
-	$(BIN)/python -m scripts.fuzz_files --mutations 20000 --codec masked --evidence docs/evidence/corruptions.md
-	$(BIN)/python -m scripts.fuzz_files --mutations 30000 --codec bottleneck --evidence docs/evidence/corruptions.md
+	$(BIN)/python -m scripts.hardening.corruptions --corruptions 1000000 --evidence docs/evidence/corruptions.md
+	$(BIN)/python -m scripts.hardening.fuzz_files --mutations 50000 --codec lifting --evidence docs/evidence/corruptions.md
+	$(BIN)/python -m scripts.hardening.fuzz_files --mutations 20000 --codec masked --evidence docs/evidence/corruptions.md
+	$(BIN)/python -m scripts.hardening.fuzz_files --mutations 30000 --codec bottleneck --evidence docs/evidence/corruptions.md
 
 .PHONY: fuzz
 fuzz: $(VENV)/.hepae-test ## ten minutes of each fuzz target (MINUTES=10)
-	$(BIN)/python -m scripts.fuzz --minutes $(or $(MINUTES),10) --evidence docs/evidence/fuzz.md
+	$(BIN)/python -m scripts.hardening.fuzz --minutes $(or $(MINUTES),10) --evidence docs/evidence/fuzz.md
 
 .PHONY: bombs
 bombs: $(VENV)/.hepae-test ## every attack under a limit of a gigabyte (a minute)
-	$(BIN)/python -m scripts.bombs --evidence docs/evidence/bombs.md
+	$(BIN)/python -m scripts.hardening.bombs --evidence docs/evidence/bombs.md
 
 .PHONY: memory
 memory: $(VENV)/.hepae-test ## peak memory on two million jets, made of JETS=qcd_jets.root (ten minutes)
-	$(BIN)/python -m scripts.memory $(JETS) --evidence docs/evidence/memory.md
+	$(BIN)/python -m scripts.hardening.memory $(JETS) --evidence docs/evidence/memory.md
 
 .PHONY: kills
 kills: $(VENV)/.hepae-test ## 600 kills at every step of writing and at any time (ten minutes)
-	$(BIN)/python -m scripts.kill_writers --kills 600 --evidence docs/evidence/kills.md
+	$(BIN)/python -m scripts.hardening.kill_writers --kills 600 --evidence docs/evidence/kills.md
 
 .PHONY: attacks
 attacks: $(VENV)/.hepae-test ## hostile models, files and texts, and what each gets (half a minute)
-	$(BIN)/python -m attacks
+	$(BIN)/python -m tests.attacks
 
 .PHONY: coverage
 coverage: $(VENV)/.hepae-test ## branches that the tests run: 95 % of all, 100 % of bounds, lattice, container, writer
 	$(BIN)/coverage erase
 	$(BIN)/python -m pytest --cov=hepae --cov-report=
 	$(BIN)/coverage json -q -o coverage.json
-	$(BIN)/python -m scripts.covered coverage.json --evidence docs/evidence/coverage.md
+	$(BIN)/python -m scripts.hardening.covered coverage.json --evidence docs/evidence/coverage.md
 
 .PHONY: mutants
 mutants: $(VENV)/.hepae-test ## bounds and lattice changed place by place: do the tests notice? (some minutes)
-	$(BIN)/python -m scripts.mutate --evidence docs/evidence/mutation.md
+	$(BIN)/python -m scripts.hardening.mutate --evidence docs/evidence/mutation.md
 
 .PHONY: sample
 sample: $(VENV)/.hepae-sample ## make the bundled sample again (Pythia 8, FastJet)

@@ -14,15 +14,15 @@ Examples
 
 from __future__ import annotations
 
-from hepae.hooks.many import ManyFiles, compress_files
+from hepae.files.many.compress import ManyFiles, compress_files
+from hepae.files.pipeline import compress, decompress
+from hepae.files.verify import verify
+from hepae.learn.modelling import train
+from hepae.learn.recipe import Recipe
 from hepae.model.model import Model
-from hepae.modelling import train
-from hepae.pipeline import compress, decompress
-from hepae.recipe import Recipe
-from hepae.restore import restore_branch
-from hepae.rootio.interpretation import register, set_restorer
-from hepae.rootio.opened import open_file as open  # noqa: A004 - the word users know from uproot
-from hepae.verify import verify
+from hepae.read.interpretation import register, set_restorer
+from hepae.read.opened import open_file as open  # noqa: A004 - the word users know from uproot
+from hepae.stored.restore import restore_branch
 from hepae.version import __version__
 
 __all__ = [

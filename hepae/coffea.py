@@ -18,7 +18,7 @@ from typing import Any
 
 from coffea.nanoevents import schemas
 
-from hepae.rootio.titles import SUFFIX, parse_title
+from hepae.stored.titles import SUFFIX, parse_title
 
 __all__ = [
     "BaseSchema",

@@ -14,7 +14,7 @@ must have imported hepae, which this module does as a preload: ``dask worker --p
 
 from __future__ import annotations
 
-from hepae.rootio.delayed import events
+from hepae.read.dask_events import events
 
 __all__ = ["dask_setup", "events"]
 

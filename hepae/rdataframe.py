@@ -18,10 +18,10 @@ from hepae.errors import CollectionError, MissingExtraError, UnsupportedError, n
 from hepae.export import bottleneck_models, header
 from hepae.export.cpp import identifier, namespace, payload_order
 from hepae.model.model import Model
-from hepae.restore import Stored, compressed_collections
-from hepae.rootio.opened import open_file
-from hepae.rootio.source import open_source
-from hepae.rootio.titles import SUFFIX
+from hepae.read.opened import open_file
+from hepae.root.file.source import open_source
+from hepae.stored.restore import Stored, compressed_collections
+from hepae.stored.titles import SUFFIX
 
 __all__ = ["native", "open"]
 

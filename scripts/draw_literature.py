@@ -18,17 +18,17 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from hepae.chunks import ChunkCoder
-from hepae.codecs.bottleneck import Bottleneck, BottleneckSpec
-from hepae.collection import Objects
-from hepae.events import open_events
-from hepae.experiments.grid import read_grid
-from hepae.experiments.metrics import constant_mass
-from hepae.experiments.outcome import LATENTS, Outcome
+from hepae.core.bottleneck.codec import Bottleneck, BottleneckSpec
+from hepae.core.chunk import ChunkCoder
+from hepae.core.values.objects import Objects
+from hepae.input.events import open_events
+from hepae.lab.experiments.grid import read_grid
+from hepae.lab.experiments.metrics import constant_mass
+from hepae.lab.experiments.outcome import LATENTS, Outcome
+from hepae.lab.report.figures import save, styled
+from hepae.lab.report.observables import observables_of
 from hepae.model.model import Model
-from hepae.report.figures import save, styled
-from hepae.report.observables import observables_of
-from hepae.restore import coder_of
+from hepae.stored.restore import coder_of
 
 GRID = Path(__file__).parent / "grids" / "published.toml"
 DATA = "monojet"

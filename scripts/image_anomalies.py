@@ -3,7 +3,7 @@
     python scripts/image_anomalies.py ../shared/data/fat_jets.root -o anomalies
 
 Three models (plain, variational, beta-variational) are trained on the QCD jets among the first 14,000 entries; scores
-of all jets are written with `hepae.scoring`, and ROC curves, areas and rejections are those of the other 6,001
+of all jets are written with `hepae.lab.scoring`, and ROC curves, areas and rejections are those of the other 6,001
 entries, beside two baselines that need no network. Models that are there already are not trained again.
 """
 
@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from hepae.images.figures import (
+from hepae.lab.images.figures import (
     average_figure,
     average_image,
     loss_figure,
@@ -24,14 +24,14 @@ from hepae.images.figures import (
     roc_figure,
     traversal_figure,
 )
-from hepae.images.model import ImageModel
-from hepae.images.modelling import read_images, train_images
-from hepae.images.spec import ImageRecipe, ImageSpec
-from hepae.report.figures import png, save
-from hepae.report.roc import auc, bootstrap, rejection, roc
-from hepae.rootio import open_source
-from hepae.rootio.histograms import write_histograms
-from hepae.scoring import score
+from hepae.lab.images.model import ImageModel
+from hepae.lab.images.modelling import read_images, train_images
+from hepae.lab.images.spec import ImageRecipe, ImageSpec
+from hepae.lab.report.figures import png, save
+from hepae.lab.report.histograms import write_histograms
+from hepae.lab.report.roc import auc, bootstrap, rejection, roc
+from hepae.lab.scoring import score
+from hepae.root import open_source
 
 TRAINED = 14_000
 RECIPES = {

@@ -20,13 +20,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 import hepae
-from hepae.judge import judge
-from hepae.report.figures import save, styled
-from hepae.tagging.features import View
-from hepae.tagging.jets import read_jets
-from hepae.tagging.spec import ConstituentView, TaggerRecipe
-from hepae.tagging.tagger import Tagger
-from hepae.training.detector import detect
+from hepae.lab.judge import judge
+from hepae.lab.report.figures import save, styled
+from hepae.lab.tagging.detector import detect
+from hepae.lab.tagging.features import View
+from hepae.lab.tagging.jets import read_jets
+from hepae.lab.tagging.spec import ConstituentView, TaggerRecipe
+from hepae.lab.tagging.tagger import Tagger
 
 BOUNDS = "1e-4,3e-4,1e-3,3e-3,1e-2,3e-2,1e-1"
 VIEWS: tuple[View, ...] = ("directions", "masses")

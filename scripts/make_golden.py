@@ -24,13 +24,13 @@ from numpy.typing import NDArray
 
 import hepae
 from hepae import limits
-from hepae.recipe import Recipe, recipe_of
-from hepae.rootio.columns import Jagged
-from hepae.rootio.source import open_source
-from hepae.rootio.tree_writer import NewBranch
-from hepae.rootio.writer import RootWriter
-from hepae.training.efforts import EFFORTS
-from scripts.fuzz_files import QUICKEST
+from hepae.learn.masked.efforts import EFFORTS
+from hepae.learn.recipe import Recipe, recipe_of
+from hepae.root.columns import Jagged
+from hepae.root.file.source import open_source
+from hepae.root.file.writer import RootWriter
+from hepae.root.ttree.writer import NewBranch
+from scripts.hardening.fuzz_files import QUICKEST
 
 __all__ = ["HASHES", "digests", "restored"]
 

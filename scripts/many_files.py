@@ -22,7 +22,7 @@ from pathlib import Path
 from distributed import Client, LocalCluster
 
 import hepae
-from hepae.rootio import NewBranch, RootWriter, TreeReader, open_source
+from hepae.root import NewBranch, RootWriter, TreeReader, open_source
 
 SAMPLE = Path(__file__).parent.parent / "tests" / "data" / "sample.root"
 BOUNDS = ["*=abs:1e-3", "pt,mass,leadTrackPt=rel:1e-3"]

@@ -20,13 +20,13 @@ from typing import Any
 
 import msgspec
 
-from hepae.judge import pretrain_tagger, train_tagger
-from hepae.tagging.detection import held_out, in_common
-from hepae.tagging.features import EXTRA
-from hepae.tagging.figures import FIGURES
-from hepae.tagging.jets import Jets, read_jets
-from hepae.tagging.spec import FINE_TUNING, PRETRAINING, recipe_for
-from hepae.training.fit_tagger import Pretrained
+from hepae.lab.judge import pretrain_tagger, train_tagger
+from hepae.lab.tagging.detection import held_out, in_common
+from hepae.lab.tagging.features import EXTRA
+from hepae.lab.tagging.figures import FIGURES
+from hepae.lab.tagging.fit import Pretrained
+from hepae.lab.tagging.jets import Jets, read_jets
+from hepae.lab.tagging.spec import FINE_TUNING, PRETRAINING, recipe_for
 
 
 def main() -> None:

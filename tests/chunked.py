@@ -9,8 +9,9 @@ from pathlib import Path
 from unittest import mock
 
 import hepae
-from hepae import limits, restore
-from hepae.restore import CompressedCollection
+from hepae import limits
+from hepae.stored import restore
+from hepae.stored.restore import CompressedCollection
 from tests.compressed import SAMPLE, folder, model
 
 CODECS = ("lifting", "masked", "bottleneck")

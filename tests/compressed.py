@@ -7,8 +7,8 @@ import tempfile
 from pathlib import Path
 
 import hepae
+from hepae.learn.recipe import recipe_of
 from hepae.model.model import Model
-from hepae.recipe import recipe_of
 
 SAMPLE = Path(__file__).parent / "data" / "sample.root"
 FEATURES = ("pt", "eta", "phi", "mass", "nConstituents", "muonIdx")

@@ -1,4 +1,4 @@
-"""A plain parser of the CSV format, line by line, in words of its own: what `hepae.csvio` must read, or refuse."""
+"""A plain parser of the CSV format, line by line, in words of its own: what `input.csvio` must read, or refuse."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import re
 
 import numpy as np
 
-from hepae import csvtext
-from hepae.csvio import LETTERS, CsvEvents
+from hepae.input import csvtext
+from hepae.input.csvio import LETTERS, CsvEvents
 
 NUMBER = re.compile(r"[+-]?((\d+\.?\d*|\.\d+)(e[+-]?\d+)?|nan|inf|infinity)", re.IGNORECASE | re.ASCII)
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from hepae.rootio.columns import Jagged
-from hepae.rootio.tree_writer import NewBranch
-from hepae.rootio.writer import RootWriter
+from hepae.root.columns import Jagged
+from hepae.root.file.writer import RootWriter
+from hepae.root.ttree.writer import NewBranch
 
 DTYPES = (
     "bool", "int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64", "float32", "float64",

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from hepae.rootio.columns import Jagged
-from hepae.rootio.tree_writer import NewBranch
-from hepae.rootio.writer import RootWriter
+from hepae.root.columns import Jagged
+from hepae.root.file.writer import RootWriter
+from hepae.root.ttree.writer import NewBranch
 
 
 def constituents(n: int, seed: int = 0, prongs: int = 1) -> tuple[np.ndarray, dict[str, np.ndarray]]:

@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attacks.models import a_manifest, a_model, a_network
 from hepae.errors import HepaeError, InputError, LimitError, ModelRejectedError
 from hepae.model.admission import OPERATORS, admit
 from hepae.model.assembly import assemble
 from hepae.model.model import Model
 from hepae.model.runtime import session
+from tests.attacks.models import a_manifest, a_model, a_network
 
 
 def test_what_was_assembled_is_admitted() -> None:

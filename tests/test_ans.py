@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hepae.coding import ans
-from hepae.coding.ans import PRECISION, STATES, Decoder, Tables, encode, read_bits, write_bits
+from hepae.core.coding import ans
+from hepae.core.coding.ans import PRECISION, STATES, Decoder, Tables, encode, read_bits, write_bits
 from hepae.errors import CorruptionError, ModelRejectedError
 
 

@@ -7,16 +7,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hepae.bounds import accept, bits_equal, parse
-from hepae.chunks import ChunkCoder
-from hepae.codecs.bottleneck import Bottleneck, BottleneckSpec
-from hepae.collection import Collection, Feature, Objects
+from hepae.core.bottleneck.codec import Bottleneck, BottleneckSpec
+from hepae.core.chunk import ChunkCoder
+from hepae.core.values.bounds import accept, bits_equal, parse
+from hepae.core.values.objects import Collection, Feature, Objects
 from hepae.errors import SchemaError, UnsupportedError
+from hepae.learn.modelling import model_of
+from hepae.learn.recipe import recipe_of
 from hepae.model.model import Model
-from hepae.modelling import model_of
-from hepae.recipe import recipe_of
-from hepae.rootio.tree_writer import NewBranch
-from hepae.rootio.writer import RootWriter
+from hepae.root.file.writer import RootWriter
+from hepae.root.ttree.writer import NewBranch
 from tests.strategies import FLOATS, INTEGERS
 
 N = 600

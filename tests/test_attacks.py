@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from attacks import files
-from attacks.attack import Attack, attempt
-from attacks.catalogue import ATTACKS
 from hepae.errors import InputError
+from tests.attacks import files
+from tests.attacks.attack import Attack, attempt
+from tests.attacks.catalogue import ATTACKS
 
 
 @pytest.fixture(scope="module", autouse=True)

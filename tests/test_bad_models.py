@@ -10,11 +10,11 @@ import pytest
 
 import hepae
 from hepae import cli
-from hepae.coding.integers import pack
-from hepae.collection import Objects
-from hepae.compression import FeatureReport, warning_of
-from hepae.lattice_fit import fit_lattice
-from hepae.layout import encoder_of
+from hepae.core.coding.integers import pack
+from hepae.core.values.lattice_fit import fit_lattice
+from hepae.core.values.objects import Objects
+from hepae.files.summary import FeatureReport, warning_of
+from hepae.stored.layout import encoder_of
 from tests.files import jets, write_events
 from tests.test_promise import BOUNDS, QUICK
 

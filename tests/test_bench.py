@@ -10,9 +10,9 @@ import pytest
 from rich.console import Console
 
 from hepae import cli
-from hepae.bench.run import split_events
-from hepae.cli.bench import table
-from hepae.collection import Objects
+from hepae.core.values.objects import Objects
+from hepae.lab.bench.run import split_events
+from hepae.lab.cli.bench import table
 
 BOUNDS = ("--bound", "pt,mass=rel:1e-3", "--bound", "eta,phi=abs:1e-3")
 METHODS = "lifting, fast"

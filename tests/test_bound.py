@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 
-from hepae.bounds import EXACT, Bound, accept, assign, parse, parse_assignments
+from hepae.core.values.bounds import EXACT, Bound, accept, assign, parse, parse_assignments
 from hepae.errors import BoundError
 from tests.strategies import bounds, float_columns
 

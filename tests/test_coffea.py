@@ -21,7 +21,7 @@ from coffea.nanoevents import NanoEventsFactory, schemas
 
 import hepae
 import hepae.coffea
-from hepae.recipe import recipe_of
+from hepae.learn.recipe import recipe_of
 from tests.chunked import CODECS, chunked, decoded, watched
 from tests.compressed import FEATURES, SAMPLE
 from tests.dijets import Dijets

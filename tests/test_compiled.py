@@ -9,19 +9,21 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hepae import compiled, exactmath, kinematics
-from hepae.chunks import ChunkCoder
-from hepae.codecs import known
-from hepae.codecs.alphabet import Alphabet
-from hepae.codecs.lifting import Lifting, LiftingSpec
-from hepae.codecs.prediction import Evaluation, Period, Predictor, Predictors
-from hepae.codecs.ranks import RankOrder
-from hepae.coding import ans
-from hepae.collection import Objects
+from hepae.core import compiled
+from hepae.core.arithmetic import exact as exactmath
+from hepae.core.arithmetic import kinematics
+from hepae.core.chunk import ChunkCoder
+from hepae.core.coding import ans
+from hepae.core.lifting.codec import Lifting, LiftingSpec
+from hepae.core.masked.alphabet import Alphabet
+from hepae.core.prediction import context as known
+from hepae.core.prediction.evaluation import Evaluation, Period, Predictor, Predictors
+from hepae.core.prediction.ranks import RankOrder
+from hepae.core.values.lattice import Inserted, Lattice, Linear, Log
+from hepae.core.values.objects import Objects
 from hepae.errors import CorruptionError
-from hepae.events import open_events
-from hepae.fit.prediction import Settings, fit
-from hepae.lattice import Inserted, Lattice, Linear, Log
+from hepae.input.events import open_events
+from hepae.learn.fit.prediction import Settings, fit
 from hepae.model.model import Model
 
 ROOT = Path(__file__).parent.parent
@@ -31,7 +33,7 @@ EXTREME = (0.0, 1.0, 5e-324, 2.2e-308, 1e-300, 1e-12, 0.5, 1.7e308, np.inf, np.n
 @pytest.fixture(scope="module")
 def loops() -> Any:
     pytest.importorskip("numba")
-    from hepae.compiled import loops
+    from hepae.core.compiled import loops
 
     return loops
 

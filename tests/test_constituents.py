@@ -11,19 +11,19 @@ import pytest
 import uproot
 
 import hepae
-from hepae.bounds import parse
-from hepae.codecs.derived import carriers, smallest, unbundled, with_derived
-from hepae.codecs.lifting import Lifting, LiftingSpec
-from hepae.collection import Collection, Objects
+from hepae.core.lifting.codec import Lifting, LiftingSpec
+from hepae.core.prediction.derived import carriers, smallest, unbundled, with_derived
+from hepae.core.values.bounds import parse
+from hepae.core.values.lattice import Integer, Lattice, Linear
+from hepae.core.values.objects import Collection, Objects
 from hepae.errors import CorruptionError, ModelRejectedError
-from hepae.events import open_events
-from hepae.fit.derived import last_rank, polar
-from hepae.fit.prediction import fit
-from hepae.lattice import Integer, Lattice, Linear
-from hepae.modelling import feature_specs, model_of
-from hepae.recipe import recipe_of
-from hepae.training.efforts import EFFORTS, Effort
-from hepae.training.integer_network import Size
+from hepae.input.events import open_events
+from hepae.learn.fit.derived import last_rank, polar
+from hepae.learn.fit.prediction import fit
+from hepae.learn.masked.efforts import EFFORTS, Effort
+from hepae.learn.masked.integer_network import Size
+from hepae.learn.modelling import feature_specs, model_of
+from hepae.learn.recipe import recipe_of
 from tests import format_reader
 from tests.files import write_events
 
@@ -115,8 +115,8 @@ def test_a_second_reader_restores_the_same_bits(
 def test_momenta_cost_less_than_column_by_column(
     models: dict[str, hepae.Model], constituents_root: Path
 ) -> None:
-    from hepae.bench.alternatives import available
-    from hepae.chunks import ChunkCoder
+    from hepae.core.chunk import ChunkCoder
+    from hepae.lab.bench.alternatives import available
 
     whole, _ = objects(constituents_root, 600)
     manifest = models["lifting"].manifest
@@ -135,8 +135,8 @@ def test_momenta_cost_less_than_column_by_column(
 def test_particles_that_are_no_jets_cost_hardly_more_than_plain_coding(
     models: dict[str, hepae.Model],
 ) -> None:
-    from hepae.bench.alternatives import available
-    from hepae.chunks import ChunkCoder
+    from hepae.core.chunk import ChunkCoder
+    from hepae.lab.bench.alternatives import available
 
     rng = np.random.default_rng(4)
     counts = rng.integers(0, 60, 300)

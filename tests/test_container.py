@@ -6,22 +6,22 @@ import msgspec
 import numpy as np
 import pytest
 
-from attacks.models import a_model
 from hepae import limits
-from hepae.bounds import EXACT, Bound, accept, parse
-from hepae.chunks import ChunkCoder, OpenChunk
-from hepae.coding import ans
-from hepae.coding.frame import FIXED, Frame, Header, belongs, sealed, serialise
-from hepae.coding.frame import parse as parse_frame
-from hepae.coding.integers import pack, unpack
-from hepae.coding.varint import read_varint, unzigzag, varint, zigzag
-from hepae.collection import Collection, Feature, Objects
+from hepae.core.chunk import ChunkCoder, OpenChunk
+from hepae.core.coding import ans
+from hepae.core.coding.frame import FIXED, Frame, Header, belongs, sealed, serialise
+from hepae.core.coding.frame import parse as parse_frame
+from hepae.core.coding.integers import pack, unpack
+from hepae.core.coding.varint import read_varint, unzigzag, varint, zigzag
+from hepae.core.values.bounds import EXACT, Bound, accept, parse
+from hepae.core.values.lattice import Inserted, Lattice, Linear, Log, Pattern
+from hepae.core.values.lattice_fit import fit_lattice, require_feasible
+from hepae.core.values.objects import Collection, Feature, Objects
 from hepae.errors import BoundViolationError, CorruptionError, LimitError, SchemaError
-from hepae.lattice import Inserted, Lattice, Linear, Log, Pattern
-from hepae.lattice_fit import fit_lattice, require_feasible
+from hepae.learn.modelling import model_of
+from hepae.learn.recipe import recipe_of
 from hepae.model.model import Model
-from hepae.modelling import model_of
-from hepae.recipe import recipe_of
+from tests.attacks.models import a_model
 
 HEADER = Header("lifting", 3, b"mode", 7, 9, 100, 300)
 CONTEXT = 12345

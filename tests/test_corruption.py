@@ -18,10 +18,11 @@ from hypothesis import strategies as st
 
 import hepae
 from hepae import limits
-from hepae.chunks import ChunkCoder
-from hepae.codecs.event_check import event_checks
-from hepae.coding.frame import CHECKSUMS, EXTRAS, FIXED, Frame, Header, parse, sealed, serialise
-from hepae.coding.varint import varint
+from hepae.core.bottleneck.event_check import event_checks
+from hepae.core.chunk import ChunkCoder
+from hepae.core.coding.frame import CHECKSUMS, EXTRAS, FIXED, Frame, Header, parse, sealed, serialise
+from hepae.core.coding.varint import varint
+from hepae.core.manifest import Manifest
 from hepae.errors import (
     CorruptionError,
     HepaeError,
@@ -30,12 +31,11 @@ from hepae.errors import (
     MissingModelError,
     ModelRejectedError,
 )
-from hepae.model.manifest import Manifest
 from hepae.model.model import Model
-from hepae.restore import CompressedCollection, ModelStore, models_of
-from hepae.rootio.source import open_source
-from hepae.rootio.ttree import TTreeReader
-from scripts import fuzz_files
+from hepae.root.file.source import open_source
+from hepae.root.ttree.reader import TTreeReader
+from hepae.stored.restore import CompressedCollection, ModelStore, models_of
+from scripts.hardening import fuzz_files
 
 CODECS = fuzz_files.CODECS
 CHUNKED = ("lifting", "masked")

@@ -14,7 +14,7 @@ import pytest
 
 import hepae
 from hepae.errors import CollectionError, HepaeError, OutputError
-from hepae.recipe import recipe_of
+from hepae.learn.recipe import recipe_of
 
 HERE = Path(__file__).parent.parent
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(HERE), "OMP_NUM_THREADS": "1"}
@@ -34,7 +34,7 @@ def sample() -> Path:
 
 @pytest.mark.slow
 def test_killed_at_any_moment_the_target_is_the_old_file_or_the_whole_new_one() -> None:
-    command = [sys.executable, "-m", "scripts.kill_writers", "--kills", "20", "--seed", "3"]
+    command = [sys.executable, "-m", "scripts.hardening.kill_writers", "--kills", "20", "--seed", "3"]
     done = subprocess.run(
         command, cwd=HERE, env=ENVIRONMENT, capture_output=True, text=True, timeout=300, check=False
     )

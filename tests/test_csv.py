@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hepae import csvtext
-from hepae.csvio import LETTERS, read_csv
 from hepae.errors import CollectionError, CsvError, HepaeError, InputError
+from hepae.input import csvtext
+from hepae.input.csvio import LETTERS, read_csv
 from tests.csv_reader import assert_is, number, reference
 
 HEAD = "354;monojet;2.44336e-05;832841;-1.22431;"

@@ -18,7 +18,7 @@ import dask_awkward
 from distributed import Client, LocalCluster
 
 import hepae.dask
-from hepae.rootio.delayed import OriginalNames
+from hepae.read.dask_events import OriginalNames
 from tests.chunked import chunked
 from tests.compressed import FEATURES, SAMPLE
 
@@ -72,7 +72,7 @@ def test_the_form_mapping_pickles_and_brings_hepae_along() -> None:
     form = ak.forms.RecordForm([ak.forms.NumpyForm("float32", parameters={"__doc__": "MET"})], ["MET"])
     _, how = OriginalNames()(form)
     sent = pickle.dumps(how)
-    assert b"hepae.rootio.delayed" in sent
+    assert b"hepae.read.dask_events" in sent
     assert pickle.loads(sent).keys_for_buffer_keys(frozenset()) == frozenset()
 
 

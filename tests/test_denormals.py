@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 import hepae
-from hepae.bounds import parse
-from scripts.exhaustive import violations
+from hepae.core.values.bounds import parse
+from scripts.hardening.exhaustive import violations
 from tests.files import write_events
 from tests.test_promise import QUICK
 
@@ -38,7 +38,7 @@ for codec in CODECS:
         assert hepae.verify(original, written.with_suffix(".back"), bounds=bounds).kept
 """
 RESTORED_AFTER = """
-from hepae.denormals import kept_subnormals
+from hepae.core.arithmetic.denormals import kept_subnormals
 with kept_subnormals():
     assert small * 1 > 0
 assert small * 1 == 0
@@ -108,7 +108,7 @@ def test_subnormals_are_kept_by_a_flushing_writer_and_a_flushing_reader(tiny: Pa
 def test_a_flushed_subnormal_is_no_value_within_a_relative_bound() -> None:
     stored = np.array([1, 0x80000001, 0x007FFFFF], np.uint32).view(np.float32)
     for bound in ("rel:0.5", "bits:4"):
-        assert not hepae.bounds.accept(stored, np.zeros_like(stored), parse(bound)).any()
+        assert not hepae.core.values.bounds.accept(stored, np.zeros_like(stored), parse(bound)).any()
 
 
 def test_the_environment_of_before_is_there_again_after(tmp_path: Path) -> None:

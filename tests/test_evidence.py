@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts import evidence
+from scripts.hardening import evidence
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from hepae.errors import InputError
-from scripts import exhaustive
+from scripts.hardening import exhaustive
 
 
 @pytest.mark.parametrize("case", exhaustive.CASES.values(), ids=str)

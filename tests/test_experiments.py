@@ -16,15 +16,15 @@ import torch
 import hepae
 from hepae.cli import main
 from hepae.errors import InputError, SchemaError
-from hepae.experiments.grid import read_grid
-from hepae.experiments.outcome import CORRECTED, LATENTS
-from hepae.experiments.running import run_grid
+from hepae.lab.experiments.grid import read_grid
+from hepae.lab.experiments.outcome import CORRECTED, LATENTS
+from hepae.lab.experiments.running import run_grid
+from hepae.learn.bottleneck.learning_rate import find_learning_rate
+from hepae.learn.bottleneck.networks import Autoencoder
+from hepae.learn.bottleneck.presets import Architecture, Recipe
+from hepae.learn.descent import Sample
+from hepae.learn.recipe import recipe_of
 from hepae.model.model import Model
-from hepae.recipe import recipe_of
-from hepae.training.descent import Sample
-from hepae.training.learning_rate import find_learning_rate
-from hepae.training.networks import Autoencoder
-from hepae.training.presets import Architecture, Recipe
 
 GRIDS = Path(__file__).parent.parent / "scripts" / "grids"
 DATA = """

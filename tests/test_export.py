@@ -8,14 +8,14 @@ import pytest
 from onnx.reference import ReferenceEvaluator
 
 from hepae.errors import ModelRejectedError
+from hepae.learn.bottleneck.presets import ACTIVATIONS, Architecture
 from hepae.model.runtime import session
-from hepae.training.presets import ACTIVATIONS, Architecture
 
 torch = pytest.importorskip("torch", reason="training needs the extra `train`")
-from hepae.training import export  # noqa: E402
-from hepae.training.calibrate import SAFETY, measured_drift  # noqa: E402
-from hepae.training.export import export_stack  # noqa: E402
-from hepae.training.networks import Stack  # noqa: E402
+from hepae.learn.bottleneck import export  # noqa: E402
+from hepae.learn.bottleneck.calibrate import SAFETY, measured_drift  # noqa: E402
+from hepae.learn.bottleneck.export import export_stack  # noqa: E402
+from hepae.learn.bottleneck.networks import Stack  # noqa: E402
 
 SAMPLE = np.random.default_rng(2).normal(size=(300, 5)).astype(np.float32)
 

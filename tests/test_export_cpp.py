@@ -13,15 +13,15 @@ import onnxruntime
 import pytest
 from numpy.typing import NDArray
 
-from hepae.bounds import accept
 from hepae.cli import main
-from hepae.codecs.bottleneck import Bottleneck, BottleneckSpec, Encoded
-from hepae.codecs.event_check import event_checks
+from hepae.core.bottleneck.codec import Bottleneck, BottleneckSpec, Encoded
+from hepae.core.bottleneck.event_check import event_checks
+from hepae.core.values.bounds import accept
 from hepae.errors import UnsupportedError
 from hepae.export import header, write_onnx
 from hepae.export.cpp_network import NetworkCode
 from hepae.model.model import Model
-from hepae.rootio.source import open_source
+from hepae.root.file.source import open_source
 from tests.compressed import FEATURES, SAMPLE, compressed, folder, model
 
 COMPILER = shutil.which("g++") or shutil.which("clang++")

@@ -14,24 +14,25 @@ import pytest
 import uproot
 
 import hepae
-from hepae import exactmath, kinematics
-from hepae.bounds import Bound
-from hepae.codecs import columns as c
-from hepae.codecs.alphabet import Alphabet
-from hepae.codecs.features import FeatureSpec
-from hepae.codecs.masked_spec import MaskedSpec, Shape
-from hepae.codecs.prediction import Evaluation
-from hepae.codecs.predictors import Period, Predictor, Predictors, Source, Term, Widths
-from hepae.coding.integers import pack
+from hepae.core.arithmetic import exact as exactmath
+from hepae.core.arithmetic import kinematics
+from hepae.core.coding.integers import pack
+from hepae.core.features import FeatureSpec
+from hepae.core.manifest import Manifest, Training
+from hepae.core.masked.alphabet import Alphabet
+from hepae.core.masked.spec import MaskedSpec, Shape
+from hepae.core.prediction import columns as c
+from hepae.core.prediction.evaluation import Evaluation
+from hepae.core.prediction.predictors import Period, Predictor, Predictors, Source, Term, Widths
+from hepae.core.values.bounds import Bound
+from hepae.core.values.lattice import Inserted, Integer, Lattice, Linear, Log, Pattern
 from hepae.errors import HepaeError
-from hepae.event_payload import checks_of
-from hepae.lattice import Inserted, Integer, Lattice, Linear, Log, Pattern
+from hepae.learn.masked.export import IntegerLayer, IntegerNetwork, export
+from hepae.learn.recipe import recipe_of
 from hepae.model.assembly import assemble
-from hepae.model.manifest import Manifest, Training
 from hepae.model.model import Model
-from hepae.recipe import recipe_of
-from hepae.rootio.columns import Jagged
-from hepae.training.export_integer import IntegerLayer, IntegerNetwork, export
+from hepae.root.columns import Jagged
+from hepae.stored.event_payload import checks_of
 from tests import format_numbers as numbers
 from tests import format_reader
 from tests.files import jets, write_events
@@ -159,7 +160,7 @@ def test_masked_reads_the_same(mode: int, tmp_path: Path, monkeypatch: pytest.Mo
     def chosen(*given: Any, key: Callable[[Any], int] | None = None) -> Any:
         return min(*given) if key is None else given[1 - mode]
 
-    monkeypatch.setattr("hepae.codecs.masked.min", chosen, raising=False)
+    monkeypatch.setattr("hepae.core.masked.codec.min", chosen, raising=False)
     rng = np.random.default_rng(21)
     counts = rng.integers(0, 10, 400)
     n = int(counts.sum())

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from hepae.errors import CorruptionError
-from scripts import fuzz
-from scripts.fuzz_targets import CORPUS, TARGETS, Target
+from scripts.hardening import fuzz
+from scripts.hardening.fuzz_targets import CORPUS, TARGETS, Target
 
 
 def inputs(name: str) -> list[bytes]:

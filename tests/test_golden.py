@@ -11,11 +11,11 @@ import uproot
 
 import hepae
 from hepae import limits
-from hepae.codecs.columns import Mix
+from hepae.core.prediction.columns import Mix
+from hepae.learn.recipe import Recipe
 from hepae.model.model import Model
-from hepae.recipe import Recipe
-from hepae.restore import compressed_collections, models_of
-from hepae.rootio.source import open_source
+from hepae.root.file.source import open_source
+from hepae.stored.restore import compressed_collections, models_of
 from scripts.make_golden import HASHES, INTEGERS, digests, restored
 from tests import format_reader, format_small
 
@@ -91,7 +91,7 @@ def test_the_reader_of_one_page_restores_what_looks_at_other_features(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        "hepae.fit.prediction.fit_widths", lambda *_, **__: None
+        "hepae.learn.fit.prediction.fit_widths", lambda *_, **__: None
     )  # classes are not on the page
     sample, target = Path(__file__).parent / "data" / "sample.root", tmp_path / "small.root"
     features, bounds = ["pt", "eta", "mass"], ["*=abs:1e-2"]

@@ -12,18 +12,18 @@ import pytest
 import hepae
 from hepae import cli
 from hepae.errors import CollectionError, HepaeError, InputError, ModelRejectedError, SchemaError
-from hepae.images import jet_images
-from hepae.images.model import ImageModel, divergence
-from hepae.images.modelling import read_images, train_images
-from hepae.images.pixels import Alignment
-from hepae.images.spec import ImageManifest, ImageRecipe, ImageSpec
-from hepae.images.writing import write_images
+from hepae.lab.images import jet_images
+from hepae.lab.images.model import ImageModel, divergence
+from hepae.lab.images.modelling import read_images, train_images
+from hepae.lab.images.pixels import Alignment
+from hepae.lab.images.spec import ImageManifest, ImageRecipe, ImageSpec
+from hepae.lab.images.writing import write_images
+from hepae.lab.report.roc import auc
+from hepae.lab.scoring import load_model, score
+from hepae.learn.recipe import Recipe
 from hepae.model.model import Model
-from hepae.recipe import Recipe
-from hepae.report.roc import auc
-from hepae.rootio import open_source
-from hepae.rootio.columns import Jagged
-from hepae.scoring import load_model, score
+from hepae.root import open_source
+from hepae.root.columns import Jagged
 from tests import compressed
 from tests.files import write_events
 from tests.jet_constituents import write_jets

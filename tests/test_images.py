@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 from hepae.errors import InputError
-from hepae.images import jet_images, pixels
-from hepae.images.modelling import read_images
-from hepae.images.pixels import Alignment
-from hepae.images.spec import ImageSpec
-from hepae.rootio import open_source
-from hepae.rootio.histograms import write_histograms
+from hepae.lab.images import jet_images, pixels
+from hepae.lab.images.modelling import read_images
+from hepae.lab.images.pixels import Alignment
+from hepae.lab.images.spec import ImageSpec
+from hepae.lab.report.histograms import write_histograms
+from hepae.root import open_source
 
 
 def jets(count: int = 40, seed: int = 0, *, fewest: int = 0) -> ak.Array:
@@ -184,7 +184,7 @@ def test_directions_are_those_of_vector() -> None:
 def test_the_average_of_the_bundled_jets_is_brightest_in_the_middle_and_a_histogram_of_root(
     constituents_root: Path, tmp_path: Path
 ) -> None:
-    figures = pytest.importorskip("hepae.images.figures")
+    figures = pytest.importorskip("hepae.lab.images.figures")
     images = read_images(constituents_root, ImageSpec(), cut="FatJet_isTop == 0")
     average = figures.average_image(images[:, 0])
     assert 200 < len(images) < 400

@@ -13,11 +13,10 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from onnx.reference import ReferenceEvaluator
 
-from hepae.codecs.shapes import ACTIVATIONS, SHIFT, frequencies, grid, interpolate, log_tables
-from hepae.coding.ans import STATES, Tables
+from hepae.core.coding.ans import STATES, Tables
+from hepae.core.masked.shapes import ACTIVATIONS, SHIFT, frequencies, grid, interpolate, log_tables
 from hepae.errors import ModelRejectedError
-from hepae.model.runtime import session
-from hepae.training.export_integer import (
+from hepae.learn.masked.export import (
     CELL_SHIFT,
     EXACT,
     IntegerLayer,
@@ -26,6 +25,7 @@ from hepae.training.export_integer import (
     headroom,
     radix,
 )
+from hepae.model.runtime import session
 
 BATCHES = (1, 7, 64, 4096)
 
@@ -144,7 +144,7 @@ def test_the_graph_is_plain_and_small() -> None:
 
 def test_what_is_trained_is_what_is_exported() -> None:
     torch = pytest.importorskip("torch", reason="training needs PyTorch")
-    from hepae.training.integer_network import CellNetworks, Plan, Size
+    from hepae.learn.masked.integer_network import CellNetworks, Plan, Size
 
     torch.manual_seed(3)
     rng = np.random.default_rng(3)

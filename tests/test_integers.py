@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as stn
 
-from hepae.coding.integers import DICTIONARY, MOST_DISTINCT, pack, unpack, unpack_narrow
-from hepae.coding.varint import varint
+from hepae.core.coding.integers import DICTIONARY, MOST_DISTINCT, pack, unpack, unpack_narrow
+from hepae.core.coding.varint import varint
 from hepae.errors import CorruptionError
 
 WIDE = st.integers(-(2**63), 2**63 - 1)
@@ -66,7 +66,7 @@ def test_distant_values_that_repeat_take_a_dictionary() -> None:
 def test_more_than_a_page_keeps_the_frame_of_pcodec(monkeypatch: pytest.MonkeyPatch) -> None:
     q = np.random.default_rng(3).integers(-(2**40), 2**40, 5000)
     alone = pack(q)
-    monkeypatch.setattr("hepae.coding.integers.PAGE", 2000)
+    monkeypatch.setattr("hepae.core.coding.integers.PAGE", 2000)
     paged = pack(q)
     assert (alone[0], paged[0]) == (4, 7)
     np.testing.assert_array_equal(unpack(paged, len(q)), q)

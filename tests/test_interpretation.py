@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 import uproot
 
-from hepae.bounds import Bound
-from hepae.rootio import Jagged, NewBranch, RootWriter, Source, TTreeReader, interpretation
-from hepae.rootio.interpretation import AsHepae, register, set_restorer
-from hepae.rootio.titles import Payload, format_title
+from hepae.core.values.bounds import Bound
+from hepae.read import interpretation
+from hepae.read.interpretation import AsHepae, register, set_restorer
+from hepae.root import Jagged, NewBranch, RootWriter, Source, TTreeReader
+from hepae.stored.titles import Payload, format_title
 
 COUNTS = np.tile([2, 0, 1], 1000)
 EDGES = np.concatenate([[0], np.cumsum(COUNTS)])

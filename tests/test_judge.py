@@ -16,24 +16,24 @@ import msgspec
 import torch
 
 import hepae
-from hepae.bounds import parse
 from hepae.cli import main
+from hepae.core.values.bounds import parse
+from hepae.core.values.lattice_fit import fit_lattice
 from hepae.errors import CollectionError, InputError, ModelRejectedError
-from hepae.images.spec import ImageSpec
-from hepae.judge import judge, train_tagger
-from hepae.lattice_fit import fit_lattice
+from hepae.lab.images.spec import ImageSpec
+from hepae.lab.judge import judge, train_tagger
+from hepae.lab.report.roc import auc
+from hepae.lab.tagging.detection import held_out, mixed, split
+from hepae.lab.tagging.detector import detect
+from hepae.lab.tagging.export import export_tagger
+from hepae.lab.tagging.features import CONSTITUENT, EXTRA, JET, constituent_features
+from hepae.lab.tagging.figures import compare_scores
+from hepae.lab.tagging.fit import fit_tagger
+from hepae.lab.tagging.jets import Jets, joined, read_jets
+from hepae.lab.tagging.networks import ImageNetwork, thinned, turned
+from hepae.lab.tagging.spec import ConstituentView, ImageView, TaggerRecipe
+from hepae.lab.tagging.tagger import Tagger
 from hepae.model.runtime import session
-from hepae.report.roc import auc
-from hepae.tagging.detection import held_out, mixed, split
-from hepae.tagging.features import CONSTITUENT, EXTRA, JET, constituent_features
-from hepae.tagging.figures import compare_scores
-from hepae.tagging.jets import Jets, joined, read_jets
-from hepae.tagging.spec import ConstituentView, ImageView, TaggerRecipe
-from hepae.tagging.tagger import Tagger
-from hepae.training.detector import detect
-from hepae.training.export_tagger import export_tagger
-from hepae.training.fit_tagger import fit_tagger
-from hepae.training.taggers import ImageNetwork, thinned, turned
 
 LABEL = "FatJet_isTop"
 QUICK = TaggerRecipe(ConstituentView(50), width=16, epochs=12, batch_size=32, threads=1)

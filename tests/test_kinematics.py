@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hepae import exactmath
-from hepae.bounds import parse
+from hepae.core.arithmetic import exact as exactmath
+from hepae.core.arithmetic.kinematics import FORMULAS, find_met, find_roles, nearest_point, parse_roles
+from hepae.core.values.bounds import parse
+from hepae.core.values.lattice import Lattice
+from hepae.core.values.lattice_fit import fit_lattice
 from hepae.errors import SchemaError
-from hepae.kinematics import FORMULAS, find_met, find_roles, nearest_point, parse_roles
-from hepae.lattice import Lattice
-from hepae.lattice_fit import fit_lattice
 
 ANGLES = st.floats(-1e5, 1e5)
 

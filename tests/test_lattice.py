@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hepae.bounds import Bound, accept, bits_equal, parse
-from hepae.dither import places
+from hepae.core.values.bounds import Bound, accept, bits_equal, parse
+from hepae.core.values.dither import places
+from hepae.core.values.lattice import Inserted, Integer, Lattice, Linear, Log, Pattern
+from hepae.core.values.lattice_fit import fit_lattice, require_feasible
 from hepae.errors import BoundError, CorruptionError
-from hepae.lattice import Inserted, Integer, Lattice, Linear, Log, Pattern
-from hepae.lattice_fit import fit_lattice, require_feasible
 from tests.strategies import bounds, float_columns, integer_columns
 
 

@@ -9,8 +9,9 @@ import msgspec
 import numpy as np
 import pytest
 
-from hepae import limits, tabulated
-from hepae.bounds import (
+from hepae import limits
+from hepae.core.arithmetic import tabulated
+from hepae.core.values.bounds import (
     EXACT,
     MANTISSA_BITS,
     Bound,
@@ -25,8 +26,18 @@ from hepae.bounds import (
     parse_assignments,
     raw_bits,
 )
+from hepae.core.values.lattice import (
+    KINDS,
+    LARGEST_PLACE,
+    Grid,
+    Inserted,
+    Integer,
+    Lattice,
+    Linear,
+    Log,
+    Pattern,
+)
 from hepae.errors import BoundError, CorruptionError, LimitError, ModelRejectedError
-from hepae.lattice import KINDS, LARGEST_PLACE, Grid, Inserted, Integer, Lattice, Linear, Log, Pattern
 
 INT = np.int64
 
@@ -301,7 +312,7 @@ def test_tables_of_a_logarithmic_grid_have_a_limit() -> None:
 
 
 def test_tables_cannot_be_changed_and_overflow_quietly() -> None:
-    from hepae.lattice import _powers, _roots
+    from hepae.core.values.lattice import _powers, _roots
 
     for table in (*_powers(1.0, 1.5, 100), _roots(1.5)):
         assert not table.flags.writeable

@@ -11,20 +11,39 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hepae.bounds import parse
-from hepae.codecs.columns import Condition, Here, Latent, Mix, Neighbour, Product, Recoil, RecoilSize, When
-from hepae.codecs.features import FeatureSpec
-from hepae.codecs.lifting import Lifting, LiftingSpec
-from hepae.codecs.prediction import Evaluation
-from hepae.codecs.predictors import Period, Predictor, Predictors, Source, Term, Widths, expand, trivial
-from hepae.codecs.ranks import LAST_RANK, RankOrder
-from hepae.coding.integers import pack
-from hepae.collection import ranks
+from hepae.core.coding.integers import pack
+from hepae.core.features import FeatureSpec
+from hepae.core.lifting.codec import Lifting, LiftingSpec
+from hepae.core.prediction.columns import (
+    Condition,
+    Here,
+    Latent,
+    Mix,
+    Neighbour,
+    Product,
+    Recoil,
+    RecoilSize,
+    When,
+)
+from hepae.core.prediction.evaluation import Evaluation
+from hepae.core.prediction.predictors import (
+    Period,
+    Predictor,
+    Predictors,
+    Source,
+    Term,
+    Widths,
+    expand,
+    trivial,
+)
+from hepae.core.prediction.ranks import LAST_RANK, RankOrder
+from hepae.core.values.bounds import parse
+from hepae.core.values.lattice import Inserted, Integer, Lattice, Linear, Log
+from hepae.core.values.objects import ranks
 from hepae.errors import CorruptionError, ModelRejectedError
-from hepae.fit import additive
-from hepae.fit.prediction import fit
-from hepae.fit.state import Settings
-from hepae.lattice import Inserted, Integer, Lattice, Linear, Log
+from hepae.learn.fit import additive
+from hepae.learn.fit.prediction import fit
+from hepae.learn.fit.state import Settings
 
 STEP = 0.002
 LATTICES = {

@@ -17,9 +17,9 @@ import pytest
 import hepae
 from hepae import cli
 from hepae.errors import CollectionError, InputError, OutputError, SchemaError
-from hepae.hooks import many
-from hepae.hooks.filesets import compressed_fileset, jobs_of
-from hepae.hooks.many import compress_files
+from hepae.files.many import compress as many
+from hepae.files.many.compress import compress_files
+from hepae.files.many.filesets import compressed_fileset, jobs_of
 from tests.compressed import SAMPLE, model
 from tests.files import jets, write_events
 

@@ -10,22 +10,22 @@ from numpy.typing import NDArray
 
 pytest.importorskip("torch", reason="training needs PyTorch")
 
-from hepae.bounds import parse
-from hepae.codecs.alphabet import Alphabet, fit_alphabet
-from hepae.codecs.columns import Ceiling, Here, Neighbour
-from hepae.codecs.features import FeatureSpec
-from hepae.codecs.masked import Masked
-from hepae.codecs.masked_spec import MaskedSpec, Shape
-from hepae.codecs.predictors import Predictor, Predictors, Source
-from hepae.coding.integers import pack
+from hepae.core.coding.integers import pack
+from hepae.core.features import FeatureSpec
+from hepae.core.masked.alphabet import Alphabet, fit_alphabet
+from hepae.core.masked.codec import Masked
+from hepae.core.masked.spec import MaskedSpec, Shape
+from hepae.core.prediction.columns import Ceiling, Here, Neighbour
+from hepae.core.prediction.predictors import Predictor, Predictors, Source
+from hepae.core.values.bounds import parse
+from hepae.core.values.lattice_fit import fit_lattice
 from hepae.errors import HepaeError, ModelRejectedError
-from hepae.fit.prediction import Settings, fit
-from hepae.lattice_fit import fit_lattice
+from hepae.learn.fit.prediction import Settings, fit
+from hepae.learn.masked.efforts import EFFORTS, Effort
+from hepae.learn.masked.fit import TrainedMasked, fit_masked
+from hepae.learn.masked.integer_network import Size
+from hepae.learn.masked.shown import blurred
 from hepae.model.runtime import session
-from hepae.training.efforts import EFFORTS, Effort
-from hepae.training.integer_network import Size
-from hepae.training.masked import TrainedMasked, fit_masked
-from hepae.training.shown import blurred
 
 QUICK = Effort((Size((8,), (4, 3), 8, 8),), bins=32, samples=120_000, least_gain=0.0, batch=256, rate=1e-2)
 Columns = dict[str, NDArray[np.generic]]

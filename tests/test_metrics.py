@@ -8,14 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from hepae.codecs.scaling import Transform
-from hepae.report.residuals import residuals_of
+from hepae.core.bottleneck.scaling import Transform
+from hepae.lab.report.residuals import residuals_of
 
 pytest.importorskip("vector")
 
-from hepae.collection import Objects
-from hepae.experiments.metrics import constant_mass, quality_of, scaled_loss
-from hepae.report.observables import observables_of
+from hepae.core.values.objects import Objects
+from hepae.lab.experiments.metrics import constant_mass, quality_of, scaled_loss
+from hepae.lab.report.observables import observables_of
 
 HALF = Transform("linear", 0.0, 0.5, -1e6, 1e6)
 LOG = Transform("log", 0.0, 1.0, -50.0, 50.0)

@@ -8,14 +8,14 @@ from numpy.typing import NDArray
 
 pytest.importorskip("torch", reason="training needs PyTorch")
 
-from hepae.bounds import parse
-from hepae.codecs.predictors import Predictor, Predictors
-from hepae.lattice import Lattice
-from hepae.lattice_fit import fit_lattice
-from hepae.training.efforts import Effort
-from hepae.training.integer_network import Size
-from hepae.training.masked import fit_masked
-from hepae.training.mirrors import Image, mirror_images
+from hepae.core.prediction.predictors import Predictor, Predictors
+from hepae.core.values.bounds import parse
+from hepae.core.values.lattice import Lattice
+from hepae.core.values.lattice_fit import fit_lattice
+from hepae.learn.masked.efforts import Effort
+from hepae.learn.masked.fit import fit_masked
+from hepae.learn.masked.integer_network import Size
+from hepae.learn.masked.mirrors import Image, mirror_images
 
 BOUND = parse("abs:1e-3")
 ROLES = {"pt": "pt", "eta": "eta", "phi": "phi"}

@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hepae.bounds import accept
+from hepae.core.values.bounds import accept
 from hepae.export import write_onnx
-from hepae.rootio.source import open_source
+from hepae.root.file.source import open_source
 from tests.compressed import SAMPLE, compressed, model
 
 SCRIPTS = Path(__file__).parent.parent / "scripts" / "onnx_in_production"

@@ -12,13 +12,13 @@ pytest.importorskip("torch")
 import msgspec
 
 from hepae.errors import SchemaError
-from hepae.judge import pretrain_tagger, train_tagger
-from hepae.report.roc import auc
-from hepae.tagging.detection import held_out, in_common, split
-from hepae.tagging.jets import Jets, joined, read_jets
-from hepae.tagging.spec import ConstituentView, ImageView, TaggerManifest, TaggerRecipe
-from hepae.tagging.tagger import Tagger
-from hepae.training.fit_tagger import Pretrained, fit_tagger, pretrain
+from hepae.lab.judge import pretrain_tagger, train_tagger
+from hepae.lab.report.roc import auc
+from hepae.lab.tagging.detection import held_out, in_common, split
+from hepae.lab.tagging.fit import Pretrained, fit_tagger, pretrain
+from hepae.lab.tagging.jets import Jets, joined, read_jets
+from hepae.lab.tagging.spec import ConstituentView, ImageView, TaggerManifest, TaggerRecipe
+from hepae.lab.tagging.tagger import Tagger
 
 QUICK = TaggerRecipe(ConstituentView(30), width=16, epochs=10, batch_size=32, threads=1)
 AFTER = msgspec.structs.replace(QUICK, epochs=2, learning_rate=1e-4)

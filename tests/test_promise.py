@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 import hepae
 from hepae.errors import AlreadyCompressedError, BoundError, CollectionError, SchemaError, UnsupportedError
-from hepae.recipe import recipe_of
-from hepae.rootio.source import open_source
+from hepae.learn.recipe import recipe_of
+from hepae.root.file.source import open_source
 from tests import strategies
 from tests.files import jets, write_events
 
@@ -43,7 +43,7 @@ def masked_model(tmp_path_factory: pytest.TempPathFactory) -> hepae.Model:
 
 def compressed(
     codec: str, original: Path, target: Path, masked_model: hepae.Model
-) -> hepae.compression.Compression:
+) -> hepae.files.summary.Compression:
     """Compress jets with a model of the codec."""
     if codec == "masked":
         return hepae.compress(original, target, model=masked_model)
@@ -150,7 +150,7 @@ def test_every_dtype_keeps_its_type_and_its_edges(codec: str, dtype: str, tmp_pa
     st.integers(0, 2**32 - 1),
 )
 def test_any_bit_pattern_under_any_bound(
-    tmp_path: Path, codec: str, counts: np.ndarray, bound: hepae.bounds.Bound, seed: int
+    tmp_path: Path, codec: str, counts: np.ndarray, bound: hepae.core.values.bounds.Bound, seed: int
 ) -> None:
     rng = np.random.default_rng(seed)
     n = int(counts.sum())

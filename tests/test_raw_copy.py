@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from hepae.errors import OutputError, SchemaError, UnsupportedError
-from hepae.rootio import (
+from hepae.root import (
     Compression,
     Jagged,
     Keep,
@@ -27,7 +27,7 @@ from hepae.rootio import (
     atomic_output,
     open_source,
 )
-from hepae.rootio.content import content_checksum, other_objects
+from hepae.root.file.content import content_checksum, other_objects
 from tests.files import DTYPES
 
 
@@ -332,7 +332,7 @@ def test_two_writers_the_last_complete_one_wins(tmp_path: Path) -> None:
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from hepae.rootio.atomic import atomic_output
+from hepae.root.file.atomic import atomic_output
 with atomic_output(Path(sys.argv[1])) as temporary:
     temporary.write_bytes(b"other")
     KILL

@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 
 from hepae import cli
-from hepae.training import efforts
-from hepae.training.efforts import Effort
-from hepae.training.integer_network import Size
+from hepae.learn.masked import efforts
+from hepae.learn.masked.efforts import Effort
+from hepae.learn.masked.integer_network import Size
 
 HERE = Path(__file__).parent.parent
 BLOCK = re.compile(r"^(?P<indent> *)```(?P<language>\w+)\n(?P<text>.*?)^ *```$", re.MULTILINE | re.DOTALL)

@@ -19,13 +19,13 @@ import uproot
 import hepae
 from hepae.cli import main
 from hepae.errors import OutputError
-from hepae.recipe import Recipe
-from hepae.report.comparison import Comparison, compare
-from hepae.report.figures import corner_figure, correlation_figure, panel_figure, png, sizes_figure
-from hepae.report.page import _training, write_report
-from hepae.report.panels import feature_panel, histograms_of, moving, observable_panels
-from hepae.report.text import bars
-from hepae.rootio.histograms import write_histograms
+from hepae.lab.report.comparison import Comparison, compare
+from hepae.lab.report.figures import corner_figure, correlation_figure, panel_figure, png, sizes_figure
+from hepae.lab.report.histograms import write_histograms
+from hepae.lab.report.page import _training, write_report
+from hepae.lab.report.panels import feature_panel, histograms_of, moving, observable_panels
+from hepae.lab.report.text import bars
+from hepae.learn.recipe import Recipe
 
 HERE = Path(__file__).parent
 BOUNDS = ["pt,E=rel:1e-3", "eta,phi=abs:1e-3"]
@@ -137,9 +137,9 @@ def test_a_violation_is_shown_and_the_exit_code_says_so(
     tmp_path: Path, sample_csv: Path, small: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     target = tmp_path / "report.html"
-    monkeypatch.setattr("hepae.report.page.feature_panel", lambda feature: None)
-    monkeypatch.setattr("hepae.report.page._sections", lambda *_: [])
-    monkeypatch.setattr("hepae.report.page.histograms_of", lambda *_: {})
+    monkeypatch.setattr("hepae.lab.report.page.feature_panel", lambda feature: None)
+    monkeypatch.setattr("hepae.lab.report.page._sections", lambda *_: [])
+    monkeypatch.setattr("hepae.lab.report.page.histograms_of", lambda *_: {})
     assert main(["report", str(sample_csv), str(small), "-o", str(target), "--bound", "pt=abs:1e-9"]) == 1
     assert 'class="tile bad"' in target.read_text(encoding="utf-8")
 

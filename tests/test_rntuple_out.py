@@ -14,10 +14,10 @@ import hepae
 from hepae import limits
 from hepae.cli import main
 from hepae.errors import UnsupportedError
-from hepae.rootio.columns import Jagged
-from hepae.rootio.ntuple_writer import NTupleFile
-from hepae.rootio.source import open_source
-from hepae.rootio.tree_writer import NewBranch
+from hepae.root.columns import Jagged
+from hepae.root.file.source import open_source
+from hepae.root.rntuple.writer import NTupleFile
+from hepae.root.ttree.writer import NewBranch
 from tests.compressed import FEATURES, SAMPLE, compressed, folder, model
 from tests.root_process import in_root, needs_root
 
@@ -172,7 +172,7 @@ def tree_of(path: Path) -> Path:
 def test_other_trees_that_cannot_be_kept_are_refused_before_any_work(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, container: str
 ) -> None:
-    monkeypatch.setattr("hepae.pipeline.model_of", lambda *_: pytest.fail("it was trained"))
+    monkeypatch.setattr("hepae.files.pipeline.model_of", lambda *_: pytest.fail("it was trained"))
     several = ntuple_of(tmp_path / "several.root", "First", "Second")
     with pytest.raises(UnsupportedError, match=r"beside an RNTuple.*Second.*--side"):
         hepae.compress(several, tmp_path / "out.root", tree="First", collection="Jet", container=container)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from hepae.errors import InputError
-from hepae.report.roc import auc, bootstrap, rejection, roc
+from hepae.lab.report.roc import auc, bootstrap, rejection, roc
 
 
 def pairs(scores: np.ndarray, labels: np.ndarray) -> float:

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hepae.rootio import Jagged, Keep, NewBranch, RootWriter, open_source
+from hepae.root import Jagged, Keep, NewBranch, RootWriter, open_source
 from tests.files import DTYPES
 
 if importlib.util.find_spec("ROOT") is None:  # not imported here: it takes seconds and warns

@@ -14,10 +14,10 @@ import uproot
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hepae.collection import Collection, Feature, concatenate
+from hepae.core.values.objects import Collection, Feature, concatenate
 from hepae.errors import CollectionError, HepaeError, InputError, UnsupportedError
-from hepae.rootio import Jagged, NewBranch, RootWriter, TreeReader, open_source
-from hepae.rootio.inspection import describe
+from hepae.root import Jagged, NewBranch, RootWriter, TreeReader, open_source
+from hepae.stored.inspection import describe
 from tests.files import DTYPES
 
 

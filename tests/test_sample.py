@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import uproot
 
-from hepae.csvio import read_csv
+from hepae.input.csvio import read_csv
 
 SCRIPT = Path(__file__).parent.parent / "scripts" / "make_sample.py"
 

@@ -12,15 +12,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import hepae
-from hepae.bounds import Bound, parse
 from hepae.cli import main
-from hepae.cut import Cut
+from hepae.core.values.bounds import Bound, parse
+from hepae.core.values.lattice_fit import fit_lattice
 from hepae.errors import CutError, HepaeError, LimitError, SchemaError, UnsupportedError
-from hepae.lattice_fit import fit_lattice
-from hepae.merge import merge
-from hepae.restore import CompressedCollection, models_of
-from hepae.rootio.source import open_source
-from hepae.skim import skim
+from hepae.files.cut import Cut
+from hepae.files.merge import merge
+from hepae.files.skim import skim
+from hepae.root.file.source import open_source
+from hepae.stored.restore import CompressedCollection, models_of
 from tests.compressed import FEATURES, SAMPLE, compressed, model
 from tests.files import write_events
 

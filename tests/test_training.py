@@ -12,22 +12,22 @@ import pytest
 from numpy.typing import NDArray
 
 from hepae import limits
-from hepae.bounds import Bound, accept
-from hepae.codecs.bottleneck import Bottleneck
-from hepae.codecs.features import FeatureSpec
-from hepae.collection import Objects
+from hepae.core.bottleneck.codec import Bottleneck
+from hepae.core.features import FeatureSpec
+from hepae.core.manifest import Manifest, Training
+from hepae.core.values.bounds import Bound, accept
+from hepae.core.values.lattice import Inserted, Integer, Lattice, Linear
+from hepae.core.values.objects import Objects
 from hepae.errors import BoundError, HepaeError, InputError, LimitError, SchemaError
-from hepae.lattice import Inserted, Integer, Lattice, Linear
+from hepae.learn.bottleneck.presets import ACTIVATIONS, PRESETS, Architecture, Recipe, preset
 from hepae.model.assembly import assemble
-from hepae.model.manifest import Manifest, Training
 from hepae.model.model import Model
-from hepae.training.presets import ACTIVATIONS, PRESETS, Architecture, Recipe, preset
 
 pytest.importorskip("torch", reason="training needs the extra `train`")
-from hepae.training import descent
-from hepae.training.checkpoint import Counters
-from hepae.training.descent import Epoch
-from hepae.training.fit import TrainedBottleneck, fit_bottleneck, split_by_event
+from hepae.learn import descent
+from hepae.learn.bottleneck.fit import TrainedBottleneck, fit_bottleneck, split_by_event
+from hepae.learn.checkpoint import Counters
+from hepae.learn.descent import Epoch
 
 SMALL = Architecture((8,), skip=True)
 QUICK = Recipe(architecture=SMALL, epochs=2, batch_size=64, threads=1)
@@ -410,5 +410,7 @@ def test_recipes_that_cannot_be_are_refused(make) -> None:
 
 
 def test_reading_and_the_presets_do_not_import_pytorch() -> None:
-    code = "import sys, hepae, hepae.training.presets; assert not {'torch', 'onnx'} & set(sys.modules)"
+    code = (
+        "import sys, hepae, hepae.learn.bottleneck.presets; assert not {'torch', 'onnx'} & set(sys.modules)"
+    )
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -15,7 +15,7 @@ import pytest
 import uproot
 
 import hepae
-from hepae.restore import coder_of
+from hepae.stored.restore import coder_of
 from tests.chunked import CODECS, chunked, decoded, watched
 from tests.compressed import FEATURES, SAMPLE, model
 

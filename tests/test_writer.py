@@ -12,21 +12,22 @@ import pytest
 import uproot
 
 import hepae
-from hepae.bounds import Bound
-from hepae.codecs.bottleneck import BottleneckSpec, LatentSpec
-from hepae.codecs.corrections import ColumnSpec
-from hepae.codecs.scaling import Transform
+from hepae.core.bottleneck.codec import BottleneckSpec, LatentSpec
+from hepae.core.bottleneck.corrections import ColumnSpec
+from hepae.core.bottleneck.scaling import Transform
+from hepae.core.values.bounds import Bound
 from hepae.errors import CorruptionError, OutputError, SchemaError, UnsupportedError
-from hepae.event_payload import checks_of, read_events
-from hepae.recipe import recipe_of
-from hepae.rootio import atomic, baskets
-from hepae.rootio.atomic import atomic_output, check_target, in_use, temporary_name
-from hepae.rootio.columns import Column, Jagged
-from hepae.rootio.container import RootFile
-from hepae.rootio.ntuple_writer import NTupleFile
-from hepae.rootio.source import open_source
-from hepae.rootio.tree_writer import Keep, NewBranch
-from hepae.rootio.writer import RootWriter
+from hepae.learn.recipe import recipe_of
+from hepae.root.columns import Column, Jagged
+from hepae.root.file import atomic
+from hepae.root.file.atomic import atomic_output, check_target, in_use, temporary_name
+from hepae.root.file.container import RootFile
+from hepae.root.file.source import open_source
+from hepae.root.file.writer import RootWriter
+from hepae.root.rntuple.writer import NTupleFile
+from hepae.root.ttree import baskets
+from hepae.root.ttree.writer import Keep, NewBranch
+from hepae.stored.event_payload import checks_of, read_events
 from tests.files import jets, write_events
 
 COUNTED = [

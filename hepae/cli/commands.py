@@ -12,16 +12,16 @@ from typing import Any
 from hepae.cli import tables
 from hepae.cli.progress import reporter
 from hepae.errors import InputError, SchemaError
+from hepae.learn.recipe import CHOICES, recipe_of
 from hepae.model.model import Model
-from hepae.recipe import CHOICES, recipe_of
-from hepae.rootio.atomic import atomic_output
+from hepae.root.file.atomic import atomic_output
 
 Run = Callable[[argparse.Namespace], int]
 
 
 def inspect(options: argparse.Namespace) -> int:
     """`hepae inspect`."""
-    from hepae.events import describe
+    from hepae.input.events import describe
 
     tables.show(asdict(describe(options.file, options.tree)), tables.inspection, options.json)
     return 0
@@ -29,7 +29,7 @@ def inspect(options: argparse.Namespace) -> int:
 
 def train(options: argparse.Namespace) -> int:
     """`hepae train`."""
-    from hepae.modelling import train as fit
+    from hepae.learn.modelling import train as fit
 
     choices = choices_of(options)
     with atomic_output(options.output, tuple(options.files)) as temporary, reporter() as report:
@@ -49,7 +49,7 @@ def train(options: argparse.Namespace) -> int:
 
 def compress(options: argparse.Namespace) -> int:
     """`hepae compress`."""
-    from hepae.pipeline import compress as run
+    from hepae.files.pipeline import compress as run
 
     choices = choices_of(options)
     if options.out_dir or options.side_dir:
@@ -79,7 +79,7 @@ def compress(options: argparse.Namespace) -> int:
 
 def decompress(options: argparse.Namespace) -> int:
     """`hepae decompress`."""
-    from hepae.pipeline import decompress as run
+    from hepae.files.pipeline import decompress as run
 
     models = [Model.load(path) for path in options.model]
     with reporter() as report:
@@ -96,7 +96,7 @@ def decompress(options: argparse.Namespace) -> int:
 
 def verify(options: argparse.Namespace) -> int:
     """`hepae verify`."""
-    from hepae.verify import verify as run
+    from hepae.files.verify import verify as run
 
     models = [Model.load(path) for path in options.model]
     with reporter() as report:

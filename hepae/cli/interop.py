@@ -73,7 +73,7 @@ def export_onnx(options: argparse.Namespace) -> int:
 
 def skim(options: argparse.Namespace) -> int:
     """`hepae skim`."""
-    from hepae.skim import skim as run
+    from hepae.files.skim import skim as run
 
     models = [Model.load(path) for path in options.model]
     with reporter() as report:
@@ -86,7 +86,7 @@ def skim(options: argparse.Namespace) -> int:
 
 def merge(options: argparse.Namespace) -> int:
     """`hepae merge`."""
-    from hepae.merge import merge as run
+    from hepae.files.merge import merge as run
 
     with reporter() as report:
         done = run(options.output, options.inputs, tree=options.tree, others=options.others, report=report)

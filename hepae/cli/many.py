@@ -15,9 +15,9 @@ from rich.console import Console
 from hepae.cli import tables
 from hepae.cli.progress import reporter
 from hepae.errors import InputError, MissingExtraError
-from hepae.hooks.many import compress_files
+from hepae.files.many.compress import compress_files
+from hepae.learn.recipe import Recipe
 from hepae.model.model import Model
-from hepae.recipe import Recipe
 
 __all__ = ["compress"]
 

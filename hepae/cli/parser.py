@@ -7,9 +7,10 @@ import functools
 from pathlib import Path
 
 from hepae import __version__
-from hepae.cli import commands, images, interop, judging, literature
-from hepae.cli.bench import bench
-from hepae.recipe import CODECS, EFFORTS
+from hepae.cli import commands, interop
+from hepae.lab.cli import images, judging, literature
+from hepae.lab.cli.bench import bench
+from hepae.learn.recipe import CODECS, EFFORTS
 
 __all__ = ["parser"]
 

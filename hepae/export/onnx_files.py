@@ -11,11 +11,11 @@ from typing import Any
 
 import msgspec
 
-from hepae.codecs.bottleneck import BottleneckSpec
+from hepae.core.bottleneck.codec import BottleneckSpec
 from hepae.errors import OutputError, UnsupportedError
 from hepae.export.sources import bottleneck_models
 from hepae.model.model import Model
-from hepae.rootio.titles import SUFFIX
+from hepae.stored.titles import SUFFIX
 
 __all__ = ["transforms", "write_onnx"]
 

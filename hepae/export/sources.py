@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from hepae.codecs.bottleneck import BottleneckSpec
+from hepae.core.bottleneck.codec import BottleneckSpec
 from hepae.errors import InputError, UnsupportedError
 from hepae.model.model import Model
-from hepae.restore import models_of
-from hepae.rootio.source import open_source
+from hepae.root.file.source import open_source
+from hepae.stored.restore import models_of
 
 __all__ = ["bottleneck_models"]
 

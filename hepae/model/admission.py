@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 from onnx import AttributeProto, TensorProto, helper, numpy_helper, shape_inference
 
 from hepae import limits
+from hepae.core.manifest import Manifest
 from hepae.errors import ModelRejectedError
 from hepae.model.assembly import IR_VERSION, MANIFEST_KEY, NAME, OPSET, TABLE
-from hepae.model.manifest import Manifest
 
 __all__ = ["OPERATORS", "Admitted", "Parts", "admit", "manifest_key", "take_apart"]
 

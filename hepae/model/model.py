@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
-from hepae.codecs.network import Network
+from hepae.core.manifest import Manifest
+from hepae.core.network import Network
 from hepae.model.files import located, read_model, write_model
-from hepae.model.manifest import Manifest
 
 if TYPE_CHECKING:
     from hepae.model.admission import Admitted

@@ -9,7 +9,7 @@ from typing import Any
 import onnxruntime
 from numpy.typing import NDArray
 
-from hepae.codecs.network import Network, Shape
+from hepae.core.network import Network, Shape
 from hepae.errors import ModelRejectedError
 
 __all__ = ["session"]

@@ -1,0 +1,369 @@
+"""A chunk of a collection to frames and back: the data path of the chunked codecs, without I/O.
+
+values --lattice--> integers --codec--> payloads --frame--> bytes, one frame for each feature, and the same in reverse.
+What was foreign to the model (a lattice fitted to other data, so that many values escape) is coded plainly on a
+lattice of its own, so that a bad model costs bytes and never more than the plain coding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Protocol
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from hepae import limits
+from hepae.core.arithmetic.denormals import kept_subnormals
+from hepae.core.coding.frame import LOW, Frame, Header, belongs, checksum, parse, serialise
+from hepae.core.coding.integers import pack, unpack
+from hepae.core.coding.varint import read_varint, varint
+from hepae.core.features import FeatureSpec
+from hepae.core.lifting.codec import Lifting, LiftingSpec
+from hepae.core.masked.codec import Masked, MaskedSpec
+from hepae.core.prediction.columns import Memory
+from hepae.core.prediction.ranks import Ranked
+from hepae.core.values.bounds import Bound, accept
+from hepae.core.values.dither import places
+from hepae.core.values.lattice import Lattice
+from hepae.core.values.lattice_fit import fit_lattice
+from hepae.core.values.objects import Objects
+from hepae.errors import BoundViolationError, CorruptionError, SchemaError
+from hepae.model.model import Model
+
+__all__ = ["ChunkCodec", "ChunkCoder", "OpenChunk"]
+
+Column = NDArray[np.generic]
+Integers = NDArray[np.int64]
+
+FOREIGN = 0.02
+"""Share of escapes from which a lattice of its own is worth trying."""
+
+
+class ChunkCodec(Protocol):
+    """What lifting and masked have in common: integers to payloads and back, one payload a feature."""
+
+    def encode(
+        self, counts: Integers, integers: dict[str, Integers], events: Mapping[str, Column]
+    ) -> dict[str, bytes]:
+        """One payload for each feature, whose integers are taken out of ``integers``."""
+
+    def decode(
+        self,
+        counts: Integers,
+        payloads: Mapping[str, bytes],
+        events: Mapping[str, Column],
+        features: Sequence[str],
+        memory: Memory | None = None,
+    ) -> Iterator[tuple[str, Ranked]]:
+        """The integers of the features asked for; ``payloads`` or ``memory`` holds their ancestors too.
+
+        Each comes as soon as it is known, while it is in the cache.
+        """
+
+    def ancestors(self, feature: str) -> tuple[str, ...]:
+        """Features whose payloads are needed to decode this one, itself left out."""
+
+    def predicts(self, feature: str) -> bool:
+        """Whether the model has something to say of a feature."""
+
+    def is_plain(self, feature: str, payload: bytes) -> bool:
+        """Whether a payload holds the integers as they are."""
+
+
+class ChunkCoder:
+    """Encodes and decodes whole chunks with one model.
+
+    Parameters
+    ----------
+    codec
+        A chunked codec, built from the model.
+    name
+        Its name, for the frames.
+    features
+        The features of the manifest, in its order.
+    conditions
+        Event-level columns the codec is conditioned on.
+    model
+        SHA-256 of the model, 32 bytes.
+    """
+
+    def __init__(
+        self,
+        codec: ChunkCodec,
+        name: str,
+        features: Sequence[FeatureSpec],
+        conditions: Sequence[str],
+        model: bytes,
+    ) -> None:
+        self.codec, self.name, self.conditions, self.model = codec, name, tuple(conditions), model
+        self.features = {feature.name: feature for feature in features}
+        self.numbers = {feature.name: number for number, feature in enumerate(features)}
+
+    @classmethod
+    def of(cls, model: Model, exact: bool = False) -> ChunkCoder:
+        """The coder of a model whose codec is chunked.
+
+        ``exact`` is for values that were restored before: they lie on the lattice already, and are kept bit for bit,
+        so that bounds do not add up.
+        """
+        manifest = model.manifest
+        if isinstance(manifest.codec, LiftingSpec):
+            codec: ChunkCodec = Lifting(manifest.codec, manifest.features, model.networks, model.tables)
+        elif isinstance(manifest.codec, MaskedSpec):
+            codec = Masked(manifest.codec, manifest.features, model.networks, model.tables)
+        else:
+            raise SchemaError("a model without chunks", where=model.sha256, got=manifest.codec_name)
+        features = manifest.features
+        if exact:
+            features = tuple(msgspec.structs.replace(feature, bound=Bound("exact")) for feature in features)
+        return cls(codec, manifest.codec_name, features, manifest.conditions, bytes.fromhex(model.sha256))
+
+    @kept_subnormals()
+    def encode(self, objects: Objects, sequence: int) -> dict[str, bytes]:
+        """Frames of a chunk, keyed by feature name.
+
+        Parameters
+        ----------
+        objects
+            Whole events with every feature and condition of the model.
+        sequence
+            Number of the chunk in its file, so that equal chunks have different names.
+
+        Raises
+        ------
+        BoundViolationError
+            If a value as restored is out of its bound, which would be a defect of hepae.
+        """
+        context = self.context(objects.counts, objects.events)
+        found = {name: self._to_lattice(name, objects.columns[name], context) for name in self.features}
+        integers = {name: q for name, (q, *_) in found.items()}
+        beside = {name: one[1:] for name, one in found.items()}
+        del found  # the codec lets go of the integers one by one
+        payloads = self.codec.encode(objects.counts, integers, self._conditions(objects))
+        chunk = checksum([_u64(context), _u64(sequence), *payloads.values()]) & LOW
+        frames = {}
+        for name, (escaped, override, content) in beside.items():
+            sizes = objects.n_events, objects.n_objects
+            header = Header(self.name, self.numbers[name], self.model[:4], chunk, content, *sizes)
+            frames[name] = serialise(Frame(header, escaped, override, payloads[name]), context)
+        return frames
+
+    def fell_back(self, feature: str, frame: Frame) -> bool:
+        """Whether the model did not help with this feature of a chunk: it is coded plainly, or on its own lattice."""
+        plain = self.codec.predicts(feature) and self.codec.is_plain(feature, frame.payload)
+        return plain or bool(frame.override)
+
+    def needs(self, features: Sequence[str]) -> list[str]:
+        """The features asked for and those they are predicted from, in the order of the manifest."""
+        needed = set(features).union(*(self.codec.ancestors(name) for name in features))
+        return [name for name in self.features if name in needed]
+
+    def decode(
+        self,
+        counts: Integers,
+        events: Mapping[str, Column],
+        frames: Mapping[str, bytes],
+        features: Sequence[str],
+        where: str = "",
+    ) -> dict[str, Column]:
+        """Restored columns of the features asked for.
+
+        Parameters
+        ----------
+        counts
+            Objects per event of this chunk, from the counter branch.
+        events
+            The conditioning columns of these events.
+        frames
+            Bytes of the frames of at least ``needs(features)``.
+
+        Raises
+        ------
+        CorruptionError
+            If a frame is damaged, belongs to another model or chunk, or its events are not those given.
+        """
+        return OpenChunk(self, counts, events, where).decode(frames, features)
+
+    def restored(self, name: str, integers: Ranked, frame: Frame, context: int, where: str) -> Column:
+        """Values of a feature from its integers, and from what its frame holds beside them."""
+        dtype = np.dtype(self.features[name].dtype)
+        if len(frame.escaped) % dtype.itemsize:
+            raise CorruptionError(
+                "an escaped value is cut short",
+                where=f"{where}{name}",
+                expected=dtype,
+                got=len(frame.escaped),
+            )
+        escaped = np.frombuffer(frame.escaped, f"<u{dtype.itemsize}").astype(f"u{dtype.itemsize}")
+        at = integers.order.inverse
+        values = self._values(name, integers.column, escaped, frame.override, at)
+        if content_of(values, context) != frame.header.content:
+            raise CorruptionError(
+                "restored values do not carry their checksum",
+                where=f"{where}{name}",
+                hint="the decoder of this machine differs from the writer's; please report it",
+            )
+        return values
+
+    def _to_lattice(self, name: str, values: Column, context: int) -> tuple[Integers, bytes, bytes, int]:
+        """Integers of a feature, its escaped values and override, and the checksum of what is restored from them."""
+        feature = self.features[name]
+        q, bits = feature.lattice.to_integers(values, feature.bound, self._places(name, len(values)))
+        override = b""
+        if len(bits) > FOREIGN * len(values):
+            override, own_bits = _own_lattice(values, feature, len(bits))
+            q, bits = (np.zeros_like(q), own_bits) if override else (q, bits)
+        restored = self._values(name, q, bits, override)
+        self._require_bound(name, values, restored)
+        escaped = bits.astype(bits.dtype.newbyteorder("<")).tobytes()
+        return q, escaped, override, content_of(restored, context)
+
+    def _values(
+        self,
+        name: str,
+        integers: Integers,
+        escaped: NDArray[np.unsignedinteger],
+        override: bytes,
+        at: NDArray[np.uint32] | None = None,
+    ) -> Column:
+        if not override:
+            place = self._places(name, len(integers))
+            return self.features[name].lattice.to_values(integers, escaped, place, at)
+        lattice, packed = _parse_override(override, name)
+        if lattice.dtype != self.features[name].dtype:
+            raise CorruptionError(
+                "a lattice override of another dtype",
+                where=name,
+                expected=self.features[name].dtype,
+                got=lattice.dtype,
+            )
+        return lattice.to_values(unpack(packed, len(integers)), escaped)
+
+    def _places(self, name: str, objects: int) -> Integers | None:
+        """The dither of a feature, None without."""
+        return places(objects, self.numbers[name]) if self.features[name].dither else None
+
+    def _require_bound(self, name: str, stored: Column, restored: Column) -> None:
+        kept = accept(stored, restored, self.features[name].bound)
+        if not kept.all():
+            worst = int(np.flatnonzero(~kept)[0])
+            raise BoundViolationError(
+                "a restored value is out of its bound",
+                where=f"{self.features[name].branch}, object {worst}",
+                expected=f"{stored[worst]!r} within {self.features[name].bound}",
+                got=repr(restored[worst]),
+            )
+
+    def _conditions(self, objects: Objects) -> dict[str, Column]:
+        return {name: objects.events[name] for name in self.conditions}
+
+    def context(self, counts: Integers, events: Mapping[str, Column]) -> int:
+        """Checksum of what a chunk is decoded with beside its frames."""
+        return checksum([self.model, counts.astype("<i8"), *(events[name] for name in self.conditions)])
+
+    def require_place(
+        self, name: str, frame: Frame, events: int, objects: int, context: int, chunk: int, where: str
+    ) -> None:
+        """Refuse a frame that belongs elsewhere."""
+        header = frame.header
+        checks: list[tuple[str, object, object]] = [
+            ("a frame of another codec", self.name, header.codec),
+            ("a frame of another model", self.model[:4].hex(), header.model.hex()),
+            ("a frame of another feature", self.numbers[name], header.feature),
+            ("a frame of another chunk", chunk, header.chunk),
+            ("events of a chunk were dropped or added", events, header.events),
+            ("objects of a chunk were dropped or added", objects, header.objects),
+            ("counts or conditions of a chunk were changed", True, belongs(frame, context)),
+        ]
+        for what, expected, got in checks:
+            if expected != got:
+                raise CorruptionError(
+                    what,
+                    where=f"{where}{name}",
+                    expected=expected,
+                    got=got,
+                    hint="decompress before you skim, or skim with `hepae skim`",
+                )
+
+
+class OpenChunk:
+    """A chunk that is read feature by feature: what was decoded for one is there for the next.
+
+    Parameters
+    ----------
+    coder, counts, events, where
+        As in `ChunkCoder.decode`.
+    """
+
+    def __init__(
+        self, coder: ChunkCoder, counts: Integers, events: Mapping[str, Column], where: str = ""
+    ) -> None:
+        self.coder, self.counts, self.events, self.where = coder, counts, events, where
+        self.columns: dict[str, Column] = {}
+        self._memory = Memory()
+        self._chunk: int | None = None
+
+    @property
+    def nbytes(self) -> int:
+        """Size in memory of what is kept."""
+        return self._memory.nbytes + sum(column.nbytes for column in self.columns.values())
+
+    def needs(self, features: Sequence[str]) -> list[str]:
+        """Features whose frames are needed for those asked for."""
+        return [
+            name for name in self.coder.needs(features) if name in features or name not in self._memory.known
+        ]
+
+    @kept_subnormals()
+    def decode(self, frames: Mapping[str, bytes], features: Sequence[str]) -> dict[str, Column]:
+        """Restored columns of the features asked for, from the frames of `needs`; see `ChunkCoder.decode`."""
+        parsed = {name: parse(frames[name], f"{self.where}{name}") for name in self.needs(features)}
+        context = self.coder.context(self.counts, self.events)
+        chunk = parsed[features[0]].header.chunk if self._chunk is None else self._chunk
+        for name, frame in parsed.items():
+            sizes = len(self.counts), int(self.counts.sum())
+            self.coder.require_place(name, frame, *sizes, context, chunk, self.where)
+        payloads = {name: frame.payload for name, frame in parsed.items()}
+        # an error leaves half a feature behind, which must not be taken for a whole one
+        memory, self._memory = self._memory, Memory()
+        decoded = self.coder.codec.decode(self.counts, payloads, self.events, features, memory)
+        restored = {
+            name: self.coder.restored(name, integers, parsed[name], context, self.where)
+            for name, integers in decoded
+        }
+        self._memory, self._chunk = memory, chunk
+        self.columns |= restored
+        return {name: restored[name] for name in features}
+
+
+def content_of(values: Column, context: int) -> int:
+    """What a frame says of its restored values: 32 bits of a checksum that knows the surroundings too."""
+    return checksum([_u64(context), values]) & LOW
+
+
+def _u64(value: int) -> bytes:
+    return value.to_bytes(8, "little")
+
+
+def _own_lattice(
+    values: Column, feature: FeatureSpec, escapes: int
+) -> tuple[bytes, NDArray[np.unsignedinteger]]:
+    """An override for a feature whose values are foreign to the model's lattice; empty where it does not pay."""
+    lattice = fit_lattice(values, feature.bound)
+    q, bits = lattice.to_integers(values, feature.bound)
+    if 2 * len(bits) > escapes:
+        return b"", bits
+    text = msgspec.json.encode(lattice, order="deterministic")
+    return varint(len(text)) + text + pack(q), bits
+
+
+def _parse_override(override: bytes, where: str) -> tuple[Lattice, bytes]:
+    length, at = read_varint(override, 0, where)
+    limits.check("lattice bytes", length, min(limits.MAX_MANIFEST_BYTES, len(override) - at), where)
+    text, packed = override[at : at + length], override[at + length :]
+    try:
+        return msgspec.json.decode(text, type=Lattice), packed
+    except msgspec.MsgspecError as problem:
+        raise CorruptionError("a lattice override does not parse", where=where, got=str(problem)) from None

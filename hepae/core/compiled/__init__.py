@@ -1,0 +1,96 @@
+"""Whether the hot loops run compiled: with numba, where it is installed and the data are worth loading it.
+
+Results are the same bits either way: each loop of `core.compiled.loops`, the only importer of numba, stands beside
+the NumPy that it replaces. Loading numba takes a process one or two seconds, so it waits until NumPy has worked about
+as long: little work is never slowed down by more than its own length, and long work hardly notices.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import ModuleType
+from typing import Final
+
+__all__ = ["SWITCH", "load", "loops_for", "unloaded", "using"]
+
+SWITCH: Final = "HEPAE_COMPILED"
+"""Environment variable: 0 for NumPy alone, 1 for compiled loops from the first object on."""
+
+LEAST_VALUES: Final = 20_000_000
+"""Values (objects times features) that NumPy codes before numba is loaded."""
+
+
+class _State:
+    """What this process has done so far."""
+
+    decided = os.environ.get(SWITCH) == "0"
+    loops: ModuleType | None = None
+    values = 0
+    unloaded = 0
+    least = 0 if os.environ.get(SWITCH) == "1" else LEAST_VALUES
+    lock = threading.Lock()
+
+
+def loops_for(values: int = 0) -> ModuleType | None:
+    """The compiled loops, or None where NumPy is to do the work.
+
+    Parameters
+    ----------
+    values
+        How many values are about to be coded.
+    """
+    if _State.decided:
+        return _State.loops
+    with _State.lock:
+        _State.values += 0 if _State.unloaded else values
+        enough = _State.values >= _State.least
+    return load() if enough else None
+
+
+def load() -> ModuleType | None:
+    """Load the compiled loops now; None where there is no numba, or where it is not wanted."""
+    with _State.lock:
+        if not _State.decided:
+            _State.loops = _imported()
+            _State.decided = True
+    return _State.loops
+
+
+@contextmanager
+def unloaded() -> Iterator[None]:
+    """Do not load numba, which takes 190 MB, for this work; loops that are there already, or asked for, are used.
+
+    So is what goes through a whole file once, in bounded memory: reading and writing take most of its time.
+    """
+    with _State.lock:
+        _State.unloaded += 1
+    try:
+        yield
+    finally:
+        with _State.lock:
+            _State.unloaded -= 1
+
+
+def _imported() -> ModuleType | None:
+    if importlib.util.find_spec("numba") is None:
+        return None
+    try:
+        from hepae.core.compiled import loops
+    except ImportError:  # a numba that does not go with this NumPy
+        return None
+    return loops
+
+
+@contextmanager
+def using(loops: ModuleType | None) -> Iterator[None]:
+    """Work with these loops, or with NumPy alone: for comparing the two."""
+    before = _State.decided, _State.loops
+    _State.decided, _State.loops = True, loops
+    try:
+        yield
+    finally:
+        _State.decided, _State.loops = before

@@ -1,0 +1,36 @@
+"""What a codec knows of a feature: its place in the file, its bound, its lattice."""
+
+from __future__ import annotations
+
+import msgspec
+
+from hepae.core.values.bounds import Bound
+from hepae.core.values.lattice import Lattice
+
+
+class FeatureSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One compressed feature, as the manifest records it.
+
+    Parameters
+    ----------
+    name, branch
+        Short name (``pt``) and name of the branch in the file (``Jet_pt``).
+    dtype
+        NumPy dtype of the values, native byte order.
+    title
+        Title of the original branch.
+    bound
+        How far a restored value may be from the stored one.
+    lattice
+        The integer grid of this bound.
+    dither
+        Whether values fill their cells evenly instead of standing in their middles (`hepae.core.values.dither`).
+    """
+
+    name: str
+    branch: str
+    dtype: str
+    title: str
+    bound: Bound
+    lattice: Lattice
+    dither: bool = False

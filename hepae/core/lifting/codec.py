@@ -1,0 +1,272 @@
+"""The lifting codec: integers minus exact-integer predictions, packed with pcodec.
+
+An invertible integer autoencoder: each latent is the lattice integer of a feature minus its prediction from the
+features before it (`core.prediction.evaluation`). Latents are grouped by their expected width, so that narrow ones do
+not pay for wide ones, and packed. Where this does not pay in a chunk, the feature is packed as it is: it is never
+larger than that, whatever the model was fitted on.
+
+A payload is a block of `core.coding.integers`, or several one after the other, all in rank order; the high half of
+its first byte says which.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from hepae import limits
+from hepae.core.coding.integers import KIND, pack, unpack, unpack_narrow
+from hepae.core.coding.varint import read_varint, varint
+from hepae.core.features import FeatureSpec
+from hepae.core.prediction.columns import Memory
+from hepae.core.prediction.derived import carriers, smallest, unbundled, with_derived
+from hepae.core.prediction.evaluation import Evaluation, Predictors, plan_of
+from hepae.core.prediction.ranks import Ranked
+from hepae.errors import CorruptionError
+
+__all__ = ["Lifting", "LiftingSpec"]
+
+Integers = NDArray[np.int64]
+Column = NDArray[np.generic]
+
+PLAIN: Final = 0
+"""The integers themselves, one block."""
+LATENTS: Final = 1
+"""The latents, one block."""
+CLASSES: Final = 2
+"""The latents, one block for each class of expected width."""
+AROUND: Final = 4
+"""Added to the kind: residuals were taken around the circle of the feature."""
+
+
+class LiftingSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="codec", tag="lifting"):
+    """Parameters of the lifting codec.
+
+    Parameters
+    ----------
+    predictors
+        How each feature is predicted, in coding order.
+
+    Raises
+    ------
+    ModelRejectedError
+        If a prediction looks at a feature that comes after it.
+    """
+
+    predictors: Predictors
+
+    def __post_init__(self) -> None:
+        self.predictors.require_behind()
+
+
+class Lifting:
+    """Encode and decode chunks.
+
+    Parameters
+    ----------
+    spec
+        Parameters from the manifest.
+    features
+        The features of the manifest, for their lattices.
+    """
+
+    def __init__(self, spec: LiftingSpec, features: Sequence[FeatureSpec], *_: object) -> None:
+        self.predictors, self.plan = spec.predictors, plan_of(spec.predictors)
+        self.lattices = {feature.name: feature.lattice for feature in features}
+        self.predictors.require(self.lattices)
+
+    def ancestors(self, feature: str) -> tuple[str, ...]:
+        """Features whose payloads are needed to decode this one, itself left out."""
+        return carriers(self.predictors.derived, self.plan.ancestors[feature], feature)
+
+    def predicts(self, feature: str) -> bool:
+        """Whether a feature has a prediction or classes."""
+        return not self.predictors[feature].trivial or self.predictors[feature].n_classes > 1
+
+    def is_plain(self, feature: str, payload: bytes) -> bool:
+        """Whether a payload is a block of the integers as they are."""
+        return unbundled(self.predictors.derived, {feature: payload})[feature][0] >> KIND == PLAIN
+
+    def encode(
+        self, counts: Integers, integers: dict[str, Integers], events: Mapping[str, Column]
+    ) -> dict[str, bytes]:
+        """One payload for each feature.
+
+        Parameters
+        ----------
+        counts
+            Objects per event, int64[n_events].
+        integers
+            Lattice integers int64[n_objects] by feature, in event order. They are taken out: a chunk is in memory once.
+        events
+            Event-level columns that the predictors are conditioned on, [n_events].
+        """
+        derived = self.predictors.derived
+        every = with_derived(derived, integers, self.lattices)
+        integers.clear()
+        return smallest(derived, every, lambda chosen: self._encoded(counts, chosen, events))
+
+    def _encoded(
+        self, counts: Integers, integers: dict[str, Integers], events: Mapping[str, Column]
+    ) -> dict[str, bytes]:
+        evaluation = Evaluation(self.predictors, self.lattices, counts, events)
+        return {
+            name: _smallest(evaluation, name, evaluation.order.to_ranks(integers.pop(name)))
+            for name in self.plan.order
+        }
+
+    def decode(
+        self,
+        counts: Integers,
+        payloads: Mapping[str, bytes],
+        events: Mapping[str, Column],
+        features: Sequence[str],
+        memory: Memory | None = None,
+    ) -> Iterator[tuple[str, Ranked]]:
+        """Lattice integers of the features asked for, each as soon as it is known: it is in the cache then.
+
+        Parameters
+        ----------
+        payloads
+            Payloads of these features and of their ancestors.
+        memory
+            Features of the chunk that were decoded before and need no payload; those decoded now are added.
+
+        Raises
+        ------
+        CorruptionError
+            If a payload does not hold what it should.
+        """
+        evaluation = Evaluation(self.predictors, self.lattices, counts, events, memory)
+        known = evaluation.context.known
+        needed = set(features).union(*(self.plan.ancestors[name] for name in features)) - set(known)
+        payloads = unbundled(self.predictors.derived, payloads)
+        for name in self.plan.order:
+            if name in needed:
+                _decoded(evaluation, name, payloads[name])
+                evaluation.forget(name, latents=not evaluation.plan.wants_latent[name])
+            if name in features:
+                yield name, Ranked(known[name], evaluation.order)
+
+
+def _smallest(evaluation: Evaluation, name: str, q: Integers) -> bytes:
+    """The smallest payload of a feature, whose integers and latents become known."""
+    choices = [pack(q)]
+    latents = evaluation.encode(name, q)
+    predictor = evaluation.plan.features[name]
+    around = AROUND if evaluation.around(name, q) else 0
+    if not predictor.trivial:
+        choices.append(_marked(LATENTS | around, pack(latents)))
+    if predictor.n_classes > 1:
+        blocks = _by_class(
+            latents, evaluation.classes(name), predictor.n_classes, evaluation.plan.ranked[name]
+        )
+        choices.append(bytes([(CLASSES | around) << KIND]) + blocks)
+    evaluation.forget(name, latents=not evaluation.plan.wants_latent[name])
+    return min(choices, key=len)
+
+
+def _marked(kind: int, block: bytes) -> bytes:
+    """A block with the kind of the payload in its first byte."""
+    return bytes([block[0] | kind << KIND]) + block[1:]
+
+
+def _by_class(latents: Integers, classes: NDArray[np.uint8], n_classes: int, ranked: bool) -> bytes:
+    """Blocks of the classes, each but the last after its length, and after its count where that is not known."""
+    out = b""
+    for number in range(n_classes):
+        chosen = latents[classes == number]
+        block = pack(chosen)
+        out += varint(len(chosen)) if ranked else b""
+        out += varint(len(block)) if number < n_classes - 1 else b""
+        out += block
+    return out
+
+
+def _decoded(evaluation: Evaluation, name: str, payload: bytes) -> Integers:
+    """The integers of one feature in rank order, which become known."""
+    if not payload:
+        raise CorruptionError("a payload is empty", where=name)
+    n, marked = evaluation.order.n_objects, payload[0] >> KIND
+    kind, around = marked & ~AROUND, bool(marked & AROUND)
+    if marked == PLAIN:
+        q = unpack(payload, n)
+        if evaluation.plan.wants_latent[name]:
+            evaluation.encode(name, q)
+        else:
+            evaluation.put(name, q)
+        return q
+    if kind == LATENTS:
+        return evaluation.decode(name, unpack_narrow(payload, n), around=around)
+    if kind != CLASSES:
+        raise CorruptionError("unknown mode of a payload", where=name, got=marked)
+    ranked = evaluation.plan.ranked[name]
+    blocks = _split(name, payload, evaluation.plan.features[name].n_classes, ranked)
+    if ranked:
+        counts = [limits.check("latents of a class", count, n, name) for count, _ in blocks]
+        return _decoded_by_rank(evaluation, name, _Classes(evaluation, counts, blocks), around)
+    classes = evaluation.classes(name)
+    counts = evaluation.count(classes, len(blocks)).tolist()
+    latents = np.empty(n, np.int64)
+    _Classes(evaluation, counts, blocks).deal(name, classes, latents)
+    return evaluation.decode(name, latents, around=around)
+
+
+class _Classes:
+    """The latents of the classes, each dealt out in order to the objects of its class."""
+
+    def __init__(
+        self, evaluation: Evaluation, counts: Sequence[int], blocks: Sequence[tuple[int, bytes]]
+    ) -> None:
+        parts = [unpack_narrow(block, count) for count, (_, block) in zip(counts, blocks, strict=True)]
+        self._latents, self._evaluation = np.concatenate(parts), evaluation
+        self._ends = np.cumsum(counts)
+        self._next = self._ends - counts
+
+    def deal(self, name: str, classes: NDArray[np.uint8], out: Integers) -> None:
+        """The next latents, for objects of these classes."""
+        end = self._next + self._evaluation.count(classes, len(self._next))
+        if np.any(end > self._ends):
+            raise CorruptionError("a class of latents is too short", where=name, got=self._ends.tolist())
+        if self._evaluation.loops:
+            self._evaluation.loops.deal(classes, self._latents, self._next, out)
+            return
+        for number, (first, last) in enumerate(zip(self._next.tolist(), end.tolist(), strict=True)):
+            out[np.flatnonzero(classes == number)] = self._latents[first:last]
+        self._next = end
+
+
+def _split(name: str, payload: bytes, n_classes: int, ranked: bool) -> list[tuple[int, bytes]]:
+    """Count (where it is given) and block of each class."""
+    blocks, at, count = [], 1, 0
+    for number in range(n_classes):
+        if ranked:
+            count, at = read_varint(payload, at, name)
+        length = len(payload) - at
+        if number < n_classes - 1:
+            length, at = read_varint(payload, at, name)
+        if length > len(payload) - at:
+            raise CorruptionError(
+                "a payload is cut short", where=name, expected=length, got=len(payload) - at
+            )
+        blocks.append((count, payload[at : at + length]))
+        at += length
+    return blocks
+
+
+def _decoded_by_rank(evaluation: Evaluation, name: str, dealt: _Classes, around: bool) -> Integers:
+    """The same where the class of an object can depend on this feature of the objects before it."""
+    order = evaluation.order
+    q, latents = evaluation.begin(name), np.empty(order.n_objects, np.int64)
+    for rank in range(order.n_ranks):
+        part = latents[order.part(rank)]
+        dealt.deal(name, evaluation.classes(name, rank), part)
+        prediction = evaluation.predict(name, rank)
+        evaluation.put(name, evaluation.restored(name, part, prediction, around=around), rank)
+    evaluation.put(name, q)
+    evaluation.context.latents[name] = latents
+    return q

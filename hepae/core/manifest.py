@@ -1,0 +1,100 @@
+"""The manifest: what a model is for, typed and versioned. The only place that knows the fields.
+
+A manifest is JSON in the metadata of the ONNX file. Unknown fields, missing fields and wrong types are refused, so a
+file that a later version of the format wrote is never half understood.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from hepae import limits
+from hepae.core.bottleneck.codec import BottleneckSpec
+from hepae.core.features import FeatureSpec
+from hepae.core.lifting.codec import LiftingSpec
+from hepae.core.masked.codec import MaskedSpec
+from hepae.core.versioned import Versioned
+from hepae.errors import ModelRejectedError
+from hepae.names import is_name
+
+__all__ = ["Manifest", "Training"]
+
+CodecSpec = BottleneckSpec | LiftingSpec | MaskedSpec
+
+
+class Training(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where a model comes from: enough to make it again, nothing of the machine that made it.
+
+    Parameters
+    ----------
+    hepae
+        Version that trained the model.
+    seed
+        Seed of the split and of the initial weights.
+    events, objects
+        How much it was trained on.
+    history
+        Training and validation loss by epoch: one pair an epoch; empty where nothing was trained by descent.
+    """
+
+    hepae: str
+    seed: int
+    events: int
+    objects: int
+    history: tuple[tuple[float, float], ...] = ()
+
+
+class Manifest(Versioned, frozen=True, forbid_unknown_fields=True):
+    """All that a reader needs to know besides the networks.
+
+    Parameters
+    ----------
+    format
+        Version of the file format, `hepae.limits.FORMAT_VERSION`.
+    collection, counter
+        Name of the collection (``Jet``) and of the branch that counts it (``nJet``; None where it is implicit).
+    features
+        The compressed features, in the order of the file.
+    conditions
+        Event-level branches that the codec is conditioned on. They must be in the file, bit for bit.
+    codec
+        Parameters of the codec, told apart by their tag.
+    training
+        Provenance.
+    """
+
+    collection: str
+    counter: str | None
+    features: tuple[FeatureSpec, ...]
+    conditions: tuple[str, ...]
+    codec: CodecSpec
+    training: Training
+
+    @property
+    def codec_name(self) -> str:
+        """``bottleneck``, ``lifting`` or ``masked``."""
+        return str(self.codec.__struct_config__.tag)
+
+    def feature(self, name: str) -> FeatureSpec:
+        """The feature of that short or branch name; KeyError where there is none."""
+        for feature in self.features:
+            if name in (feature.name, feature.branch):
+                return feature
+        raise KeyError(name)
+
+    def require_sense(self) -> None:
+        """Refuse names that cannot stand in a title or in generated code, and lattices of another dtype."""
+        limits.check("features", len(self.features), limits.MAX_FEATURES, least=1)
+        names = [self.collection, *self.conditions] + ([] if self.counter is None else [self.counter])
+        names += [name for feature in self.features for name in (feature.name, feature.branch)]
+        for name in names:
+            if not is_name(name):
+                raise ModelRejectedError("a name that cannot be", where="manifest", got=repr(name[:80]))
+        for feature in self.features:
+            if feature.lattice.dtype != feature.dtype:
+                raise ModelRejectedError(
+                    "a lattice of another dtype than its feature's",
+                    where=feature.name,
+                    expected=feature.dtype,
+                    got=feature.lattice.dtype,
+                )

@@ -1,0 +1,88 @@
+"""What the networks see: columns of the chunk as numbers from 0 to 255, by integer tables."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hepae.core.compiled import loops_for
+from hepae.core.prediction.columns import Context, Latent, Mix, Product
+from hepae.core.prediction.places import fill_places
+from hepae.core.prediction.predictors import Source, expand
+
+__all__ = ["LEVELS", "MISSING_LEVEL", "Inputs"]
+
+LEVELS: Final = 256
+MISSING_LEVEL: Final = 128
+
+
+class Inputs:
+    """The inputs of all networks for one chunk, filled in as columns become known.
+
+    Parameters
+    ----------
+    sources
+        Columns and how they are scaled: the knots of a source are where its input rises in equal steps from 0
+        to 255.
+    context
+        What is known of the chunk.
+    """
+
+    def __init__(self, sources: Sequence[Source], context: Context) -> None:
+        self._sources, self._context = sources, context
+        self._levels = np.empty((len(sources), context.order.n_objects), np.uint8)
+        self._full = np.zeros(len(sources), bool)
+        self._loops = loops_for()
+        mixes = [source.column for source in sources if isinstance(source.column, Mix)]
+        products = [source.column for source in sources if isinstance(source.column, Product)]
+        context.expect(
+            reals=[feature for column in mixes for feature in column.features],
+            logs=[feature for column in products for feature in column.features],
+        )
+        self._place = np.empty(context.order.n_objects if self._loops else 0, np.uint32)
+
+    def fill(self, numbers: Sequence[int], rank: int | None = None) -> None:
+        """Make inputs known for the objects of one rank, or for all."""
+        where = slice(None) if rank is None else self._context.order.part(rank)
+        for number in numbers:
+            if self._full[number]:
+                continue
+            source = self._sources[number]
+            if rank is None or self._context.unfinished.isdisjoint(source.column.needs):
+                self._fill(source, None, self._levels[number])
+                self._full[number] = True
+            else:
+                self._fill(source, rank, self._levels[number, where])
+
+    def _fill(self, source: Source, rank: int | None, out: NDArray[np.uint8]) -> None:
+        table = _table(source)
+        if self._loops:
+            place = self._place[: len(out)]
+            fill_places(self._loops, self._context, source, rank, place)
+            self._loops.look_up_places(table[0 if source.optional else 1 :], place, out)
+        else:
+            np.take(table, source.index(source.column.read(self._context, rank)), out=out, mode="clip")
+
+    def latents_of(self, feature: str) -> list[int]:
+        """The inputs that are the latents of a feature, which need not be kept once these are filled."""
+        return [number for number, source in enumerate(self._sources) if source.column == Latent(feature)]
+
+    def rows(self, numbers: NDArray[np.int64], part: slice) -> NDArray[np.uint8]:
+        """Inputs of some objects, [len(numbers), objects]."""
+        rows = np.empty((len(numbers), self._levels[0, part].size if len(numbers) else 0), np.uint8)
+        for row, number in zip(rows, numbers.tolist(), strict=True):
+            row[:] = self._levels[number, part]
+        return rows
+
+
+@functools.lru_cache(maxsize=1024)
+def _table(source: Source) -> NDArray[np.uint8]:
+    knots = len(source.knots)
+    steps = [(LEVELS - 1) * k // max(knots - 1, 1) for k in range(knots)]
+    table = expand(source.knots, (MISSING_LEVEL, *steps)).astype(np.uint8)
+    table.flags.writeable = False
+    return table

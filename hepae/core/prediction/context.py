@@ -1,0 +1,291 @@
+"""What is known of a chunk while it is coded: integers of features, functions of them, balances of momentum."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hepae.core.arithmetic import exact as exactmath
+from hepae.core.arithmetic import kinematics
+from hepae.core.arithmetic.tabulated import tabulated
+from hepae.core.compiled import loops_for
+from hepae.core.prediction.ranks import RankOrder
+from hepae.core.values.lattice import Lattice
+from hepae.errors import ModelRejectedError
+
+if TYPE_CHECKING:
+    from hepae.core.prediction.columns import Recoil
+
+__all__ = ["Context", "Memory", "finite", "octaves"]
+
+Integers = NDArray[np.int64]
+Floats = NDArray[np.float64]
+Number = TypeVar("Number", np.int64, np.float64)
+Value = TypeVar("Value")
+
+LOG_UNIT: Final = 1024.0
+"""Logarithms are kept as integers in this fraction of one."""
+
+SMALLEST: Final = 2.0**-40
+LARGEST: Final = 2.0**1000
+LARGEST_INTEGER: Final = 1 << 40
+
+TRANSFORMS: Final[dict[str, Callable[[Floats], NDArray[Any]]]] = {
+    "value": lambda x: x,
+    "cos": exactmath.cos,
+    "sin": exactmath.sin,
+    "cosh": lambda x: exactmath.cosh(np.clip(x, -kinematics.ETA_LARGEST, kinematics.ETA_LARGEST)),
+    "sinh": lambda x: exactmath.sinh(np.clip(x, -kinematics.ETA_LARGEST, kinematics.ETA_LARGEST)),
+    "log": lambda x: np.rint(exactmath.log(np.maximum(np.abs(x), SMALLEST)) * LOG_UNIT).astype(np.int64),
+}
+"""Functions of one restored value, which are tabulated over the lattice."""
+
+
+class Memory:
+    """What was decoded of a chunk, so that further features need not decode their ancestors again.
+
+    Attributes
+    ----------
+    known, latents : dict of int64[n_objects]
+        As in `Context`, of whole features.
+    """
+
+    def __init__(self) -> None:
+        self.known: dict[str, Integers] = {}
+        self.latents: dict[str, Integers] = {}
+
+    @property
+    def nbytes(self) -> int:
+        """Size in memory."""
+        return sum(column.nbytes for columns in (self.known, self.latents) for column in columns.values())
+
+
+class _Rows(Generic[Number]):
+    """A column of each feature, made when it is first asked for: rows of one array, so that loops can take several."""
+
+    def __init__(self, objects: int, dtype: np.dtype[Number]) -> None:
+        self._place: dict[str, int] = {}
+        self.array: NDArray[Number] = np.empty((0, objects), dtype)
+        self._made: set[str] = set()
+
+    def expect(self, features: Iterable[str]) -> None:
+        """Make room for these when the first is asked for; others are moved where there is none."""
+        for feature in features:
+            self._place.setdefault(feature, len(self._place))
+
+    def row(self, feature: str, fill: Callable[[NDArray[Number]], None], unfinished: bool) -> NDArray[Number]:
+        """The column; of an ``unfinished`` feature it is made again each time."""
+        self.expect((feature,))
+        if len(self._place) > len(self.array):
+            self._grow()
+        row: NDArray[Number] = self.array[self._place[feature]]
+        if feature not in self._made:
+            fill(row)
+            if not unfinished:
+                self._made.add(feature)
+        return row
+
+    def places(self, features: tuple[str, ...]) -> NDArray[np.uint64]:
+        """Rows of these features."""
+        return np.array([self._place[feature] for feature in features], np.uint64)
+
+    def _grow(self) -> None:
+        before, rows = self.array, max(len(self._place), 2 * len(self.array))
+        self.array = np.empty((rows, before.shape[1]), before.dtype)
+        for feature in self._made:
+            self.array[self._place[feature]] = before[self._place[feature]]
+
+
+class _There(dict[str, Value]):
+    """What a model may look at, by name; a name that is not there is the model's fault."""
+
+    def __init__(self, what: str, of: Mapping[str, Value]) -> None:
+        super().__init__(of)
+        self.what = what
+
+    def __missing__(self, name: str) -> Value:
+        raise ModelRejectedError(f"a predictor looks at {self.what} that is not there", got=name)
+
+
+class Context:
+    """What is known of a chunk while it is coded.
+
+    Parameters
+    ----------
+    order
+        Rank order of the chunk; all object columns here are in it.
+    lattices
+        Lattice of each feature.
+    events
+        Event-level columns by branch name, [n_events], in event order.
+    memory
+        What was decoded before, and where what is decoded now is put.
+
+    Attributes
+    ----------
+    known : dict of int64[n_objects]
+        Lattice integers of the features decoded so far. While a feature is decoded rank by rank, its array is there
+        and filled up to the current rank.
+    latents : dict of int64[n_objects]
+        Lattice integer minus prediction, for the features of which a column `Latent` asks for.
+    unfinished : set of str
+        Features that are being decoded rank by rank: what depends on them must not be kept.
+    predictions, fine : dict of int64[n_objects]
+        The latest predictions of all objects at once, and their sums of tables before rounding.
+    """
+
+    def __init__(
+        self,
+        order: RankOrder,
+        lattices: Mapping[str, Lattice],
+        events: Mapping[str, NDArray[np.generic]],
+        memory: Memory | None = None,
+    ) -> None:
+        self.order = order
+        self.lattices, self.events = _There("a feature", lattices), _There("an event-level branch", events)
+        memory = memory or Memory()
+        self.known, self.latents = memory.known, memory.latents
+        self.predictions: dict[str, Integers] = {}
+        self.fine: dict[str, Integers] = {}
+        self.unfinished: set[str] = set()
+        self._logs: _Rows[np.int64] = _Rows(order.n_objects, np.dtype(np.int64))
+        self._reals: _Rows[np.float64] = _Rows(order.n_objects, np.dtype(np.float64))
+        self._balances: dict[tuple[Recoil, int], tuple[Floats, Floats]] = {}
+        self._of_events: dict[Hashable, NDArray[Any]] = {}
+        self._sums: dict[Hashable, tuple[int, tuple[Floats, ...]]] = {}
+        self._latest: dict[Hashable, tuple[int | None, Integers]] = {}
+
+    def expect(self, *, logs: Iterable[str] = (), reals: Iterable[str] = ()) -> None:
+        """Features whose `log` or `real` will be asked for: they are given room at once, and others none."""
+        self._logs.expect(logs)
+        self._reals.expect(reals)
+
+    def part(self, column: NDArray[Number], rank: int | None) -> NDArray[Number]:
+        """The objects of one rank, or all."""
+        return column if rank is None else column[self.order.part(rank)]
+
+    def values(
+        self,
+        feature: str,
+        rank: int | None = None,
+        transform: str = "value",
+        out: NDArray[Any] | None = None,
+    ) -> NDArray[Any]:
+        """A function (`TRANSFORMS`) of the restored values of a feature."""
+        q = self.part(self.known[feature], rank)
+        lattice = self.lattices[feature]
+
+        def of(some: Integers) -> NDArray[Any]:
+            return np.asarray(TRANSFORMS[transform](lattice.centres(some)))
+
+        return tabulated(of, q, (lattice, transform), out)
+
+    def log(self, feature: str) -> Integers:
+        """Logarithm of the magnitude of the restored values, as integers in units of 1/`LOG_UNIT`."""
+
+        def fill(row: Integers) -> None:
+            self.values(feature, None, "log", row)
+
+        return self._logs.row(feature, fill, feature in self.unfinished)
+
+    def real(self, feature: str) -> Floats:
+        """Lattice integers as float64, which multiplies several times faster than int64."""
+        return self._reals.row(
+            feature, lambda row: _fill_reals(self.known[feature], row), feature in self.unfinished
+        )
+
+    def logs(self, features: Sequence[str]) -> tuple[Integers, NDArray[np.uint64]]:
+        """`log` of several features: an array and their rows in it."""
+        for feature in features:
+            self.log(feature)
+        return self._logs.array, self._logs.places(tuple(features))
+
+    def reals(self, features: Sequence[str]) -> tuple[Floats, NDArray[np.uint64]]:
+        """`real` of several features: an array and their rows in it."""
+        for feature in features:
+            self.real(feature)
+        return self._reals.array, self._reals.places(tuple(features))
+
+    def of_events(self, key: Hashable, function: Callable[[Context], NDArray[Number]]) -> NDArray[Number]:
+        """A column of events in the order of ranks (`RankOrder.event_order`), made once."""
+        if key not in self._of_events:
+            self._of_events[key] = function(self)
+        return self._of_events[key]
+
+    def once(self, key: Hashable, rank: int | None, make: Callable[[], Integers]) -> Integers:
+        """A column that several others look at, for one rank or for all; the latest is kept."""
+        found = self._latest.get(key)
+        if found is None or found[0] != rank:
+            found = self._latest[key] = rank, make()
+        return found[1]
+
+    def before(
+        self,
+        key: Hashable,
+        rank: int,
+        size: int,
+        of_rank: Callable[[Context, int], tuple[Floats, ...]],
+    ) -> tuple[Floats, ...]:
+        """For the objects of a rank, ``size`` sums over the objects before of what ``of_rank`` gives of each rank.
+
+        The sums of one rank are kept for the next, so ranks had better be asked for in turn.
+        """
+        at, sums = self._sums.get(key, (0, ()))
+        if at > rank or not sums:
+            at, sums = 0, (np.zeros(self.order.size(0)),) * size
+        for place in range(at, rank):
+            n = self.order.size(place + 1 if place + 1 < self.order.last else place)
+            more = of_rank(self, place)
+            sums = tuple(total[:n] + one[:n] for total, one in zip(sums, more, strict=True))
+        self._sums[key] = rank, sums
+        return tuple(self.order.repeat(total, rank) for total in sums)
+
+    def balance(self, recoil: Recoil, rank: int) -> tuple[Floats, Floats]:
+        """Minus the vector sum of the objects before this rank and of the missing momentum, (x, y)."""
+        if (recoil, rank) not in self._balances:
+            self._balances[recoil, rank] = self._balance(recoil, rank)
+        return self._balances[recoil, rank]
+
+    def _balance(self, recoil: Recoil, rank: int) -> tuple[Floats, Floats]:
+        if rank > 0:
+            n = self.order.size(rank) if rank < self.order.last else self.order.size(rank - 1)
+            x, y = self.balance(recoil, rank - 1)
+            size = self.values(recoil.pt, rank - 1)[:n]
+            cos, sin = (self.values(recoil.phi, rank - 1, transform)[:n] for transform in ("cos", "sin"))
+            x, y = x[:n] - size * cos, y[:n] - size * sin
+            return self.order.repeat(x, rank), self.order.repeat(y, rank)
+        if not recoil.met:
+            n = self.order.size(rank)
+            return np.zeros(n), np.zeros(n)
+        met, angle = (
+            self.order.spread(finite(self.events[name]), rank) for name in (recoil.met, recoil.met_phi)
+        )
+        return -met * exactmath.cos(angle), -met * exactmath.sin(angle)
+
+
+def _fill_reals(q: Integers, out: Floats) -> None:
+    loops = loops_for()
+    if loops:
+        loops.reals(q, LARGEST_INTEGER, out)
+    else:
+        out[:] = np.clip(q, -LARGEST_INTEGER, LARGEST_INTEGER)
+
+
+def octaves(values: Floats) -> Integers:
+    """A logarithm that is linear between powers of two: cheap, rising, and exact arithmetic."""
+    loops = loops_for()
+    if loops:
+        out = np.empty(len(values), np.int64)
+        loops.octaves(values, SMALLEST, LARGEST, LOG_UNIT, out)
+        return out
+    mantissa, power = np.frexp(np.fmin(np.fmax(np.abs(values), SMALLEST), LARGEST))
+    return np.rint((mantissa * 2.0 + power) * LOG_UNIT).astype(np.int64)
+
+
+def finite(values: NDArray[np.generic]) -> Floats:
+    """As float64, 0 for what is not finite or absurdly large."""
+    real = np.asarray(values).astype(np.float64)
+    return np.where(np.abs(real) < LARGEST_INTEGER, real, 0.0)

@@ -1,0 +1,387 @@
+"""Predict lattice integers from what is already known: exact integers, the same on every machine.
+
+How another codec uses this (all arrays are in rank order, see `hepae.core.prediction.ranks.RankOrder`)::
+
+    predictors: Predictors                              # frozen, from the manifest or from learn.fit.prediction.fit()
+    evaluation = Evaluation(predictors, lattices, counts, events)
+    order = evaluation.order                            # RankOrder: to_ranks, to_events, starts, n_ranks, part(rank)
+    for predictor in predictors.features:               # coding order; .feature is the name
+        name = predictor.feature
+        # writing: the integers are known
+        latents = evaluation.encode(name, q)            # int64[n] residuals; afterwards name may be used as a source
+        classes = evaluation.classes(name)              # uint8[n], expected width of the residual (0 = narrowest)
+        # reading, features without own context: all objects at once
+        prediction = evaluation.predict(name)           # int64[n]
+        # reading, features with own context (predictors.ranked(name)): rank by rank
+        evaluation.begin(name)
+        for rank in range(order.n_ranks):
+            prediction = evaluation.predict(name, rank) # int64[order.size(rank)]
+            classes = evaluation.classes(name, rank)
+            q = evaluation.restored(name, latents, prediction, around=...)
+            evaluation.put(name, q, rank)
+        evaluation.put(name, whole)                     # at the end, or at once when there is no own context
+    evaluation.decode(name, latents, around=...)        # does all of the reading side when all latents are at hand
+    source.index(source.column.read(evaluation.context, None))  # int64 index of any source, for conditional tables
+
+``around`` says whether the residuals of a feature with a `Period` were taken around the circle; the writer asks
+`Evaluation.around(name, q)` and stores the answer (it is False only for chunks with values off the circle).
+
+`predictors.ancestors(name)` names the features that must be decoded before ``name``.
+
+The prediction is ``base + (constant + sum of table[index]) >> FRACTION_BITS``. Each table is an integer function of one
+integer column (`core.prediction.columns`), given in the model by its values at a few knots and expanded on loading by
+integer interpolation: one look-up per object covers linear, quadratic, logarithmic … dependences at once. Sums are
+exact integers in any order. Indices are clipped to the table, so data foreign to the model are predicted badly but
+never out of bounds.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hepae.core.arithmetic.memory import keep_freed_memory
+from hepae.core.compiled import loops_for
+from hepae.core.prediction.columns import Column, Context, Memory, Mix, Product
+from hepae.core.prediction.places import Places
+from hepae.core.prediction.predictors import (
+    FRACTION_BITS,
+    WIDTH_BITS,
+    Period,
+    Predictor,
+    Predictors,
+    Source,
+    Term,
+    Widths,
+    expand,
+    trivial,
+)
+from hepae.core.prediction.ranks import RankOrder
+from hepae.core.values.lattice import Lattice
+
+__all__ = [
+    "FRACTION_BITS",
+    "WIDTH_BITS",
+    "Evaluation",
+    "Period",
+    "Plan",
+    "Predictor",
+    "Predictors",
+    "Source",
+    "Term",
+    "Widths",
+    "expand",
+    "trivial",
+]
+
+Integers = NDArray[np.int64]
+Narrow = NDArray[np.signedinteger[Any]]
+
+BLOCK: Final = 20_480
+"""Objects summed at once, so that what is looked up stays in the cache."""
+
+
+class Tables:
+    """Expanded tables of one sum: a constant, and source number and table for each term.
+
+    Attributes
+    ----------
+    flat, starts
+        The tables one behind the other, and where each begins.
+    sums
+        These two and the constant, for the compiled loops.
+    rows
+        Where the places of each source are kept (`hepae.core.prediction.places`).
+    """
+
+    def __init__(
+        self, constant: int, terms: tuple[Term, ...], sources: tuple[Source, ...], rows: Mapping[int, int]
+    ) -> None:
+        whole = [(term.source, expand(sources[term.source].knots, term.values)) for term in terms]
+        largest = abs(constant) + sum(int(np.abs(table).max()) for _, table in whole)
+        self.constant, self.dtype = constant, np.dtype(np.int32 if largest < 2**30 else np.int64)
+        parts = [table[0 if sources[source].optional else 1 :] for source, table in whole]
+        edges = np.cumsum([0, *map(len, parts)])
+        self.flat = np.concatenate(parts).astype(self.dtype) if parts else np.empty(0, self.dtype)
+        self.rows = np.array(
+            [rows[source] if source in rows else len(rows) + k for k, (source, _) in enumerate(whole)],
+            np.uint64,
+        )
+        self.starts = edges[:-1].astype(np.uint64)
+        self.sums = self.flat, self.starts, self.constant
+        self.tables = [
+            (term.source, self.flat[start:stop])
+            for term, (start, stop) in zip(terms, pairwise(edges), strict=True)
+        ]
+
+
+class Plan:
+    """Predictors made ready: tables expanded, dependences resolved. The same for all chunks."""
+
+    def __init__(self, predictors: Predictors) -> None:
+        keep_freed_memory()
+        self.sources = sources = predictors.sources
+        self.features = {predictor.feature: predictor for predictor in predictors.features}
+        self.ranked = {name: predictors.ranked(name) for name in self.features}
+        sums = {name: [p.terms, p.widths.terms if p.widths else ()] for name, p in self.features.items()}
+        used = [term.source for terms in sums.values() for term in (*terms[0], *terms[1])]
+        in_turn = {
+            term.source
+            for name, terms in sums.items()
+            if self.ranked[name]
+            for term in (*terms[0], *terms[1])
+        }
+        self.shared = [used.count(number) > 1 for number in range(len(sources))]
+        # places that are needed again have a row of their own, the others share a few, which stay in the cache
+        kept = [number for number in range(len(sources)) if self.shared[number] or number in in_turn]
+        self.rows = {number: row for row, number in enumerate(kept)}
+        self.n_rows = len(kept) + max((len(terms) for both in sums.values() for terms in both), default=0)
+        self.order = predictors.order
+        columns = [column for name in self.features for column in predictors.columns(name)]
+        self.logs = _features_of(Product, columns)
+        self.reals = _features_of(Mix, columns)
+        self.ancestors = {name: predictors.ancestors(name) for name in self.features}
+        self.wants_latent = {name: predictors.wants_latent(name) for name in self.features}
+        self.predictions = {
+            name: Tables(p.constant + (1 << (FRACTION_BITS - 1)), p.terms, sources, self.rows)
+            for name, p in self.features.items()
+        }
+        self.widths = {
+            name: Tables(p.widths.constant, p.widths.terms, sources, self.rows)
+            for name, p in self.features.items()
+            if p.widths is not None
+        }
+        self.edges = {
+            name: np.array(p.widths.edges, np.int64)
+            for name, p in self.features.items()
+            if p.widths is not None
+        }
+
+
+def _features_of(kind: type[Mix | Product], columns: Sequence[Column]) -> tuple[str, ...]:
+    """The features that columns of a kind look at."""
+    found = (feature for column in columns if isinstance(column, kind) for feature in column.features)
+    return tuple(dict.fromkeys(found))
+
+
+@functools.lru_cache(maxsize=64)
+def plan_of(predictors: Predictors) -> Plan:
+    """The plan of predictors, made once."""
+    return Plan(predictors)
+
+
+class Evaluation:
+    """Predictions for one chunk, as its features become known.
+
+    Parameters
+    ----------
+    predictors
+        The predictors.
+    lattices
+        Lattice of each feature that has a branch.
+    counts
+        Objects per event, int64[n_events].
+    events
+        Event-level columns [n_events] by branch name.
+    memory
+        Features decoded before, which are known; those decoded now are added.
+    """
+
+    def __init__(
+        self,
+        predictors: Predictors,
+        lattices: Mapping[str, Lattice],
+        counts: NDArray[np.int64],
+        events: Mapping[str, NDArray[np.generic]],
+        memory: Memory | None = None,
+    ) -> None:
+        self.predictors, self.plan = predictors, plan_of(predictors)
+        self.order = RankOrder(counts, predictors.last_rank)
+        self.context = Context(self.order, predictors.lattices(lattices), events, memory)
+        self.context.expect(logs=self.plan.logs, reals=self.plan.reals)
+        self._indices: dict[int, Integers] = {}
+        self.loops = loops_for(self.order.n_objects * len(self.plan.order))
+        self._places = Places(self.loops, self.context, self.plan) if self.loops else None
+
+    def _index(self, number: int, rank: int | None) -> Integers:
+        """Index of each object into the tables of a source."""
+        if number in self._indices:
+            return self.context.part(self._indices[number], rank)
+        source = self.plan.sources[number]
+        if rank is not None and not self.context.unfinished.isdisjoint(source.column.needs):
+            return source.place(source.column.read(self.context, rank))
+        index = source.place(source.column.read(self.context, None))
+        if rank is not None or self.plan.shared[number]:
+            self._indices[number] = index
+        return self.context.part(index, rank)
+
+    @np.errstate(all="ignore")
+    def predict(self, feature: str, rank: int | None = None) -> Integers:
+        """Prediction for the objects of one rank, or for all."""
+        fine = self._sum(self.plan.predictions[feature], rank)
+        prediction = fine >> FRACTION_BITS
+        base = self.plan.features[feature].base
+        if base is not None:
+            prediction += base.read(self.context, rank)
+        if rank is None:
+            self.context.predictions[feature], self.context.fine[feature] = prediction, fine
+        return prediction
+
+    @np.errstate(all="ignore")
+    def classes(self, feature: str, rank: int | None = None) -> NDArray[np.uint8]:
+        """Class of the expected width of the residual, 0 for the narrowest."""
+        widths = self.plan.features[feature].widths
+        size = self.order.n_objects if rank is None else self.order.size(rank)
+        classes = np.zeros(size, np.uint8)
+        if widths is not None:
+            tables, edges = self.plan.widths[feature], self.plan.edges[feature]
+            if self._places and tables.tables:
+                place = self._found(self._places, tables, rank)
+                self._places.loops.classes(*place, *tables.sums, edges, classes)
+                return classes
+            score = self._sum(tables, rank)
+            for edge in edges:
+                classes += score >= edge
+        return classes
+
+    def count(self, classes: NDArray[np.uint8], n: int) -> Integers:
+        """How many objects each class has."""
+        if self.loops is None:
+            return np.bincount(classes, minlength=n)
+        counts = np.empty(n, np.int64)
+        self.loops.count(classes, counts)
+        return counts
+
+    def _sum(self, tables: Tables, rank: int | None) -> Integers:
+        size = self.order.n_objects if rank is None else self.order.size(rank)
+        if not tables.tables:
+            return np.full(size, tables.constant, np.int64)
+        out = np.empty(size, np.int64)
+        if self._places:
+            self._places.loops.sum_tables(*self._found(self._places, tables, rank), *tables.sums, out)
+            return out
+        pairs = [(self._index(source, rank), table) for source, table in tables.tables]
+        found, total = (np.empty(min(BLOCK, size), tables.dtype) for _ in range(2))
+        for start in range(0, size, BLOCK):
+            block = out[start : start + BLOCK]
+            one, summed = found[: len(block)], total[: len(block)]
+            for number, (index, table) in enumerate(pairs):
+                table.take(index[start : start + BLOCK], 0, one if number else summed, "clip")
+                if number:
+                    summed += one
+            np.add(summed, tables.constant, out=block)
+        return out
+
+    def _found(
+        self, places: Places, tables: Tables, rank: int | None
+    ) -> tuple[NDArray[np.uint32], NDArray[np.uint64], int]:
+        """Where the compiled loops find the places of the sources of a sum: an array, rows, and the first object."""
+        for (source, _), row in zip(tables.tables, tables.rows.tolist(), strict=True):
+            places.find(source, row, rank)
+        return places.array, tables.rows, 0 if rank is None else self.order.part(rank).start
+
+    def begin(self, feature: str) -> Integers:
+        """Make room for a feature that is decoded rank by rank; it is finished when `put` as a whole."""
+        self.context.unfinished.add(feature)
+        if feature not in self.context.known:
+            self.context.known[feature] = np.zeros(self.order.n_objects, np.int64)
+        return self.context.known[feature]
+
+    def put(self, feature: str, q: Integers, rank: int | None = None) -> None:
+        """Make the integers of a feature known: of one rank, or of all objects."""
+        if rank is None:
+            self.context.known[feature] = q
+            self.context.unfinished.discard(feature)
+        else:
+            self.begin(feature)[self.order.part(rank)] = q
+
+    def forget(self, feature: str, *, latents: bool) -> None:
+        """Drop what only a feature itself needs while it is coded: its prediction, and where asked its latents."""
+        self.context.predictions.pop(feature, None)
+        self.context.fine.pop(feature, None)
+        if latents:
+            self.context.latents.pop(feature, None)
+
+    def residuals(self, feature: str, q: Integers, prediction: Integers) -> Integers:
+        """Integers minus prediction, around the circle where there is one."""
+        period = self.plan.features[feature].period
+        if period is None or not _within(period, q):
+            return q - prediction
+        return self._wrapped(q - prediction, -(period.length // 2), period.length)
+
+    def restored(self, feature: str, residuals: Narrow, prediction: Integers, *, around: bool) -> Integers:
+        """Integers of residuals; ``around`` the circle where the residuals were."""
+        period = self.plan.features[feature].period
+        if period is None or not around:
+            return residuals + prediction
+        return self._wrapped(residuals + prediction, period.low, period.length)
+
+    def _wrapped(self, values: Integers, low: int, length: int) -> Integers:
+        if self.loops is None:
+            return _wrapped(values, low, length)
+        self.loops.wrapped(values, low, length)
+        return values
+
+    def around(self, feature: str, q: Integers) -> bool:
+        """Whether the residuals of these integers are taken around the circle."""
+        period = self.plan.features[feature].period
+        return period is not None and _within(period, q)
+
+    def encode(self, feature: str, q: Integers) -> Integers:
+        """Residuals of a feature, whose integers become known."""
+        self.context.known[feature] = q
+        if self.plan.ranked[feature]:
+            self.context.unfinished.add(feature)
+            ranks = range(self.order.n_ranks)
+            prediction = np.concatenate(
+                [np.empty(0, np.int64), *(self.predict(feature, rank) for rank in ranks)]
+            )
+        else:
+            prediction = self.predict(feature)
+        self.put(feature, q)
+        latents = self.residuals(feature, q, prediction)
+        self.context.latents[feature] = latents
+        return latents
+
+    def decode(self, feature: str, latents: Narrow, *, around: bool) -> Integers:
+        """Integers of a feature from its residuals, in whatever dtype; they become known."""
+        if self.plan.ranked[feature]:
+            q = self.begin(feature)
+            for rank in range(self.order.n_ranks):
+                part = self.order.part(rank)
+                prediction = self.predict(feature, rank)
+                q[part] = self.restored(feature, latents[part], prediction, around=around)
+        elif self._places and self.plan.features[feature].plain:
+            q = self._added(self._places, self.plan.predictions[feature], latents)
+        else:
+            q = self.restored(feature, latents, self.predict(feature), around=around)
+        self.put(feature, q)
+        if self.plan.wants_latent[feature]:
+            self.context.latents[feature] = latents.astype(np.int64, copy=False)
+        return q
+
+    def _added(self, places: Places, tables: Tables, latents: Narrow) -> Integers:
+        """The sum of latents and of predictions that are tables alone, in one go."""
+        array, rows, _ = self._found(places, tables, None)
+        q = np.empty(len(latents), np.int64)
+        places.loops.add_predictions(array, rows, *tables.sums, FRACTION_BITS, latents, q)
+        return q
+
+
+def _within(period: Period, q: Integers) -> bool:
+    return len(q) == 0 or (int(q.min()) >= period.low and int(q.max()) <= period.high)
+
+
+def _wrapped(values: Integers, low: int, length: int) -> Integers:
+    """Values moved by whole periods into ``low`` and the next ``length - 1`` integers.
+
+    The quotient is taken in float64, several times faster than the remainder of int64 and exact below 2**52.
+    """
+    turns = np.floor((values - low) / length)
+    turns *= length
+    return values - turns.astype(np.int64)

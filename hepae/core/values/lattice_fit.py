@@ -1,0 +1,181 @@
+"""Choosing the lattice of a feature: the coarsest grid that keeps its bound, and the points worth inserting.
+
+Fitting looks at a sample of values, NaN and infinities included; it never decides what is kept (the acceptance test
+of `hepae.core.values.lattice` does), only how cheaply.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hepae import limits
+from hepae.core.values.bounds import MANTISSA_BITS, Bound, bits_equal, native, raw_bits
+from hepae.core.values.lattice import Grid, Inserted, Integer, Lattice, Linear, Log, Pattern
+from hepae.errors import BoundError
+
+__all__ = ["fit_lattice", "require_feasible"]
+
+SLACK = 2.0**-10
+"""Share of a cell given up so that the rounding of the restored value to its dtype stays within the bound."""
+
+BELOW = 0.001
+"""Share of the values outside of what counts as their usual range, at either end."""
+
+TINY = 1e-5
+"""Share of the smallest magnitudes that a logarithmic grid may leave to escapes."""
+
+FREQUENT = 0.001
+"""Share of the values from which an exact value may get a point of its own."""
+
+VERY_FREQUENT = 0.01
+"""The same where so many values are frequent that the data must lie on a grid of their own."""
+
+MOST_INSERTED = 16
+
+
+@np.errstate(invalid="ignore", over="ignore")  # signalling NaN are quietly widened
+def fit_lattice(values: NDArray[np.generic], bound: Bound) -> Lattice:
+    """The lattice for a feature, from a sample of its values.
+
+    Parameters
+    ----------
+    values
+        Flat array of any length, zero included.
+    bound
+        The bound to be kept.
+
+    Examples
+    --------
+    >>> from hepae.core.values.bounds import parse
+    >>> fit_lattice(np.float32([1.5, 2.5]), parse("exact")).grid
+    Pattern(shift=21)
+    """
+    values = native(values)
+    dtype = values.dtype
+    if dtype.kind in "iub":
+        return Lattice(dtype.name, Integer())
+    finite = values[np.isfinite(values)]
+    grid = _grid(finite, bound)
+    if grid == Pattern(0):
+        return Lattice(dtype.name, grid)
+    return Lattice(dtype.name, grid, _insertions(values, grid))
+
+
+def require_feasible(values: NDArray[np.generic], bound: Bound, where: str) -> None:
+    """Refuse a bound finer than the dtype resolves: what the user asks for is ``exact``, and should say so.
+
+    Raises
+    ------
+    BoundError
+        Naming the smallest feasible bound for such values.
+    """
+    if values.dtype.kind != "f" or bound.kind in ("exact", "bits"):
+        return
+    resolution = 2.0 ** -(MANTISSA_BITS[values.dtype.name] + 1)
+    smallest = resolution if bound.kind == "rel" else resolution * _typical(values[np.isfinite(values)])
+    if bound.size < smallest:
+        raise BoundError(
+            f"a bound finer than {values.dtype.name} resolves",
+            where=where,
+            expected=f"at least {bound.kind}:{smallest:.3g}, or exact",
+            got=bound,
+        )
+
+
+def _grid(finite: NDArray[np.generic], bound: Bound) -> Grid:
+    """The coarsest grid: the data's own where it is coarser than the bound's."""
+    exact = Pattern(_spare_bits(finite))
+    own_spacing = 2.0 ** (exact.shift - MANTISSA_BITS[finite.dtype.name])
+    if bound.kind == "exact" or own_spacing > 2 * (
+        bound.size / _typical(finite) if bound.kind == "abs" else bound.relative
+    ):
+        return exact
+    if bound.kind == "abs":
+        return Linear(2 * bound.size * (1 - SLACK))
+    return _log(finite, bound) or _rounded_pattern(bound, finite.dtype)
+
+
+def _typical(finite: NDArray[np.generic]) -> float:
+    """Median magnitude of the values that are not zero; 1 where there are none."""
+    magnitude = np.abs(finite[finite != 0].astype(np.float64))
+    return float(np.median(magnitude)) if len(magnitude) else 1.0
+
+
+def _log(finite: NDArray[np.generic], bound: Bound) -> Log | None:
+    """A logarithmic grid from just below the smallest usual magnitude; None where its tables would be too large."""
+    information = np.finfo(finite.dtype.name)
+    magnitude = np.abs(finite[finite != 0].astype(np.float64))
+    relative = bound.relative * (1 - SLACK) - float(information.eps) / 2
+    if relative <= 0:
+        return None
+    base = (1 + relative) / (1 - relative)
+    smallest = float(np.quantile(magnitude, TINY, method="lower")) if len(magnitude) else 1.0
+    first = max(smallest / base, 2 * float(information.tiny))
+    top = int((math.log(float(information.max)) - math.log(first)) / math.log(base)) - 1
+    table = 1 << ((max(top, 1).bit_length() + 1) // 2)
+    return Log(first, base, top) if top > 0 and table <= limits.MAX_LOG_TABLE else None
+
+
+def _rounded_pattern(bound: Bound, dtype: np.dtype[np.generic]) -> Pattern:
+    """Mantissas rounded as far as a relative bound allows."""
+    kept = math.ceil(-math.log2(bound.relative)) - 1
+    return Pattern(max(0, MANTISSA_BITS[dtype.name] - kept))
+
+
+def _spare_bits(finite: NDArray[np.generic]) -> int:
+    """Low mantissa bits that are zero in so many values that the others may escape at a profit."""
+    width = finite.dtype.itemsize * 8
+    bits = raw_bits(finite).astype(np.uint64)
+    bits = bits[bits << np.uint64(65 - width) != 0] if len(bits) else bits
+    if len(bits) == 0:
+        return 0
+    lowest = np.bitwise_and(bits, ~bits + np.uint64(1))
+    spare = np.minimum(np.log2(lowest.astype(np.float64)).astype(np.int64), MANTISSA_BITS[finite.dtype.name])
+    at_least = np.bincount(spare, minlength=65)[::-1].cumsum()[::-1] / len(spare)
+    shifts = np.arange(MANTISSA_BITS[finite.dtype.name] + 1)
+    profit = shifts - (1 - at_least[shifts]) * (width + 16)
+    return int(shifts[np.argmax(profit)])
+
+
+def _insertions(values: NDArray[np.generic], grid: Grid) -> tuple[Inserted, ...]:
+    """The escape and the frequent exact values, each before the grid point nearest to it.
+
+    What lies far from the rest, or nowhere, goes just below the smallest usual point, so that integers stay dense.
+    """
+    natural = grid.natural(values)
+    finite = np.isfinite(values)
+    low, high = _usual_range(natural[finite])
+    inserted = [Inserted(low)]
+    for bits, value in _frequent(values, grid):
+        at = int(grid.natural(value)[0])
+        near = bool(np.isfinite(value)[0]) and 2 * low - high <= at <= 2 * high - low
+        inserted.append(Inserted(at if near else low, bits))
+    return tuple(sorted(inserted, key=lambda point: (point.at, -1 if point.bits is None else point.bits)))
+
+
+def _usual_range(natural: NDArray[np.int64]) -> tuple[int, int]:
+    if len(natural) == 0:
+        return 0, 0
+    low, high = np.quantile(natural, [BELOW, 1 - BELOW], method="nearest")
+    return int(low), int(high)
+
+
+def _frequent(values: NDArray[np.generic], grid: Grid) -> list[tuple[int, NDArray[np.generic]]]:
+    """Bit patterns of frequent values that the grid does not restore bit for bit."""
+    patterns, seen = np.unique(raw_bits(values), return_counts=True)
+    often = seen >= max(4, FREQUENT * len(values))
+    patterns, seen = patterns[often], seen[often]
+    stored = patterns.view(values.dtype)
+    with np.errstate(over="ignore", invalid="ignore"):
+        missed = ~bits_equal(stored, grid.points(grid.natural(stored), values.dtype))
+    patterns, seen = patterns[missed], seen[missed]
+    if len(patterns) > MOST_INSERTED:
+        patterns, seen = (
+            patterns[seen >= VERY_FREQUENT * len(values)],
+            seen[seen >= VERY_FREQUENT * len(values)],
+        )
+    chosen = np.sort(patterns[np.argsort(-seen, kind="stable")[:MOST_INSERTED]])
+    return [(int(bits), chosen[k : k + 1].view(values.dtype)) for k, bits in enumerate(chosen)]

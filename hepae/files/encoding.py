@@ -1,0 +1,192 @@
+"""Events to a file: chunk after chunk, encoded on the cores and written in order, in bounded memory."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from hepae import limits
+from hepae.core.arithmetic.memory import give_back_freed_memory
+from hepae.core.values.objects import Collection, Objects
+from hepae.learn.modelling import Report
+from hepae.model.model import Model
+from hepae.root.columns import Column
+from hepae.root.file.source import MODELS_TREE, Source, open_source
+from hepae.root.file.writer import RootWriter
+from hepae.root.rntuple.writer import NTupleFile
+from hepae.root.tree import TreeReader, split
+from hepae.root.ttree.reader import TTreeReader
+from hepae.root.ttree.writer import NewBranch, TreeWriter
+from hepae.stored.layout import (
+    Encoder,
+    model_plan,
+    model_rows,
+    new_plan,
+    ntuple_plan,
+    plain_columns,
+    plan_in_place,
+)
+from hepae.stored.restore import models_of
+
+__all__ = ["Encoding", "write_ntuple", "write_tree"]
+
+Given = TypeVar("Given")
+Made = TypeVar("Made")
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """What is written, and how.
+
+    Attributes
+    ----------
+    source
+        The file that the events are of.
+    events, found
+        The tree and its collection.
+    encoder
+        Chunks to columns.
+    embed
+        Whether the model travels in the file.
+    threads
+        Chunks encoded at once; the cores where it is None.
+    report
+        Told how far the work is.
+    """
+
+    source: str
+    events: TreeReader
+    found: Collection
+    encoder: Encoder
+    embed: bool
+    threads: int | None
+    report: Report
+
+    @property
+    def rewrites(self) -> bool:
+        """Whether the rest of a file is kept, with its baskets copied as they are."""
+        return isinstance(self.events, TTreeReader) and not self.encoder.side
+
+    def encoded(self, plain: Sequence[str] | None) -> Iterator[tuple[int, dict[str, Column]]]:
+        """For each chunk the number of its objects and the columns that are written for it."""
+
+        def columns(chunk: Chunk) -> tuple[int, int, dict[str, Column]]:
+            # the objects are let go here: several chunks may wait to be written
+            made = {**chunk.plain, **self.encoder.encode(chunk.objects, chunk.number)}
+            return chunk.stop, chunk.objects.n_objects, made
+
+        workers = self.threads or os.cpu_count() or 1
+        for number, (stop, objects, made) in enumerate(_in_order(columns, self._chunks(plain), workers), 1):
+            yield objects, made
+            del made
+            if number % workers == 0:
+                give_back_freed_memory()  # or each thread keeps what its largest chunk took
+            self.report("compressing", stop, self.events.num_entries, "")
+
+    def _chunks(self, plain: Sequence[str] | None) -> Iterator[Chunk]:
+        features = [feature.name for feature in self.encoder.manifest.features]
+        number, conditions = 0, self.encoder.manifest.conditions
+        for start in range(0, self.events.num_entries, limits.EVENTS_PER_CHUNK):
+            stop = min(start + limits.EVENTS_PER_CHUNK, self.events.num_entries)
+            counts = self.events.counts(self.found, start, stop)
+            for first, last in split(counts, limits.OBJECTS_PER_CHUNK):
+                edges = start + first, start + last
+                objects = self.events.objects(self.found, features, conditions, *edges)
+                columns: dict[str, Column] = {}
+                if plain is not None:
+                    columns = plain_columns(self.events, plain, self.encoder.counter, objects.counts, *edges)
+                yield Chunk(number, edges[1], objects, columns)
+                number += 1
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Whole events that are coded together, and the columns of theirs that are written as they are."""
+
+    number: int
+    stop: int
+    objects: Objects
+    plain: dict[str, Column]
+
+
+def write_tree(temporary: Path, encoding: Encoding) -> int:
+    """Write a file whose events are in a TTree; how many objects it has."""
+    events, objects = encoding.events, 0
+    with ExitStack() as stack:
+        origin = stack.enter_context(open_source(encoding.source)) if encoding.rewrites else None
+        out = stack.enter_context(RootWriter(temporary, origin))
+        out.done.add(MODELS_TREE)
+        written, plain = _begin_tree(out, origin, events, encoding.found, encoding.encoder)
+        for n, columns in encoding.encoded(plain):
+            written.append(columns)
+            objects += n
+        written.finish()
+        _write_models(out, origin, encoding.encoder.model, encoding.embed)
+        out.copy_rest()
+    return objects
+
+
+def write_ntuple(temporary: Path, encoding: Encoding) -> int:
+    """Write a file whose events are in an RNTuple; how many objects it has."""
+    events, encoder, objects = encoding.events, encoding.encoder, 0
+    with ExitStack() as stack:
+        origin = stack.enter_context(open_source(encoding.source)) if encoding.rewrites else None
+        out = stack.enter_context(NTupleFile(temporary, origin))
+        plan, plain = ntuple_plan(events, encoding.found, encoder)
+        written = out.new_ntuple(events.name, plan, events.title)
+        for n, columns in encoding.encoded(plain):
+            written.append(columns)
+            objects += n
+        rows = model_rows(_models(origin, encoder.model, encoding.embed))
+        fields = [branch for branch in model_plan() if isinstance(branch, NewBranch) and branch.name in rows]
+        out.new_ntuple(MODELS_TREE, fields, "models of hepae, by SHA-256").append(rows)
+        out.copy_rest((events.name, MODELS_TREE))
+    return objects
+
+
+def _begin_tree(
+    out: RootWriter,
+    origin: Source | None,
+    events: TreeReader,
+    found: Collection,
+    encoder: Encoder,
+) -> tuple[TreeWriter, list[str] | None]:
+    """The tree to write, and the branches that are written as they are; None where they are copied raw."""
+    if origin is not None:
+        tree = origin.tree(events.path)
+        assert isinstance(tree, TTreeReader)
+        return out.rewrite_tree(tree, plan_in_place(encoder, tree)), None
+    plan, plain = new_plan(events, found, encoder)
+    return out.new_tree(events.name, plan, events.title), plain
+
+
+def _write_models(out: RootWriter, origin: Source | None, model: Model, embed: bool) -> None:
+    """The table of models."""
+    table = out.new_tree(MODELS_TREE, model_plan(), "models of hepae, by SHA-256")
+    table.append(model_rows(_models(origin, model, embed)))
+    table.finish()
+
+
+def _models(origin: Source | None, model: Model, embed: bool) -> dict[str, bytes]:
+    """The models that the source had, and this one."""
+    models = dict(models_of(origin).embedded) if origin is not None else {}
+    models[model.sha256] = model.data if embed else models.get(model.sha256, b"")
+    return models
+
+
+def _in_order(function: Callable[[Given], Made], items: Iterable[Given], workers: int) -> Iterator[Made]:
+    """Map over the cores, results in order, never more items at a time than workers: memory stays bounded."""
+    with ThreadPoolExecutor(workers) as pool:
+        ahead: deque[Future[Made]] = deque()
+        for item in items:
+            ahead.append(pool.submit(function, item))
+            if len(ahead) >= workers:
+                yield ahead.popleft().result()
+        while ahead:
+            yield ahead.popleft().result()

@@ -1,0 +1,85 @@
+"""What an output was made from, written beside it once it is complete, so that a later run can leave it alone."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+import xxhash
+
+from hepae.errors import InputError
+from hepae.root.file.atomic import atomic_output
+
+__all__ = ["Record", "Stamp", "read", "same", "stamp", "write"]
+
+BLOCK = 1 << 22
+
+Kind = TypeVar("Kind", bound=msgspec.Struct)
+
+
+class Stamp(msgspec.Struct, frozen=True):
+    """What tells a file from another: its size, when it was written (ns), and a checksum of all its bytes."""
+
+    size: int
+    modified: int
+    xxh3: str
+
+
+class Record(msgspec.Struct, frozen=True):
+    """An output: the model (SHA-256) and the choices that made it, its source, and itself."""
+
+    model: str
+    tree: str | None
+    side: bool
+    embed: bool
+    source: Stamp
+    target: Stamp
+
+
+def stamp(path: str) -> Stamp:
+    """The stamp of a file, all of which is read.
+
+    Raises
+    ------
+    InputError
+        If it cannot be read.
+    """
+    digest = xxhash.xxh3_128()
+    try:
+        with Path(path).open("rb") as file:
+            while block := file.read(BLOCK):
+                digest.update(block)
+            facts = os.fstat(file.fileno())
+    except OSError as problem:
+        raise InputError("cannot be read", where=path, got=problem.strerror) from None
+    return Stamp(facts.st_size, facts.st_mtime_ns, digest.hexdigest())
+
+
+def same(path: str, stamped: Stamp) -> bool:
+    """Whether a file is the one that was stamped; its bytes are read only where its time of writing changed."""
+    try:
+        facts = Path(path).stat()
+    except OSError:
+        return False
+    if facts.st_size != stamped.size:
+        return False
+    return facts.st_mtime_ns == stamped.modified or stamp(path).xxh3 == stamped.xxh3
+
+
+def read(path: Path, kind: type[Kind]) -> Kind | None:
+    """A record; None where there is none, or none that can be read."""
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=kind)
+    except (OSError, msgspec.MsgspecError):
+        return None
+
+
+def write(path: Path, data: bytes) -> None:
+    """Write a file whole, in a folder that is made where it is not there; one with these bytes is left alone."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.exists() and path.read_bytes() == data:
+        return
+    with atomic_output(path) as temporary:
+        temporary.write_bytes(data)

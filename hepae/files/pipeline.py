@@ -1,0 +1,267 @@
+"""Compress and decompress files: the data path from end to end, streaming, in parallel, all or nothing.
+
+Everything is written to a temporary file, which is read back and compared with the input value by value before it
+takes the final name.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Literal
+
+from hepae.core.arithmetic.memory import give_back_freed_memory
+from hepae.core.compiled import unloaded
+from hepae.core.values.objects import Collection
+from hepae.errors import BoundViolationError, CollectionError, SchemaError, UnsupportedError, nearest
+from hepae.files.encoding import Encoding, write_ntuple, write_tree
+from hepae.files.summary import Compression, measure
+from hepae.files.verify import Verification, verify
+from hepae.input.events import is_csv, open_events
+from hepae.learn.modelling import Report, find_collection, model_of, sample, silent
+from hepae.learn.recipe import Recipe
+from hepae.model.model import Model
+from hepae.root.columns import Column, Jagged
+from hepae.root.file.atomic import atomic_output
+from hepae.root.file.rest import refuse_what_cannot_be_moved, refuse_what_is_not_written_anew
+from hepae.root.file.source import MODELS_TREE, open_source
+from hepae.root.file.writer import RootWriter
+from hepae.root.rntuple.writer import refuse_several_trees
+from hepae.root.tree import TreeReader
+from hepae.root.ttree.raw_copy import refuse_unless_rewritable
+from hepae.root.ttree.reader import TTreeReader
+from hepae.stored.layout import encoder_of, restored_plan
+from hepae.stored.restore import CompressedCollection, compressed_collections, models_of, runs_of
+
+__all__ = ["compress", "decompress"]
+
+Container = Literal["ttree", "rntuple"]
+WRITERS = {"ttree": write_tree, "rntuple": write_ntuple}
+
+
+@unloaded()
+def compress(
+    source: str | Path,
+    target: str | Path,
+    *,
+    collection: str | None = None,
+    features: Sequence[str] | None = None,
+    bounds: Sequence[str] = (),
+    tree: str | None = None,
+    model: Model | None = None,
+    recipe: Recipe | None = None,
+    side: bool = False,
+    embed: bool = True,
+    container: Container = "ttree",
+    threads: int | None = None,
+    report: Report = silent,
+) -> Compression:
+    """Compress a collection of a file.
+
+    Parameters
+    ----------
+    source
+        ROOT or CSV.
+    target
+        ROOT file to write. It appears complete and verified, or not at all.
+    collection, features, bounds, tree, recipe
+        As in `hepae.train`, which is called on the input where no model is given. With a model, they must agree
+        with it or be left out.
+    model
+        A trained model.
+    side
+        Write only the collection, entry for entry, as a friend of the source, which stays as it is.
+    embed
+        Whether the model travels in the file, or only its SHA-256.
+    container
+        ``ttree`` or ``rntuple``: how the events are stored. An RNTuple is written anew, one cluster a chunk, with the
+        titles of its fields in another one beside it, ``hepae_titles``.
+    threads
+        Chunks coded at once; the cores where it is None.
+    report
+        Told how far the work is.
+
+    Returns
+    -------
+    Compression
+        Sizes, escapes and largest errors.
+
+    Raises
+    ------
+    BoundViolationError
+        If a value as read back is out of its bound. Nothing has been written under the final name.
+    HepaeError
+        As the catalogue says.
+
+    Examples
+    --------
+    >>> done = compress("events.root", "small.root", collection="Jet", bounds=["*=rel:1e-3"])  # doctest: +SKIP
+    >>> done.file_before / done.file_after  # doctest: +SKIP
+    3.1
+    """
+    began = time.perf_counter()
+    with ExitStack() as stack:
+        temporary = stack.enter_context(atomic_output(target, (source,)))
+        events = stack.enter_context(open_events(source, tree))
+        found = find_collection(events, collection or (model.manifest.collection if model else None))
+        if not side:
+            _require_writable(source, events, container)
+        if model is None:
+            model = _trained(events, found, features, bounds, recipe or Recipe(), report)
+        encoder = encoder_of(model, side)
+        _require_schema(model, found, events)
+        trained = time.perf_counter()
+        encoding = Encoding(str(source), events, found, encoder, embed, threads, report)
+        objects = WRITERS[container](temporary, encoding)
+        encoded = time.perf_counter()
+        give_back_freed_memory()
+        name = None if is_csv(source) else events.path
+        checked = verify(source, temporary, tree=name, models=[model], report=report)
+        _require_kept(checked)
+        verified = time.perf_counter()
+        done = Compression(
+            str(source), str(target), model.manifest.codec_name, model.sha256, events.num_entries, objects
+        )
+        done.train_seconds, done.encode_seconds = trained - began, encoded - trained
+        done.verify_seconds = verified - encoded
+        measure(done, temporary, events, encoder, checked)
+    return done
+
+
+@unloaded()
+def decompress(
+    source: str | Path,
+    target: str | Path,
+    *,
+    tree: str | None = None,
+    models: Iterable[Model] = (),
+    report: Report = silent,
+) -> None:
+    """Restore the original layout of a compressed file: branches, order, titles, types.
+
+    Parameters
+    ----------
+    source
+        File that `compress` wrote.
+    target
+        ROOT file to write. It appears complete, or not at all.
+    tree
+        Name of the tree.
+    models
+        Models that the file holds by reference.
+
+    Raises
+    ------
+    CollectionError
+        If nothing in the tree is compressed.
+    CorruptionError
+        If the file is damaged, or events of a chunk were dropped.
+    """
+    with atomic_output(target, (source,)) as temporary, open_source(source) as opened:
+        events = opened.tree(tree)
+        found = compressed_collections(events)
+        if not found:
+            raise CollectionError("nothing is compressed here", where=events.where)
+        if not isinstance(events, TTreeReader):
+            raise UnsupportedError("only TTrees are decompressed", where=events.where)
+        store = models_of(opened, models)
+        restorers = [CompressedCollection(events, name, store) for name in found]
+        with RootWriter(temporary, opened) as out:
+            out.done.add(MODELS_TREE)
+            written = out.rewrite_tree(events, restored_plan(events, restorers))
+            for start, stop in runs_of(restorers, events.num_entries):
+                written.append(_restored_columns(restorers, start, stop))
+                report("restoring", stop, events.num_entries, "")
+            written.finish()
+            out.copy_rest()
+
+
+def _trained(
+    events: TreeReader,
+    found: Collection,
+    features: Sequence[str] | None,
+    bounds: Sequence[str],
+    recipe: Recipe,
+    report: Report,
+) -> Model:
+    names = tuple(f.name for f in (found.features if features is None else map(found.feature, features)))
+    objects = sample(events, found, names, recipe.conditions, recipe.train_objects)
+    return model_of(objects, found, names, bounds, recipe, report)
+
+
+def _require_writable(source: str | Path, events: TreeReader, container: Container) -> None:
+    """Refuse before training what could not be written after it."""
+    if not is_csv(source):
+        with open_source(source) as file:
+            if not isinstance(events, TTreeReader):
+                refuse_what_is_not_written_anew(file, events.path)
+            elif container == "rntuple":
+                refuse_several_trees(file)
+            else:
+                refuse_what_cannot_be_moved(file, (events.path, MODELS_TREE))
+    if isinstance(events, TTreeReader) and container == "ttree":
+        refuse_unless_rewritable(events)
+        return
+    for name, branch in events.branches.items():
+        if branch.kind == "other":
+            raise UnsupportedError(
+                "a branch that a tree of ours cannot hold",
+                where=f"{events.where}, {name}",
+                got=branch.typename,
+                hint="write the collection into a friend with --side FILE",
+            )
+
+
+def _require_schema(model: Model, found: Collection, events: TreeReader) -> None:
+    """Refuse a model that is for other features than the collection has."""
+    there = {feature.branch: feature.dtype for feature in found.features}
+    for feature in model.manifest.features:
+        if feature.branch not in there:
+            raise SchemaError(
+                "a feature of the model is missing",
+                where=events.where,
+                expected=feature.branch,
+                hint=nearest(feature.branch, there) or None,
+            )
+        if there[feature.branch] != feature.dtype:
+            raise SchemaError(
+                "a feature of another dtype than the model's",
+                where=f"{events.where}, {feature.branch}",
+                expected=feature.dtype,
+                got=there[feature.branch],
+            )
+    missing = [name for name in model.manifest.conditions if name not in events.event_branches()]
+    if missing:
+        raise SchemaError(
+            "event branches that the model is conditioned on are missing",
+            where=events.where,
+            got=", ".join(missing),
+        )
+
+
+def _require_kept(checked: Verification) -> None:
+    if checked.kept:
+        return
+    offender = checked.offenders[0] if checked.offenders else None
+    raise BoundViolationError(
+        "what was written does not restore to what was read",
+        where=f"{offender.branch}, event {offender.event}, object {offender.object}"
+        if offender
+        else checked.file,
+        expected=offender.stored if offender else None,
+        got=offender.restored if offender else "; ".join(checked.differences[:3]),
+        hint="the output was not written; please report this",
+    )
+
+
+def _restored_columns(restorers: Sequence[CompressedCollection], start: int, stop: int) -> dict[str, Column]:
+    """Every compressed feature of these events, under its original name."""
+    columns: dict[str, Column] = {}
+    for one in restorers:
+        objects = one.restore(list(one.features), start, stop)
+        columns |= {
+            one.features[name].branch: Jagged(objects.counts, objects.columns[name]) for name in one.features
+        }
+    return columns

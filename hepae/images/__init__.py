@@ -1,7 +1,0 @@
-"""Jets as images: made from constituents, averaged, drawn, kept in ROOT files."""
-
-from __future__ import annotations
-
-from hepae.images.pixels import CHANNELS, jet_images
-
-__all__ = ["CHANNELS", "jet_images"]

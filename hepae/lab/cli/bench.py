@@ -1,0 +1,82 @@
+"""`hepae bench`."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from hepae.cli import tables
+from hepae.cli.commands import choices_of, recipe_choices
+from hepae.cli.progress import reporter
+from hepae.learn.recipe import recipe_of
+
+__all__ = ["METHODS", "bench"]
+
+METHODS: Mapping[str, Mapping[str, Any]] = {
+    "hepae bottleneck": {"codec": "bottleneck"},
+    "hepae lifting, fast": {"codec": "lifting", "effort": "fast"},
+    "hepae lifting": {"codec": "lifting"},
+    "hepae masked, fast": {"codec": "masked", "effort": "fast"},
+    "hepae masked": {"codec": "masked", "effort": "default"},
+    "hepae masked, best": {"codec": "masked", "effort": "best"},
+}
+
+
+def bench(options: argparse.Namespace) -> int:
+    """Measure, show the table, draw the plot."""
+    from hepae.lab.bench.run import bench as run
+
+    choices = choices_of(options)
+    wanted = [
+        name for name in METHODS if options.methods is None or name.removeprefix("hepae ") in options.methods
+    ]
+    common = recipe_choices(choices)
+    with reporter() as report:
+        measured = run(
+            options.file,
+            collection=choices["collection"],
+            features=choices["features"],
+            bounds=choices["bound"],
+            tree=choices["tree"],
+            recipes={name: recipe_of({**common, **METHODS[name]}) for name in wanted},
+            held_out=options.held_out,
+            alternatives=not options.no_alternatives,
+            seed=common.get("seed") or 1,
+            report=report,
+        )
+    if options.plot is not None:
+        from hepae.lab.bench.plot import plot
+
+        plot(measured, options.plot, f"{Path(options.file).name}: size against speed at the same bounds")
+    rows = [{**asdict(one), "total": one.total} for one in measured]
+    tables.show(
+        {"file": str(options.file), "held_out": options.held_out, "methods": rows}, table, options.json
+    )
+    return 0 if all(one.worst <= 1 or not one.method.startswith("hepae") for one in measured) else 1
+
+
+def table(result: Mapping[str, Any], console: Console) -> None:
+    """A row for each method."""
+    speeds = "encode", "restore", "encode, all", "restore, all"
+    shown = tables.table(
+        "method", "bits/object", "of it model", "worst/bound", *speeds, "one/all", "train, s"
+    )
+    for row in result["methods"]:
+        shown.add_row(
+            row["method"],
+            f"{8 * row['total']:.1f}",
+            f"{8 * row['model']:.1f}" if row["model"] else "",
+            f"[red]{row['worst']:.3f}[/red]" if row["worst"] > 1 else f"{row['worst']:.3f}",
+            *(f"{row[name]:.1f}" for name in ("encode", "restore", "encode_all", "restore_all")),
+            f"{row['one']:.2f}",
+            f"{row['train_seconds']:.0f}" if row["train_seconds"] else "",
+        )
+    console.print(shown)
+    held = result["held_out"]
+    events = f"{held:.0%} of the events held out" if held else "all events"
+    console.print(f"speeds in MB/s of the columns as stored; one/all: time of one feature; {events}")

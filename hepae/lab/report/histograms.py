@@ -1,0 +1,33 @@
+"""Histograms into a ROOT file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import uproot
+
+from hepae.root.file.atomic import atomic_output
+
+__all__ = ["write_histograms"]
+
+
+def write_histograms(path: str | Path, histograms: Mapping[str, Any]) -> None:
+    """Write histograms of the package ``hist``, one- or two-dimensional, as TH1D and TH2D.
+
+    Parameters
+    ----------
+    path
+        ROOT file to write; it appears complete or not at all.
+    histograms
+        By path in the file; a path with a slash goes into a directory.
+
+    Raises
+    ------
+    OutputError
+        If the file cannot be written.
+    """
+    with atomic_output(path) as temporary, uproot.recreate(temporary) as file:
+        for name, histogram in histograms.items():
+            file[name] = histogram

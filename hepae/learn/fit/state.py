@@ -1,0 +1,231 @@
+"""State of a fit: training and validation events in rank order, and what a candidate column costs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hepae.core.prediction.columns import Column
+from hepae.core.prediction.context import Context
+from hepae.core.prediction.predictors import FRACTION_BITS, Predictor, Source, Term
+from hepae.core.prediction.ranks import LAST_RANK, RankOrder
+from hepae.core.values.lattice import Lattice
+from hepae.learn.fit import candidates
+from hepae.learn.fit.additive import Additive, Candidate
+
+__all__ = ["Fitting", "Sample", "Settings", "columns_of", "split_events", "take_sample"]
+
+Integers = NDArray[np.int64]
+Floats = NDArray[np.float64]
+
+VALIDATION_SHARE: Final = 0.25
+BYTES_PER_KNOT: Final = 1.5
+BYTES_PER_TERM: Final = 6.0
+RANKED_GAIN: Final = 0.04
+"""The same for going through the ranks one by one, where a feature is predicted from itself."""
+
+KEPT_OF_WIDTH: Final = 24.0
+"""Tables are rounded to this fraction of the usual residual: finer would cost bytes and change nothing."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How hard to try.
+
+    Parameters
+    ----------
+    terms, width_terms
+        Most tables in a prediction, and in the width of its residual.
+    knots
+        Knots of a table.
+    classes
+        Most classes of residuals.
+    objects
+        Objects to fit on; more are sampled by event.
+    seed
+        Of the split into training and validation events.
+    first_plain
+        Fit no tables for the first feature. Its distribution ends sharply, at the threshold of the objects and at
+        what bounds them (`core.prediction.columns.Ceiling`), from which it may be taken; tables would blur these ends.
+    least_gain
+        Bits per object that a term must save besides its bytes, for the time that reading it takes.
+    ancestor_gain
+        The same for each further feature that must be decoded to read this one.
+    """
+
+    terms: int = 7
+    width_terms: int = 3
+    knots: int = 16
+    classes: int = 6
+    objects: int = 60_000
+    seed: int = 0
+    first_plain: bool = False
+    least_gain: float = 0.006
+    ancestor_gain: float = 0.003
+
+
+@dataclass
+class Sample:
+    """One part of the events, objects in random order, so that the first of them stand for all.
+
+    Attributes
+    ----------
+    context
+        What is known, in rank order.
+    rows
+        The random order.
+    q
+        Integers of all features, in random order.
+    """
+
+    context: Context
+    rows: Integers
+    q: dict[str, Integers]
+
+    def read(self, column: Column) -> Integers:
+        """A column in random order."""
+        return column.read(self.context, None)[self.rows]
+
+    def put_latents(self, name: str, latents: Integers) -> None:
+        """Make the latents of a feature known, given in random order."""
+        ordered = np.empty_like(latents)
+        ordered[self.rows] = latents
+        self.context.latents[name] = ordered
+
+    def values(self, name: str, most: int) -> Floats:
+        """Restored values of a feature, of the first so many objects in random order."""
+        return self.context.lattices[name].centres(self.q[name][:most])
+
+
+@dataclass
+class Fitting:
+    """State while the predictors of one feature after the other are found.
+
+    Attributes
+    ----------
+    train, validation
+        The two parts of the events.
+    n_objects
+        Objects in all, for what a byte of the model is worth.
+    roles, met
+        Kinematic roles of features and of event-level branches.
+    conditions
+        Event-level branches, with the scale of their linear column.
+    totals
+        Event-level branches that are components of the sum of all objects, by role, where events hold many.
+    sources, pool
+        Sources in use; columns looked at so far.
+    latents
+        Features whose latents say more than themselves.
+    positive
+        Features that are nearly always positive.
+    ancestors
+        What must be decoded before each feature.
+    """
+
+    train: Sample
+    validation: Sample
+    settings: Settings
+    n_objects: int
+    roles: Mapping[str, str]
+    met: Mapping[str, str]
+    conditions: Mapping[str, float | None]
+    totals: Mapping[str, str]
+    positive: list[str]
+    sources: list[Source] = field(default_factory=list)
+    pool: dict[Column, Candidate | None] = field(default_factory=dict)
+    latents: list[str] = field(default_factory=list)
+    ancestors: dict[str, set[str]] = field(default_factory=dict)
+
+    @property
+    def crowded(self) -> bool:
+        """Whether events hold many objects."""
+        return self.train.context.order.last > LAST_RANK
+
+    def candidate(self, column: Column) -> Candidate | None:
+        """The column with its knots and indices, made once; None where there is nothing to look at."""
+        if column not in self.pool:
+            values = self.train.read(column)
+            source = candidates.make_source(column, values, self.settings.knots)
+            if source is None:
+                self.pool[column] = None
+            else:
+                validation = source.index(self.validation.read(column))
+                self.pool[column] = Candidate(source, source.index(values), validation)
+        return self.pool[column]
+
+    def table_bytes(self, candidate: Candidate) -> float:
+        """What a table of this source adds to the model, about."""
+        return BYTES_PER_KNOT * (len(candidate.source.knots) + 1) + BYTES_PER_TERM
+
+    def cost(self, name: str, candidate: Candidate, chosen: Sequence[Candidate]) -> float:
+        """Bits per object that the bytes of one more table, and the time to read what it needs, are worth."""
+        decoded = self.closure(other.source.column for other in chosen)
+        further = self.closure([candidate.source.column]) - decoded
+        model = 8.0 * self.table_bytes(candidate) / max(self.n_objects, 1)
+        time = self.settings.least_gain + self.settings.ancestor_gain * len(further - {name})
+        return model + time + RANKED_GAIN * (name in further)
+
+    def closure(self, columns: Iterable[Column]) -> set[str]:
+        """The features that must be decoded to read these columns."""
+        needs = {name for column in columns for name in column.needs}
+        return needs.union(*(self.ancestors.get(name, set()) for name in needs))
+
+    def terms(self, model: Additive, bits: int, grain: float) -> tuple[Term, ...]:
+        """Tables of a fit in 2**-bits, rounded to powers of two not above ``grain``."""
+        step = 2.0 ** np.floor(np.log2(max(grain * 2.0**bits, 1.0)))
+        return tuple(
+            Term(self._source(c.source), tuple(int(v) for v in np.rint(values * (2.0**bits / step)) * step))
+            for c, values in zip(model.chosen, model.values, strict=True)
+        )
+
+    def _source(self, source: Source) -> int:
+        if source not in self.sources:
+            self.sources.append(source)
+        return self.sources.index(source)
+
+
+def table_grain(residuals: Floats) -> float:
+    """How finely tables need be given."""
+    return max(
+        float(np.median(np.abs(residuals))) / KEPT_OF_WIDTH if len(residuals) else 0.0, 2.0**-FRACTION_BITS
+    )
+
+
+def columns_of(predictor: Predictor, sources: Sequence[Source]) -> list[Column]:
+    """What a predictor and its classes look at."""
+    terms = predictor.terms + (predictor.widths.terms if predictor.widths else ())
+    found = [sources[term.source].column for term in terms]
+    return found if predictor.base is None else [*found, predictor.base]
+
+
+def split_events(counts: NDArray[np.int64], settings: Settings) -> tuple[Integers, Integers]:
+    """Events to fit on and to validate with, whole events, at most so many objects in all."""
+    shuffled = np.random.default_rng(settings.seed).permutation(len(counts))
+    enough = int(np.searchsorted(np.cumsum(counts[shuffled]), settings.objects / (1 - VALIDATION_SHARE))) + 1
+    shuffled = shuffled[:enough]
+    held = int(len(shuffled) * VALIDATION_SHARE)
+    return np.sort(shuffled[held:]), np.sort(shuffled[:held])
+
+
+def take_sample(
+    chosen: Integers,
+    integers: Mapping[str, Integers],
+    lattices: Mapping[str, Lattice],
+    counts: NDArray[np.int64],
+    events: Mapping[str, NDArray[np.generic]],
+    last_rank: int = LAST_RANK,
+) -> Sample:
+    mask = np.zeros(len(counts), bool)
+    mask[chosen] = True
+    rows = np.repeat(mask, counts)
+    order = RankOrder(counts[mask], last_rank)
+    context = Context(order, lattices, {name: np.asarray(column)[mask] for name, column in events.items()})
+    q = {name: order.to_ranks(column[rows]) for name, column in integers.items()}
+    context.known.update(q)
+    shuffled = np.random.default_rng(0).permutation(order.n_objects)
+    return Sample(context, shuffled, {name: column[shuffled] for name, column in q.items()})

@@ -1,0 +1,238 @@
+"""Open a ROOT file for reading: typed refusals first, then its keys and trees."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import uproot
+
+from hepae.errors import HepaeError, InputError, nearest
+from hepae.root.file.compression import require_whole
+from hepae.root.rntuple.reader import RNTupleReader
+from hepae.root.ttree.reader import TTreeReader
+
+__all__ = ["Key", "Source", "open_source", "reading"]
+
+MODELS_TREE = "hepae_models"
+TITLES_TREE = "hepae_titles"
+OWN_TREES = (MODELS_TREE, TITLES_TREE)
+"""What hepae keeps for itself: models by SHA-256, and in files of RNTuples the titles of fields."""
+
+TREE_CLASSES = ("TTree", "ROOT::RNTuple", "ROOT::Experimental::RNTuple")
+DIRECTORIES = ("TDirectory", "TDirectoryFile")
+
+
+@dataclass(frozen=True)
+class Key:
+    """One key of a ROOT file: its path in the file's directories, cycle and class."""
+
+    path: str
+    cycle: int
+    classname: str
+
+
+@contextmanager
+def reading(where: object) -> Iterator[None]:
+    """Turn whatever a damaged file makes the reader raise into an `InputError` that says where."""
+    try:
+        yield
+    except (HepaeError, KeyboardInterrupt, GeneratorExit):
+        raise
+    except Exception as error:
+        text = str(error).strip().split("\n")[0]
+        raise InputError(
+            "cannot be read", where=where, got=f"{type(error).__name__}: {text}", hint="is the file damaged?"
+        ) from error
+
+
+class Source:
+    """A ROOT file open for reading. Use as a context manager, or call `close`.
+
+    Parameters
+    ----------
+    path
+        Local path, or a URL that uproot understands.
+
+    Attributes
+    ----------
+    keys : list of Key
+        Every key of every directory, all cycles, directories included.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = str(path)
+        if "://" not in self.path:
+            check_header(Path(path))
+        with reading(self.path):
+            # the whole header of each tree, so that friends, indices and user data are seen and never dropped
+            self._begin(uproot.open(self.path, minimal_ttree_metadata=False))
+
+    @classmethod
+    def of(cls, directory: Any) -> Source:
+        """A source over a file that uproot has open already, from its top directory."""
+        source = cls.__new__(cls)
+        source.path = str(directory.file.file_path)
+        with reading(source.path):
+            source._begin(directory)
+        return source
+
+    def _begin(self, directory: Any) -> None:
+        self.directory = directory
+        self.keys = list(_keys(directory, "", set()))
+        self._open: dict[str, TTreeReader | RNTupleReader] = {}
+
+    @property
+    def trees(self) -> dict[str, str]:
+        """Trees of the file by path, with their class; hepae's own table of models is not one of them."""
+        return {
+            key.path: key.classname
+            for key in self.keys
+            if key.classname in TREE_CLASSES and key.path.rpartition("/")[2] not in OWN_TREES
+        }
+
+    @property
+    def uuid(self) -> bytes:
+        """The UUID of the file, 16 bytes."""
+        return bytes(self.directory.file.fUUID)
+
+    @property
+    def datime(self) -> int:
+        """When the file was made, in ROOT's packed form."""
+        return int(self.directory.fDatimeC)
+
+    @property
+    def has_models(self) -> bool:
+        """Whether the file carries a table of models."""
+        return any(key.path == MODELS_TREE for key in self.keys)
+
+    def get(self, name: str) -> Any:
+        """An object as uproot reads it, after a look at what its key says of its size."""
+        key = self.directory.key(name)
+        if key.is_compressed:
+            start = int(key.data_cursor.index)
+            packed = self.directory.file.chunk(start, start + int(key.data_compressed_bytes))
+            require_whole(bytes(packed.raw_data), int(key.fObjlen), f"{self.path}, {name}")
+        return self.directory[name]
+
+    def tree(self, name: str | None = None) -> TTreeReader | RNTupleReader:
+        """The tree of that name; without a name the only one, or the one with most entries.
+
+        Raises
+        ------
+        InputError
+            If there is no such tree, or no single largest one: the message names the candidates.
+        """
+        if name is None:
+            name = self._largest()
+        if name not in self._open:
+            classname = self.trees.get(name) or self._own(name)
+            with reading(f"{self.path}, tree {name}"):
+                found, where = self.get(name), f"{self.path}:{name}"
+                reader = TTreeReader if classname == "TTree" else RNTupleReader
+                self._open[name] = reader(found, where, name)
+                self._give_titles(self._open[name])
+        return self._open[name]
+
+    def _give_titles(self, tree: TTreeReader | RNTupleReader) -> None:
+        """Titles of the fields of an RNTuple, where we wrote them beside it."""
+        if isinstance(tree, RNTupleReader) and any(key.path == TITLES_TREE for key in self.keys):
+            table = self.get(TITLES_TREE).arrays()
+            mine = table[table["tree"] == tree.path]
+            tree.give_titles(dict(zip(mine["field"].to_list(), mine["title"].to_list(), strict=True)))
+
+    def _own(self, name: str) -> str:
+        for key in self.keys:
+            if key.path == name and key.classname in TREE_CLASSES:
+                return key.classname
+        raise InputError(
+            f"no tree {name!r}",
+            where=self.path,
+            expected=", ".join(self.trees) or "a TTree or an RNTuple",
+            hint=nearest(name, self.trees) or None,
+        )
+
+    def _largest(self) -> str:
+        names = list(self.trees)
+        if not names:
+            raise InputError("no tree in the file", where=self.path, expected="a TTree or an RNTuple")
+        if len(names) == 1:
+            return names[0]
+        sizes = {name: (self.tree(name).num_entries, len(self.tree(name).branches)) for name in names}
+        first, second = sorted(names, key=lambda name: sizes[name], reverse=True)[:2]
+        if sizes[first] == sizes[second]:
+            raise InputError(
+                "several trees of one size",
+                where=self.path,
+                got=", ".join(names),
+                hint="name one with --tree",
+            )
+        return first
+
+    def close(self) -> None:
+        """Close the file."""
+        self.directory.close()
+
+    def __enter__(self) -> Source:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _keys(directory: Any, above: str, seen: set[int]) -> Iterator[Key]:
+    """The keys of a directory and of those in it, each of which stands in one place only."""
+    for name, classname in directory.classnames(recursive=False, cycle=True).items():
+        item, _, cycle = name.rpartition(";")
+        yield Key(above + item, int(cycle), classname)
+        if classname in DIRECTORIES:
+            place = int(directory.key(name).fSeekKey)
+            if place in seen:
+                raise InputError("a directory is in itself or in two places", where=above + item)
+            seen.add(place)
+            yield from _keys(directory[name], f"{above}{item}/", seen)
+
+
+def open_source(path: str | Path) -> Source:
+    """Open a ROOT file for reading.
+
+    Raises
+    ------
+    InputError
+        If there is no such file, or it is a directory, empty, not ROOT, or truncated.
+    """
+    return Source(path)
+
+
+def check_header(path: Path) -> None:
+    """Refuse what is no whole ROOT file, from its first bytes and its length alone.
+
+    The layout is that of ROOT's ``TFile``: magic, version, begin, end; ``end`` is the length of a closed file.
+    """
+    if path.is_dir():
+        raise InputError("is a directory", where=path, expected="a ROOT file")
+    if not path.exists():
+        raise InputError("no such file", where=path)
+    try:
+        with path.open("rb") as stream:
+            head = stream.read(64)
+    except OSError as error:
+        raise InputError("cannot be opened", where=path, got=error.strerror) from error
+    size = path.stat().st_size
+    if size == 0:
+        raise InputError("is empty", where=path, expected="a ROOT file")
+    if head[:4] != b"root":
+        raise InputError("is not a ROOT file", where=path, expected="b'root'", got=repr(head[:4]))
+    if size < 64:
+        raise InputError("is truncated", where=path, expected="at least 64 bytes", got=size)
+    version, _ = struct.unpack_from(">ii", head, 4)
+    (end,) = struct.unpack_from(">q" if version >= 1_000_000 else ">i", head, 12)
+    if end > size:
+        raise InputError("is truncated", where=path, expected=f"{end} bytes", got=size)

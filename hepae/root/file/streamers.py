@@ -1,0 +1,70 @@
+"""The streamer infos of a file: what describes its classes to readers that do not know them."""
+
+from __future__ import annotations
+
+import struct
+from typing import Any
+
+from uproot.models import TBranch, TLeaf, TTree
+
+from hepae.root.file.records import counted, root_object, root_string
+from hepae.root.file.source import Source, reading
+from hepae.root.file.stored import read_record
+
+__all__ = ["streamer_list"]
+
+HEAD_BYTES = 6 + 10 + 1 + 4
+NEEDED = (
+    "TTree",
+    "TBranch",
+    "TLeaf",
+    "TNamed",
+    "TObject",
+    "TObjArray",
+    "TCollection",
+    "TSeqCollection",
+    "TAtt",
+    "ROOT",
+)
+
+
+def streamer_list(source: Source | None = None) -> tuple[bytes, bool]:
+    """The list, uncompressed, and whether its key must hold positions of 8 bytes.
+
+    What a source describes is kept byte for byte, since its other objects are copied; what a TTree of ours needs and
+    the source does not have is added.
+    """
+    have: set[tuple[str, int]] = set()
+    items, count, big = b"", 0, False
+    if source is not None and source.directory.file.fSeekInfo:
+        items, count, big, have = of_source(source)
+    for name, version, raw in own_streamers():
+        if (name, version) not in have:
+            items += raw
+            count += 1
+    return counted(5, root_object() + root_string("") + struct.pack(">i", count) + items), big
+
+
+def own_streamers() -> list[tuple[str, int, bytes]]:
+    """Class, version and bytes (free of references) of what a TTree of plain branches consists of."""
+    models: list[Any] = [TTree.Model_TTree_v20, TBranch.Model_TBranch_v13]
+    models += [getattr(TLeaf, f"Model_TLeaf{letter}_v1") for letter in "OBSILFD"]
+    found = {(raw[-2], raw[-1]): raw[1] for model in models for raw in model.class_rawstreamers}
+    return [
+        (name, version, raw)
+        for (name, version), raw in found.items()
+        if name.startswith(NEEDED) and name != "TBranchRef"
+    ]
+
+
+def of_source(source: Source) -> tuple[bytes, int, bool, set[tuple[str, int]]]:
+    """Bytes of the items of a source's list, their number, the width of its key, and what they describe."""
+    file = source.directory.file
+    record = read_record(source, int(file.fSeekInfo), int(file.fNbytesInfo))
+    data = record.unpacked()
+    with reading(f"{source.path}, streamer infos"):
+        (count,) = struct.unpack_from(">i", data, HEAD_BYTES - 4)
+        have = {
+            (str(name), int(version)) for name, versions in file.streamers.items() for version in versions
+        }
+    return data[HEAD_BYTES:], int(count), record.key.big, have

@@ -1,0 +1,247 @@
+"""Read a TTree branch by branch, basket by basket."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import uproot
+from numpy.typing import NDArray
+
+from hepae.errors import HepaeError, InputError, UnsupportedError
+from hepae.root.columns import Array, Branch, Column, Jagged, cut, empty_column, joined
+from hepae.root.file.compression import ZSTD_DEFAULT
+from hepae.root.tree import TreeReader
+
+__all__ = ["TTreeReader", "plain_interpretation"]
+
+
+class TTreeReader(TreeReader):
+    """A TTree open for reading.
+
+    Parameters
+    ----------
+    tree
+        uproot's TTree.
+    where
+        File and tree, for messages.
+    path
+        Directories and name of the tree in the file.
+    """
+
+    def __init__(self, tree: Any, where: str, path: str = "") -> None:
+        self.tree = tree
+        self.name, self.title, self.where = str(tree.name), str(tree.title), where
+        self.path = path or self.name
+        self.num_entries = int(tree.num_entries)
+        self.sources: dict[str, Any] = {}
+        for path, branch in tree.iteritems(recursive=True):
+            name = str(branch.name) if str(branch.name) not in self.sources else str(path)
+            self.sources[name] = branch
+        self.branches = BranchList(self.sources)
+        self._columns: dict[str, BasketColumn] = {}
+        self._lock = threading.RLock()
+
+    def read(self, branch: str, start: int, stop: int) -> Column:
+        """Values of a branch for the events ``start`` to ``stop``, native byte order, dtype as in the file."""
+        try:
+            with self._lock:
+                return self._column(branch).read(start, stop)
+        except HepaeError:
+            raise
+        except Exception as error:
+            raise InputError(
+                "branch cannot be read",
+                where=f"{self.where}, {branch}, events {start} to {stop}",
+                got=f"{type(error).__name__}: {str(error).strip().splitlines()[:1]}",
+                hint="is the file damaged?",
+            ) from error
+
+    def bytes_on_disk(self, branch: str) -> tuple[int, int]:
+        """Compressed and uncompressed size of a branch in bytes."""
+        found = self.sources[branch]
+        # baskets inside the header are compressed with it: what they would take by themselves is the fair share
+        held = [np.asarray(basket.data).tobytes() for basket in found.embedded_baskets]
+        on_disk = int(found.compressed_bytes) + sum(len(ZSTD_DEFAULT.pack(data)) for data in held)
+        return on_disk, int(found.uncompressed_bytes) + sum(map(len, held))
+
+    def _column(self, name: str) -> BasketColumn:
+        if name not in self._columns:
+            info = self.branches[name]
+            if info.kind == "other":
+                raise UnsupportedError(
+                    "not a branch of numbers", where=f"{self.where}, {name}", got=info.typename
+                )
+            counted = info.counter is not None and info.counter in self.sources
+            counter = self._column(str(info.counter)) if counted else None
+            self._columns[name] = BasketColumn(self.sources[name], info, counter, f"{self.where}, {name}")
+        return self._columns[name]
+
+
+class BranchList(Mapping[str, Branch]):
+    """Branches by name, in file order, each described when it is asked for: a tree may have thousands."""
+
+    def __init__(self, sources: Mapping[str, Any]) -> None:
+        self._sources = sources
+        self._known: dict[str, Branch] = {}
+
+    def __getitem__(self, name: str) -> Branch:
+        if name not in self._known:
+            source = self._sources[name]
+            try:
+                self._known[name] = describe_branch(source, name)
+            except Exception as error:  # whatever a damaged header makes of its leaves
+                raise InputError(
+                    "branch cannot be described", where=name, got=type(error).__name__
+                ) from error
+        return self._known[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._sources)
+
+    def __len__(self) -> int:
+        return len(self._sources)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._sources
+
+
+class BasketColumn:
+    """Values of one branch, keeping the basket read last, so that runs of events that end inside it cost it once."""
+
+    def __init__(self, branch: Any, info: Branch, counter: BasketColumn | None, where: str) -> None:
+        self.branch, self.info, self.counter, self.where = branch, info, counter, where
+        interpretation = plain_interpretation(branch)
+        content = getattr(interpretation, "content", interpretation)
+        self.stored = np.dtype(np.uint8 if info.kind == "string" else content.from_dtype.base)
+        self.header = int(getattr(interpretation, "header_bytes", 0))
+        self.edges = np.asarray(branch.entry_offsets, np.int64)
+        self._last: tuple[int, Column] | None = None
+        self.counts = np.empty(0, np.int64)  # of a counter: what the branch read last was counted by
+
+    def read(self, start: int, stop: int) -> Column:
+        """Values of the events ``start`` to ``stop``."""
+        first = max(int(np.searchsorted(self.edges, start, side="right")) - 1, 0)
+        parts = [empty_column(self.info)]
+        for number in range(first, len(self.edges) - 1):
+            low, high = int(self.edges[number]), int(self.edges[number + 1])
+            if low >= stop:
+                break
+            if high > low:
+                parts.append(cut(self._basket(number), max(start - low, 0), min(stop, high) - low))
+        return joined(parts)
+
+    def _basket(self, number: int) -> Column:
+        if self._last is None or self._last[0] != number:
+            self._last = None
+            self._last = number, self._decoded(number)
+        return self._last[1]
+
+    def _decoded(self, number: int) -> Column:
+        basket = self.branch.basket(number)
+        raw = np.asarray(basket.data).view(np.uint8)
+        start, stop = int(self.edges[number]), int(self.edges[number + 1])
+        itemsize = self.stored.itemsize * int(np.prod(self.info.shape, dtype=np.int64))
+        if self.info.kind == "flat":
+            expect((stop - start) * itemsize, len(raw), self.where, start)
+            return self._numbers(raw)
+        if self.info.kind == "string":
+            return strings(raw, np.asarray(basket.byte_offsets, np.int64))
+        if basket.byte_offsets is None:
+            counts = self._shared(self._from_counter(start, stop))
+            expect(int(counts.sum()) * itemsize, len(raw), self.where, start)
+            return Jagged(counts, self._numbers(raw))
+        edges = np.asarray(basket.byte_offsets, np.int64)
+        lengths = np.diff(edges) - self.header
+        whole = len(lengths) == stop - start and edges[0] == 0 and edges[-1] == len(raw)
+        if not whole or (lengths < 0).any() or (lengths % itemsize).any():
+            raise InputError(
+                "entry offsets of a basket are not consistent", where=f"{self.where}, event {start}"
+            )
+        counts = self._shared(lengths // itemsize)
+        return Jagged(counts, self._numbers(without_headers(raw, edges, self.header)))
+
+    def _shared(self, counts: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The array of the branch before where it counts the same: every branch keeps its basket read last."""
+        if self.counter is None:
+            return counts
+        if not np.array_equal(self.counter.counts, counts):
+            self.counter.counts = counts
+        return self.counter.counts
+
+    def _from_counter(self, start: int, stop: int) -> NDArray[np.int64]:
+        if self.counter is None:
+            raise InputError("a basket has no entry offsets", where=f"{self.where}, event {start}")
+        return np.asarray(self.counter.read(start, stop)).astype(np.int64)
+
+    def _numbers(self, raw: NDArray[np.uint8]) -> Array:
+        values = np.frombuffer(raw.tobytes(), self.stored).astype(self.info.dtype, copy=False)
+        return values.reshape(-1, *self.info.shape)
+
+
+def strings(raw: NDArray[np.uint8], edges: NDArray[np.int64]) -> Array:
+    """Strings of a basket: each has its length before it, in one byte or, after 255, in four."""
+    data = raw.tobytes()
+    long = [data[start] == 255 for start in edges[:-1].tolist()]
+    starts = edges[:-1] + np.where(np.asarray(long, bool), 5, 1)
+    pairs = zip(starts.tolist(), edges[1:].tolist(), strict=True)
+    return np.array(
+        [data[start:stop].decode("utf-8", "surrogateescape") for start, stop in pairs], dtype=np.str_
+    )
+
+
+def without_headers(raw: NDArray[np.uint8], edges: NDArray[np.int64], header: int) -> NDArray[np.uint8]:
+    """Bytes of all entries without the header that ROOT puts before each ``std::vector``."""
+    if not header:
+        return raw
+    keep = np.ones(len(raw), bool)
+    keep[(edges[:-1, None] + np.arange(header)).ravel()] = False
+    return raw[keep]
+
+
+def expect(expected: int, got: int, where: str, event: int) -> None:
+    if expected != got:
+        raise InputError(
+            "basket does not hold what its counter says",
+            where=f"{where}, from event {event}",
+            expected=f"{expected} bytes",
+            got=got,
+        )
+
+
+def plain_interpretation(branch: Any) -> Any:
+    """uproot's own interpretation of a branch, whatever has been registered on top of it."""
+    registered = branch.interpretation
+    return getattr(registered, "stored", registered)
+
+
+def describe_branch(branch: Any, name: str) -> Branch:
+    """What a branch is, from its interpretation and leaves; nothing is read."""
+    title = str(branch.title)
+    try:
+        interpretation = plain_interpretation(branch)
+        typename = str(interpretation.typename) if interpretation is not None else str(branch.typename)
+    except Exception:  # noqa: BLE001 - uproot has no interpretation for it, whatever the reason
+        return Branch(name, "other", str(branch.typename or branch.classname), title=title)
+    kind = type(interpretation)
+    if kind is uproot.AsStrings and branch.classname == "TBranch":
+        return Branch(name, "string", typename, title=title)
+    if len(branch.branches) or len(branch.member("fLeaves")) != 1:
+        return Branch(name, "other", typename, title=title)
+    if kind is uproot.AsDtype:
+        dtype = interpretation.to_dtype
+        return Branch(name, "flat", typename, dtype.base.newbyteorder("=").name, dtype.shape, None, title)
+    if kind is uproot.AsJagged and type(interpretation.content) is uproot.AsDtype:
+        dtype = interpretation.content.to_dtype
+        count_leaf = branch.member("fLeaves")[0].member("fLeafCount", none_if_missing=True)
+        if count_leaf is not None and count_leaf.classname == "TLeafElement":
+            return Branch(
+                name, "other", typename, title=title
+            )  # counted by a split object, not by a branch of numbers
+        counted = str(branch.count_branch.name) if count_leaf is not None else None
+        return Branch(
+            name, "jagged", typename, dtype.base.newbyteorder("=").name, dtype.shape, counted, title
+        )
+    return Branch(name, "other", typename, title=title)

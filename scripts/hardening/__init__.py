@@ -1,0 +1,1 @@
+"""Long runs that try to break promises; each writes a page of docs/evidence."""

@@ -1,0 +1,305 @@
+"""Damage compressed files at random and read them: the compressed features are identical, or a typed error says why.
+
+    python -m scripts.hardening.fuzz_files --mutations 50000 --codec lifting \\
+        --seed 1 --evidence docs/evidence/corruptions.md
+
+prints how often each outcome came up, and what was silent or untyped with the number that reproduces it
+(``--only NUMBER``). The exit code is 1 if anything was.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import resource
+import signal
+import sys
+import tempfile
+import time
+import traceback
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import awkward as ak
+import numpy as np
+import uproot
+from numpy.typing import NDArray
+
+import hepae
+from hepae.errors import HepaeError, InputError
+from hepae.learn.masked.efforts import EFFORTS, Effort
+from hepae.learn.masked.integer_network import Size
+from hepae.learn.recipe import recipe_of
+from hepae.read.opened import OpenedTree
+from scripts.hardening import evidence
+
+CODECS = ("lifting", "masked", "bottleneck")
+FEATURES = ("Jet_pt", "Jet_eta", "Jet_phi", "Jet_nConst", "Jet_tight")
+BOUNDS = ("pt=rel:1e-3", "eta,phi=abs:1e-3")
+QUICK = {"epochs": 1, "layers": (8,), "effort": "fast", "train_objects": 2000}
+QUICKEST = Effort((Size((8,), (4, 3), 8, 8),), bins=32, samples=100_000, batch=256)
+SECONDS = 10
+MEMORY = 8 << 30
+NOTED = 1000
+
+Arrays = dict[str, tuple[bytes, bytes]]
+Bytes = NDArray[np.uint8]
+
+
+class TooSlowError(Exception):
+    """Reading took longer than it may."""
+
+
+def original(path: Path, events: int = 80, seed: int = 1) -> Path:
+    """A small file with jets: floats with sentinels, integers, flags."""
+    rng = np.random.default_rng(seed)
+    counts = rng.integers(0, 7, events)
+    n = int(counts.sum())
+    columns = {
+        "pt": (20 * (1 + rng.pareto(2.5, n))).astype(np.float32),
+        "eta": np.where(rng.random(n) < 0.05, -999, rng.normal(0, 2, n)).astype(np.float32),
+        "phi": rng.uniform(-np.pi, np.pi, n).astype(np.float32),
+        "nConst": rng.poisson(20, n).astype(np.int32),
+        "tight": rng.random(n) < 0.8,
+    }
+    columns["pt"][::50] = np.nan
+    jets = ak.zip({name: ak.unflatten(values, counts) for name, values in columns.items()})
+    with uproot.recreate(path) as file:
+        file.mktree("Events", {"Jet": jets.type.content, "MET": "float32"})
+        file["Events"].extend({"Jet": jets, "MET": rng.exponential(30, events).astype(np.float32)})
+    return path
+
+
+def compressed(source: Path, target: Path, codec: str) -> Path:
+    """That file, compressed by a model trained for a second."""
+    EFFORTS["fast"] = QUICKEST
+    recipe = recipe_of({"codec": codec, **QUICK})
+    hepae.compress(source, target, collection="Jet", bounds=BOUNDS, recipe=recipe, threads=1)
+    return target
+
+
+def restored(path: Path) -> Arrays:
+    """Counts and bit patterns of every compressed feature, as a user reads them."""
+    with hepae.open(path) as file:
+        events = file["Events"]
+        if not isinstance(events, OpenedTree):
+            raise InputError("not a tree", where=path, got=type(events).__name__)
+        columns = {name: events.arrays([name])[name] for name in FEATURES}
+    return {
+        name: (
+            ak.to_numpy(ak.num(values)).astype(np.int64).tobytes(),
+            ak.to_numpy(ak.flatten(values)).tobytes(),
+        )
+        for name, values in columns.items()
+    }
+
+
+def decompressed(path: Path) -> Arrays:
+    """The same by way of `hepae decompress`."""
+    target = path.with_suffix(".restored")
+    try:
+        hepae.decompress(path, target)
+        return restored(target)
+    finally:
+        target.unlink(missing_ok=True)
+
+
+def flip(data: Bytes, rng: np.random.Generator) -> Bytes:
+    """One bit."""
+    data[rng.integers(len(data))] ^= np.uint8(1 << rng.integers(8))
+    return data
+
+
+def overwrite(data: Bytes, rng: np.random.Generator) -> Bytes:
+    """A few bytes at random."""
+    start, size = int(rng.integers(len(data))), int(2 ** rng.uniform(0, 6))
+    part = data[start : start + size]
+    part[:] = rng.integers(0, 256, len(part))
+    return data
+
+
+def blank(data: Bytes, rng: np.random.Generator) -> Bytes:
+    """A sector of zeros or ones, as a disk loses them."""
+    start = int(rng.integers(len(data)))
+    data[start : start + int(2 ** rng.uniform(0, 9))] = rng.choice([0, 255])
+    return data
+
+
+def extreme(data: Bytes, rng: np.random.Generator) -> Bytes:
+    """A number of four bytes that is no size at all."""
+    start = int(rng.integers(len(data) - 4))
+    value = int(rng.choice([0, 1, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF, 0x40000000]))
+    data[start : start + 4] = np.frombuffer(value.to_bytes(4, "big"), np.uint8)
+    return data
+
+
+def exchange(data: Bytes, rng: np.random.Generator) -> Bytes:
+    """Two blocks in each other's place."""
+    size = min(int(2 ** rng.uniform(0, 8)), len(data) // 2)
+    first, second = (int(place) for place in rng.integers(0, len(data) - size, 2))
+    block = data[first : first + size].copy()
+    data[first : first + size] = data[second : second + size]
+    data[second : second + size] = block
+    return data
+
+
+def cut(data: Bytes, rng: np.random.Generator) -> Bytes:
+    """The end is missing."""
+    return data[: int(rng.integers(len(data)))]
+
+
+def drop(data: Bytes, rng: np.random.Generator) -> Bytes:
+    """A few bytes are missing, or are there twice."""
+    start, size = int(rng.integers(len(data))), int(2 ** rng.uniform(0, 6))
+    again = start + (size if rng.random() < 0.5 else -min(size, start))
+    return np.concatenate([data[:start], data[again:]])
+
+
+KINDS: tuple[Callable[[Bytes, np.random.Generator], Bytes], ...] = (
+    flip, flip, flip, flip, overwrite, blank, extreme, exchange, cut, drop,
+)  # fmt: skip
+
+
+def outcome(data: Bytes, number: int, seed: int, expected: Arrays, folder: Path) -> tuple[str, str]:
+    """What reading a damaged file comes to, in one word and with the details of what must not be."""
+    rng = np.random.default_rng([seed, number])
+    kind = KINDS[number % len(KINDS)]
+    path = folder / f"{os.getpid()}.root"
+    path.write_bytes(kind(data.copy(), rng).tobytes())
+    read = decompressed if number % 20 >= 18 or number % 20 == 1 else restored
+    began = time.perf_counter()
+    try:
+        with time_limit():
+            found = read(path)
+    except HepaeError as refused:
+        return f"refused: {type(refused).__name__}", ""
+    except Exception:  # noqa: BLE001 - anything else is what is looked for
+        return "untyped", f"{kind.__name__}, {read.__name__}: {traceback.format_exc(limit=-12)}"
+    if found != expected:
+        wrong = [name for name in expected if found[name] != expected[name]]
+        return "silent", f"{kind.__name__}, {read.__name__}: {wrong}, {time.perf_counter() - began:.1f} s"
+    return "identical", ""
+
+
+@contextmanager
+def time_limit() -> Iterator[None]:
+    """Raise `TooSlowError` after `SECONDS` of processor time: how busy the machine is does not matter."""
+
+    def ring(*_: Any) -> None:
+        raise TooSlowError(f"more than {SECONDS} s")
+
+    before = signal.signal(signal.SIGPROF, ring)
+    signal.setitimer(signal.ITIMER_PROF, SECONDS)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        signal.signal(signal.SIGPROF, before)
+
+
+Fault = tuple[int, str, str]
+
+
+def fuzz(
+    codec: str,
+    numbers: Iterable[int],
+    seed: int,
+    say: Callable[[str], None],
+    note: Callable[[Counter[str]], None] = lambda _: None,
+) -> tuple[Counter[str], list[Fault]]:
+    """Outcomes of mutations of one file, and what must not be; ``note`` is told now and then."""
+    outcomes: Counter[str] = Counter()
+    faults = []
+    with tempfile.TemporaryDirectory(prefix="hepae-fuzz-") as name:
+        folder = Path(name)
+        whole = compressed(original(folder / "original.root"), folder / "compressed.root", codec)
+        expected, data = restored(whole), np.frombuffer(whole.read_bytes(), np.uint8)
+        for number in numbers:
+            word, details = outcome(data, number, seed, expected, folder)
+            outcomes[word] += 1
+            if details:
+                faults.append((number, word, details))
+                say(f"{codec} {number}: {word}: {details}")
+            if outcomes.total() % NOTED == 0:
+                note(outcomes)
+    note(outcomes)
+    return outcomes, faults
+
+
+def page(path: Path) -> evidence.Page:
+    """The page that tells of damage."""
+    return evidence.Page(
+        path,
+        "Damaged bytes",
+        "Flipped bits; overwritten, blanked, exchanged, dropped, repeated, missing bytes; numbers that are no size.\n"
+        "What is read then is the same bit for bit, or refused with a typed error; anything else would be counted as\n"
+        "silent (wrong values) or untyped (another exception, more than ten seconds of processor time). Made by\n"
+        "`make corruptions`.\n\n"
+        f"{evidence.versions('numpy', 'uproot', 'awkward')}.",
+        (
+            "damaged",
+            "how often",
+            "identical",
+            "refused",
+            "silent",
+            "untyped",
+            "CPU seconds",
+            "run (UTC)",
+            "commit",
+        ),
+    )
+
+
+def row(damaged: str, outcomes: Counter[str], seconds: float) -> dict[str, object]:
+    """A row of that page."""
+    known = {word: outcomes[word] for word in ("identical", "silent", "untyped")}
+    return {
+        "damaged": damaged,
+        "how often": outcomes.total(),
+        **known,
+        "refused": outcomes.total() - sum(known.values()),
+        "CPU seconds": seconds,
+        "run (UTC)": evidence.now(),
+        "commit": evidence.commit(),
+    }
+
+
+def main() -> int:
+    """Run from the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--mutations", type=int, default=1000, help="for each codec")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument(
+        "--first", type=int, default=0, help="number of the first mutation: to resume, or to share out"
+    )
+    parser.add_argument("--only", type=int, help="only the mutation of this number")
+    parser.add_argument("--codec", choices=CODECS, help="only this codec")
+    parser.add_argument("--evidence", type=Path, metavar="FILE", help="page to write what was found on")
+    options = parser.parse_args()
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+    numbers = range(options.first, options.first + options.mutations)
+    if options.only is not None:
+        numbers = range(options.only, options.only + 1)
+    failed = False
+    for codec in [options.codec] if options.codec else CODECS:
+        began = time.process_time()
+
+        def note(outcomes: Counter[str], codec: str = codec, began: float = began) -> None:
+            if options.evidence is not None:
+                seconds = time.process_time() - began
+                page(options.evidence).note([row(f"whole files, {codec}", outcomes, seconds)])
+
+        outcomes, faults = fuzz(codec, numbers, options.seed, partial(print, flush=True), note)
+        failed |= bool(faults)
+        print(f"{codec}: {outcomes.total()} mutations, {time.process_time() - began:.0f} s: {dict(outcomes)}")
+    return int(failed)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
