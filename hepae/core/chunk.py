@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hepae import limits
+from hepae.arrays import Columns, Integers, Values
 from hepae.core.arithmetic.denormals import kept_subnormals
 from hepae.core.coding.frame import LOW, Frame, Header, belongs, checksum, parse, serialise
 from hepae.core.coding.integers import pack, unpack
@@ -34,8 +35,6 @@ from hepae.model.model import Model
 
 __all__ = ["ChunkCodec", "ChunkCoder", "OpenChunk"]
 
-Column = NDArray[np.generic]
-Integers = NDArray[np.int64]
 
 FOREIGN = 0.02
 """Share of escapes from which a lattice of its own is worth trying."""
@@ -44,16 +43,14 @@ FOREIGN = 0.02
 class ChunkCodec(Protocol):
     """What lifting and masked have in common: integers to payloads and back, one payload a feature."""
 
-    def encode(
-        self, counts: Integers, integers: dict[str, Integers], events: Mapping[str, Column]
-    ) -> dict[str, bytes]:
+    def encode(self, counts: Integers, integers: dict[str, Integers], events: Columns) -> dict[str, bytes]:
         """One payload for each feature, whose integers are taken out of ``integers``."""
 
     def decode(
         self,
         counts: Integers,
         payloads: Mapping[str, bytes],
-        events: Mapping[str, Column],
+        events: Columns,
         features: Sequence[str],
         memory: Memory | None = None,
     ) -> Iterator[tuple[str, Ranked]]:
@@ -163,11 +160,11 @@ class ChunkCoder:
     def decode(
         self,
         counts: Integers,
-        events: Mapping[str, Column],
+        events: Columns,
         frames: Mapping[str, bytes],
         features: Sequence[str],
         where: str = "",
-    ) -> dict[str, Column]:
+    ) -> dict[str, Values]:
         """Restored columns of the features asked for.
 
         Parameters
@@ -186,7 +183,7 @@ class ChunkCoder:
         """
         return OpenChunk(self, counts, events, where).decode(frames, features)
 
-    def restored(self, name: str, integers: Ranked, frame: Frame, context: int, where: str) -> Column:
+    def restored(self, name: str, integers: Ranked, frame: Frame, context: int, where: str) -> Values:
         """Values of a feature from its integers, and from what its frame holds beside them."""
         dtype = np.dtype(self.features[name].dtype)
         if len(frame.escaped) % dtype.itemsize:
@@ -207,7 +204,7 @@ class ChunkCoder:
             )
         return values
 
-    def _to_lattice(self, name: str, values: Column, context: int) -> tuple[Integers, bytes, bytes, int]:
+    def _to_lattice(self, name: str, values: Values, context: int) -> tuple[Integers, bytes, bytes, int]:
         """Integers of a feature, its escaped values and override, and the checksum of what is restored from them."""
         feature = self.features[name]
         q, bits = feature.lattice.to_integers(values, feature.bound, self._places(name, len(values)))
@@ -227,7 +224,7 @@ class ChunkCoder:
         escaped: NDArray[np.unsignedinteger],
         override: bytes,
         at: NDArray[np.uint32] | None = None,
-    ) -> Column:
+    ) -> Values:
         if not override:
             place = self._places(name, len(integers))
             return self.features[name].lattice.to_values(integers, escaped, place, at)
@@ -245,7 +242,7 @@ class ChunkCoder:
         """The dither of a feature, None without."""
         return places(objects, self.numbers[name]) if self.features[name].dither else None
 
-    def _require_bound(self, name: str, stored: Column, restored: Column) -> None:
+    def _require_bound(self, name: str, stored: Values, restored: Values) -> None:
         kept = accept(stored, restored, self.features[name].bound)
         if not kept.all():
             worst = int(np.flatnonzero(~kept)[0])
@@ -256,10 +253,10 @@ class ChunkCoder:
                 got=repr(restored[worst]),
             )
 
-    def _conditions(self, objects: Objects) -> dict[str, Column]:
+    def _conditions(self, objects: Objects) -> dict[str, Values]:
         return {name: objects.events[name] for name in self.conditions}
 
-    def context(self, counts: Integers, events: Mapping[str, Column]) -> int:
+    def context(self, counts: Integers, events: Columns) -> int:
         """Checksum of what a chunk is decoded with beside its frames."""
         return checksum([self.model, counts.astype("<i8"), *(events[name] for name in self.conditions)])
 
@@ -297,11 +294,9 @@ class OpenChunk:
         As in `ChunkCoder.decode`.
     """
 
-    def __init__(
-        self, coder: ChunkCoder, counts: Integers, events: Mapping[str, Column], where: str = ""
-    ) -> None:
+    def __init__(self, coder: ChunkCoder, counts: Integers, events: Columns, where: str = "") -> None:
         self.coder, self.counts, self.events, self.where = coder, counts, events, where
-        self.columns: dict[str, Column] = {}
+        self.columns: dict[str, Values] = {}
         self._memory = Memory()
         self._chunk: int | None = None
 
@@ -317,7 +312,7 @@ class OpenChunk:
         ]
 
     @kept_subnormals()
-    def decode(self, frames: Mapping[str, bytes], features: Sequence[str]) -> dict[str, Column]:
+    def decode(self, frames: Mapping[str, bytes], features: Sequence[str]) -> dict[str, Values]:
         """Restored columns of the features asked for, from the frames of `needs`; see `ChunkCoder.decode`."""
         parsed = {name: parse(frames[name], f"{self.where}{name}") for name in self.needs(features)}
         context = self.coder.context(self.counts, self.events)
@@ -338,7 +333,7 @@ class OpenChunk:
         return {name: restored[name] for name in features}
 
 
-def content_of(values: Column, context: int) -> int:
+def content_of(values: Values, context: int) -> int:
     """What a frame says of its restored values: 32 bits of a checksum that knows the surroundings too."""
     return checksum([_u64(context), values]) & LOW
 
@@ -348,7 +343,7 @@ def _u64(value: int) -> bytes:
 
 
 def _own_lattice(
-    values: Column, feature: FeatureSpec, escapes: int
+    values: Values, feature: FeatureSpec, escapes: int
 ) -> tuple[bytes, NDArray[np.unsignedinteger]]:
     """An override for a feature whose values are foreign to the model's lattice; empty where it does not pay."""
     lattice = fit_lattice(values, feature.bound)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Protocol
 
-from numpy.typing import NDArray
+from hepae.arrays import Array
 
 __all__ = ["Network", "Shape"]
 
@@ -28,6 +28,6 @@ class Network(Protocol):
     @property
     def outputs(self) -> Mapping[str, Shape]: ...
 
-    def __call__(self, **inputs: NDArray[Any]) -> dict[str, NDArray[Any]]:
+    def __call__(self, **inputs: Array) -> dict[str, Array]:
         """Outputs by name for inputs by name."""
         ...

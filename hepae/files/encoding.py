@@ -14,8 +14,8 @@ from typing import TypeVar
 from hepae import limits
 from hepae.core.arithmetic.memory import give_back_freed_memory
 from hepae.core.values.objects import Collection, Objects
-from hepae.learn.modelling import Report
 from hepae.model.model import Model
+from hepae.progress import Report
 from hepae.root.columns import Column
 from hepae.root.file.source import MODELS_TREE, Source, open_source
 from hepae.root.file.writer import RootWriter

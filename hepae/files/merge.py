@@ -14,7 +14,7 @@ from typing import Literal
 
 from hepae.errors import InputError, SchemaError, UnsupportedError
 from hepae.files.rewriting import Digests, read_all, same_plan, tree_of, windows, write_models
-from hepae.learn.modelling import Report, silent
+from hepae.progress import Report, silent
 from hepae.root.columns import Branch
 from hepae.root.file.atomic import atomic_output
 from hepae.root.file.content import other_objects

@@ -20,9 +20,10 @@ from hepae.files.encoding import Encoding, write_ntuple, write_tree
 from hepae.files.summary import Compression, measure
 from hepae.files.verify import Verification, verify
 from hepae.input.events import is_csv, open_events
-from hepae.learn.modelling import Report, find_collection, model_of, sample, silent
+from hepae.learn.modelling import find_collection, model_of, sample
 from hepae.learn.recipe import Recipe
 from hepae.model.model import Model
+from hepae.progress import Report, silent
 from hepae.root.columns import Column, Jagged
 from hepae.root.file.atomic import atomic_output
 from hepae.root.file.rest import refuse_what_cannot_be_moved, refuse_what_is_not_written_anew

@@ -29,8 +29,8 @@ from hepae.files.rewriting import (
     windows,
     write_models,
 )
-from hepae.learn.modelling import Report, silent
 from hepae.model.model import Model
+from hepae.progress import Report, silent
 from hepae.root.columns import Column, Jagged
 from hepae.root.file.atomic import atomic_output
 from hepae.root.file.source import Source, open_source

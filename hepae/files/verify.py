@@ -6,19 +6,21 @@ the promise, so that a defect in the one is seen by the other.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hepae.arrays import Values
 from hepae.core.arithmetic.denormals import kept_subnormals
 from hepae.core.compiled import unloaded
 from hepae.core.values.bounds import Bound, assign, parse_assignments
 from hepae.errors import SchemaError
 from hepae.input.events import CsvTree, open_events
 from hepae.model.model import Model
+from hepae.progress import Report, silent
 from hepae.root.columns import Branch, Jagged
 from hepae.root.file.content import content_checksum, other_objects
 from hepae.root.file.source import Source, open_source
@@ -29,9 +31,6 @@ from hepae.stored.restore import CompressedCollection, compressed_collections, m
 __all__ = ["Check", "Offender", "Verification", "verify"]
 
 MOST_OFFENDERS = 10
-
-Column = NDArray[np.generic]
-Report = Callable[[str, int, int, str], None]
 
 
 @dataclass(frozen=True)
@@ -99,10 +98,6 @@ class Verification:
     def kept(self) -> bool:
         """Whether the promise was kept."""
         return not self.differences and not any(check.violations for check in self.checks.values())
-
-
-def silent(phase: str, done: int, total: int, note: str) -> None:
-    """Report nothing."""
 
 
 @unloaded()
@@ -193,7 +188,7 @@ class _Pairs:
             self._add(name, branch, stated)
         self._override(bounds)
 
-    def read(self, name: str, start: int, stop: int) -> tuple[Column | Jagged, Column | Jagged]:
+    def read(self, name: str, start: int, stop: int) -> tuple[Values | Jagged, Values | Jagged]:
         """The branch as stored and as restored."""
         stored = self.before.read(name, start, stop)
         if name not in self.compressed:
@@ -285,8 +280,8 @@ def _compare(pairs: _Pairs, name: str, start: int, stop: int, result: Verificati
 def _measure(
     check: Check,
     bound: Bound | None,
-    x: Column,
-    y: Column,
+    x: Values,
+    y: Values,
     counts: NDArray[np.int64],
     start: int,
     result: Verification,
@@ -319,7 +314,7 @@ def _measure(
         _name_offenders(check.branch, x, y, ratio, bad, counts, start, result)
 
 
-def _ratio(x: Column, y: Column, bound: Bound) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _ratio(x: Values, y: Values, bound: Bound) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Error over allowance, and error; infinite where a non-finite value or a signed zero changed."""
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
         wide_x, wide_y = x.astype(np.float64), y.astype(np.float64)
@@ -334,7 +329,7 @@ def _ratio(x: Column, y: Column, bound: Bound) -> tuple[NDArray[np.float64], NDA
     return np.where(hopeless, np.inf, ratio), error
 
 
-def _identical(x: Column, y: Column) -> NDArray[np.bool_]:
+def _identical(x: Values, y: Values) -> NDArray[np.bool_]:
     """Where values are the same bit for bit; of fixed arrays, where all elements are."""
     if x.dtype.kind == "f":
         x, y = (np.ascontiguousarray(v).view(f"u{v.dtype.itemsize}") for v in (x, y))
@@ -344,8 +339,8 @@ def _identical(x: Column, y: Column) -> NDArray[np.bool_]:
 
 def _name_offenders(
     branch: str,
-    x: Column,
-    y: Column,
+    x: Values,
+    y: Values,
     ratio: NDArray[np.float64],
     bad: NDArray[np.bool_],
     counts: NDArray[np.int64],

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
+from hepae.arrays import Booleans
 from hepae.errors import InputError, MissingExtraError
 from hepae.lab.tagging.detection import Detection, held_out, split
 from hepae.lab.tagging.features import View
@@ -18,17 +18,12 @@ from hepae.lab.tagging.figures import Figure, compare_scores
 from hepae.lab.tagging.jets import Jets, read_jets
 from hepae.lab.tagging.spec import Split, TaggerRecipe
 from hepae.lab.tagging.tagger import Tagger
+from hepae.progress import Report, silent
 
 if TYPE_CHECKING:
     from hepae.lab.tagging.fit import Pretrained
 
 __all__ = ["Verdict", "judge", "pretrain_tagger", "train_tagger"]
-
-Report = Callable[[str, int, int, str], None]
-
-
-def _silent(phase: str, done: int, total: int, note: str) -> None:
-    """Report nothing."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +60,7 @@ def judge(
     recipe: TaggerRecipe | None = None,
     train: float = 0.7,
     detectors: Sequence[View] = ("directions",),
-    report: Report = _silent,
+    report: Report = silent,
 ) -> tuple[Verdict, Tagger]:
     """Compare restored jets with the original ones by what a tagger makes of them.
 
@@ -128,12 +123,12 @@ def judge(
 
 def train_tagger(
     jets: Jets,
-    labels: NDArray[np.bool_],
+    labels: Booleans,
     recipe: TaggerRecipe,
     train: float,
     collection: str,
     label: str,
-    report: Report = _silent,
+    report: Report = silent,
     start: Pretrained | None = None,
 ) -> Tagger:
     """A tagger trained on a share of the jets of a file, chosen by the seed of the recipe; see `judge`.
@@ -158,7 +153,7 @@ def train_tagger(
 
 
 def pretrain_tagger(
-    jets: Jets, labels: NDArray[np.bool_], recipe: TaggerRecipe, report: Report = _silent
+    jets: Jets, labels: Booleans, recipe: TaggerRecipe, report: Report = silent
 ) -> Pretrained:
     """A network trained on jets of another file, all of them; see `hepae.lab.tagging.fit.pretrain`."""
     with _needs_torch():

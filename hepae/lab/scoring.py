@@ -15,15 +15,16 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from hepae.arrays import Values
 from hepae.core.bottleneck.codec import Bottleneck
 from hepae.core.values.objects import Objects
 from hepae.errors import CollectionError, SchemaError
 from hepae.files.rewriting import Digests, read_all
 from hepae.lab.images.model import ImageModel, divergence
 from hepae.lab.images.spec import MANIFEST_KEY
-from hepae.learn.modelling import Report, silent
 from hepae.model.files import located, read_model
 from hepae.model.model import Model
+from hepae.progress import Report, silent
 from hepae.root.columns import Column, Jagged
 from hepae.root.file.atomic import atomic_output
 from hepae.root.file.writer import RootWriter
@@ -203,7 +204,7 @@ class _OfFeatures:
             columns[self.latent] = Jagged(objects.counts, latents)
         return columns
 
-    def _errors(self, objects: Objects, latents: NDArray[np.generic]) -> NDArray[np.float32]:
+    def _errors(self, objects: Objects, latents: Values) -> NDArray[np.float32]:
         """Mean over the features whose value a network can take; NaN where there is none."""
         predicted = self.coder.predict(latents)
         summed, taken = np.zeros(len(predicted)), np.zeros(len(predicted))

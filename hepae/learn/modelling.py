@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -34,6 +34,7 @@ from hepae.input.events import open_events
 from hepae.learn.recipe import Recipe
 from hepae.model.model import Model
 from hepae.names import is_name
+from hepae.progress import Report, silent
 from hepae.root.tree import TreeReader
 from hepae.stored.restore import compressed_collections
 from hepae.version import __version__
@@ -46,7 +47,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Report", "feature_specs", "find_collection", "model_of", "sample", "train"]
 
-Report = Callable[[str, int, int, str], None]
 """Called with phase, amount done, amount in all, and a note such as the loss."""
 
 Tables = Mapping[str, NDArray[Any]]
@@ -69,10 +69,6 @@ RUN = 2000
 """Events in a run of the training sample, at most."""
 FEWEST_RUNS = 8
 """Events of many objects are taken in shorter runs, so that the sample is not one piece of the file."""
-
-
-def silent(phase: str, done: int, total: int, note: str = "") -> None:
-    """Report nothing."""
 
 
 def train(

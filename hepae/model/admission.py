@@ -10,15 +10,15 @@ from __future__ import annotations
 import hashlib
 import math
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import onnx
 from google.protobuf.message import DecodeError
-from numpy.typing import NDArray
 from onnx import AttributeProto, TensorProto, helper, numpy_helper, shape_inference
 
 from hepae import limits
+from hepae.arrays import Array
 from hepae.core.manifest import Manifest
 from hepae.errors import ModelRejectedError
 from hepae.model.assembly import IR_VERSION, MANIFEST_KEY, NAME, OPSET, TABLE
@@ -122,7 +122,7 @@ class Admitted:
 
     manifest: Manifest
     networks: dict[str, bytes]
-    tables: dict[str, NDArray[Any]]
+    tables: dict[str, Array]
     sha256: str
 
 
@@ -132,7 +132,7 @@ class Parts:
 
     manifest: bytes
     networks: dict[str, bytes]
-    tables: dict[str, NDArray[Any]]
+    tables: dict[str, Array]
     sha256: str
 
 
@@ -284,7 +284,7 @@ def _local(name: str) -> str:
     return name[len(_owner(name)) + 1 :]
 
 
-def _table(tensor: onnx.TensorProto) -> NDArray[Any]:
+def _table(tensor: onnx.TensorProto) -> Array:
     table = np.array(numpy_helper.to_array(tensor))
     table.flags.writeable = False
     return table

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 import numpy as np
 import onnx
-from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
+from hepae.arrays import Array
 from hepae.errors import ModelRejectedError
 
 __all__ = ["IR_VERSION", "MANIFEST_KEY", "NAME", "OPSET", "TABLE", "assemble"]
@@ -37,7 +37,7 @@ class Described(Protocol):
 def assemble(
     manifest: Described,
     networks: Mapping[str, onnx.ModelProto],
-    tables: Mapping[str, NDArray[Any]],
+    tables: Mapping[str, Array],
     key: str = MANIFEST_KEY,
 ) -> bytes:
     """One ONNX file of networks, tables and manifest. The same arguments give the same bytes.

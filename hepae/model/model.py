@@ -6,8 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from numpy.typing import NDArray
-
+from hepae.arrays import Array
 from hepae.core.manifest import Manifest
 from hepae.core.network import Network
 from hepae.model.files import located, read_model, write_model
@@ -38,7 +37,7 @@ class Model:
     data: bytes
     manifest: Manifest
     networks: Mapping[str, Network]
-    tables: Mapping[str, NDArray[Any]]
+    tables: Mapping[str, Array]
     sha256: str
 
     def __init__(self, data: bytes, threads: int, admitted: Admitted) -> None:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import onnxruntime
-from numpy.typing import NDArray
 
+from hepae.arrays import Array
 from hepae.core.network import Network, Shape
 from hepae.errors import ModelRejectedError
 
@@ -60,7 +60,7 @@ class _Running:
     inputs: Mapping[str, Shape]
     outputs: Mapping[str, Shape]
 
-    def __call__(self, **inputs: NDArray[Any]) -> dict[str, NDArray[Any]]:
+    def __call__(self, **inputs: Array) -> dict[str, Array]:
         try:
             return dict(zip(self.outputs, self.runner.run(None, inputs), strict=True))
         except Exception as problem:  # noqa: BLE001

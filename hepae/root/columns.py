@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Branch", "Column", "Jagged", "cut", "empty_column", "joined"]
+from hepae.arrays import Array
 
-Array: TypeAlias = NDArray[Any]
+__all__ = ["Branch", "Column", "Jagged", "cut", "empty_column", "joined"]
 
 
 @dataclass(frozen=True)

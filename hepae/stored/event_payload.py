@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from hepae.arrays import Integers
 from hepae.core.bottleneck.codec import BottleneckSpec, Encoded
 from hepae.core.bottleneck.escapes import Escapes
 from hepae.core.bottleneck.event_check import event_checks
@@ -17,8 +18,6 @@ from hepae.root.tree import TreeReader
 from hepae.stored.titles import SUFFIX
 
 __all__ = ["EventPayload", "checks_of", "own_branch", "read_events"]
-
-Integers = NDArray[np.int64]
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hepae import limits
+from hepae.arrays import Integers, Values
 from hepae.core.bottleneck.codec import Bottleneck, BottleneckSpec
 from hepae.core.chunk import ChunkCoder, OpenChunk
 from hepae.core.coding.frame import parse
@@ -52,8 +53,6 @@ CACHED_BYTES = 256 << 20
 RUN = limits.EVENTS_PER_CHUNK
 """Most events to go through at once."""
 
-Column = NDArray[np.generic]
-Integers = NDArray[np.int64]
 Key = TypeVar("Key")
 Kept = TypeVar("Kept", OpenChunk, "Predicted")
 
@@ -321,7 +320,7 @@ class CompressedCollection:
             found += int((codes.values == 0).sum()) if isinstance(codes, Jagged) else 0
         return found
 
-    def _columns(self, chunk: Chunk, features: Sequence[str]) -> dict[str, Column]:
+    def _columns(self, chunk: Chunk, features: Sequence[str]) -> dict[str, Values]:
         """Columns of a chunk, kept or decoded; one thread decodes at a time."""
         with self._lock:
             if chunk.start not in self._open:

@@ -17,13 +17,12 @@ import functools
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
+from hepae.arrays import Floats, Integers
 from hepae.core.compiled import loops_for
 
 __all__ = ["arctan2", "cos", "cosh", "exp", "log", "log_table", "sin", "sinh", "table_arctan2", "table_log"]
 
-Floats = NDArray[np.float64]
 
 LN2_HIGH: Final = float.fromhex("0x1.62e42fee00000p-1")
 LN2_LOW: Final = float.fromhex("0x1.a39ef35793c76p-33")
@@ -122,7 +121,7 @@ def sinh(x: Floats) -> Floats:
     return np.where(np.asarray(x) < 0.0, -size, size)
 
 
-def _quadrant(x: Floats) -> tuple[Floats, NDArray[np.int64]]:
+def _quadrant(x: Floats) -> tuple[Floats, Integers]:
     """x modulo pi/2 into ±pi/4, and how many times pi/2 was taken."""
     x = np.clip(np.asarray(x, np.float64), -ANGLE_LARGEST, ANGLE_LARGEST)
     k = np.rint(x * (2.0 / PI))

@@ -16,8 +16,8 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Final, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from hepae.arrays import Floats, Integers
 from hepae.core.arithmetic import exact as exactmath
 from hepae.core.compiled import loops_for
 from hepae.core.values.lattice import Lattice, Linear, Log, Pattern
@@ -25,7 +25,6 @@ from hepae.errors import SchemaError
 
 __all__ = ["FORMULAS", "ROLES", "find_met", "find_roles", "find_totals", "nearest_point", "parse_roles"]
 
-Floats = NDArray[np.float64]
 
 ETA_LARGEST: Final = 30.0
 LARGEST_WHOLE: Final = 2.0**52
@@ -210,7 +209,7 @@ def parse_roles(text: str, names: Iterable[str]) -> dict[str, str]:
     return roles
 
 
-def nearest_point(lattice: Lattice, values: Floats) -> NDArray[np.int64]:
+def nearest_point(lattice: Lattice, values: Floats) -> Integers:
     """Integer of the lattice point near each value, the same on every machine.
 
     `Lattice.to_integers` may use the logarithm of the machine, since it tests what it does; a prediction must not.
@@ -243,7 +242,7 @@ def integer_range(dtype: str) -> tuple[int, int]:
     return int(information.min), int(information.max)
 
 
-def _linear_number(grid: Linear, values: Floats) -> NDArray[np.int64]:
+def _linear_number(grid: Linear, values: Floats) -> Integers:
     """The nearest integer; far away, or not a number, something finite."""
     loops = loops_for()
     if loops:
@@ -253,7 +252,7 @@ def _linear_number(grid: Linear, values: Floats) -> NDArray[np.int64]:
     return np.rint(np.fmax(np.fmin(values / grid.step, LARGEST_WHOLE), -LARGEST_WHOLE)).astype(np.int64)
 
 
-def _log_number(grid: Log, values: Floats) -> NDArray[np.int64]:
+def _log_number(grid: Log, values: Floats) -> Integers:
     scale = 1.0 / float(exactmath.log(np.array([grid.base]))[0])
     loops = loops_for()
     if loops:

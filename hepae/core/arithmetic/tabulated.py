@@ -5,16 +5,16 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hepae.arrays import Array, Integers
 from hepae.core.compiled import loops_for
 
 __all__ = ["gathered", "tabulated"]
 
-Integers = NDArray[np.int64]
 
 ALIGNMENT: Final = 12
 """Tables begin and end at multiples of this power of two, so that chunks share them."""
@@ -24,11 +24,11 @@ MOST_BYTES: Final = 32 << 20
 
 
 def tabulated(
-    function: Callable[[Integers], NDArray[Any]],
+    function: Callable[[Integers], Array],
     q: Integers,
     name: Hashable,
-    out: NDArray[Any] | None = None,
-) -> NDArray[Any]:
+    out: Array | None = None,
+) -> Array:
     """The function of each integer: looked up, where the integers span not many more numbers than they are.
 
     Parameters
@@ -58,12 +58,12 @@ def tabulated(
 
 
 def gathered(
-    function: Callable[[Integers], NDArray[Any]],
+    function: Callable[[Integers], Array],
     q: Integers,
     name: Hashable,
     at: NDArray[np.uint32],
     watched: int,
-) -> tuple[NDArray[Any], int]:
+) -> tuple[Array, int]:
     """`tabulated` of ``q[at]``, and how many of these integers are ``watched``, in one go."""
     loops = loops_for()
     low, table = _latest.get(name, (0, None))
@@ -77,7 +77,7 @@ def gathered(
     return _tabulated(function, chosen, name), int(np.count_nonzero(chosen == watched))
 
 
-def _tabulated(function: Callable[[Integers], NDArray[Any]], q: Integers, name: Hashable) -> NDArray[Any]:
+def _tabulated(function: Callable[[Integers], Array], q: Integers, name: Hashable) -> Array:
     if not len(q):
         return function(q)
     low, high = int(q.min()) >> ALIGNMENT, (int(q.max()) >> ALIGNMENT) + 1
@@ -88,12 +88,12 @@ def _tabulated(function: Callable[[Integers], NDArray[Any]], q: Integers, name: 
     return table.take(q - (low << ALIGNMENT))
 
 
-_latest: dict[Hashable, tuple[int, NDArray[Any]]] = {}
-_tables: OrderedDict[tuple[Hashable, int, int], NDArray[Any]] = OrderedDict()
+_latest: dict[Hashable, tuple[int, Array]] = {}
+_tables: OrderedDict[tuple[Hashable, int, int], Array] = OrderedDict()
 _lock = threading.Lock()
 
 
-def _table(function: Callable[[Integers], NDArray[Any]], name: Hashable, low: int, high: int) -> NDArray[Any]:
+def _table(function: Callable[[Integers], Array], name: Hashable, low: int, high: int) -> Array:
     key = name, low, high
     with _lock:
         if key in _tables:

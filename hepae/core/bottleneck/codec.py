@@ -9,13 +9,14 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from hepae import limits
+from hepae.arrays import Array, Booleans, Integers, Words
 from hepae.core.arithmetic.denormals import kept_subnormals
 from hepae.core.bottleneck.corrections import ColumnSpec, correct, restore
 from hepae.core.bottleneck.escapes import Escapes
@@ -66,7 +67,7 @@ class LatentSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """What the file holds: ROOT has no float16, so of those it holds the bits."""
         return "uint16" if self.dtype == "float16" else self.dtype
 
-    def store(self, latents: NDArray[np.float32]) -> NDArray[Any]:
+    def store(self, latents: NDArray[np.float32]) -> Array:
         """Latents [n, K] as they are stored."""
         if not self.fixed_point:
             floats = np.asarray(np.clip(latents, -FLOAT16_LARGEST, FLOAT16_LARGEST), self.dtype)
@@ -74,7 +75,7 @@ class LatentSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         steps = (latents - np.asarray(self.low, np.float32)) / np.asarray(self.step, np.float32)
         return np.asarray(np.clip(np.rint(steps), 0, np.iinfo(self.dtype).max), self.dtype)
 
-    def load(self, stored: NDArray[Any]) -> NDArray[np.float32]:
+    def load(self, stored: Array) -> NDArray[np.float32]:
         """What the decoder is fed: float32[n, K], the same bits on every machine."""
         latents: NDArray[np.float32] = stored.view(self.dtype).astype(np.float32)
         return (
@@ -124,8 +125,8 @@ class Encoded:
         Values stored bit for bit.
     """
 
-    latents: NDArray[Any]
-    corrections: dict[str, NDArray[Any]]
+    latents: Array
+    corrections: dict[str, Array]
     escapes: Escapes
 
 
@@ -159,7 +160,7 @@ class Bottleneck:
     """
 
     def __init__(
-        self, spec: BottleneckSpec, networks: Mapping[str, Network], tables: Mapping[str, NDArray[Any]]
+        self, spec: BottleneckSpec, networks: Mapping[str, Network], tables: Mapping[str, Array]
     ) -> None:
         _check_spec(spec)
         self.spec = spec
@@ -168,7 +169,7 @@ class Bottleneck:
         self._decoder: Network | None = None
 
     @kept_subnormals()
-    def encode(self, columns: Mapping[str, NDArray[Any]]) -> Encoded:
+    def encode(self, columns: Mapping[str, Array]) -> Encoded:
         """Encode flat columns.
 
         Parameters
@@ -201,7 +202,7 @@ class Bottleneck:
         return Encoded(latents, codes, _escapes(taken, [code == 0 for code in codes.values()]))
 
     @kept_subnormals()
-    def predict(self, latents: NDArray[Any]) -> NDArray[np.float32]:
+    def predict(self, latents: Array) -> NDArray[np.float32]:
         """What the decoder makes of stored latents [n, K]: float32[n, F] in its own units, for `restore`.
 
         Raises
@@ -222,8 +223,8 @@ class Bottleneck:
 
     @kept_subnormals()
     def restore(
-        self, feature: str, predicted: NDArray[np.float32], codes: NDArray[Any] | None, escapes: Escapes
-    ) -> NDArray[Any]:
+        self, feature: str, predicted: NDArray[np.float32], codes: Array | None, escapes: Escapes
+    ) -> Array:
         """Values [n] of one feature, given what `predict` returned.
 
         Parameters
@@ -256,7 +257,7 @@ class Bottleneck:
             )
         return restore(column, codes, predicted[:, place], at, bits)
 
-    def decode(self, encoded: Encoded, features: Sequence[str] | None = None) -> dict[str, NDArray[Any]]:
+    def decode(self, encoded: Encoded, features: Sequence[str] | None = None) -> dict[str, Array]:
         """Restore flat columns: those named, or all."""
         predicted = self.predict(encoded.latents)
         names = [column.name for column in self.spec.columns] if features is None else features
@@ -272,7 +273,7 @@ class Bottleneck:
         return names.index(feature)
 
     @staticmethod
-    def _taken(columns: Mapping[str, NDArray[Any]], column: ColumnSpec) -> NDArray[Any]:
+    def _taken(columns: Mapping[str, Array], column: ColumnSpec) -> Array:
         found = native(columns[column.name]) if column.name in columns else None
         if found is None or found.dtype != column.dtype:
             raise SchemaError(
@@ -341,7 +342,7 @@ def _check_spec(spec: BottleneckSpec) -> None:
         raise ModelRejectedError("parameters of the bottleneck that cannot be", got=spec.latent)
 
 
-def _probe(tables: Mapping[str, NDArray[Any]], name: str, width: int) -> NDArray[np.float32]:
+def _probe(tables: Mapping[str, Array], name: str, width: int) -> NDArray[np.float32]:
     table = tables.get(name)
     if (
         table is None
@@ -366,16 +367,14 @@ def _run(
     return outputs
 
 
-def _escapes(taken: Sequence[NDArray[Any]], escaped: Sequence[NDArray[np.bool_]]) -> Escapes:
+def _escapes(taken: Sequence[Array], escaped: Sequence[Booleans]) -> Escapes:
     features, objects = np.nonzero(np.stack(escaped)) if taken else (np.empty(0, int), np.empty(0, int))
     bits = [raw_bits(values)[where].astype(np.uint64) for values, where in zip(taken, escaped, strict=True)]
     order = np.lexsort((features, objects))
     return Escapes(objects[order], features[order], np.concatenate(bits)[order])
 
 
-def _uncorrected(
-    column: ColumnSpec, predicted: NDArray[np.float32], at: NDArray[np.int64], bits: NDArray[np.uint64]
-) -> NDArray[Any]:
+def _uncorrected(column: ColumnSpec, predicted: NDArray[np.float32], at: Integers, bits: Words) -> Array:
     x = column.transform.inverse(predicted)
     dtype = np.dtype(column.dtype)
     if dtype.kind in "iu":

@@ -19,20 +19,18 @@ frequent exact value of the feature, then the zig-zag numbers 0, -1, 1, -2, …
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from hepae.arrays import Array, Booleans, Floats, Integers, Words
 from hepae.core.bottleneck.scaling import Transform
 from hepae.core.values.bounds import Bound, error, limit, raw_bits
 from hepae.errors import CorruptionError
 
 __all__ = ["ColumnSpec", "allowance", "code_dtype", "correct", "restore"]
 
-Floats = NDArray[np.float64]
-Integers = NDArray[np.int64]
 Codes = NDArray[np.unsignedinteger]
 
 ELEMENTARY = 1e-13
@@ -80,7 +78,7 @@ def code_dtype(dtype: str) -> np.dtype[np.unsignedinteger]:
 
 
 @np.errstate(invalid="ignore", over="ignore")  # signalling NaN are quietly widened
-def correct(column: ColumnSpec, stored: NDArray[Any], predicted: NDArray[np.float32]) -> Codes:
+def correct(column: ColumnSpec, stored: Array, predicted: NDArray[np.float32]) -> Codes:
     """Codes uint[n] of stored values, given the decoder's output for this feature.
 
     Every value is restored as the reader will and compared with what was stored. Code 0 is an escape.
@@ -102,8 +100,8 @@ def restore(
     codes: Codes,
     predicted: NDArray[np.float32],
     escaped_at: Integers,
-    escaped: NDArray[np.uint64],
-) -> NDArray[Any]:
+    escaped: Words,
+) -> Array:
     """Values of codes: what the reader restores.
 
     Parameters
@@ -138,7 +136,7 @@ def restore(
     return bits.view(values.dtype)
 
 
-def allowance(column: ColumnSpec, x: Floats, restored: NDArray[Any], factor: Floats | float = 1.0) -> Floats:
+def allowance(column: ColumnSpec, x: Floats, restored: Array, factor: Floats | float = 1.0) -> Floats:
     """How far the restored value may be on another machine: the drift, and the rounding to the branch's dtype."""
     with np.errstate(invalid="ignore", over="ignore"):
         magnitude = np.abs(restored)
@@ -146,7 +144,7 @@ def allowance(column: ColumnSpec, x: Floats, restored: NDArray[Any], factor: Flo
         return np.asarray(column.transform.spread(x, column.drift) * factor + rounding)
 
 
-def _within(column: ColumnSpec, stored: NDArray[Any], x: Floats, c: Integers) -> NDArray[np.bool_]:
+def _within(column: ColumnSpec, stored: Array, x: Floats, c: Integers) -> Booleans:
     """Where the bound holds for every prediction within the drift. Zeros are restored only as themselves."""
     restored = _corrected(column, x, c)
     with np.errstate(invalid="ignore", over="ignore"):
@@ -157,7 +155,7 @@ def _within(column: ColumnSpec, stored: NDArray[Any], x: Floats, c: Integers) ->
     )
 
 
-def _nearest(column: ColumnSpec, stored: NDArray[Any], x: Floats) -> Integers:
+def _nearest(column: ColumnSpec, stored: Array, x: Floats) -> Integers:
     """Number of steps from the prediction to the value; 0 where there is no such number."""
     true = stored.astype(np.float64)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
@@ -169,7 +167,7 @@ def _nearest(column: ColumnSpec, stored: NDArray[Any], x: Floats) -> Integers:
         return np.asarray(np.rint(np.where(np.abs(steps) < TRUSTED, steps, 0.0)), np.int64)
 
 
-def _corrected(column: ColumnSpec, x: Floats, c: Integers) -> NDArray[Any]:
+def _corrected(column: ColumnSpec, x: Floats, c: Integers) -> Array:
     with np.errstate(over="ignore", invalid="ignore"):
         moved = x + c * column.step if column.bound.kind == "abs" else x * _power(column.step, c)
         return moved.astype(column.dtype)
@@ -185,15 +183,15 @@ def _anchor(column: ColumnSpec, x: Floats) -> Integers:
         return np.rint(x / column.step).astype(np.int64) * int(column.step)
 
 
-def _nearest_integer(column: ColumnSpec, stored: NDArray[Any], x: Floats) -> Integers:
+def _nearest_integer(column: ColumnSpec, stored: Array, x: Floats) -> Integers:
     return stored.astype(np.int64) - _anchor(column, x)
 
 
-def _corrected_integer(column: ColumnSpec, x: Floats, c: Integers) -> NDArray[Any]:
+def _corrected_integer(column: ColumnSpec, x: Floats, c: Integers) -> Array:
     return (_anchor(column, x) + c).astype(column.dtype)
 
 
-def _certain(column: ColumnSpec, x: Floats) -> NDArray[np.bool_]:
+def _certain(column: ColumnSpec, x: Floats) -> Booleans:
     """Where every prediction within the drift is rounded to the same multiple."""
     moved = column.transform.spread(x, column.drift) + ELEMENTARY * np.abs(x)
     return np.asarray(np.rint((x - moved) / column.step) == np.rint((x + moved) / column.step))

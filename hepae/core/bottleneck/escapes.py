@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from hepae.arrays import Integers, Words
 from hepae.core.values.objects import offsets, ranks
 from hepae.errors import CorruptionError
 
@@ -30,16 +31,16 @@ class Escapes:
         Bit pattern of the value, in its low bits.
     """
 
-    objects: NDArray[np.int64]
-    features: NDArray[np.int64]
-    bits: NDArray[np.uint64]
+    objects: Integers
+    features: Integers
+    bits: Words
 
-    def of(self, feature: int) -> tuple[NDArray[np.int64], NDArray[np.uint64]]:
+    def of(self, feature: int) -> tuple[Integers, Words]:
         """Objects and bit patterns of one feature."""
         chosen = self.features == feature
         return self.objects[chosen], self.bits[chosen]
 
-    def to_bytes(self, counts: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
+    def to_bytes(self, counts: Integers) -> tuple[Integers, NDArray[np.uint8]]:
         """Bytes per event int64[n_events], and the bytes of all events one after the other.
 
         Parameters
@@ -55,9 +56,7 @@ class Escapes:
         return sizes, records.view(np.uint8)
 
     @classmethod
-    def from_bytes(
-        cls, counts: NDArray[np.int64], sizes: NDArray[np.int64], flat: NDArray[np.uint8], columns: int
-    ) -> Escapes:
+    def from_bytes(cls, counts: Integers, sizes: Integers, flat: NDArray[np.uint8], columns: int) -> Escapes:
         """Read what `to_bytes` wrote.
 
         Parameters

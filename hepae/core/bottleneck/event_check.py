@@ -25,6 +25,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from hepae.arrays import Array, Integers, Words
 from hepae.core.values.objects import offsets, ranks
 
 __all__ = ["event_checks"]
@@ -32,11 +33,8 @@ __all__ = ["event_checks"]
 GOLDEN: Final = np.uint64(0x9E3779B97F4A7C15)
 ONE: Final = np.uint64(1)
 
-Integers = NDArray[np.int64]
-Words = NDArray[np.uint64]
 
-
-def event_checks(branches: Sequence[tuple[Integers, NDArray[Any]]]) -> NDArray[np.uint32]:
+def event_checks(branches: Sequence[tuple[Integers, Array]]) -> NDArray[np.uint32]:
     """Checksum of each event over several branches: uint32[n_events].
 
     Parameters
@@ -65,7 +63,7 @@ def event_checks(branches: Sequence[tuple[Integers, NDArray[Any]]]) -> NDArray[n
     return np.asarray(_mix(sums) >> np.uint64(32), np.uint32)
 
 
-def _by_counts(branches: Sequence[tuple[Integers, NDArray[Any]]]) -> list[tuple[Integers, list[int]]]:
+def _by_counts(branches: Sequence[tuple[Integers, Array]]) -> list[tuple[Integers, list[int]]]:
     """Numbers of the branches with the same counts: their words are added up before anything is done by position."""
     groups: list[tuple[Integers, list[int]]] = []
     for number, (counts, _) in enumerate(branches):
@@ -78,7 +76,7 @@ def _by_counts(branches: Sequence[tuple[Integers, NDArray[Any]]]) -> list[tuple[
     return groups
 
 
-def _words(values: NDArray[Any]) -> NDArray[np.unsignedinteger[Any]]:
+def _words(values: Array) -> NDArray[np.unsignedinteger[Any]]:
     return np.ascontiguousarray(values).view(f"u{values.dtype.itemsize}")
 
 

@@ -8,15 +8,16 @@ followed by standard is standard, whatever came before.
 from __future__ import annotations
 
 import math
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from hepae.arrays import Array, Booleans, Floats
+
 __all__ = ["SCALINGS", "Scaling", "Transform", "chooses_log", "fit_transform"]
 
-Floats = NDArray[np.float64]
 Scaling = Literal["none", "minmax", "standard", "minmax-standard", "standard-minmax"]
 SCALINGS: tuple[Scaling, ...] = ("none", "minmax", "standard", "minmax-standard", "standard-minmax")
 
@@ -52,7 +53,7 @@ class Transform(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     high: float
 
     @np.errstate(invalid="ignore", over="ignore")  # signalling NaN are quietly widened
-    def forward(self, values: NDArray[Any]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    def forward(self, values: Array) -> tuple[NDArray[np.float32], Booleans]:
         """Network inputs float32[n], and where the value was in the domain: finite, and positive for ``log``.
 
         Values out of the domain become the middle of the range.
@@ -81,7 +82,7 @@ class Transform(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return np.abs(x) * np.expm1(moved) if self.function == "log" else np.full(x.shape, moved)
 
 
-def chooses_log(name: str, values: NDArray[Any], relative: bool) -> bool:
+def chooses_log(name: str, values: Array, relative: bool) -> bool:
     """Whether a feature enters by its logarithm: energies by name or relative bound, nearly all of them positive.
 
     Examples
@@ -95,7 +96,7 @@ def chooses_log(name: str, values: NDArray[Any], relative: bool) -> bool:
     return bool(len(nonzero)) and float((nonzero > 0).mean()) >= POSITIVE_SHARE
 
 
-def fit_transform(name: str, values: NDArray[Any], scaling: Scaling, log: bool) -> Transform:
+def fit_transform(name: str, values: Array, scaling: Scaling, log: bool) -> Transform:
     """The transform of a feature, from values of the training sample.
 
     Values that are not finite, or not positive where the logarithm is taken, are left out. A few wild values do not

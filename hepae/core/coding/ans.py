@@ -18,6 +18,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from hepae.arrays import Integers
 from hepae.core.compiled import loops_for
 from hepae.errors import CorruptionError, ModelRejectedError
 
@@ -108,7 +109,7 @@ class Tables:
         return added.astype(np.int32), (self._start[table, symbol] - freq).astype(np.int32)
 
 
-def _floor_log2(values: NDArray[np.integer]) -> NDArray[np.int64]:
+def _floor_log2(values: NDArray[np.integer]) -> Integers:
     # exact: frexp gives v = m * 2**e with 0.5 <= m < 1
     return np.frexp(values.astype(np.float64))[1].astype(np.int64) - 1
 
@@ -146,7 +147,7 @@ def require_bits(data: bytes | memoryview, bits: int) -> None:
         raise CorruptionError("a bit stream ends too early", expected=f"{bits} bits", got=8 * len(data))
 
 
-def read_bits(data: bytes | memoryview, widths: NDArray[np.integer], start: int = 0) -> NDArray[np.int64]:
+def read_bits(data: bytes | memoryview, widths: NDArray[np.integer], start: int = 0) -> Integers:
     """The values that `write_bits` wrote, from bit ``start`` on.
 
     Raises
@@ -242,7 +243,7 @@ class Decoder:
         self._position = lanes * PRECISION
         self._edges = np.empty(lanes + 1, np.int64)
 
-    def take(self, table: NDArray[np.integer]) -> NDArray[np.int64]:
+    def take(self, table: NDArray[np.integer]) -> Integers:
         """The next symbols, coded with the tables of these indices.
 
         Raises
@@ -289,7 +290,7 @@ class Decoder:
                 "a coded stream ends too early", expected=f"{self._position} bits", got=self._bits
             )
 
-    def finish(self) -> NDArray[np.int64]:
+    def finish(self) -> Integers:
         """The states after the last symbol; checks that every bit was read.
 
         Raises

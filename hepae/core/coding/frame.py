@@ -21,6 +21,7 @@ import xxhash
 from numpy.typing import NDArray
 
 from hepae import limits
+from hepae.arrays import Values
 from hepae.core.coding.varint import read_varint, varint
 from hepae.errors import CorruptionError
 
@@ -85,7 +86,7 @@ class Frame:
     place: int = 0
 
 
-def checksum(parts: Iterable[bytes | memoryview | NDArray[np.generic]]) -> int:
+def checksum(parts: Iterable[bytes | memoryview | Values]) -> int:
     """XXH3-64 over byte strings and the little-endian bytes of arrays.
 
     References
@@ -103,7 +104,7 @@ def checksum(parts: Iterable[bytes | memoryview | NDArray[np.generic]]) -> int:
     return state.intdigest()
 
 
-def _little_endian(array: NDArray[np.generic]) -> NDArray[np.uint8]:
+def _little_endian(array: Values) -> NDArray[np.uint8]:
     return np.ascontiguousarray(array, array.dtype.newbyteorder("<")).view(np.uint8)
 
 

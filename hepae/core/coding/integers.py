@@ -10,16 +10,14 @@ from __future__ import annotations
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 from pcodec import ChunkConfig, DeltaSpec, ModeSpec, PagingSpec, standalone, wrapped
 
+from hepae.arrays import Integers, Narrow
 from hepae.core.coding.varint import read_varint, unzigzag, varint, zigzag
 from hepae.errors import CorruptionError
 
 __all__ = ["KIND", "LEVEL", "pack", "unpack", "unpack_narrow"]
 
-Integers = NDArray[np.int64]
-Narrow = NDArray[np.signedinteger[Any]]
 
 EMPTY: Final = 0
 CONSTANT: Final = 1

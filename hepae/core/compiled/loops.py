@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any, Final, ParamSpec, TypeVar, cast
+from typing import Final, ParamSpec, TypeVar, cast
 
 import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from hepae.arrays import Array, Floats, Integers, Narrow, Words
 from hepae.core.arithmetic.exact import LN2, PI, SMALLEST
 
 __all__ = [
@@ -41,9 +42,6 @@ __all__ = [
     "wrapped",
 ]
 
-Integers = NDArray[np.int64]
-Narrow = NDArray[np.signedinteger[Any]]
-"""Integers of 16, 32 or 64 bits."""
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
 
@@ -69,9 +67,9 @@ def places(column: Integers, low: int, shift: int, add: int, top: int, out: NDAr
 
 @_compiled
 def mix_places(
-    columns: NDArray[np.float64],
-    rows: NDArray[np.uint64],
-    weights: NDArray[np.float64],
+    columns: Floats,
+    rows: Words,
+    weights: Floats,
     begin: int,
     low: int,
     shift: int,
@@ -97,7 +95,7 @@ def mix_places(
 @_compiled
 def product_places(
     columns: Integers,
-    rows: NDArray[np.uint64],
+    rows: Words,
     weights: Integers,
     begin: int,
     scale: int,
@@ -125,10 +123,10 @@ def product_places(
 @_compiled
 def _sum_block(
     places: NDArray[np.uint32],
-    rows: NDArray[np.uint64],
+    rows: Words,
     first: int,
     tables: Narrow,
-    starts: NDArray[np.uint64],
+    starts: Words,
     out: Narrow,
 ) -> None:
     """``out = sum of tables[starts[k] + places[rows[k], first:]]`` for the few objects of a block."""
@@ -143,10 +141,10 @@ def _sum_block(
 @_compiled
 def sum_tables(
     places: NDArray[np.uint32],
-    rows: NDArray[np.uint64],
+    rows: Words,
     begin: int,
     tables: Narrow,
-    starts: NDArray[np.uint64],
+    starts: Words,
     constant: int,
     out: Integers,
 ) -> None:
@@ -163,9 +161,9 @@ def sum_tables(
 @_compiled
 def add_predictions(
     places: NDArray[np.uint32],
-    rows: NDArray[np.uint64],
+    rows: Words,
     tables: Narrow,
-    starts: NDArray[np.uint64],
+    starts: Words,
     constant: int,
     shift: int,
     latents: Narrow,
@@ -185,10 +183,10 @@ def add_predictions(
 @_compiled
 def classes(
     places: NDArray[np.uint32],
-    rows: NDArray[np.uint64],
+    rows: Words,
     begin: int,
     tables: Narrow,
-    starts: NDArray[np.uint64],
+    starts: Words,
     constant: int,
     edges: Integers,
     out: NDArray[np.uint8],
@@ -234,7 +232,7 @@ def wrapped(values: Integers, low: int, length: int) -> None:
 
 
 @_compiled
-def look_up(table: NDArray[Any], column: Integers, low: int, out: NDArray[Any]) -> bool:
+def look_up(table: Array, column: Integers, low: int, out: Array) -> bool:
     """``out = table[column - low]``; whether all of these were within the table."""
     end, largest = np.uint64(table.shape[0]), np.uint64(0)
     places = np.empty(BLOCK, np.uint32)
@@ -253,12 +251,12 @@ def look_up(table: NDArray[Any], column: Integers, low: int, out: NDArray[Any]) 
 
 @_compiled
 def gather(
-    table: NDArray[Any],
+    table: Array,
     column: Integers,
     at: NDArray[np.uint32],
     low: int,
     watched: int,
-    out: NDArray[Any],
+    out: Array,
 ) -> tuple[bool, int]:
     """``out = table[column[at] - low]``; whether all of these were within, and how many are watched."""
     end, largest, found = np.uint64(table.shape[0]), np.uint64(0), 0
@@ -294,21 +292,21 @@ def places_in_rank_order(
 
 
 @_compiled
-def look_up_places(table: NDArray[Any], place: NDArray[np.uint32], out: NDArray[Any]) -> None:
+def look_up_places(table: Array, place: NDArray[np.uint32], out: Array) -> None:
     """``out = table[place]``, all of which are within."""
     for i in range(out.shape[0]):
         out[i] = table[place[i]]
 
 
 @_compiled
-def reals(column: Integers, largest: int, out: NDArray[np.float64]) -> None:
+def reals(column: Integers, largest: int, out: Floats) -> None:
     """``out = float64(clip(column, -largest, largest))``."""
     for i in range(out.shape[0]):
         out[i] = np.float64(min(max(column[i], -largest), largest))
 
 
 @_compiled
-def nearest_linear(values: NDArray[np.float64], step: float, largest: float, out: Integers) -> None:
+def nearest_linear(values: Floats, step: float, largest: float, out: Integers) -> None:
     """``out = rint(fmax(fmin(values / step, largest), -largest))``."""
     for i in range(out.shape[0]):
         steps = values[i] / step
@@ -318,13 +316,13 @@ def nearest_linear(values: NDArray[np.float64], step: float, largest: float, out
 
 @_compiled
 def nearest_log(
-    values: NDArray[np.float64],
+    values: Floats,
     first: float,
     largest: float,
     scale: float,
     top: int,
-    logs: NDArray[np.float64],
-    slopes: NDArray[np.float64],
+    logs: Floats,
+    slopes: Floats,
     out: Integers,
 ) -> None:
     """``kinematics._log_number``: signed numbers of the points of a logarithmic grid near the values."""
@@ -352,7 +350,7 @@ def nearest_log(
 
 
 @_compiled
-def octaves(values: NDArray[np.float64], smallest: float, largest: float, unit: float, out: Integers) -> None:
+def octaves(values: Floats, smallest: float, largest: float, unit: float, out: Integers) -> None:
     """``out = rint((mantissa * 2 + power) * unit)`` of the size within limits: `core.prediction.context.octaves`."""
     sizes = np.empty(BLOCK)
     bits = sizes.view(np.int64)
@@ -370,9 +368,7 @@ def octaves(values: NDArray[np.float64], smallest: float, largest: float, unit: 
 
 
 @_compiled
-def angles(
-    y: NDArray[np.float64], x: NDArray[np.float64], table: NDArray[np.float64], out: NDArray[np.float64]
-) -> None:
+def angles(y: Floats, x: Floats, table: Floats, out: Floats) -> None:
     """``hepae.core.arithmetic.exact.table_arctan2``: the angle of each vector (x, y)."""
     steps = np.float64(table.shape[0] - 1)
     for i in range(out.shape[0]):

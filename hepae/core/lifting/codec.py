@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hepae import limits
+from hepae.arrays import Columns, Integers
 from hepae.core.coding.integers import KIND, pack, unpack, unpack_narrow
 from hepae.core.coding.varint import read_varint, varint
 from hepae.core.features import FeatureSpec
@@ -30,8 +31,6 @@ from hepae.errors import CorruptionError
 
 __all__ = ["Lifting", "LiftingSpec"]
 
-Integers = NDArray[np.int64]
-Column = NDArray[np.generic]
 
 PLAIN: Final = 0
 """The integers themselves, one block."""
@@ -91,9 +90,7 @@ class Lifting:
         """Whether a payload is a block of the integers as they are."""
         return unbundled(self.predictors.derived, {feature: payload})[feature][0] >> KIND == PLAIN
 
-    def encode(
-        self, counts: Integers, integers: dict[str, Integers], events: Mapping[str, Column]
-    ) -> dict[str, bytes]:
+    def encode(self, counts: Integers, integers: dict[str, Integers], events: Columns) -> dict[str, bytes]:
         """One payload for each feature.
 
         Parameters
@@ -110,9 +107,7 @@ class Lifting:
         integers.clear()
         return smallest(derived, every, lambda chosen: self._encoded(counts, chosen, events))
 
-    def _encoded(
-        self, counts: Integers, integers: dict[str, Integers], events: Mapping[str, Column]
-    ) -> dict[str, bytes]:
+    def _encoded(self, counts: Integers, integers: dict[str, Integers], events: Columns) -> dict[str, bytes]:
         evaluation = Evaluation(self.predictors, self.lattices, counts, events)
         return {
             name: _smallest(evaluation, name, evaluation.order.to_ranks(integers.pop(name)))
@@ -123,7 +118,7 @@ class Lifting:
         self,
         counts: Integers,
         payloads: Mapping[str, bytes],
-        events: Mapping[str, Column],
+        events: Columns,
         features: Sequence[str],
         memory: Memory | None = None,
     ) -> Iterator[tuple[str, Ranked]]:

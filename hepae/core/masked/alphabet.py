@@ -12,16 +12,15 @@ from typing import Final
 
 import msgspec
 import numpy as np
-from numpy.typing import NDArray
 
 from hepae import limits
+from hepae.arrays import Integers
 from hepae.core.coding.ans import MAX_SYMBOLS, read_bits, require_bits
 from hepae.core.compiled import loops_for
 from hepae.errors import ModelRejectedError
 
 __all__ = ["Alphabet", "fit_alphabet"]
 
-Integers = NDArray[np.int64]
 
 MAX_WIDTH: Final = 40
 LARGEST_RESIDUAL: Final = 1 << 50

@@ -10,12 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from hepae import limits
+from hepae.arrays import Array, Columns, Integers
 from hepae.core.coding import ans
 from hepae.core.coding.integers import KIND, pack, unpack
 from hepae.core.coding.varint import read_varint, varint
@@ -32,8 +32,6 @@ from hepae.errors import CorruptionError, ModelRejectedError
 
 __all__ = ["Masked", "MaskedSpec"]
 
-Integers = NDArray[np.int64]
-Values = NDArray[np.generic]
 
 PLAIN: Final = 0
 CODED: Final = 1
@@ -53,7 +51,7 @@ class _Feature:
     """A shape ready for use: its coding tables, the last of which is for what the others have no room for."""
 
     shape: Shape
-    inputs: NDArray[np.int64]
+    inputs: Integers
     network: Network | None
     tables: ans.Tables
 
@@ -85,7 +83,7 @@ class Masked:
         spec: MaskedSpec,
         features: Sequence[FeatureSpec],
         networks: Mapping[str, Network],
-        tables: Mapping[str, NDArray[Any]],
+        tables: Mapping[str, Array],
     ) -> None:
         self.spec, self._networks, self._tables = spec, networks, tables
         self._lattices = {feature.name: feature.lattice for feature in features}
@@ -119,18 +117,14 @@ class Masked:
         """Whether a payload is a block of the integers as they are."""
         return _is_plain(feature, unbundled(self.spec.predictors.derived, {feature: payload})[feature])
 
-    def encode(
-        self, counts: Integers, integers: dict[str, Integers], events: Mapping[str, Values]
-    ) -> dict[str, bytes]:
+    def encode(self, counts: Integers, integers: dict[str, Integers], events: Columns) -> dict[str, bytes]:
         """One payload for each feature, whose integers are taken out of ``integers``."""
         derived = self.spec.predictors.derived
         every = with_derived(derived, integers, self._lattices)
         integers.clear()
         return smallest(derived, every, lambda chosen: self._encoded(counts, chosen, events))
 
-    def _encoded(
-        self, counts: Integers, integers: dict[str, Integers], events: Mapping[str, Values]
-    ) -> dict[str, bytes]:
+    def _encoded(self, counts: Integers, integers: dict[str, Integers], events: Columns) -> dict[str, bytes]:
         evaluation = Evaluation(self.spec.predictors, self._lattices, counts, events)
         inputs = Inputs(self.spec.inputs, evaluation.context)
         payloads = {}
@@ -171,7 +165,7 @@ class Masked:
         self,
         counts: Integers,
         payloads: Mapping[str, bytes],
-        events: Mapping[str, Values],
+        events: Columns,
         features: Sequence[str],
         memory: Memory | None = None,
     ) -> Iterator[tuple[str, Ranked]]:

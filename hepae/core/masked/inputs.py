@@ -9,6 +9,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from hepae.arrays import Integers
 from hepae.core.compiled import loops_for
 from hepae.core.prediction.columns import Context, Latent, Mix, Product
 from hepae.core.prediction.places import fill_places
@@ -71,7 +72,7 @@ class Inputs:
         """The inputs that are the latents of a feature, which need not be kept once these are filled."""
         return [number for number, source in enumerate(self._sources) if source.column == Latent(feature)]
 
-    def rows(self, numbers: NDArray[np.int64], part: slice) -> NDArray[np.uint8]:
+    def rows(self, numbers: Integers, part: slice) -> NDArray[np.uint8]:
         """Inputs of some objects, [len(numbers), objects]."""
         rows = np.empty((len(numbers), self._levels[0, part].size if len(numbers) else 0), np.uint8)
         for row, number in zip(rows, numbers.tolist(), strict=True):

@@ -9,18 +9,17 @@ frequencies from a division of integers.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from hepae import limits
+from hepae.arrays import Array, Integers
 from hepae.core.coding.ans import STATES
 from hepae.errors import ModelRejectedError
 
 __all__ = ["ACTIVATIONS", "GRID", "LOG_UNIT", "SHIFT", "frequencies", "grid", "log_tables", "uniform"]
 
-Integers = NDArray[np.int64]
 
 SHIFT: Final = 6
 """After each layer the sum is divided by ``2**SHIFT`` and rounded."""
@@ -51,9 +50,7 @@ def grid(levels: Sequence[int]) -> Integers:
     return np.stack(np.meshgrid(*axes, indexing="ij"), -1).reshape(cells, len(levels))
 
 
-def log_tables(
-    levels: Sequence[int], anchors: Sequence[int], weights: Mapping[str, NDArray[Any]]
-) -> Integers:
+def log_tables(levels: Sequence[int], anchors: Sequence[int], weights: Mapping[str, Array]) -> Integers:
     """Logarithms (base 2, in 1/LOG_UNIT) of the probabilities of each bin in each cell, up to a constant.
 
     Parameters

@@ -12,8 +12,8 @@ from typing import Final
 
 import msgspec
 import numpy as np
-from numpy.typing import NDArray
 
+from hepae.arrays import Floats, Integers
 from hepae.core.arithmetic import kinematics
 from hepae.core.prediction.context import Context, finite, octaves
 from hepae.errors import ModelRejectedError
@@ -30,8 +30,6 @@ __all__ = [
     "of_ranks",
 ]
 
-Integers = NDArray[np.int64]
-Floats = NDArray[np.float64]
 
 MISSING: Final = -(1 << 62)
 """Stands for "there is no such object" in a column; a table has an entry of its own for it."""

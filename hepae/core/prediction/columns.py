@@ -11,8 +11,8 @@ from typing import Final, Literal
 
 import msgspec
 import numpy as np
-from numpy.typing import NDArray
 
+from hepae.arrays import Floats, Integers
 from hepae.core.arithmetic import exact as exactmath
 from hepae.core.arithmetic import kinematics
 from hepae.core.prediction.axes import (
@@ -63,8 +63,6 @@ __all__ = [
     "When",
 ]
 
-Integers = NDArray[np.int64]
-Floats = NDArray[np.float64]
 
 OFFSET_MASK: Final = 63
 """The bits of a sum of tables that rounding takes off."""

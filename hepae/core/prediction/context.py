@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
+from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hepae.arrays import Array, Columns, Floats, Integers, Values, Words
 from hepae.core.arithmetic import exact as exactmath
 from hepae.core.arithmetic import kinematics
 from hepae.core.arithmetic.tabulated import tabulated
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Context", "Memory", "finite", "octaves"]
 
-Integers = NDArray[np.int64]
-Floats = NDArray[np.float64]
 Number = TypeVar("Number", np.int64, np.float64)
 Value = TypeVar("Value")
 
@@ -33,7 +32,7 @@ SMALLEST: Final = 2.0**-40
 LARGEST: Final = 2.0**1000
 LARGEST_INTEGER: Final = 1 << 40
 
-TRANSFORMS: Final[dict[str, Callable[[Floats], NDArray[Any]]]] = {
+TRANSFORMS: Final[dict[str, Callable[[Floats], Array]]] = {
     "value": lambda x: x,
     "cos": exactmath.cos,
     "sin": exactmath.sin,
@@ -88,7 +87,7 @@ class _Rows(Generic[Number]):
                 self._made.add(feature)
         return row
 
-    def places(self, features: tuple[str, ...]) -> NDArray[np.uint64]:
+    def places(self, features: tuple[str, ...]) -> Words:
         """Rows of these features."""
         return np.array([self._place[feature] for feature in features], np.uint64)
 
@@ -141,7 +140,7 @@ class Context:
         self,
         order: RankOrder,
         lattices: Mapping[str, Lattice],
-        events: Mapping[str, NDArray[np.generic]],
+        events: Columns,
         memory: Memory | None = None,
     ) -> None:
         self.order = order
@@ -154,7 +153,7 @@ class Context:
         self._logs: _Rows[np.int64] = _Rows(order.n_objects, np.dtype(np.int64))
         self._reals: _Rows[np.float64] = _Rows(order.n_objects, np.dtype(np.float64))
         self._balances: dict[tuple[Recoil, int], tuple[Floats, Floats]] = {}
-        self._of_events: dict[Hashable, NDArray[Any]] = {}
+        self._of_events: dict[Hashable, Array] = {}
         self._sums: dict[Hashable, tuple[int, tuple[Floats, ...]]] = {}
         self._latest: dict[Hashable, tuple[int | None, Integers]] = {}
 
@@ -172,13 +171,13 @@ class Context:
         feature: str,
         rank: int | None = None,
         transform: str = "value",
-        out: NDArray[Any] | None = None,
-    ) -> NDArray[Any]:
+        out: Array | None = None,
+    ) -> Array:
         """A function (`TRANSFORMS`) of the restored values of a feature."""
         q = self.part(self.known[feature], rank)
         lattice = self.lattices[feature]
 
-        def of(some: Integers) -> NDArray[Any]:
+        def of(some: Integers) -> Array:
             return np.asarray(TRANSFORMS[transform](lattice.centres(some)))
 
         return tabulated(of, q, (lattice, transform), out)
@@ -197,13 +196,13 @@ class Context:
             feature, lambda row: _fill_reals(self.known[feature], row), feature in self.unfinished
         )
 
-    def logs(self, features: Sequence[str]) -> tuple[Integers, NDArray[np.uint64]]:
+    def logs(self, features: Sequence[str]) -> tuple[Integers, Words]:
         """`log` of several features: an array and their rows in it."""
         for feature in features:
             self.log(feature)
         return self._logs.array, self._logs.places(tuple(features))
 
-    def reals(self, features: Sequence[str]) -> tuple[Floats, NDArray[np.uint64]]:
+    def reals(self, features: Sequence[str]) -> tuple[Floats, Words]:
         """`real` of several features: an array and their rows in it."""
         for feature in features:
             self.real(feature)
@@ -285,7 +284,7 @@ def octaves(values: Floats) -> Integers:
     return np.rint((mantissa * 2.0 + power) * LOG_UNIT).astype(np.int64)
 
 
-def finite(values: NDArray[np.generic]) -> Floats:
+def finite(values: Values) -> Floats:
     """As float64, 0 for what is not finite or absurdly large."""
     real = np.asarray(values).astype(np.float64)
     return np.where(np.abs(real) < LARGEST_INTEGER, real, 0.0)

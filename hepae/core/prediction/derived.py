@@ -15,8 +15,8 @@ from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 import numpy as np
-from numpy.typing import NDArray
 
+from hepae.arrays import Integers
 from hepae.core.arithmetic import kinematics
 from hepae.core.coding.integers import pack
 from hepae.core.coding.varint import read_varint, varint
@@ -24,8 +24,6 @@ from hepae.core.values.lattice import Lattice
 from hepae.errors import CorruptionError, ModelRejectedError
 
 __all__ = ["Derived", "carriers", "smallest", "unbundled", "with_derived"]
-
-Integers = NDArray[np.int64]
 
 
 class Derived(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -40,11 +40,12 @@ from __future__ import annotations
 import functools
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hepae.arrays import Columns, Integers, Narrow, Words
 from hepae.core.arithmetic.memory import keep_freed_memory
 from hepae.core.compiled import loops_for
 from hepae.core.prediction.columns import Column, Context, Memory, Mix, Product
@@ -79,8 +80,6 @@ __all__ = [
     "trivial",
 ]
 
-Integers = NDArray[np.int64]
-Narrow = NDArray[np.signedinteger[Any]]
 
 BLOCK: Final = 20_480
 """Objects summed at once, so that what is looked up stays in the cache."""
@@ -196,8 +195,8 @@ class Evaluation:
         self,
         predictors: Predictors,
         lattices: Mapping[str, Lattice],
-        counts: NDArray[np.int64],
-        events: Mapping[str, NDArray[np.generic]],
+        counts: Integers,
+        events: Columns,
         memory: Memory | None = None,
     ) -> None:
         self.predictors, self.plan = predictors, plan_of(predictors)
@@ -279,7 +278,7 @@ class Evaluation:
 
     def _found(
         self, places: Places, tables: Tables, rank: int | None
-    ) -> tuple[NDArray[np.uint32], NDArray[np.uint64], int]:
+    ) -> tuple[NDArray[np.uint32], Words, int]:
         """Where the compiled loops find the places of the sources of a sum: an array, rows, and the first object."""
         for (source, _), row in zip(tables.tables, tables.rows.tolist(), strict=True):
             places.find(source, row, rank)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from hepae.arrays import Integers
 from hepae.core.prediction.columns import Mix, Product
 from hepae.core.prediction.context import Context
 from hepae.core.prediction.predictors import Source
@@ -81,5 +82,5 @@ def fill_places(
 
 
 @functools.lru_cache(maxsize=1024)
-def _weights(column: Mix | Product) -> NDArray[np.int64]:
+def _weights(column: Mix | Product) -> Integers:
     return np.array(column.weights, np.int64)

@@ -11,9 +11,9 @@ from typing import Final
 
 import msgspec
 import numpy as np
-from numpy.typing import NDArray
 
 from hepae import limits
+from hepae.arrays import Integers
 from hepae.core.prediction.columns import (
     Apart,
     Column,
@@ -34,7 +34,6 @@ from hepae.errors import ModelRejectedError
 
 __all__ = ["Period", "Predictor", "Predictors", "Source", "Term", "Widths", "expand", "trivial"]
 
-Integers = NDArray[np.int64]
 
 FRACTION_BITS: Final = 6
 WIDTH_BITS: Final = 8

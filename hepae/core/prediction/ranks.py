@@ -17,6 +17,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from hepae.arrays import Array, Integers
 from hepae.core.compiled import loops_for
 from hepae.core.values.objects import offsets
 
@@ -50,7 +51,7 @@ class RankOrder:
     ([20, 10, 21, 22], slice(2, 3, None))
     """
 
-    def __init__(self, counts: NDArray[np.int64], last: int = LAST_RANK) -> None:
+    def __init__(self, counts: Integers, last: int = LAST_RANK) -> None:
         self.counts, self.last = np.asarray(counts, np.int64), last
         self.n_objects = int(self.counts.sum())
         most = int(self.counts.max(initial=0))
@@ -77,7 +78,7 @@ class RankOrder:
         return slice(self._starts[rank], self.n_objects if rank == self.last else self._starts[rank + 1])
 
     @cached_property
-    def permutation(self) -> NDArray[np.int64]:
+    def permutation(self) -> Integers:
         """Place in event order of each object in rank order, int64[n_objects]."""
         first = np.take(offsets(self.counts), self.event_order)
         return self._prefixes(lambda place, size: first[:size] + place, np.dtype(np.int64), None)
@@ -95,16 +96,16 @@ class RankOrder:
         return inverse
 
     @cached_property
-    def ranks(self) -> NDArray[np.int64]:
+    def ranks(self) -> Integers:
         """Rank of each object in rank order, int64[n_objects]."""
         sizes = [self.size(rank) for rank in range(self.n_ranks)]
         return np.repeat(np.arange(self.n_ranks, dtype=np.int64), np.asarray(sizes, np.int64))
 
-    def to_ranks(self, column: NDArray[Any]) -> NDArray[Any]:
+    def to_ranks(self, column: Array) -> Array:
         """A column from event order to rank order."""
         return np.take(column, self.permutation)
 
-    def to_events(self, column: NDArray[Any]) -> NDArray[Any]:
+    def to_events(self, column: Array) -> Array:
         """A column from rank order to event order."""
         out = np.empty_like(column)
         loops = loops_for()
@@ -114,17 +115,15 @@ class RankOrder:
             out[self.permutation] = column
         return out
 
-    def spread(self, per_event: NDArray[Any], rank: int | None = None) -> NDArray[Any]:
+    def spread(self, per_event: Array, rank: int | None = None) -> Array:
         """A value per event to its objects, in rank order: of one rank, or of all."""
         return self.repeat(np.take(per_event, self.event_order), rank)
 
-    def repeat(self, ordered: NDArray[Any], rank: int | None = None) -> NDArray[Any]:
+    def repeat(self, ordered: Array, rank: int | None = None) -> Array:
         """The same for values in `event_order`, of which only those of events with such objects are needed."""
         return self._prefixes(lambda _, size: ordered[:size], ordered.dtype, rank)
 
-    def neighbour(
-        self, column: NDArray[np.int64], offset: int, missing: int, rank: int | None = None
-    ) -> NDArray[np.int64]:
+    def neighbour(self, column: Integers, offset: int, missing: int, rank: int | None = None) -> Integers:
         """The column's value ``offset`` ranks further in the same event (negative: before), or ``missing``.
 
         With ``rank``, only objects of that rank; ranks before it are all that a negative offset reads.
@@ -135,9 +134,7 @@ class RankOrder:
             rank,
         )
 
-    def _neighbour_of(
-        self, column: NDArray[np.int64], other: int, size: int, offset: int, missing: int
-    ) -> NDArray[np.int64]:
+    def _neighbour_of(self, column: Integers, other: int, size: int, offset: int, missing: int) -> Integers:
         hidden = other < 0 or other >= len(self._sizes) or (offset < 0 and other >= self.last)
         known = 0 if hidden else min(size, self._sizes[other])
         if known == size:
@@ -148,8 +145,8 @@ class RankOrder:
         return out
 
     def _prefixes(
-        self, of_place: Callable[[int, int], NDArray[Any]], dtype: np.dtype[Any], rank: int | None
-    ) -> NDArray[Any]:
+        self, of_place: Callable[[int, int], Array], dtype: np.dtype[Any], rank: int | None
+    ) -> Array:
         """``of_place`` (place in the event, events with such an object) of one rank, or of all, one after the other."""
         if rank is not None and rank < self.last:
             return of_place(rank, self.size(rank))
@@ -168,12 +165,12 @@ class Ranked:
     [10, 20, 21, 22]
     """
 
-    column: NDArray[np.int64]
+    column: Integers
     order: RankOrder
 
     def __len__(self) -> int:
         return len(self.column)
 
-    def to_events(self) -> NDArray[np.int64]:
+    def to_events(self) -> Integers:
         """The column in event order."""
         return self.order.to_events(self.column)

@@ -15,6 +15,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from hepae.arrays import Booleans, Floats, Values
 from hepae.errors import BoundError, nearest
 
 __all__ = [
@@ -184,41 +185,41 @@ def feasible(bound: Bound, dtype: str, where: str = "") -> Bound:
     return EXACT if bound.size == mantissa else bound
 
 
-def raw_bits(values: NDArray[np.generic]) -> NDArray[np.unsignedinteger]:
+def raw_bits(values: Values) -> NDArray[np.unsignedinteger]:
     """The bit patterns of values, as unsigned integers of the same width."""
     contiguous = np.ascontiguousarray(native(values))
     return contiguous.view(f"u{contiguous.dtype.itemsize}")
 
 
-def native(values: NDArray[np.generic]) -> NDArray[np.generic]:
+def native(values: Values) -> Values:
     """The same values in the byte order of this machine; the array itself where they are in it."""
     return np.asarray(values, values.dtype.newbyteorder("="))
 
 
-def bits_equal(stored: NDArray[np.generic], restored: NDArray[np.generic]) -> NDArray[np.bool_]:
+def bits_equal(stored: Values, restored: Values) -> Booleans:
     """Where two arrays of one dtype agree bit for bit, NaN payloads and signs of zero included."""
     return np.asarray(raw_bits(stored) == raw_bits(restored))
 
 
 @np.errstate(invalid="ignore", over="ignore")  # signalling NaN are quietly widened
-def error(stored: NDArray[np.generic], restored: NDArray[np.generic]) -> NDArray[np.float64]:
+def error(stored: Values, restored: Values) -> Floats:
     """|x' - x| in float64; NaN where either is."""
     return np.abs(restored.astype(np.float64) - stored.astype(np.float64))
 
 
 @np.errstate(invalid="ignore", over="ignore")  # signalling NaN are quietly widened
-def limit(stored: NDArray[np.generic], bound: Bound) -> NDArray[np.float64]:
+def limit(stored: Values, bound: Bound) -> Floats:
     """The largest error that the bound allows for each value, in float64."""
     magnitude = np.abs(stored.astype(np.float64))
     return np.full(magnitude.shape, bound.size) if bound.kind == "abs" else bound.relative * magnitude
 
 
 def accept(
-    stored: NDArray[np.generic],
-    restored: NDArray[np.generic],
+    stored: Values,
+    restored: Values,
     bound: Bound,
-    drift: float | NDArray[np.float64] = 0.0,
-) -> NDArray[np.bool_]:
+    drift: float | Floats = 0.0,
+) -> Booleans:
     """Where restored values obey the bound: the acceptance test of the promise.
 
     Parameters

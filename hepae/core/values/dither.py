@@ -11,7 +11,8 @@ from __future__ import annotations
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
+
+from hepae.arrays import Floats, Integers
 
 __all__ = ["PLACES", "fractions", "places"]
 
@@ -19,7 +20,7 @@ PLACES: Final = 64
 """Places inside a cell."""
 
 
-def places(objects: int, stream: int) -> NDArray[np.int64]:
+def places(objects: int, stream: int) -> Integers:
     """Places 0 to 63 of so many objects: the finaliser of SplitMix64 (Steele et al., OOPSLA 2014) of their numbers.
 
     Parameters
@@ -41,6 +42,6 @@ def places(objects: int, stream: int) -> NDArray[np.int64]:
     return ((x ^ (x >> np.uint64(31))) >> np.uint64(58)).astype(np.int64)
 
 
-def fractions(place: NDArray[np.int64]) -> NDArray[np.float64]:
+def fractions(place: Integers) -> Floats:
     """Parts of a step, from -63/128 to 63/128."""
     return (2 * place - (PLACES - 1)) / (2.0 * PLACES)

@@ -30,6 +30,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hepae import limits
+from hepae.arrays import Floats, Integers, Values
 from hepae.core.arithmetic.tabulated import gathered, tabulated
 from hepae.core.values.bounds import MANTISSA_BITS, Bound, accept, raw_bits
 from hepae.core.values.dither import PLACES, fractions
@@ -37,7 +38,6 @@ from hepae.errors import CorruptionError, ModelRejectedError
 
 __all__ = ["Inserted", "Integer", "Lattice", "Linear", "Log", "Pattern"]
 
-Integers = NDArray[np.int64]
 
 Places = Integers | None
 
@@ -61,12 +61,12 @@ class Linear(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="linea
 
     step: float
 
-    def natural(self, values: NDArray[np.generic], place: Places = None) -> Integers:
+    def natural(self, values: Values, place: Places = None) -> Integers:
         """Number of the nearest point; 0 where there is none."""
         steps = values.astype(np.float64) / self.step
         return _rounded(steps if place is None else steps - fractions(place))
 
-    def points(self, n: Integers, dtype: np.dtype[np.generic], place: Places = None) -> NDArray[np.generic]:
+    def points(self, n: Integers, dtype: np.dtype[np.generic], place: Places = None) -> Values:
         """The values of the points numbered ``n``."""
         steps = n.astype(np.float64) if place is None else n + fractions(place)
         return (steps * self.step).astype(dtype)
@@ -82,7 +82,7 @@ class Log(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="log"):
     base: float
     top: int
 
-    def natural(self, values: NDArray[np.generic], place: Places = None) -> Integers:
+    def natural(self, values: Values, place: Places = None) -> Integers:
         """Number of the point whose cell holds the value; 0 where there is none, and for zero.
 
         The cell of a point v under the relative bound R is [v/(1+R), v/(1-R)], whose middle in the logarithm is
@@ -101,7 +101,7 @@ class Log(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="log"):
         n = np.where((magnitude > 0) & (steps > -1) & (n <= self.top + 1), np.maximum(n, 1), 0)
         return np.asarray(np.where(x < 0, -n, n))
 
-    def points(self, n: Integers, dtype: np.dtype[np.generic], place: Places = None) -> NDArray[np.generic]:
+    def points(self, n: Integers, dtype: np.dtype[np.generic], place: Places = None) -> Values:
         """The values of the points numbered ``n``: two table look-ups and one product; with dither one more."""
         low, high = _powers(self.first, self.base, self.top)
         exponent = np.clip(np.abs(n) - 1, 0, self.top)
@@ -120,7 +120,7 @@ class Pattern(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="patt
 
     shift: int
 
-    def natural(self, values: NDArray[np.generic], place: Places = None) -> Integers:
+    def natural(self, values: Values, place: Places = None) -> Integers:
         """Number of the nearest point (exact where the low bits are zero); there is no dither."""
         width = values.dtype.itemsize * 8
         bits = raw_bits(values).astype(np.uint64)
@@ -129,7 +129,7 @@ class Pattern(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="patt
         n = ((magnitude + half) >> np.uint64(self.shift)).astype(np.int64)
         return np.where(bits >> np.uint64(width - 1) != 0, -1 - n, n)
 
-    def points(self, n: Integers, dtype: np.dtype[np.generic], place: Places = None) -> NDArray[np.generic]:
+    def points(self, n: Integers, dtype: np.dtype[np.generic], place: Places = None) -> Values:
         """The floats of the points numbered ``n``."""
         width = dtype.itemsize * 8
         magnitude = np.where(n < 0, -1 - n, n).astype(np.uint64) << np.uint64(self.shift)
@@ -140,11 +140,11 @@ class Pattern(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="patt
 class Integer(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="integer"):
     """The integers themselves; unsigned 64-bit ones wrap, which is undone on reading."""
 
-    def natural(self, values: NDArray[np.generic], place: Places = None) -> Integers:
+    def natural(self, values: Values, place: Places = None) -> Integers:
         """The values as int64; there is no dither."""
         return values.astype(np.int64)
 
-    def points(self, n: Integers, dtype: np.dtype[np.generic], place: Places = None) -> NDArray[np.generic]:
+    def points(self, n: Integers, dtype: np.dtype[np.generic], place: Places = None) -> Values:
         """The values in their own dtype."""
         return n.astype(dtype)
 
@@ -202,7 +202,7 @@ class Lattice(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @np.errstate(invalid="ignore", over="ignore")  # signalling NaN are quietly widened
     def to_integers(
-        self, values: NDArray[np.generic], bound: Bound, place: Places = None
+        self, values: Values, bound: Bound, place: Places = None
     ) -> tuple[Integers, NDArray[np.unsignedinteger]]:
         """Integers of values, and the bit patterns of those that escape, in order.
 
@@ -232,7 +232,7 @@ class Lattice(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         escaped: NDArray[np.unsignedinteger],
         place: Places = None,
         at: NDArray[np.uint32] | None = None,
-    ) -> NDArray[np.generic]:
+    ) -> Values:
         """Values of integers: what the reader restores, given the dither of the writer.
 
         With ``at``, of the integers ``q[at]``: all else is in the order of ``at``.
@@ -255,7 +255,7 @@ class Lattice(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raw_bits(values)[np.flatnonzero((q if at is None else q.take(at)) == escape)] = escaped
         return values
 
-    def centres(self, q: Integers) -> NDArray[np.float64]:
+    def centres(self, q: Integers) -> Floats:
         """Restored values as finite float64, for prediction: escapes and non-finite points get a stand-in."""
         return tabulated(self._centres, q, (self, "centres"))
 
@@ -276,7 +276,7 @@ class Lattice(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             before += n >= point.at
         return before
 
-    def _points(self, n: Integers, place: Places = None) -> NDArray[np.generic]:
+    def _points(self, n: Integers, place: Places = None) -> Values:
         with np.errstate(over="ignore", invalid="ignore"):
             return self.grid.points(n, np.dtype(self.dtype), place)
 
@@ -286,7 +286,7 @@ class Lattice(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             n -= q > index
         return n
 
-    def _values(self, q: Integers, place: Places = None) -> NDArray[np.generic]:
+    def _values(self, q: Integers, place: Places = None) -> Values:
         values = self._points(self._grid_numbers(q), place)
         bits = raw_bits(values)
         for index, point in self._insertions():
@@ -294,7 +294,7 @@ class Lattice(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                 bits[q == index] = point.bits
         return values
 
-    def _centres(self, q: Integers) -> NDArray[np.float64]:
+    def _centres(self, q: Integers) -> Floats:
         with np.errstate(over="ignore", invalid="ignore"):
             values = self._values(q).astype(np.float64)
             stand_in = self._points(self._grid_numbers(q)).astype(np.float64)
@@ -310,7 +310,7 @@ def _sensible(grid: Grid, dtype: str) -> bool:
     return isinstance(grid, Integer) or 0 <= grid.shift <= MANTISSA_BITS[dtype]
 
 
-def _rounded(steps: NDArray[np.float64]) -> Integers:
+def _rounded(steps: Floats) -> Integers:
     """To the nearest integer; 0 for what is not finite or too large to be exact."""
     with np.errstate(invalid="ignore"):
         safe = np.where(np.abs(steps) < EXACT_INTEGERS, steps, 0.0)
@@ -318,7 +318,7 @@ def _rounded(steps: NDArray[np.float64]) -> Integers:
 
 
 @functools.lru_cache(maxsize=256)
-def _powers(first: float, base: float, top: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _powers(first: float, base: float, top: int) -> tuple[Floats, Floats]:
     """Tables whose products are ``first * base**m`` for 0 <= m <= top.
 
     Made by repeated multiplication, which IEEE 754 rounds the same way everywhere; what error accumulates moves
@@ -338,7 +338,7 @@ def _powers(first: float, base: float, top: int) -> tuple[NDArray[np.float64], N
 
 
 @functools.lru_cache(maxsize=256)
-def _roots(base: float) -> NDArray[np.float64]:
+def _roots(base: float) -> Floats:
     """``base**d`` for the fractions d of all places: powers of a root made by square roots, which IEEE 754 rounds."""
     root = base
     for _ in range((2 * PLACES).bit_length() - 1):
@@ -347,6 +347,6 @@ def _roots(base: float) -> NDArray[np.float64]:
     powers[0] = 1.0
     np.multiply.accumulate(powers, out=powers)
     middle = powers[PLACES - 1]
-    roots: NDArray[np.float64] = powers[::2][:PLACES] / middle
+    roots: Floats = powers[::2][:PLACES] / middle
     roots.flags.writeable = False
     return roots

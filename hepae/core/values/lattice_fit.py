@@ -9,9 +9,9 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numpy.typing import NDArray
 
 from hepae import limits
+from hepae.arrays import Integers, Values
 from hepae.core.values.bounds import MANTISSA_BITS, Bound, bits_equal, native, raw_bits
 from hepae.core.values.lattice import Grid, Inserted, Integer, Lattice, Linear, Log, Pattern
 from hepae.errors import BoundError
@@ -37,7 +37,7 @@ MOST_INSERTED = 16
 
 
 @np.errstate(invalid="ignore", over="ignore")  # signalling NaN are quietly widened
-def fit_lattice(values: NDArray[np.generic], bound: Bound) -> Lattice:
+def fit_lattice(values: Values, bound: Bound) -> Lattice:
     """The lattice for a feature, from a sample of its values.
 
     Parameters
@@ -64,7 +64,7 @@ def fit_lattice(values: NDArray[np.generic], bound: Bound) -> Lattice:
     return Lattice(dtype.name, grid, _insertions(values, grid))
 
 
-def require_feasible(values: NDArray[np.generic], bound: Bound, where: str) -> None:
+def require_feasible(values: Values, bound: Bound, where: str) -> None:
     """Refuse a bound finer than the dtype resolves: what the user asks for is ``exact``, and should say so.
 
     Raises
@@ -85,7 +85,7 @@ def require_feasible(values: NDArray[np.generic], bound: Bound, where: str) -> N
         )
 
 
-def _grid(finite: NDArray[np.generic], bound: Bound) -> Grid:
+def _grid(finite: Values, bound: Bound) -> Grid:
     """The coarsest grid: the data's own where it is coarser than the bound's."""
     exact = Pattern(_spare_bits(finite))
     own_spacing = 2.0 ** (exact.shift - MANTISSA_BITS[finite.dtype.name])
@@ -98,13 +98,13 @@ def _grid(finite: NDArray[np.generic], bound: Bound) -> Grid:
     return _log(finite, bound) or _rounded_pattern(bound, finite.dtype)
 
 
-def _typical(finite: NDArray[np.generic]) -> float:
+def _typical(finite: Values) -> float:
     """Median magnitude of the values that are not zero; 1 where there are none."""
     magnitude = np.abs(finite[finite != 0].astype(np.float64))
     return float(np.median(magnitude)) if len(magnitude) else 1.0
 
 
-def _log(finite: NDArray[np.generic], bound: Bound) -> Log | None:
+def _log(finite: Values, bound: Bound) -> Log | None:
     """A logarithmic grid from just below the smallest usual magnitude; None where its tables would be too large."""
     information = np.finfo(finite.dtype.name)
     magnitude = np.abs(finite[finite != 0].astype(np.float64))
@@ -125,7 +125,7 @@ def _rounded_pattern(bound: Bound, dtype: np.dtype[np.generic]) -> Pattern:
     return Pattern(max(0, MANTISSA_BITS[dtype.name] - kept))
 
 
-def _spare_bits(finite: NDArray[np.generic]) -> int:
+def _spare_bits(finite: Values) -> int:
     """Low mantissa bits that are zero in so many values that the others may escape at a profit."""
     width = finite.dtype.itemsize * 8
     bits = raw_bits(finite).astype(np.uint64)
@@ -140,7 +140,7 @@ def _spare_bits(finite: NDArray[np.generic]) -> int:
     return int(shifts[np.argmax(profit)])
 
 
-def _insertions(values: NDArray[np.generic], grid: Grid) -> tuple[Inserted, ...]:
+def _insertions(values: Values, grid: Grid) -> tuple[Inserted, ...]:
     """The escape and the frequent exact values, each before the grid point nearest to it.
 
     What lies far from the rest, or nowhere, goes just below the smallest usual point, so that integers stay dense.
@@ -156,14 +156,14 @@ def _insertions(values: NDArray[np.generic], grid: Grid) -> tuple[Inserted, ...]
     return tuple(sorted(inserted, key=lambda point: (point.at, -1 if point.bits is None else point.bits)))
 
 
-def _usual_range(natural: NDArray[np.int64]) -> tuple[int, int]:
+def _usual_range(natural: Integers) -> tuple[int, int]:
     if len(natural) == 0:
         return 0, 0
     low, high = np.quantile(natural, [BELOW, 1 - BELOW], method="nearest")
     return int(low), int(high)
 
 
-def _frequent(values: NDArray[np.generic], grid: Grid) -> list[tuple[int, NDArray[np.generic]]]:
+def _frequent(values: Values, grid: Grid) -> list[tuple[int, Values]]:
     """Bit patterns of frequent values that the grid does not restore bit for bit."""
     patterns, seen = np.unique(raw_bits(values), return_counts=True)
     often = seen >= max(4, FREQUENT * len(values))

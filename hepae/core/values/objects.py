@@ -10,8 +10,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
 
+from hepae.arrays import Integers, Values
 from hepae.errors import CollectionError
 
 __all__ = ["Collection", "Feature", "Objects", "concatenate", "find_collections", "offsets", "ranks"]
@@ -71,9 +71,9 @@ class Objects:
         Event-level columns that a codec may use as conditions, keyed by branch name.
     """
 
-    counts: NDArray[np.int64]
-    columns: dict[str, NDArray[np.generic]] = field(default_factory=dict)
-    events: dict[str, NDArray[np.generic]] = field(default_factory=dict)
+    counts: Integers
+    columns: dict[str, Values] = field(default_factory=dict)
+    events: dict[str, Values] = field(default_factory=dict)
 
     @property
     def n_events(self) -> int:
@@ -106,7 +106,7 @@ def concatenate(parts: Iterable[Objects]) -> Objects:
     )
 
 
-def offsets(counts: NDArray[np.int64]) -> NDArray[np.int64]:
+def offsets(counts: Integers) -> Integers:
     """Index of the first object of each event, and one past the last: int64[n_events + 1].
 
     Examples
@@ -119,7 +119,7 @@ def offsets(counts: NDArray[np.int64]) -> NDArray[np.int64]:
     return edges
 
 
-def ranks(counts: NDArray[np.int64]) -> NDArray[np.int64]:
+def ranks(counts: Integers) -> Integers:
     """Place of each object in its event, from 0: int64[n_objects].
 
     Examples

@@ -23,9 +23,10 @@ from hepae.files.many.filesets import Files, Job, compressed_fileset, jobs_of
 from hepae.files.many.records import Record, Stamp
 from hepae.files.pipeline import compress
 from hepae.input.events import open_events
-from hepae.learn.modelling import Report, find_collection, silent, train
+from hepae.learn.modelling import find_collection, train
 from hepae.learn.recipe import Recipe
 from hepae.model.model import Model
+from hepae.progress import Report, silent
 from hepae.version import __version__
 
 __all__ = ["ManyFiles", "Outcome", "compress_files"]

@@ -17,17 +17,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from pcodec import ChunkConfig, DeltaSpec, standalone
 
+from hepae.arrays import Array, Integers
 from hepae.core.coding.integers import LEVEL
 from hepae.core.values.bounds import Bound
 from hepae.core.values.lattice import Integer, Lattice
 from hepae.errors import MissingExtraError
 
 __all__ = ["ALTERNATIVES", "Alternative", "available"]
-
-Column = NDArray[Any]
 
 
 @dataclass(frozen=True)
@@ -45,11 +43,11 @@ class Alternative:
     """A method: its name, and how it encodes and decodes a column."""
 
     name: str
-    encode: Callable[[Column, Bound, Lattice], Packed]
-    decode: Callable[[Packed], Column]
+    encode: Callable[[Array, Bound, Lattice], Packed]
+    decode: Callable[[Packed], Array]
 
 
-def rounded(values: Column, bound: Bound) -> Column:
+def rounded(values: Array, bound: Bound) -> Array:
     """Values with as many low mantissa bits zero as the bound allows; others as they are."""
     if values.dtype.kind != "f" or bound.kind == "exact":
         return values
@@ -62,7 +60,7 @@ def rounded(values: Column, bound: Bound) -> Column:
     return np.where(np.isfinite(values), near, values).astype(values.dtype)
 
 
-def _short_mantissa(values: Column, bound: Bound) -> Column:
+def _short_mantissa(values: Array, bound: Bound) -> Array:
     kept = math.ceil(-math.log2(bound.relative)) - 1
     spare = max(0, np.finfo(values.dtype).nmant - kept)
     width = f"u{values.dtype.itemsize}"
@@ -76,13 +74,13 @@ def bytes_of(
 ) -> Alternative:
     """A general-purpose compressor on rounded values, as they are or byte by byte."""
 
-    def encode(values: Column, bound: Bound, lattice: Lattice) -> Packed:
+    def encode(values: Array, bound: Bound, lattice: Lattice) -> Packed:
         raw = np.ascontiguousarray(rounded(values, bound)).view(np.uint8)
         if split:
             raw = np.ascontiguousarray(raw.reshape(-1, values.dtype.itemsize).T)
         return Packed(compress(raw.tobytes()), values.dtype, len(values))
 
-    def decode(packed: Packed) -> Column:
+    def decode(packed: Packed) -> Array:
         raw = np.frombuffer(decompress(packed.data), np.uint8)
         if split:
             raw = np.ascontiguousarray(raw.reshape(packed.dtype.itemsize, -1).T)
@@ -94,7 +92,7 @@ def bytes_of(
 def unrounded(alternative: Alternative, name: str) -> Alternative:
     """The same compressor on the values as they are."""
 
-    def encode(values: Column, bound: Bound, lattice: Lattice) -> Packed:
+    def encode(values: Array, bound: Bound, lattice: Lattice) -> Packed:
         return alternative.encode(values, EXACT, lattice)
 
     return Alternative(name, encode, alternative.decode)
@@ -102,16 +100,16 @@ def unrounded(alternative: Alternative, name: str) -> Alternative:
 
 def on_lattice(
     name: str,
-    to_bytes: Callable[[NDArray[np.int64]], bytes],
-    to_integers: Callable[[bytes, int], NDArray[np.int64]],
+    to_bytes: Callable[[Integers], bytes],
+    to_integers: Callable[[bytes, int], Integers],
 ) -> Alternative:
     """A coder of integers on hepae's lattice, one column at a time."""
 
-    def encode(values: Column, bound: Bound, lattice: Lattice) -> Packed:
+    def encode(values: Array, bound: Bound, lattice: Lattice) -> Packed:
         q, escaped = lattice.to_integers(values, bound)
         return Packed(to_bytes(q) + escaped.tobytes(), values.dtype, len(values), (lattice, len(escaped)))
 
-    def decode(packed: Packed) -> Column:
+    def decode(packed: Packed) -> Array:
         lattice, escapes = packed.known
         cut = len(packed.data) - escapes * packed.dtype.itemsize
         escaped = np.frombuffer(packed.data[cut:], f"u{packed.dtype.itemsize}")
@@ -120,8 +118,8 @@ def on_lattice(
     return Alternative(name, encode, decode)
 
 
-ToBytes = Callable[[Column, float], bytes]
-ToFloats = Callable[[bytes, np.dtype[Any], int], Column]
+ToBytes = Callable[[Array, float], bytes]
+ToFloats = Callable[[bytes, np.dtype[Any], int], Array]
 
 
 class FloatCompressor:
@@ -138,7 +136,7 @@ class FloatCompressor:
     def __init__(self, encode: ToBytes, decode: ToFloats) -> None:
         self._encode, self._decode = encode, decode
 
-    def encode(self, values: Column, bound: Bound, lattice: Lattice) -> Packed:
+    def encode(self, values: Array, bound: Bound, lattice: Lattice) -> Packed:
         """One column."""
         if values.dtype.kind != "f" or bound.kind == "exact":
             return FALLBACK.encode(values, bound, lattice)
@@ -151,7 +149,7 @@ class FloatCompressor:
         own = signs.data if len(magnitude) < len(values) or (values < 0).any() else b""
         return Packed(own + logs, values.dtype, len(values), (signs, len(own), len(magnitude)))
 
-    def decode(self, packed: Packed) -> Column:
+    def decode(self, packed: Packed) -> Array:
         """The inverse."""
         if packed.known == "abs":
             return self._decode(packed.data, packed.dtype, packed.length)
@@ -169,17 +167,17 @@ EXACT = Bound("exact")
 SIGNS = Lattice("int8", Integer())
 
 
-def _inside(values: Column, size: float) -> float:
+def _inside(values: Array, size: float) -> float:
     """An absolute bound less the rounding of restored values to their dtype."""
     largest = float(np.abs(values[np.isfinite(values)]).max(initial=0.0))
     return size * (1 - 1e-6) - largest * float(np.finfo(values.dtype).eps)
 
 
-def _log_bound(values: Column, bound: Bound) -> float:
+def _log_bound(values: Array, bound: Bound) -> float:
     return math.log1p(bound.relative - float(np.finfo(values.dtype).eps)) * (1 - 1e-6)
 
 
-def bits_packed(q: NDArray[np.int64]) -> bytes:
+def bits_packed(q: Integers) -> bytes:
     """Integers in as many bits as their range needs, then ZSTD."""
     low = int(q.min(initial=0)) if len(q) else 0
     width = max(int(q.max(initial=0)) - low, 1).bit_length() if len(q) else 1
@@ -191,7 +189,7 @@ def bits_packed(q: NDArray[np.int64]) -> bytes:
     )
 
 
-def bits_unpacked(data: bytes, length: int) -> NDArray[np.int64]:
+def bits_unpacked(data: bytes, length: int) -> Integers:
     """The inverse of `bits_packed`."""
     low, width = int.from_bytes(data[:8], "little", signed=True), data[8]
     bits = np.unpackbits(np.frombuffer(_unzstd(data[9:]), np.uint8), count=length * width).reshape(
@@ -235,13 +233,13 @@ def _zlib(data: bytes) -> bytes:
 def _sz3() -> Alternative:
     import pysz
 
-    def encode(values: Column, size: float) -> bytes:
+    def encode(values: Array, size: float) -> bytes:
         config = pysz.szConfig()
         config.errorBoundMode = pysz.szErrorBoundMode.ABS
         config.absErrorBound = size
         return bytes(pysz.sz.compress(np.ascontiguousarray(values), config)[0].tobytes())
 
-    def decode(data: bytes, dtype: np.dtype[Any], length: int) -> Column:
+    def decode(data: bytes, dtype: np.dtype[Any], length: int) -> Array:
         return np.asarray(pysz.sz.decompress(np.frombuffer(data, np.uint8), dtype, (length,))[0])
 
     compressor = FloatCompressor(encode, decode)
@@ -251,10 +249,10 @@ def _sz3() -> Alternative:
 def _zfp() -> Alternative:
     import zfpy
 
-    def encode(values: Column, size: float) -> bytes:
+    def encode(values: Array, size: float) -> bytes:
         return bytes(zfpy.compress_numpy(np.ascontiguousarray(values), tolerance=size))
 
-    def decode(data: bytes, dtype: np.dtype[Any], length: int) -> Column:
+    def decode(data: bytes, dtype: np.dtype[Any], length: int) -> Array:
         return np.asarray(zfpy.decompress_numpy(data))
 
     compressor = FloatCompressor(encode, decode)
@@ -264,7 +262,7 @@ def _zfp() -> Alternative:
 def _blosc2() -> Alternative:
     import blosc2
 
-    def encode(values: Column, bound: Bound, lattice: Lattice) -> Packed:
+    def encode(values: Array, bound: Bound, lattice: Lattice) -> Packed:
         filters = [blosc2.Filter.SHUFFLE, blosc2.Filter.BYTEDELTA]
         options = {
             "codec": blosc2.Codec.ZSTD,
@@ -275,13 +273,13 @@ def _blosc2() -> Alternative:
         packed = blosc2.compress2(np.ascontiguousarray(rounded(values, bound)), **options)
         return Packed(packed, values.dtype, len(values))
 
-    def decode(packed: Packed) -> Column:
+    def decode(packed: Packed) -> Array:
         return np.frombuffer(blosc2.decompress2(packed.data), packed.dtype)
 
     return Alternative("rounded + blosc2", encode, decode)
 
 
-def pcodec_bytes(q: NDArray[np.int64]) -> bytes:
+def pcodec_bytes(q: Integers) -> bytes:
     """A column of integers in pcodec's own format, in the narrowest type that holds them."""
     dtypes = (np.dtype(np.int16), np.dtype(np.int32), np.dtype(np.int64))
     narrowest = next(dtype for dtype in dtypes if np.array_equal(q, q.astype(dtype)))
@@ -289,7 +287,7 @@ def pcodec_bytes(q: NDArray[np.int64]) -> bytes:
     return bytes(standalone.simple_compress(q.astype(narrowest), config))
 
 
-def pcodec_integers(data: bytes, n: int) -> NDArray[np.int64]:
+def pcodec_integers(data: bytes, n: int) -> Integers:
     """What `pcodec_bytes` coded."""
     return np.asarray(standalone.simple_decompress(data), np.int64)
 

@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import Any, Final, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from hepae import limits
+from hepae.arrays import Array, Booleans
 from hepae.core.bottleneck.codec import Bottleneck, BottleneckSpec
 from hepae.core.chunk import ChunkCoder
 from hepae.core.compiled import load
@@ -30,15 +30,15 @@ from hepae.core.values.objects import Objects
 from hepae.errors import BoundError, CollectionError
 from hepae.input.events import open_events
 from hepae.lab.bench.alternatives import Alternative, available
-from hepae.learn.modelling import Report, feature_specs, find_collection, model_of, silent
+from hepae.learn.modelling import feature_specs, find_collection, model_of
 from hepae.learn.recipe import Recipe
 from hepae.model.model import Model
+from hepae.progress import Report, silent
 from hepae.root.file.compression import LZMA_BEST, ZSTD_DEFAULT
 from hepae.root.tree import split
 
 __all__ = ["Measurement", "bench", "split_events"]
 
-Column = NDArray[Any]
 
 MOST_RUNS: Final = 20
 ENOUGH_SECONDS: Final = 0.5
@@ -102,7 +102,7 @@ class Method(Protocol):
 
     def restore(
         self, encoded: Any, chunk: Objects, features: Sequence[str] | None = None
-    ) -> dict[str, Column]:
+    ) -> dict[str, Array]:
         """Some columns of an encoded chunk, or all, given its counts and conditions only."""
 
     def sizes(self, encoded: Any) -> dict[str, int]:
@@ -126,7 +126,7 @@ class ColumnWise:
 
     def restore(
         self, encoded: Any, chunk: Objects, features: Sequence[str] | None = None
-    ) -> dict[str, Column]:
+    ) -> dict[str, Array]:
         """Every column for itself."""
         return {name: self._alternative.decode(encoded[name]) for name in features or encoded}
 
@@ -150,7 +150,7 @@ class Chunked:
 
     def restore(
         self, encoded: Any, chunk: Objects, features: Sequence[str] | None = None
-    ) -> dict[str, Column]:
+    ) -> dict[str, Array]:
         """The features asked for, by way of those that they are predicted from."""
         return self._coder.decode(chunk.counts, chunk.events, encoded, features or self._features)
 
@@ -180,7 +180,7 @@ class Autoencoder:
 
     def restore(
         self, encoded: Any, chunk: Objects, features: Sequence[str] | None = None
-    ) -> dict[str, Column]:
+    ) -> dict[str, Array]:
         """All features, which its networks give together."""
         return {**self._coder.decode(encoded[0]), **encoded[2]}
 
@@ -189,7 +189,7 @@ class Autoencoder:
         return dict(encoded[1])
 
 
-def _big_endian(column: Column) -> bytes:
+def _big_endian(column: Array) -> bytes:
     return np.ascontiguousarray(column).astype(column.dtype.newbyteorder(">")).tobytes()
 
 
@@ -281,7 +281,7 @@ def _at_most(objects: Objects, most: int, seed: int) -> Objects:
     return _chosen(objects, chosen)
 
 
-def _chosen(objects: Objects, events: NDArray[np.bool_]) -> Objects:
+def _chosen(objects: Objects, events: Booleans) -> Objects:
     inside = np.repeat(events, objects.counts)
     return Objects(
         objects.counts[events],
@@ -391,7 +391,7 @@ def _rounds(function: Callable[[Any], Any], items: Sequence[Any], rounds: int, b
     barrier.wait()
 
 
-def _worst(chunk: Objects, restored: dict[str, Column], bounds: dict[str, Bound]) -> float:
+def _worst(chunk: Objects, restored: dict[str, Array], bounds: dict[str, Bound]) -> float:
     """Largest error over its bound; infinite where a value that has to be exact is not."""
     worst = 0.0
     for name, bound in bounds.items():

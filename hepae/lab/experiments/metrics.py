@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 import numpy as np
-from numpy.typing import NDArray
 
+from hepae.arrays import Columns, Values
 from hepae.core.arithmetic.kinematics import find_roles
 from hepae.core.bottleneck.codec import BottleneckSpec
 from hepae.core.bottleneck.scaling import Transform, chooses_log, fit_transform
@@ -17,9 +17,6 @@ from hepae.lab.report.observables import observables_of
 from hepae.lab.report.residuals import Residuals, residuals_of
 
 __all__ = ["Quality", "constant_mass", "quality_of", "scaled_loss", "transforms_of"]
-
-Columns = Mapping[str, NDArray[np.generic]]
-Floats = NDArray[np.float64]
 
 
 class Quality(msgspec.Struct, frozen=True):
@@ -107,7 +104,7 @@ def transforms_of(
     return {column.name: column.transform for column in manifest.codec.columns}, minmax
 
 
-def constant_mass(columns: Columns) -> dict[str, NDArray[np.generic]]:
+def constant_mass(columns: Columns) -> dict[str, Values]:
     """The simplest way to keep three numbers of four: E from pt, eta and one ratio of mass to momentum for all.
 
     The ratio is the one with the smallest mean squared error of log E.

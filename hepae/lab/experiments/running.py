@@ -31,13 +31,12 @@ from hepae.learn.modelling import model_of, sample
 from hepae.learn.recipe import Recipe
 from hepae.model.assembly import TABLE
 from hepae.model.model import Model
+from hepae.progress import Report
 from hepae.root.file.source import open_source
 from hepae.stored.restore import coder_of
 from hepae.stored.titles import SUFFIX
 
 __all__ = ["run_grid"]
-
-Report = Callable[[str, int, int, str], None]
 
 
 def run_grid(

@@ -14,12 +14,12 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from hepae.arrays import Array, Values
 from hepae.core.bottleneck.codec import TILE, Bottleneck
 from hepae.core.chunk import ChunkCoder
 from hepae.core.network import Network
@@ -104,7 +104,7 @@ def _peak() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-def _under(arrays: dict[str, NDArray[Any]], prefix: str) -> dict[str, NDArray[np.generic]]:
+def _under(arrays: dict[str, Array], prefix: str) -> dict[str, Values]:
     return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
 
 

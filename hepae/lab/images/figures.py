@@ -16,6 +16,7 @@ from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from hepae.arrays import Floats
 from hepae.errors import InputError
 from hepae.lab.images.model import ImageModel
 from hepae.lab.images.modelling import read_images
@@ -177,7 +178,7 @@ def _losses(axes: Axes, model: ImageModel) -> None:
     axes.legend(handles=handles, loc="upper right")
 
 
-def roc_figure(curves: Mapping[str, tuple[NDArray[np.float64], NDArray[np.float64], float]]) -> Figure:
+def roc_figure(curves: Mapping[str, tuple[Floats, Floats, float]]) -> Figure:
     """Background rejection against signal efficiency; each curve is false and true positive rate, and its area."""
     with styled():
         figure = _figure(4.6, 3.7)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hepae.arrays import Array
 from hepae.core.network import Network, Shape
 from hepae.errors import ModelRejectedError
 from hepae.lab.images.spec import MANIFEST_KEY, ImageManifest
@@ -115,15 +116,15 @@ def divergence(latents: NDArray[np.float32], log_variances: NDArray[np.float32])
     return np.asarray(0.5 * terms.sum(axis=1), np.float32)
 
 
-def _tiles(arrays: NDArray[Any]) -> list[NDArray[Any]]:
+def _tiles(arrays: Array) -> list[Array]:
     return [arrays[start : start + TILE] for start in range(0, len(arrays), TILE)]
 
 
-def _squared(image: Images, restored: Images) -> NDArray[Any]:
+def _squared(image: Images, restored: Images) -> Array:
     return np.asarray(np.square(image - restored))
 
 
-def _cross_entropy(image: Images, restored: Images) -> NDArray[Any]:
+def _cross_entropy(image: Images, restored: Images) -> Array:
     """Of pixels as chances: ``t log(t/p) + (1 - t) log((1 - t)/(1 - p))``."""
     t = np.clip(image.astype(np.float64), 0, 1)
     p = np.clip(restored.astype(np.float64), LEAST_PROBABILITY, 1 - LEAST_PROBABILITY)

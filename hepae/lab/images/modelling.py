@@ -15,7 +15,7 @@ from hepae.errors import InputError, MissingExtraError
 from hepae.files.cut import Cut
 from hepae.lab.images.model import ImageModel
 from hepae.lab.images.spec import MANIFEST_KEY, ImageManifest, ImageRecipe, ImageSpec
-from hepae.learn.modelling import Report, silent
+from hepae.progress import Report, silent
 from hepae.stored.reader import ObjectReader, chosen, open_objects
 from hepae.version import __version__
 

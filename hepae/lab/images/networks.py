@@ -16,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from hepae.arrays import Floats
 from hepae.errors import InputError, SchemaError
 from hepae.lab.images.spec import ImageRecipe
 from hepae.learn.bottleneck.fit import check_device
@@ -48,9 +49,7 @@ class ImageAutoencoder(nn.Module):
         Mean pixel of each channel, which the decoder begins with.
     """
 
-    def __init__(
-        self, shape: tuple[int, int, int], recipe: ImageRecipe, scale: float, mean: NDArray[np.float64]
-    ) -> None:
+    def __init__(self, shape: tuple[int, int, int], recipe: ImageRecipe, scale: float, mean: Floats) -> None:
         super().__init__()
         halvings = _halvings(shape[1])
         widths = [shape[0], *(recipe.filters << place for place in range(halvings))]

@@ -9,18 +9,17 @@ constituents without direction need an answer of their own.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final, Literal, get_args
+from typing import Final, Literal, get_args
 
 import awkward as ak
 import numpy as np
 from numpy.typing import NDArray
 
+from hepae.arrays import Array, Booleans, Floats, Integers
 from hepae.errors import InputError
 
 __all__ = ["CHANNELS", "Alignment", "Normalisation", "check_image", "fill", "jet_images"]
 
-Floats = NDArray[np.float64]
-Indices = NDArray[np.int64]
 
 CHANNELS: Final[dict[str, int | None]] = {"all": None, "ecal": 0, "hcal": 1, "track": 2}
 """Channels by name, with the constituent type that they show; None for every type."""
@@ -101,8 +100,8 @@ def jet_images(
 
 
 def fill(
-    counts: Indices,
-    columns: dict[str, NDArray[Any]],
+    counts: Integers,
+    columns: dict[str, Array],
     pixels: int = 40,
     half_width: float = 0.8,
     channels: Sequence[str] = ("all",),
@@ -154,7 +153,7 @@ def check_image(pixels: int, half_width: float, channels: Sequence[str], normali
 
 
 def _aligned(
-    jets: Indices, counts: Indices, px: Floats, py: Floats, pz: Floats, flip: bool, align: Alignment
+    jets: Integers, counts: Integers, px: Floats, py: Floats, pz: Floats, flip: bool, align: Alignment
 ) -> tuple[Floats, Floats, Floats]:
     """Transverse momenta, and pseudorapidities and azimuths about the centre of each jet.
 
@@ -176,7 +175,7 @@ def _aligned(
 
 
 def _by_second(
-    jets: Indices, counts: Indices, pt: Floats, eta: Floats, phi: Floats, leading: Indices
+    jets: Integers, counts: Integers, pt: Floats, eta: Floats, phi: Floats, leading: Integers
 ) -> tuple[Floats, Floats]:
     """Directions about the leading constituents, turned until the second lie along eta."""
     rest = pt.copy()
@@ -191,7 +190,7 @@ def _by_second(
     return eta, phi
 
 
-def _by_moments(jets: Indices, count: int, pt: Floats, eta: Floats, phi: Floats) -> tuple[Floats, Floats]:
+def _by_moments(jets: Integers, count: int, pt: Floats, eta: Floats, phi: Floats) -> tuple[Floats, Floats]:
     """Directions about the mean, turned until the principal axis lies along eta, its longer tail up."""
     total = np.bincount(jets, pt, count)
     share = pt / np.where(total > 0, total, 1.0)[jets]
@@ -223,7 +222,7 @@ def _directions(px: Floats, py: Floats, pz: Floats) -> tuple[Floats, Floats, Flo
     return pt, np.arcsinh(slope), phi
 
 
-def _leading(pt: Floats, counts: Indices) -> Indices:
+def _leading(pt: Floats, counts: Integers) -> Integers:
     """Index of the first of the largest of each jet; 0 for jets without constituents, which nothing refers to."""
     place = np.zeros(len(counts), np.int64)
     filled = np.flatnonzero(counts)
@@ -235,7 +234,7 @@ def _leading(pt: Floats, counts: Indices) -> Indices:
     return place
 
 
-def _pixel_of(eta: Floats, phi: Floats, pixels: int, half_width: float) -> tuple[Indices, NDArray[np.bool_]]:
+def _pixel_of(eta: Floats, phi: Floats, pixels: int, half_width: float) -> tuple[Integers, Booleans]:
     """Index of the pixel of each constituent in its image, and whether it is in the image."""
     scale = pixels / (2 * half_width)
     row, column = np.floor((eta + half_width) * scale), np.floor((phi + half_width) * scale)
@@ -244,7 +243,7 @@ def _pixel_of(eta: Floats, phi: Floats, pixels: int, half_width: float) -> tuple
     return place.astype(np.int64), shown
 
 
-def _add(images: NDArray[np.float32], place: Indices, weight: Floats) -> None:
+def _add(images: NDArray[np.float32], place: Integers, weight: Floats) -> None:
     """Add weights to pixels, counted through all images. Nothing but those pixels is touched."""
     used = np.flatnonzero(weight)
     np.add.at(images.reshape(-1), place[used], weight[used].astype(np.float32))

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from typing import Any, Final, Literal, get_args
+from typing import Final, Literal, get_args
 
 import msgspec
-from numpy.typing import NDArray
 
 from hepae import limits
+from hepae.arrays import Array
 from hepae.core.manifest import Training
 from hepae.core.versioned import Versioned
 from hepae.errors import SchemaError
@@ -58,7 +58,7 @@ class ImageSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         typed = any(CHANNELS[name] is not None for name in self.channels)
         return ("px", "py", "pz", "type") if typed else ("px", "py", "pz")
 
-    def images(self, counts: NDArray[Any], columns: dict[str, NDArray[Any]]) -> NDArray[Any]:
+    def images(self, counts: Array, columns: dict[str, Array]) -> Array:
         """Images float32[n, *shape] of flat constituents."""
         made = fill(
             counts,

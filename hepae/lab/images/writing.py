@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from hepae.lab.images.spec import ImageSpec
-from hepae.learn.modelling import Report, silent
 from hepae.model.model import Model
+from hepae.progress import Report, silent
 from hepae.root.file.atomic import atomic_output
 from hepae.root.file.writer import RootWriter
 from hepae.root.ttree.writer import Keep, NewBranch

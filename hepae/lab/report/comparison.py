@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from hepae import limits
+from hepae.arrays import Columns, Integers, Values
 from hepae.core.bottleneck.codec import BottleneckSpec
 from hepae.core.bottleneck.escapes import Escapes
 from hepae.core.coding.frame import parse as parse_frame
@@ -20,6 +20,7 @@ from hepae.errors import CollectionError
 from hepae.files.verify import Check, Verification, verify
 from hepae.input.events import is_csv, open_events
 from hepae.model.model import Model
+from hepae.progress import Report, silent
 from hepae.root.columns import Jagged
 from hepae.root.file.source import open_source
 from hepae.root.tree import TreeReader
@@ -31,8 +32,6 @@ __all__ = ["MOST_OBJECTS", "Comparison", "FeaturePair", "compare"]
 
 MOST_OBJECTS = 1_000_000
 """More are not drawn: the plots are made from runs of events evenly spread over the file."""
-
-Report = Callable[[str, int, int, str], None]
 
 
 @dataclass
@@ -54,8 +53,8 @@ class FeaturePair:
     name: str
     branch: str
     title: str
-    before: NDArray[np.generic]
-    after: NDArray[np.generic]
+    before: Values
+    after: Values
     check: Check
     escapes: int | None = None
     compressed: bool = True
@@ -95,7 +94,7 @@ class Comparison:
     original: str
     file: str
     collection: str
-    counts: NDArray[np.int64]
+    counts: Integers
     features: list[FeaturePair]
     events: int
     objects: int
@@ -110,12 +109,12 @@ class Comparison:
     differences: list[str] = field(default_factory=list)
 
     @property
-    def before(self) -> dict[str, NDArray[np.generic]]:
+    def before(self) -> dict[str, Values]:
         """Columns of the original."""
         return {feature.name: feature.before for feature in self.features}
 
     @property
-    def after(self) -> dict[str, NDArray[np.generic]]:
+    def after(self) -> dict[str, Values]:
         """Columns as restored."""
         return {feature.name: feature.after for feature in self.features}
 
@@ -129,10 +128,6 @@ class Comparison:
         )
 
 
-def _silent(phase: str, done: int, total: int, note: str) -> None:
-    """Report nothing."""
-
-
 def compare(
     original: str | Path,
     file: str | Path,
@@ -141,7 +136,7 @@ def compare(
     bounds: Sequence[str] = (),
     tree: str | None = None,
     models: Iterable[Model] = (),
-    report: Report = _silent,
+    report: Report = silent,
 ) -> Comparison:
     """Read a collection from an original and from its compressed or restored file.
 
@@ -198,8 +193,8 @@ def compare(
 
 def _pairs(
     found: Collection,
-    stored: Mapping[str, NDArray[np.generic]],
-    restored: Mapping[str, NDArray[np.generic]],
+    stored: Columns,
+    restored: Columns,
     checked: Verification,
     escapes: Mapping[str, int],
     manifest: Manifest | None,
@@ -250,7 +245,7 @@ def _objects(events: TreeReader, collection: Collection) -> int:
 
 def _restored(
     after: TreeReader, store: ModelStore, name: str, found: Collection, runs: Sequence[tuple[int, int]]
-) -> tuple[dict[str, NDArray[np.generic]], Manifest | None, str]:
+) -> tuple[dict[str, Values], Manifest | None, str]:
     """Columns of the second file that the first has too, and the manifest of the model that made them."""
     if name not in compressed_collections(after):
         there = after.collection(name)

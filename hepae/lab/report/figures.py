@@ -17,8 +17,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullFormatter
-from numpy.typing import NDArray
 
+from hepae.arrays import Floats
 from hepae.lab.report.comparison import Comparison
 from hepae.lab.report.panels import Panel, correlations, moving, residual_of
 
@@ -34,7 +34,6 @@ __all__ = [
     "styled",
 ]
 
-Floats = NDArray[np.float64]
 
 MOST_IN_CORNER: Final = 8
 MOST_POINTS: Final = 250

@@ -6,21 +6,18 @@ squared error of scaled features hides.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import vector
-from numpy.typing import NDArray
 
+from hepae.arrays import Columns, Floats, Integers
 from hepae.core.arithmetic.kinematics import find_roles
 from hepae.core.values.objects import offsets
 
 __all__ = ["OBSERVABLES", "Observables", "four_vectors", "observables_of"]
 
-Floats = NDArray[np.float64]
-Columns = Mapping[str, NDArray[np.generic]]
 
 OBSERVABLES = {
     "mass": "mass from the four-vector",
@@ -72,7 +69,7 @@ def four_vectors(columns: Columns) -> Any:
     return None
 
 
-def observables_of(counts: NDArray[np.int64], columns: Columns) -> Observables | None:
+def observables_of(counts: Integers, columns: Columns) -> Observables | None:
     """Observables of whole events; None where the objects have no four-vectors.
 
     Parameters

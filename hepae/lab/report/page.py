@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import html
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from matplotlib.figure import Figure
@@ -14,12 +14,11 @@ from hepae.lab.report.comparison import Comparison
 from hepae.lab.report.histograms import write_histograms
 from hepae.lab.report.panels import Panel, feature_panel, histograms_of, moving, observable_panels
 from hepae.lab.report.style import STYLE
+from hepae.progress import Report
 from hepae.root.file.atomic import atomic_output, check_target
 from hepae.version import __version__
 
 __all__ = ["page", "write_report"]
-
-Report = Callable[[str, int, int, str], None]
 
 
 def write_report(comparison: Comparison, target: Path, report: Report) -> Path:

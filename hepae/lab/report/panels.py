@@ -8,8 +8,8 @@ from typing import Any, TypeAlias
 
 import hist
 import numpy as np
-from numpy.typing import NDArray
 
+from hepae.arrays import Floats, Values
 from hepae.lab.report.comparison import Comparison, FeaturePair
 from hepae.lab.report.observables import OBSERVABLES, observables_of
 from hepae.lab.report.residuals import Residuals, difference, relative, residuals_of
@@ -24,8 +24,6 @@ __all__ = [
     "residual_of",
 ]
 
-Floats = NDArray[np.float64]
-Column = NDArray[np.generic]
 Histogram: TypeAlias = "hist.Hist[Any]"
 
 BINS = 60
@@ -152,7 +150,7 @@ def moving(comparison: Comparison) -> list[FeaturePair]:
     return [feature for feature in comparison.features if not feature.exact]
 
 
-def _correlation(columns: Sequence[Column]) -> Floats:
+def _correlation(columns: Sequence[Values]) -> Floats:
     if not columns:
         return np.zeros((0, 0))
     table = np.stack([column.astype(np.float64) for column in columns])
@@ -163,12 +161,12 @@ def _correlation(columns: Sequence[Column]) -> Floats:
         )
 
 
-def _finite(values: Column) -> Column:
+def _finite(values: Values) -> Values:
     found = values[np.isfinite(values)] if values.dtype.kind == "f" else values
     return found if len(found) else np.zeros(1, values.dtype)
 
 
-def _axis(name: str, before: Column, after: Column, seen: tuple[float, float]) -> Any:
+def _axis(name: str, before: Values, after: Values, seen: tuple[float, float]) -> Any:
     values = _finite(before)
     if values.dtype.kind in "biu":
         low, high = int(values.min()), int(np.quantile(values.astype(np.float64), seen[1]))
@@ -184,7 +182,7 @@ def _axis(name: str, before: Column, after: Column, seen: tuple[float, float]) -
     return hist.axis.Regular(BINS, low, high, name=name)
 
 
-def _filled(axis: Any, values: Column) -> Histogram:
+def _filled(axis: Any, values: Values) -> Histogram:
     filled: Histogram = hist.Hist(axis)
     filled.fill(_finite(values).astype(np.float64))
     return filled

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import msgspec
 import numpy as np
-from numpy.typing import NDArray
+
+from hepae.arrays import Floats, Values
 
 __all__ = ["QUANTILES", "Residuals", "Spread", "difference", "relative", "residuals_of"]
 
-Floats = NDArray[np.float64]
 
 QUANTILES = (0.5, 0.68, 0.95, 0.99, 0.999)
 """Of the absolute value of the residual."""
@@ -50,21 +50,21 @@ class Residuals(msgspec.Struct, frozen=True):
     relative: Spread
 
 
-def difference(original: NDArray[np.generic], restored: NDArray[np.generic]) -> Floats:
+def difference(original: Values, restored: Values) -> Floats:
     """Restored minus original, float64[n]; NaN where either is not finite."""
     with np.errstate(invalid="ignore", over="ignore"):
         out = restored.astype(np.float64) - original.astype(np.float64)
     return np.where(np.isfinite(out), out, np.nan)
 
 
-def relative(original: NDArray[np.generic], restored: NDArray[np.generic]) -> Floats:
+def relative(original: Values, restored: Values) -> Floats:
     """(Restored - original) / |original|, float64[n]; NaN where the original is zero or either is not finite."""
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         out = difference(original, restored) / np.abs(original.astype(np.float64))
     return np.where(np.isfinite(out), out, np.nan)
 
 
-def residuals_of(original: NDArray[np.generic], restored: NDArray[np.generic]) -> Residuals:
+def residuals_of(original: Values, restored: Values) -> Residuals:
     """Residuals of a feature.
 
     Parameters

@@ -9,15 +9,15 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from hepae.arrays import Booleans, Floats, Values
 from hepae.errors import InputError
 
 __all__ = ["Statistic", "auc", "bootstrap", "rejection", "roc"]
 
-Floats = NDArray[np.float64]
 
-Statistic = Callable[[NDArray[np.generic], NDArray[np.bool_]], float]
+Statistic = Callable[[Values, Booleans], float]
 """A number computed from scores and labels, such as `auc`."""
 
 
@@ -122,7 +122,7 @@ def bootstrap(
     return float(np.std(found, ddof=1))
 
 
-def _checked(scores: ArrayLike, labels: ArrayLike) -> tuple[Floats, NDArray[np.bool_]]:
+def _checked(scores: ArrayLike, labels: ArrayLike) -> tuple[Floats, Booleans]:
     values, signal = np.asarray(scores, np.float64), np.asarray(labels) != 0
     if values.ndim != 1 or values.shape != signal.shape:
         raise InputError("scores and labels of different shapes", expected=signal.shape, got=values.shape)

@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 from rich.table import Table
 from rich.text import Text
 
+from hepae.arrays import Floats
 from hepae.lab.report.comparison import Comparison
 from hepae.lab.report.panels import Panel, correlations, moving, residual_of
 
 __all__ = ["bars", "corner_text", "correlation_text", "loss_text", "panel_text", "sizes_text"]
 
-Floats = NDArray[np.float64]
 Numbers = NDArray[np.floating] | NDArray[np.integer]
 
 BLOCKS = " ▁▂▃▄▅▆▇█"

@@ -7,15 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from hepae.arrays import Booleans, Integers
 from hepae.core.values.objects import offsets
 from hepae.errors import InputError
 from hepae.lab.tagging.jets import Jets, joined
 from hepae.lab.tagging.tagger import Tagger
 
 __all__ = ["Detection", "held_out", "in_common", "mixed", "split"]
-
-Rows = NDArray[np.int64]
-Labels = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -39,8 +37,8 @@ class Detection:
     tested_on: int
 
 
-def split(jets: int, train: float, seed: int) -> tuple[Rows, Rows]:
-    """Rows to train on and rows to test on, shuffled.
+def split(jets: int, train: float, seed: int) -> tuple[Integers, Integers]:
+    """Integers to train on and rows to test on, shuffled.
 
     Examples
     --------
@@ -52,8 +50,8 @@ def split(jets: int, train: float, seed: int) -> tuple[Rows, Rows]:
     return order[:first], order[first:]
 
 
-def held_out(tagger: Tagger, jets: int) -> Rows:
-    """Rows of a file of so many jets that a tagger was not trained on; all where it was trained on another file."""
+def held_out(tagger: Tagger, jets: int) -> Integers:
+    """Integers of a file of so many jets that a tagger was not trained on; all where it was trained on another file."""
     of = tagger.manifest.split
     if of is None or of.jets != jets:
         return np.arange(jets)
@@ -82,7 +80,7 @@ def _leading(jets: Jets) -> NDArray[np.void]:
     return four.view([(name, np.float64) for name in ("E", "px", "py", "pz")])[:, 0]
 
 
-def mixed(original: Jets, restored: Jets, rows: Rows, seed: int) -> tuple[Jets, Labels]:
+def mixed(original: Jets, restored: Jets, rows: Integers, seed: int) -> tuple[Jets, Booleans]:
     """These jets, each once: half of them, by chance, as restored, which are the signal.
 
     Raises

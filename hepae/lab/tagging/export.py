@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
+from hepae.arrays import Floats
 from hepae.errors import ModelRejectedError
 from hepae.lab.tagging.networks import (
     CLASSES,
@@ -136,7 +137,7 @@ class _TaggerGraph(Graph):
         return name
 
 
-def _numbers(layer: nn.Module) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _numbers(layer: nn.Module) -> tuple[Floats, Floats]:
     assert isinstance(layer, nn.Linear | nn.Conv2d)
     return array_of(layer.weight), array_of(layer.bias)
 

@@ -9,18 +9,18 @@ where it is among the subjets.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hepae.arrays import Array, Booleans, Integers
 from hepae.core.values.objects import offsets
 from hepae.lab.tagging.jets import Jets
 from hepae.lab.tagging.subjets import OF_CONSTITUENT, OF_JET, log_mass, subjet_features
 
 __all__ = ["CONSTITUENT", "EXTRA", "JET", "View", "constituent_features"]
 
-Floats = NDArray[Any]
 
 View = Literal["directions", "kinds", "masses"]
 """What is told: momenta and directions; beside them, what each constituent is by its mass, or how far from massless."""
@@ -103,7 +103,7 @@ def _runs(jets: Jets) -> Iterator[tuple[slice, Jets]]:
         yield run, Jets(jets.counts[run], {name: column[rows] for name, column in jets.columns.items()})
 
 
-def _features(jets: Jets, constituents: int, names: tuple[str, ...]) -> tuple[NDArray[Any], NDArray[Any]]:
+def _features(jets: Jets, constituents: int, names: tuple[str, ...]) -> tuple[Array, Array]:
     p, lost = _momenta(jets)
     owner = np.repeat(np.arange(len(jets)), jets.counts)
     axis = {name: np.bincount(owner, component, len(jets)) for name, component in p.items()}
@@ -116,7 +116,7 @@ def _features(jets: Jets, constituents: int, names: tuple[str, ...]) -> tuple[ND
     if len(owner):
         there &= ~lost[place]
 
-    def dense(column: NDArray[Any]) -> NDArray[Any]:
+    def dense(column: Array) -> Array:
         return np.where(there, column[place], 0) if len(owner) else np.zeros(there.shape)
 
     found = {name: dense(column) for name, column in flat.items() if name in names}
@@ -133,11 +133,11 @@ def _features(jets: Jets, constituents: int, names: tuple[str, ...]) -> tuple[ND
     return _stacked(found, names), _stacked(of_jet, JET)
 
 
-def _stacked(found: dict[str, NDArray[Any]], names: tuple[str, ...]) -> NDArray[Any]:
+def _stacked(found: dict[str, Array], names: tuple[str, ...]) -> Array:
     return np.stack([found[name] for name in names], axis=-1)
 
 
-def _momenta(jets: Jets) -> tuple[dict[str, Floats], NDArray[np.bool_]]:
+def _momenta(jets: Jets) -> tuple[dict[str, Array], Booleans]:
     """Energies and momenta in float64, all 0 for constituents without direction, and which these are."""
     p = {name: np.array(jets.columns[name], np.float64) for name in ("E", "px", "py", "pz")}
     pt = np.hypot(p["px"], p["py"])
@@ -147,7 +147,7 @@ def _momenta(jets: Jets) -> tuple[dict[str, Floats], NDArray[np.bool_]]:
     return p, lost
 
 
-def _massless(pt: Floats, eta: Floats, phi: Floats) -> Floats:
+def _massless(pt: Array, eta: Array, phi: Array) -> Array:
     """Four-vectors [..., 4] of massless constituents, seen from a frame that moves along the beam with the jet.
 
     Masses of jets and subjets are made of these, not of the energies in the file: E² − p² is a small difference of
@@ -157,8 +157,8 @@ def _massless(pt: Floats, eta: Floats, phi: Floats) -> Floats:
 
 
 def _about_axis(
-    p: dict[str, Floats], lost: NDArray[np.bool_], axis: dict[str, Floats], owner: NDArray[np.int64]
-) -> dict[str, Floats]:
+    p: dict[str, Array], lost: Booleans, axis: dict[str, Array], owner: Integers
+) -> dict[str, Array]:
     """Features of constituents one by one, [sum of counts]."""
     pt = np.hypot(p["px"], p["py"])
     # pseudorapidity of constituents, rapidity of the massive jet: differences survive boosts along the beam
@@ -178,14 +178,14 @@ def _about_axis(
     }
 
 
-def _first(counts: NDArray[np.int64], constituents: int) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+def _first(counts: Integers, constituents: int) -> tuple[Integers, Booleans]:
     """Rows of the first constituents of each jet, [n, N], and whether they are there; row 0 where not."""
     place = np.arange(constituents)
     there = place < counts[:, None]
     return np.where(there, offsets(counts)[:-1, None] + place, 0), there
 
 
-def _masses(p: dict[str, Floats], types: NDArray[Any]) -> dict[str, NDArray[Any]]:
+def _masses(p: dict[str, Array], types: Array) -> dict[str, Array]:
     """`EXTRA` of all views, [sum of counts]."""
     square = p["E"] ** 2
     left = np.abs(square - p["px"] ** 2 - p["py"] ** 2 - p["pz"] ** 2)
@@ -198,7 +198,7 @@ def _masses(p: dict[str, Floats], types: NDArray[Any]) -> dict[str, NDArray[Any]
     return {"log_mass_share": share, **kinds}
 
 
-def _surroundings(share: Floats, eta: Floats, phi: Floats) -> dict[str, NDArray[Any]]:
+def _surroundings(share: Array, eta: Array, phi: Array) -> dict[str, Array]:
     """Logarithm of the share of pt near each constituent, in Gaussian windows, and of the mean square distance."""
     z, x, y = (part.astype(np.float32) for part in (share, eta, phi))
     square = (x[:, :, None] - x[:, None]) ** 2 + (y[:, :, None] - y[:, None]) ** 2

@@ -4,25 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
+from hepae.arrays import Array, Booleans
 from hepae.lab.report.roc import Statistic, auc, bootstrap, rejection
 
 __all__ = ["FIGURES", "Figure", "accuracy", "compare_scores"]
 
-Floats = NDArray[Any]
-Labels = NDArray[np.bool_]
 
-
-def accuracy(scores: Floats, labels: Labels) -> float:
+def accuracy(scores: Array, labels: Booleans) -> float:
     """Share of jets on the right side of one half."""
     return float(np.mean((scores > 0.5) == labels))
 
 
-def cross_entropy(scores: Floats, labels: Labels) -> float:
+def cross_entropy(scores: Array, labels: Booleans) -> float:
     """The tagger's loss, in nats a jet."""
     chance = np.where(labels, scores, 1 - scores)
     return float(-np.mean(np.log(np.clip(chance, 1e-7, 1))))
@@ -56,7 +53,7 @@ class Figure:
     difference_error: float
 
 
-def compare_scores(before: Floats, after: Floats, labels: Labels, draws: int = 200) -> dict[str, Figure]:
+def compare_scores(before: Array, after: Array, labels: Booleans, draws: int = 200) -> dict[str, Figure]:
     """Figures of merit of scores of the same jets, before and after.
 
     Parameters
@@ -77,8 +74,8 @@ def compare_scores(before: Floats, after: Floats, labels: Labels, draws: int = 2
     return {name: _figure(of, before, after, labels, draws) for name, of in FIGURES.items()}
 
 
-def _figure(of: Statistic, before: Floats, after: Floats, labels: Labels, draws: int) -> Figure:
-    def difference(pair: Floats, signal: Labels) -> float:
+def _figure(of: Statistic, before: Array, after: Array, labels: Booleans, draws: int) -> Figure:
+    def difference(pair: Array, signal: Booleans) -> float:
         return _minus(of(pair[:, 1], signal), of(pair[:, 0], signal))
 
     both = np.stack([before, after], axis=1)

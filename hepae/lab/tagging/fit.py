@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from hepae import limits
+from hepae.arrays import Booleans
 from hepae.core.manifest import Training
 from hepae.errors import InputError, SchemaError
 from hepae.lab.tagging.export import export_tagger
@@ -68,7 +69,7 @@ class Pretrained:
 
 def pretrain(
     jets: Jets,
-    labels: NDArray[np.bool_],
+    labels: Booleans,
     recipe: TaggerRecipe,
     progress: Callable[[TaggerEpoch], None] | None = None,
 ) -> Pretrained:
@@ -110,7 +111,7 @@ def pretrain(
 
 def fit_tagger(
     jets: Jets,
-    labels: NDArray[np.bool_],
+    labels: Booleans,
     recipe: TaggerRecipe | None = None,
     collection: str = "Constituent",
     label: str = "",
@@ -178,7 +179,7 @@ def fit_tagger(
     return Tagger(assemble(manifest, networks, {}, MANIFEST_KEY))
 
 
-def _check(labels: NDArray[np.bool_], recipe: TaggerRecipe) -> None:
+def _check(labels: Booleans, recipe: TaggerRecipe) -> None:
     check_device(recipe.device)
     if min(int(labels.sum()), int((~labels).sum())) < FEWEST:
         got = f"{int(labels.sum())} of {len(labels)} are signal"
@@ -196,7 +197,7 @@ class _Descent:
         self,
         network: TaggerNetwork,
         inputs: dict[str, NDArray[np.float32]],
-        labels: NDArray[np.bool_],
+        labels: Booleans,
         recipe: TaggerRecipe,
         start: Pretrained | None = None,
     ) -> None:

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import awkward as ak
 import numpy as np
-from numpy.typing import NDArray
 
+from hepae.arrays import Array, Booleans, Integers
 from hepae.core.values.objects import offsets
 from hepae.errors import CollectionError, InputError, nearest
 from hepae.read.opened import open_file
@@ -33,13 +32,13 @@ class Jets:
         ``E``, ``px``, ``py``, ``pz`` in GeV and ``type`` (0 ECAL, 1 HCAL, 2 track), jet after jet.
     """
 
-    counts: NDArray[np.int64]
-    columns: dict[str, NDArray[Any]]
+    counts: Integers
+    columns: dict[str, Array]
 
     def __len__(self) -> int:
         return len(self.counts)
 
-    def take(self, chosen: NDArray[np.int64]) -> Jets:
+    def take(self, chosen: Integers) -> Jets:
         """These jets, in this order.
 
         Examples
@@ -62,7 +61,7 @@ def joined(parts: Sequence[Jets]) -> Jets:
 
 def read_jets(
     path: str | Path, label: str, collection: str = "Constituent", tree: str | None = None
-) -> tuple[Jets, NDArray[np.bool_]]:
+) -> tuple[Jets, Booleans]:
     """Jets and labels of a file, whether it is compressed or not.
 
     Parameters

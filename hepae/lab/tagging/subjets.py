@@ -1,5 +1,7 @@
 """Two and three subjets of each jet: where they are, what they weigh, how well they hold the jet.
 
+from hepae.arrays import Array, Integers
+
 Axes that minimise the pt-weighted square distances of constituents (the k-means of S. Lloyd, IEEE Trans. Inf. Theory 28
 (1982) 129), as the exclusive cones of I. Stewart et al., arXiv:1508.01516, do; N-subjettiness about them:
 J. Thaler, K. Van Tilburg, arXiv:1011.2268. A top is three quarks, two of them from a W, and the masses of pairs say so.
@@ -8,14 +10,14 @@ J. Thaler, K. Van Tilburg, arXiv:1011.2268. A top is three quarks, two of them f
 from __future__ import annotations
 
 from itertools import combinations
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
+
+from hepae.arrays import Array, Integers
 
 __all__ = ["OF_CONSTITUENT", "OF_JET", "log_mass", "subjet_features"]
 
-Floats = NDArray[Any]
 
 ITERATIONS: Final = 8
 MOST: Final = 3
@@ -41,8 +43,8 @@ OF_CONSTITUENT: Final = (
 
 
 def subjet_features(
-    momenta: Floats, share: Floats, eta: Floats, phi: Floats
-) -> tuple[dict[str, Floats], dict[str, Floats]]:
+    momenta: Array, share: Array, eta: Array, phi: Array
+) -> tuple[dict[str, Array], dict[str, Array]]:
     """Features of constituents [n, N] and of jets [n].
 
     Parameters
@@ -52,7 +54,7 @@ def subjet_features(
     share, eta, phi : [n, N]
         Share of the jet's pt, and direction about its axis; zeros where there is no constituent.
     """
-    of_jet: dict[str, Floats] = {}
+    of_jet: dict[str, Array] = {}
     for count in range(1, MOST + 1):
         own, square = _clustered(np.stack([eta, phi], axis=-1), share, count)
         nearest = square.min(axis=2)
@@ -74,7 +76,7 @@ def subjet_features(
     return of_constituent, of_jet
 
 
-def _clustered(place: Floats, weight: Floats, count: int) -> tuple[NDArray[np.int64], Floats]:
+def _clustered(place: Array, weight: Array, count: int) -> tuple[Integers, Array]:
     """Cluster of each constituent [n, N], in falling weight, and square distances to all axes [n, N, count].
 
     The first axis begins at the hardest constituent, each further one at that of largest weight times square distance.
@@ -95,16 +97,16 @@ def _clustered(place: Floats, weight: Floats, count: int) -> tuple[NDArray[np.in
     return square.argmin(axis=2), square
 
 
-def _square(place: Floats, axes: Floats) -> Floats:
+def _square(place: Array, axes: Array) -> Array:
     """Square distances [n, N, count] of places [n, N, 2] and axes [n, count, 2]."""
     return np.asarray(np.square(place[:, :, None] - axes[:, None]).sum(axis=-1))
 
 
-def _log(values: Floats, least: float) -> Floats:
+def _log(values: Array, least: float) -> Array:
     return np.log(np.maximum(values, least))
 
 
-def log_mass(momentum: Floats) -> Floats:
+def log_mass(momentum: Array) -> Array:
     """Logarithm of the mass of four-vectors [..., 4]; masses below 0.3 count as that."""
     square = momentum[..., 0] ** 2 - np.square(momentum[..., 1:]).sum(axis=-1)
     return 0.5 * _log(square, 0.1)

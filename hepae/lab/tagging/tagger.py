@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from hepae import limits
+from hepae.arrays import Floats
 from hepae.errors import HepaeError, InputError, ModelRejectedError, OutputError
 from hepae.lab.tagging.jets import Jets
 from hepae.lab.tagging.spec import MANIFEST_KEY, TaggerManifest, members
@@ -80,7 +80,7 @@ class Tagger:
         except OSError as problem:
             raise OutputError("cannot write the tagger", where=path, got=problem.strerror) from None
 
-    def scores(self, jets: Jets) -> NDArray[np.float64]:
+    def scores(self, jets: Jets) -> Floats:
         """The chance that each jet is signal, float64[n]: softmax of the mean logits of the members."""
         parts = [np.zeros(0)]
         for start in range(0, len(jets), JETS_AT_ONCE):

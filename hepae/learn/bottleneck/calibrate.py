@@ -9,6 +9,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from hepae.arrays import Floats
 from hepae.core.bottleneck.corrections import ColumnSpec, allowance
 from hepae.core.values.bounds import Bound, raw_bits
 from hepae.errors import BoundError
@@ -26,8 +27,6 @@ BATCHES = (1, 7, 64, 4096)
 OBJECTS_BATCHED = 512
 NOMINAL_DRIFT = 2.0**-18
 RESOLVED = 0.01
-
-Floats = NDArray[np.float64]
 
 
 def measured_drift(

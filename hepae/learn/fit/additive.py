@@ -15,6 +15,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from hepae.arrays import Floats, Integers
 from hepae.core.prediction.evaluation import Source
 
 __all__ = [
@@ -30,8 +31,6 @@ __all__ = [
     "scores",
 ]
 
-Floats = NDArray[np.float64]
-Integers = NDArray[np.int64]
 Weights = Callable[[Floats], Floats]
 
 SHORT_LIST: Final = 5

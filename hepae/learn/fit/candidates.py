@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
+from hepae.arrays import Integers
 from hepae.core.arithmetic import kinematics
 from hepae.core.prediction.columns import (
     MISSING,
@@ -30,7 +30,6 @@ from hepae.core.prediction.predictors import LARGEST_TABLE, Source
 
 __all__ = ["bases", "ceiling", "make_source", "products", "simple"]
 
-Integers = NDArray[np.int64]
 
 EVERY_VALUE: Final = 20
 """Columns with no more values than this get a knot at each."""

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
+from hepae.arrays import Floats, Integers
 from hepae.core.arithmetic import kinematics
 from hepae.core.prediction.derived import Derived
 from hepae.core.prediction.ranks import LAST_RANK
@@ -16,8 +16,6 @@ from hepae.core.values.lattice import Grid, Lattice, Linear, Log
 
 __all__ = ["is_crowded", "last_rank", "polar"]
 
-Integers = NDArray[np.int64]
-Floats = NDArray[np.float64]
 
 CARTESIAN: Final = ("px", "py", "pz")
 CROWD: Final = 0.25

@@ -34,7 +34,6 @@ from hepae.learn.fit.derived import is_crowded
 
 __all__ = ["candidate_columns", "scale_input"]
 
-Integers = NDArray[np.int64]
 
 KNOTS: Final = 17
 REACH: Final = 2.8

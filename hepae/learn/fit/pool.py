@@ -8,6 +8,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from hepae.arrays import Floats, Integers
 from hepae.core.prediction.columns import Blend, Column, MassShell, Mix
 from hepae.core.values.lattice import Integer, Linear
 from hepae.learn.fit import additive, candidates
@@ -16,8 +17,6 @@ from hepae.learn.fit.state import Fitting
 
 __all__ = ["blends", "pool_for"]
 
-Integers = NDArray[np.int64]
-Floats = NDArray[np.float64]
 
 MIX_BITS: Final = 16
 MIX_MOST: Final = 5

@@ -9,6 +9,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from hepae.arrays import Floats, Integers
 from hepae.core.arithmetic.kinematics import find_met, find_roles, find_totals, nearest_point
 from hepae.core.coding.integers import pack
 from hepae.core.prediction.columns import Blend, Column, Rank
@@ -23,8 +24,6 @@ from hepae.learn.fit.widths import fit_widths
 
 __all__ = ["Settings", "coding_order", "fit"]
 
-Integers = NDArray[np.int64]
-Floats = NDArray[np.float64]
 
 LARGEST_INTEGER: Final = 1 << 40
 """Features with integers beyond this are coded as they are and never looked at."""

@@ -9,6 +9,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from hepae.arrays import Floats, Integers
 from hepae.core.prediction.columns import Column
 from hepae.core.prediction.context import Context
 from hepae.core.prediction.predictors import FRACTION_BITS, Predictor, Source, Term
@@ -19,8 +20,6 @@ from hepae.learn.fit.additive import Additive, Candidate
 
 __all__ = ["Fitting", "Sample", "Settings", "columns_of", "split_events", "take_sample"]
 
-Integers = NDArray[np.int64]
-Floats = NDArray[np.float64]
 
 VALIDATION_SHARE: Final = 0.25
 BYTES_PER_KNOT: Final = 1.5

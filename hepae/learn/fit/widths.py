@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
+from hepae.arrays import Floats, Integers
 from hepae.core.coding.integers import pack
 from hepae.core.prediction.predictors import WIDTH_BITS, Widths
 from hepae.learn.fit import additive
@@ -16,8 +16,6 @@ from hepae.learn.fit.state import RANKED_GAIN, Fitting
 
 __all__ = ["fit_widths"]
 
-Integers = NDArray[np.int64]
-Floats = NDArray[np.float64]
 
 WIDTH_GAIN: Final = 0.004
 """Share of the variance of the score that one more table must explain."""

@@ -10,6 +10,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from hepae.arrays import Integers, Values
 from hepae.core.masked.alphabet import Alphabet, fit_alphabet
 from hepae.core.masked.shapes import LOG_UNIT, interpolate
 from hepae.core.prediction.columns import Predicted, PredictedOffset
@@ -22,8 +23,6 @@ from hepae.learn.masked.integer_network import Plan, Size
 
 __all__ = ["Coded", "anchors_of", "mask_of", "plan_of", "static_table"]
 
-Integers = NDArray[np.int64]
-Values = NDArray[np.generic]
 
 VALIDATION: Final = 0.1
 LARGEST_LOG: Final = 255

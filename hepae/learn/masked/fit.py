@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from hepae.arrays import Integers
 from hepae.core.coding.ans import STATES
 from hepae.core.masked.shapes import frequencies
 from hepae.core.masked.spec import MaskedSpec, Shape, network_name, table_names
@@ -31,7 +32,6 @@ from hepae.learn.masked.shown import Shown, blurred
 
 __all__ = ["EFFORTS", "Effort", "TrainedMasked", "fit_masked"]
 
-Integers = NDArray[np.int64]
 
 FEWEST_OBJECTS: Final = 200
 WIDEST: Final = 1 << 40

@@ -13,13 +13,12 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from hepae.arrays import Integers, Values
 from hepae.core.arithmetic.kinematics import nearest_point
 from hepae.core.values.lattice import Lattice
 
 __all__ = ["Image", "mirror_images"]
 
-Integers = NDArray[np.int64]
-Values = NDArray[np.generic]
 
 MIRRORS: Final = (("eta", "pz"), ("phi", "py"))
 """Components that change their sign in a mirror: across the beam, and along it."""

@@ -7,16 +7,14 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
+from hepae.arrays import Integers
 from hepae.core.masked.inputs import LEVELS, Inputs
 from hepae.core.prediction.predictors import Source
 from hepae.learn.masked.coded import Coded
 
 __all__ = ["Shown", "blurred"]
-
-Integers = NDArray[np.int64]
 
 
 @dataclass(frozen=True)

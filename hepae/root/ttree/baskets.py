@@ -11,8 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from hepae.arrays import Array
 from hepae.errors import UnsupportedError
-from hepae.root.columns import Array, Column, Jagged
+from hepae.root.columns import Column, Jagged
 from hepae.root.file.compression import Compression
 from hepae.root.file.records import Key, any_object, root_string
 

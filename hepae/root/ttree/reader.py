@@ -10,8 +10,9 @@ import numpy as np
 import uproot
 from numpy.typing import NDArray
 
+from hepae.arrays import Array
 from hepae.errors import HepaeError, InputError, UnsupportedError
-from hepae.root.columns import Array, Branch, Column, Jagged, cut, empty_column, joined
+from hepae.root.columns import Branch, Column, Jagged, cut, empty_column, joined
 from hepae.root.file.compression import ZSTD_DEFAULT
 from hepae.root.tree import TreeReader
 
