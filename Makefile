@@ -109,12 +109,12 @@ $(VENV)/.hepae-torch: constraints.txt | $(VENV)/bin/python
 
 $(VENV)/.hepae-demo: pyproject.toml $(VENV)/.hepae-torch
 	@echo "installing into $(VENV): hepae"
-	$(PIP) --editable '.[train]'
+	$(PIP) --editable '.[cli,train]'
 	@touch $@
 
 $(VENV)/.hepae-test: pyproject.toml $(VENV)/.hepae-torch
 	@echo "installing into $(VENV): hepae and all that its tests need, ROOT included"
-	$(PIP) --editable '.[train,fast,hooks,bench,root,dev]'
+	$(PIP) --editable '.[cli,train,fast,hooks,lab,root,testing,dev]'
 	@touch $@ $(VENV)/.hepae-demo
 
 $(VENV)/.hepae-sample: pyproject.toml $(VENV)/.hepae-demo

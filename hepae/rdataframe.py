@@ -14,9 +14,10 @@ from typing import Any
 import awkward as ak
 import numpy as np
 
-from hepae.errors import CollectionError, MissingExtraError, UnsupportedError, nearest
+from hepae.errors import CollectionError, UnsupportedError, nearest
 from hepae.export import bottleneck_models, header
 from hepae.export.cpp import identifier, namespace, payload_order
+from hepae.extras import needed
 from hepae.model.model import Model
 from hepae.read.opened import open_file
 from hepae.root.file.source import open_source
@@ -169,10 +170,6 @@ def _for_root(array: Any) -> Any:
 
 
 def _root() -> Any:
-    try:
+    with needed("RDataFrame"):
         import ROOT
-    except ImportError as problem:
-        raise MissingExtraError(
-            "RDataFrame needs ROOT", got=str(problem), hint="pip install 'hepae[root]'"
-        ) from None
     return ROOT

@@ -7,6 +7,7 @@ import traceback
 from collections.abc import Sequence
 
 from hepae.errors import BoundViolationError, HepaeError
+from hepae.extras import needed
 from hepae.names import printable
 
 __all__ = ["main"]
@@ -16,11 +17,13 @@ KEPT, VIOLATED, REFUSED, INTERRUPTED = 0, 1, 2, 130
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; errors raised on purpose become one line on the standard error."""
-    from hepae.cli.parser import parser
-
-    options = parser().parse_args(arguments)
+    words = sys.argv[1:] if arguments is None else list(arguments)
     try:
-        return int(options.run(options))
+        with needed("the command line"):
+            from hepae.cli.parser import parser
+        options = parser(words).parse_args(words)
+        with needed("this command"):
+            return int(options.run(options))
     except BoundViolationError as problem:
         _say(f"promise not kept: {problem}")
         return VIOLATED

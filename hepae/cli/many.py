@@ -14,7 +14,8 @@ from rich.console import Console
 
 from hepae.cli import tables
 from hepae.cli.progress import reporter
-from hepae.errors import InputError, MissingExtraError
+from hepae.errors import InputError
+from hepae.extras import needed
 from hepae.files.many.compress import compress_files
 from hepae.learn.recipe import Recipe
 from hepae.model.model import Model
@@ -60,12 +61,8 @@ def _executor(options: argparse.Namespace) -> Iterator[Executor | None]:
 
 @contextmanager
 def _cluster(address: str) -> Iterator[Executor]:
-    try:
+    with needed("a scheduler"):
         from distributed import Client
-    except ModuleNotFoundError:
-        raise MissingExtraError(
-            "a scheduler needs dask.distributed", hint="pip install 'hepae[hooks]'"
-        ) from None
     try:
         client = Client(address, timeout=PATIENCE)  # type: ignore[no-untyped-call]
     except (OSError, ValueError) as problem:

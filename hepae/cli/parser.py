@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import argparse
 import functools
+from collections.abc import Sequence
+from importlib.metadata import entry_points
 from pathlib import Path
 
 from hepae import __version__
 from hepae.cli import commands, interop
-from hepae.lab.cli import images, judging, literature
-from hepae.lab.cli.bench import bench
 from hepae.learn.recipe import CODECS, EFFORTS
 
-__all__ = ["parser"]
+__all__ = ["PLUGINS", "parser", "training_options"]
+
+PLUGINS = "hepae.commands"
+"""The group of entry points that add commands: each is named for its command and is a function of what adds one."""
 
 BOUNDS_HELP = (
     "NAMES=BOUND, repeatable; names with or without prefix, wildcards allowed; BOUND is abs:E, rel:R, bits:N or exact "
@@ -20,8 +23,15 @@ BOUNDS_HELP = (
 )
 
 
-def parser() -> argparse.ArgumentParser:
-    """The parser of the whole command line."""
+def parser(words: Sequence[str] = ()) -> argparse.ArgumentParser:
+    """The parser of the whole command line.
+
+    Parameters
+    ----------
+    words
+        The command line. Where the first word is a command of a plug-in or of hepae itself, other plug-ins are not
+        loaded.
+    """
     top = argparse.ArgumentParser(
         prog="hepae",
         description="Make ROOT files smaller, every value within its bound.",
@@ -35,11 +45,14 @@ def parser() -> argparse.ArgumentParser:
     _compress(parts)
     _decompress(parts)
     _verify(parts)
-    _bench(parts)
     interop.add_commands(functools.partial(_command, parts))
-    literature.add_commands(functools.partial(_command, parts))
-    judging.add_commands(functools.partial(_command, parts))
-    images.add_commands(functools.partial(_command, parts))
+    known = set(parts.choices)
+    plugins = {
+        plugin.name: plugin for plugin in sorted(entry_points(group=PLUGINS)) if plugin.name not in known
+    }
+    wanted = words[0] if words else ""
+    for name in [] if wanted in known else [wanted] if wanted in plugins else plugins:
+        plugins[name].load()(functools.partial(_command, parts))
     return top
 
 
@@ -75,7 +88,7 @@ def _train(parts: Parts) -> None:  # type: ignore[valid-type]
     )  # fmt: skip
     part.add_argument("files", nargs="+", type=Path, help="ROOT or CSV files to train on")
     part.add_argument("-o", "--output", type=Path, required=True, help="the model to write (.onnx)")
-    _training(part)
+    training_options(part)
 
 
 def _compress(parts: Parts) -> None:  # type: ignore[valid-type]
@@ -101,7 +114,7 @@ def _compress(parts: Parts) -> None:  # type: ignore[valid-type]
     part.add_argument("--format", choices=("ttree", "rntuple"), default="ttree", help="how events are stored")
     part.add_argument("--threads", type=int, help="chunks coded at once (default: the cores)")
     _many(part.add_argument_group("many files, one model; what is done already is not done again"))
-    _training(part)
+    training_options(part)
 
 
 def _many(group: argparse._ArgumentGroup) -> None:
@@ -113,7 +126,8 @@ def _many(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--scheduler", metavar="tcp://…", help="dask scheduler whose workers do it")
 
 
-def _training(part: argparse.ArgumentParser) -> None:
+def training_options(part: argparse.ArgumentParser) -> None:
+    """Add the options that say what to train on, with which bounds, and how."""
     part.add_argument("--collection", help="such as Jet; default: the only one")
     part.add_argument("--features", type=_names, help="only these features, such as pt,eta,phi,mass")
     part.add_argument("--tree", help="name of the tree; default: the only or largest one")
@@ -189,27 +203,6 @@ def _verify(parts: Parts) -> None:  # type: ignore[valid-type]
     part.add_argument("--bound", action="append", default=[], metavar="NAMES=BOUND", help=BOUNDS_HELP)
     part.add_argument("--model", type=Path, action="append", default=[], help="model held by reference")
     part.add_argument("--tree", help="name of the tree in the original")
-
-
-def _bench(parts: Parts) -> None:  # type: ignore[valid-type]
-    part = _command(
-        parts, "bench", bench, "size, speed and worst error of hepae and of the alternatives, in one run",
-        "hepae bench events.root --collection Jet --bound '*=rel:1e-3' --held-out 0.2",
-    )  # fmt: skip
-    part.add_argument("file", type=Path, help="ROOT or CSV file")
-    part.add_argument(
-        "--held-out", type=float, default=0.0, metavar="SHARE", help="report events not trained on"
-    )
-    part.add_argument(
-        "--methods", type=_methods, help="only these of hepae, such as 'lifting;masked;masked, fast'"
-    )
-    part.add_argument("--no-alternatives", action="store_true", help="only hepae")
-    part.add_argument("--plot", type=Path, help="picture of size against speed (png, pdf, svg)")
-    _training(part)
-
-
-def _methods(text: str) -> tuple[str, ...]:
-    return tuple(name.strip() for name in text.split(";"))
 
 
 def _names(text: str) -> tuple[str, ...]:

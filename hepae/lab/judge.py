@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,7 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hepae.arrays import Booleans
-from hepae.errors import InputError, MissingExtraError
+from hepae.errors import InputError
+from hepae.extras import needed
 from hepae.lab.tagging.detection import Detection, held_out, split
 from hepae.lab.tagging.features import View
 from hepae.lab.tagging.figures import Figure, compare_scores
@@ -135,7 +135,7 @@ def train_tagger(
 
     Its weights begin at random, or from those of `pretrain_tagger`.
     """
-    with _needs_torch():
+    with needed("training a tagger"):
         from hepae.lab.tagging.fit import fit_tagger
     if not 0 < train < 1:
         raise InputError("a share to train on that cannot be", expected="between 0 and 1", got=train)
@@ -156,7 +156,7 @@ def pretrain_tagger(
     jets: Jets, labels: Booleans, recipe: TaggerRecipe, report: Report = silent
 ) -> Pretrained:
     """A network trained on jets of another file, all of them; see `hepae.lab.tagging.fit.pretrain`."""
-    with _needs_torch():
+    with needed("training a tagger"):
         from hepae.lab.tagging.fit import pretrain
     return pretrain(
         jets,
@@ -169,7 +169,7 @@ def pretrain_tagger(
 def _detected(
     before: Jets, after: Jets, recipe: TaggerRecipe, view: View, train: float, report: Report
 ) -> Detection:
-    with _needs_torch():
+    with needed("training a tagger"):
         from hepae.lab.tagging.detector import detect
     phase = f"detector, {view}"
     return detect(
@@ -180,12 +180,3 @@ def _detected(
         train,
         lambda epoch: report(phase, epoch.number, epoch.total, f"{epoch.validation_loss:.4f}"),
     )
-
-
-@contextmanager
-def _needs_torch() -> Iterator[None]:
-    try:
-        yield
-    except ModuleNotFoundError as problem:
-        hint = "pip install 'hepae[train]'"
-        raise MissingExtraError("training a tagger needs PyTorch", got=str(problem), hint=hint) from None

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits
 
 from hepae import limits
 from hepae.core.arithmetic.denormals import kept_subnormals
@@ -27,9 +26,9 @@ from hepae.errors import (
     AlreadyCompressedError,
     CollectionError,
     InputError,
-    MissingExtraError,
     UnsupportedError,
 )
+from hepae.extras import needed
 from hepae.input.events import open_events
 from hepae.learn.recipe import Recipe
 from hepae.model.model import Model
@@ -297,14 +296,13 @@ def _fitted(objects: Objects, specs: Sequence[FeatureSpec], recipe: Recipe, repo
     report("predicting", 0, 1, "")
     given = parse_roles(",".join(f"{role}={name}" for role, name in recipe.kinematics.items()), integers)
     roles = {role: name for role, name in find_roles(integers).items() if name not in given.values()} | given
-    # many small products: threads would wait for each other more than they work
-    with threadpool_limits(1):
+    with _single_threaded():
         settings = _settings(recipe, objects.n_objects)
         predictors = fit(integers, lattices, objects.counts, objects.events, roles=roles, settings=settings)
     report("predicting", 1, 1, "")
     if recipe.codec == "lifting":
         return LiftingSpec(predictors), {}, {}, ()
-    with _needs_torch():
+    with needed("training this codec"):
         from hepae.learn.masked.fit import EFFORTS, fit_masked
     trained = fit_masked(
         integers,
@@ -334,19 +332,24 @@ def _scale(condition: NDArray[np.generic]) -> float | None:
 
 
 @contextmanager
-def _needs_torch() -> Iterator[None]:
+def _single_threaded() -> Iterator[None]:
+    """NumPy on one thread: of many small products, threads wait for each other more than they work.
+
+    Without threadpoolctl (the extra `train`) the same is fitted, only slower.
+    """
     try:
+        from threadpoolctl import threadpool_limits
+    except ModuleNotFoundError:
         yield
-    except ModuleNotFoundError as problem:
-        raise MissingExtraError(
-            "training this codec needs PyTorch", got=str(problem), hint="pip install 'hepae[train]'"
-        ) from None
+    else:
+        with threadpool_limits(1):
+            yield
 
 
 def _fitted_bottleneck(
     objects: Objects, specs: Sequence[FeatureSpec], recipe: Recipe, report: Report
 ) -> Fitted:
-    with _needs_torch():
+    with needed("training this codec"):
         from hepae.learn.bottleneck.fit import fit_bottleneck
     trained = fit_bottleneck(
         objects,

@@ -23,7 +23,7 @@ from hepae.arrays import Array, Integers
 from hepae.core.coding.integers import LEVEL
 from hepae.core.values.bounds import Bound
 from hepae.core.values.lattice import Integer, Lattice
-from hepae.errors import MissingExtraError
+from hepae.extras import needed
 
 __all__ = ["ALTERNATIVES", "Alternative", "available"]
 
@@ -331,9 +331,5 @@ def available() -> list[Alternative]:
     MissingExtraError
         If a package that one of them needs is not there.
     """
-    try:
+    with needed("one of the alternatives"):
         return [make() for make in ALTERNATIVES.values()]
-    except ModuleNotFoundError as problem:
-        raise MissingExtraError(
-            "the alternatives are not all installed", got=str(problem), hint="pip install 'hepae[bench]'"
-        ) from None

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-from hepae.errors import MissingExtraError
+from hepae.extras import needed
 from hepae.lab.bench.run import Measurement
 
 if TYPE_CHECKING:
@@ -38,15 +38,12 @@ def plot(measured: Sequence[Measurement], path: Path, title: str) -> None:
     MissingExtraError
         If matplotlib is not installed.
     """
-    try:
+    with needed("a plot"):
         import matplotlib as mpl
 
         mpl.use("Agg")
         import matplotlib.pyplot as plt
         from matplotlib.ticker import ScalarFormatter
-    except ModuleNotFoundError as problem:
-        hint = "pip install 'hepae[bench]'"
-        raise MissingExtraError("a plot needs matplotlib", got=str(problem), hint=hint) from None
     figure, axes = plt.subplots(figsize=(8, 5.2), layout="constrained")
     axes.set_xscale("log")
     axes.set_yscale("log")

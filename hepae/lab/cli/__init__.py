@@ -1,0 +1,1 @@
+"""The laboratory's commands: bench, experiments, report, plot, images, score, judge."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -12,10 +12,14 @@ from rich.console import Console
 
 from hepae.cli import tables
 from hepae.cli.commands import choices_of, recipe_choices
+from hepae.cli.parser import training_options
 from hepae.cli.progress import reporter
 from hepae.learn.recipe import recipe_of
 
-__all__ = ["METHODS", "bench"]
+__all__ = ["METHODS", "add_bench", "bench"]
+
+Add = Callable[..., argparse.ArgumentParser]
+"""Adds a command: name, function, help, example."""
 
 METHODS: Mapping[str, Mapping[str, Any]] = {
     "hepae bottleneck": {"codec": "bottleneck"},
@@ -25,6 +29,26 @@ METHODS: Mapping[str, Mapping[str, Any]] = {
     "hepae masked": {"codec": "masked", "effort": "default"},
     "hepae masked, best": {"codec": "masked", "effort": "best"},
 }
+
+
+def add_bench(add: Add) -> None:
+    """Add `hepae bench` to a parser."""
+    part = add("bench", bench, "size, speed and worst error of hepae and of the alternatives, in one run",
+               "hepae bench events.root --collection Jet --bound '*=rel:1e-3' --held-out 0.2")  # fmt: skip
+    part.add_argument("file", type=Path, help="ROOT or CSV file")
+    part.add_argument(
+        "--held-out", type=float, default=0.0, metavar="SHARE", help="report events not trained on"
+    )
+    part.add_argument(
+        "--methods", type=_methods, help="only these of hepae, such as 'lifting;masked;masked, fast'"
+    )
+    part.add_argument("--no-alternatives", action="store_true", help="only hepae")
+    part.add_argument("--plot", type=Path, help="picture of size against speed (png, pdf, svg)")
+    training_options(part)
+
+
+def _methods(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(";"))
 
 
 def bench(options: argparse.Namespace) -> int:

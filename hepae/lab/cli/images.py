@@ -12,7 +12,6 @@ import msgspec
 
 from hepae.cli import tables
 from hepae.cli.progress import reporter
-from hepae.errors import MissingExtraError
 from hepae.lab.images.pixels import CHANNELS, Alignment, Normalisation
 from hepae.lab.images.spec import ImageRecipe, ImageSpec, Loss
 from hepae.model.model import Model
@@ -21,14 +20,14 @@ from hepae.root.file.atomic import atomic_output
 if TYPE_CHECKING:
     from hepae.lab.images.model import ImageModel
 
-__all__ = ["add_commands"]
+__all__ = ["add_images", "add_score"]
 
 Add = Callable[..., argparse.ArgumentParser]
 """Adds a command: name, function, help, example."""
 
 
-def add_commands(add: Add) -> None:
-    """Add the commands of this module to a parser."""
+def add_images(add: Add) -> None:
+    """Add `hepae images` to a parser."""
     part = add("images", write, "jets as images: write them, train autoencoders of them, draw them",
                "hepae images train jets.root -o vae.onnx --beta 1 --cut 'FatJet_isTop == 0'")  # fmt: skip
     # each of its commands says what is run instead
@@ -36,6 +35,10 @@ def add_commands(add: Add) -> None:
     _write(parts)
     _train(parts)
     _draw(parts)
+
+
+def add_score(add: Add) -> None:
+    """Add `hepae score` to a parser."""
     part = add("score", score, "write how far each jet is from those that a model was trained on, as a branch",
                "hepae score vae.onnx jets.root scored.root")  # fmt: skip
     part.add_argument(
@@ -214,13 +217,9 @@ def _facts(model: ImageModel, path: Path) -> dict[str, object]:
 
 def draw(options: argparse.Namespace) -> int:
     """`hepae images draw`."""
+    from hepae.lab.images.figures import draw_model
     from hepae.lab.images.model import ImageModel
 
-    try:
-        from hepae.lab.images.figures import draw_model
-    except ModuleNotFoundError as problem:
-        hint = "pip install 'hepae[bench]'"
-        raise MissingExtraError("drawing needs more packages", got=str(problem), hint=hint) from None
     model = ImageModel.load(options.model)
     paths = draw_model(
         model, options.file, options.output, tree=options.tree, cut=options.cut, entries=options.entries

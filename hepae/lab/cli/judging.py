@@ -14,7 +14,7 @@ from hepae.cli import tables
 from hepae.cli.progress import reporter
 from hepae.root.file.atomic import atomic_output
 
-__all__ = ["add_commands"]
+__all__ = ["add_judge"]
 
 Add = Callable[..., argparse.ArgumentParser]
 """Adds a command: name, function, help, example."""
@@ -25,8 +25,8 @@ SHOWN = {
 }
 
 
-def add_commands(add: Add) -> None:
-    """Add the commands of this module to a parser."""
+def add_judge(add: Add) -> None:
+    """Add `hepae judge` to a parser."""
     part = add("judge", judge, "let a tagger and a detector compare original and restored jets",
                "hepae judge fat_jets.root restored.root --label FatJet_isTop --save-tagger tagger.onnx")  # fmt: skip
     part.add_argument("original", type=Path)

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from hepae.cli import tables
 from hepae.cli.progress import Reporter, reporter
-from hepae.errors import InputError, MissingExtraError, SchemaError, nearest
+from hepae.errors import InputError, SchemaError, nearest
 from hepae.model.model import Model
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from hepae.lab.report.comparison import Comparison
 
-__all__ = ["add_commands"]
+__all__ = ["add_experiments", "add_plot", "add_report"]
 
 Add = Callable[..., argparse.ArgumentParser]
 """Adds a command: name, function, help, example."""
@@ -28,8 +28,8 @@ FORMATS = (".png", ".pdf", ".svg")
 OVERVIEWS = ("sizes", "correlations", "corner", "loss")
 
 
-def add_commands(add: Add) -> None:
-    """Add the commands of this module to a parser."""
+def add_experiments(add: Add) -> None:
+    """Add `hepae experiments` to a parser."""
     part = add("experiments", experiments, "run a grid of trainings and tabulate what each keeps, loses and costs",
                "hepae experiments scripts/grids/published.toml -o published --data ../shared/data")  # fmt: skip
     part.add_argument("grid", type=Path, help="TOML file; see hepae/lab/experiments/grid.py")
@@ -40,12 +40,20 @@ def add_commands(add: Add) -> None:
         "--data", type=Path, metavar="DIR", help="where the data are (default: beside the grid)"
     )
     part.add_argument("--quick", action="store_true", help="two epochs of 20,000 objects each: does it run?")
+
+
+def add_report(add: Add) -> None:
+    """Add `hepae report` to a parser."""
     part = add("report", report, "make a page of what a compressed file keeps and loses, and its histograms",
                "hepae report events.root small.root -o report.html")  # fmt: skip
     _pair(part)
     part.add_argument(
         "-o", "--output", type=Path, required=True, help="HTML file to write; histograms go beside it"
     )
+
+
+def add_plot(add: Add) -> None:
+    """Add `hepae plot` to a parser."""
     part = add("plot", plot, "draw one plot of a report, in the terminal or into a file",
                "hepae plot pt events.root small.root -o pt.pdf")  # fmt: skip
     part.add_argument(
@@ -73,10 +81,7 @@ def _pair(part: argparse.ArgumentParser) -> None:
 
 def experiments(options: argparse.Namespace) -> int:
     """`hepae experiments`."""
-    try:
-        from hepae.lab.experiments.running import run_grid
-    except ModuleNotFoundError as problem:
-        raise _missing(problem, "train,bench") from None
+    from hepae.lab.experiments.running import run_grid
 
     with reporter() as progress:
         outcomes, failures = run_grid(
@@ -142,11 +147,8 @@ def plot(options: argparse.Namespace) -> int:
 
 
 def _compared(options: argparse.Namespace, progress: Reporter) -> Comparison:
-    try:
-        from hepae.lab.report import figures  # noqa: F401 - refuse before the work, not after it
-        from hepae.lab.report.comparison import compare
-    except ModuleNotFoundError as problem:
-        raise _missing(problem, "bench") from None
+    from hepae.lab.report import figures  # noqa: F401 - refuse before the work, not after it
+    from hepae.lab.report.comparison import compare
 
     return compare(
         options.original,
@@ -218,10 +220,6 @@ def _history(comparison: Comparison) -> tuple[tuple[float, float], ...]:
             where=comparison.file,
         )
     return history
-
-
-def _missing(problem: ModuleNotFoundError, extra: str) -> MissingExtraError:
-    return MissingExtraError("a package is needed", got=str(problem), hint=f"pip install 'hepae[{extra}]'")
 
 
 def _names(text: str) -> tuple[str, ...]:

@@ -1,1 +1,1 @@
-"""Grids of trainings with honest metrics: the literature, reproduced. Needs the extras `train` and `bench`."""
+"""Grids of trainings with honest metrics: the literature, reproduced. Needs the extras `train` and `lab`."""

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from hepae import limits
 from hepae.core.manifest import Training
-from hepae.errors import InputError, MissingExtraError
+from hepae.errors import InputError
+from hepae.extras import needed
 from hepae.files.cut import Cut
 from hepae.lab.images.model import ImageModel
 from hepae.lab.images.spec import MANIFEST_KEY, ImageManifest, ImageRecipe, ImageSpec
@@ -114,12 +115,9 @@ def train_images(
     image, recipe = image or ImageSpec(), recipe or ImageRecipe()
     if not files:
         raise InputError("no files to train on")
-    try:
+    with needed("training on images"):
         from hepae.lab.images.export import export_images
         from hepae.lab.images.networks import fit_images
-    except ModuleNotFoundError as problem:
-        hint = "pip install 'hepae[train]'"
-        raise MissingExtraError("training needs PyTorch", got=str(problem), hint=hint) from None
     name, images = _sample(files, image, constituents, tree, cut, entries, report)
     fitted = fit_images(
         images,

@@ -1,1 +1,1 @@
-"""Reports and plots of what a compressed file preserves and loses. Needs the extra `bench`."""
+"""Reports and plots of what a compressed file preserves and loses. Needs the extra `lab`."""
