@@ -1,0 +1,163 @@
+"""Which layout a branch has."""
+
+from __future__ import annotations
+
+from typing import Final, TypeAlias
+
+from hepae.root.ttree.layouts.branch import BranchType, LeafType
+from hepae.root.ttree.layouts.collection import Collection
+from hepae.root.ttree.layouts.cpptypes import collection_type
+from hepae.root.ttree.layouts.fields import Field, Quantised, Truncated
+from hepae.root.ttree.layouts.rows import Counted, Leaf, LeafList, Scalar
+
+__all__ = ["Layout", "layout_of"]
+
+Layout: TypeAlias = Scalar | Counted | LeafList | Collection
+"""How the bytes of a branch become columns; msgspec writes each with its tag."""
+
+BYTES: Final = Field("", "uint8")
+
+LEAVES: Final = {
+    "TLeafO": ("uint8", "uint8"),
+    "TLeafB": ("int8", "uint8"),
+    "TLeafS": ("int16", "uint16"),
+    "TLeafI": ("int32", "uint32"),
+    "TLeafL": ("int64", "uint64"),
+    "TLeafG": ("int64", "uint64"),
+    "TLeafF": ("float32", "float32"),
+    "TLeafD": ("float64", "float64"),
+}
+"""Dtypes of leaves, signed and unsigned."""
+
+MEMBERS: Final = {
+    1: "int8",
+    2: "int16",
+    3: "int32",
+    4: "int64",
+    5: "float32",
+    6: "uint32",
+    8: "float64",
+    10: "int8",
+    11: "uint8",
+    12: "uint16",
+    13: "uint32",
+    14: "uint64",
+    15: "uint32",
+    16: "int64",
+    17: "uint64",
+    18: "uint8",
+}
+"""Dtypes of the basic types of ``TVirtualStreamerInfo::EReadWrite``."""
+
+BOOL, DOUBLE32, FLOAT16 = 18, 9, 19
+ARRAY, POINTER, AFTER_POINTERS = 20, 40, 60
+TSTRING, STL, STL_STRING, TOP = 65, 300, 365, -1
+OBJECT_KINDS, COUNT_KINDS, MEMBER_KINDS = (-1, 0, 1, 2), (3, 4), (31, 41)
+
+
+def layout_of(branch: BranchType) -> Layout | None:
+    """The layout of a branch, or None of one that is kept as it is.
+
+    Examples
+    --------
+    >>> layout_of(BranchType("TBranch", (LeafType("TLeafF", "Jet_pt", counter="nJet"),)))
+    Counted(fields=(Field(name='', dtype='float32', shape=(), seen='', coding=None),), counter='nJet', flagged=False)
+    """
+    if not branch.leaves:
+        return None
+    if branch.classname == "TBranch":
+        return of_leaf(branch.leaves[0]) if len(branch.leaves) == 1 else of_leaves(branch.leaves)
+    if branch.classname == "TBranchElement" and len(branch.leaves) == 1:
+        return of_element(branch)
+    return None
+
+
+def of_leaf(leaf: LeafType) -> Layout | None:
+    """A branch with one leaf."""
+    if leaf.classname == "TLeafC":
+        return None if leaf.counter else Collection((BYTES,), 0, text=True)
+    field = leaf_field(leaf, "")
+    if field is None or leaf.inside:
+        return None
+    return Counted((field,), leaf.counter) if leaf.counter else Scalar((field,))
+
+
+def of_leaves(leaves: tuple[LeafType, ...]) -> Layout | None:
+    """A branch with several leaves."""
+    fields = [leaf_field(leaf, leaf.name) for leaf in leaves]
+    known = [field for field in fields if field is not None]
+    if len(known) < len(leaves) or len({leaf.name for leaf in leaves}) < len(leaves):
+        return None
+    if not any(leaf.counter for leaf in leaves):
+        return Scalar(tuple(known))
+    scalars: set[str] = set()
+    for leaf in leaves:
+        if leaf.inside and leaf.counter not in scalars:
+            return None
+        if not leaf.counter and not leaf.shape:
+            scalars.add(leaf.name)
+    return LeafList(
+        tuple(Leaf(field, leaf.counter, leaf.inside) for field, leaf in zip(known, leaves, strict=True))
+    )
+
+
+def leaf_field(leaf: LeafType, name: str) -> Field | None:
+    """The numbers of a leaf of a plain branch."""
+    if leaf.classname == "TLeafO":
+        return Field(name, "uint8", leaf.shape, "bool")
+    if leaf.classname in LEAVES:
+        return Field(name, LEAVES[leaf.classname][leaf.unsigned], leaf.shape)
+    if leaf.classname in ("TLeafD32", "TLeafF16"):
+        return coded(leaf, leaf.classname == "TLeafD32", name)
+    return None
+
+
+def coded(leaf: LeafType, double: bool, name: str = "") -> Field:
+    """A ``Double32_t`` or ``Float16_t``: integers, or a float32 where a ``Double32_t`` has no range."""
+    seen = "float64" if double else "float32"
+    if leaf.coding is None:
+        return Field(name, "float32", leaf.shape, seen)
+    return Field(name, "uint32", leaf.shape, seen, leaf.coding)
+
+
+def of_element(branch: BranchType) -> Layout | None:
+    """A branch of a split object or of a collection."""
+    leaf = branch.leaves[0]
+    if branch.kind in COUNT_KINDS:
+        return Scalar((Field("", "int32"),))
+    if branch.kind not in (*OBJECT_KINDS, *MEMBER_KINDS) or (branch.kind in MEMBER_KINDS) != bool(leaf.counter):
+        return of_pointer(branch)
+    if branch.streamer in (TSTRING, STL, STL_STRING, TOP):
+        return of_collection(branch)
+    field = member_field(leaf, branch.streamer)
+    if field is None:
+        return None
+    return Counted((field,), leaf.counter) if leaf.counter else Scalar((field,))
+
+
+def of_pointer(branch: BranchType) -> Layout | None:
+    """``x[n]`` of a split object."""
+    leaf = branch.leaves[0]
+    if branch.kind not in OBJECT_KINDS or not POINTER < branch.streamer < AFTER_POINTERS:
+        return None
+    field = member_field(leaf, branch.streamer - POINTER)
+    return None if field is None or not leaf.counter else Counted((field,), leaf.counter, flagged=True)
+
+
+def member_field(leaf: LeafType, streamer: int) -> Field | None:
+    """The numbers of a member of basic type, or of a fixed array of these."""
+    basic = streamer - ARRAY if ARRAY < streamer < POINTER else streamer
+    if basic in (DOUBLE32, FLOAT16):
+        return coded(leaf, basic == DOUBLE32)
+    if basic not in MEMBERS:
+        return None
+    return Field("", MEMBERS[basic], leaf.shape, "bool" if basic == BOOL else "")
+
+
+def of_collection(branch: BranchType) -> Layout | None:
+    """Vectors and strings; what is in them is said by the name of the type."""
+    leaf, known = branch.leaves[0], collection_type(branch.typename)
+    if known is None or leaf.shape or (known.field is not None and not known.depth):
+        return None
+    plain = branch.streamer == TSTRING or (branch.streamer == TOP and not known.depth)
+    return Collection((known.field or BYTES,), known.depth, known.field is None, not plain, leaf.counter)

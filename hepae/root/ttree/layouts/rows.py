@@ -1,0 +1,204 @@
+"""Rows of fixed width: one per entry, as many as a counter says, or leaf after leaf."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+import numpy as np
+
+from hepae.arrays import Array, Integers
+from hepae.root.columns import Nested
+from hepae.root.ttree.layouts.checks import Offsets, entry_lengths, require, require_whole_rows
+from hepae.root.ttree.layouts.runs import edges_of, gathered, positions
+from hepae.root.ttree.layouts.fields import ColumnType, Field, packed, row_dtype, unpacked
+
+__all__ = ["Counted", "Leaf", "LeafList", "Scalar"]
+
+
+class Scalar(msgspec.Struct, frozen=True, tag="scalar"):
+    """One row per entry: numbers, fixed arrays, several leaves without counters, the counts of split collections.
+
+    Parameters
+    ----------
+    fields
+        What is in a row.
+    """
+
+    fields: tuple[Field, ...]
+
+    @property
+    def columns(self) -> tuple[ColumnType, ...]:
+        return tuple(ColumnType(field) for field in self.fields)
+
+    @property
+    def counters(self) -> tuple[str, ...]:
+        return ()
+
+    def decode(
+        self, data: Array, offsets: Offsets, entries: int, counts: Mapping[str, Integers], where: str
+    ) -> dict[str, Nested]:
+        width = row_dtype(self.fields).itemsize
+        require(len(data) == entries * width, "basket has another size", where, entries * width, len(data))
+        if offsets is not None:
+            lengths = entry_lengths(offsets, entries, len(data), where)
+            require(lengths == width, "an entry has another size", where, width)
+        columns = unpacked(data, self.fields)
+        return {field.name: Nested((), values) for field, values in zip(self.fields, columns, strict=True)}
+
+    def encode(self, columns: Mapping[str, Nested]) -> tuple[Array, Offsets]:
+        return packed([columns[field.name].values for field in self.fields], self.fields), None
+
+
+class Counted(msgspec.Struct, frozen=True, tag="counted", omit_defaults=True):
+    """As many rows per entry as another branch says: ``x[n]``, members of split collections.
+
+    Parameters
+    ----------
+    fields
+        What is in a row.
+    counter
+        Path of the branch that has the counts.
+    flagged
+        Whether a byte stands before the rows, 1 where there are any: pointers ``x[n]`` of split objects.
+        Source: ``TStreamerInfo::WriteBufferAux``, ``kOffsetP``.
+    """
+
+    fields: tuple[Field, ...]
+    counter: str
+    flagged: bool = False
+
+    @property
+    def columns(self) -> tuple[ColumnType, ...]:
+        return tuple(ColumnType(field, 1, counter=self.counter) for field in self.fields)
+
+    @property
+    def counters(self) -> tuple[str, ...]:
+        return (self.counter,)
+
+    def decode(
+        self, data: Array, offsets: Offsets, entries: int, counts: Mapping[str, Integers], where: str
+    ) -> dict[str, Nested]:
+        lead, width = int(self.flagged), row_dtype(self.fields).itemsize
+        if offsets is None:
+            offsets = edges_of(lead + given(counts, self.counter, entries, len(data), where) * width)
+        lengths = entry_lengths(offsets, entries, len(data), where) - lead
+        require(lengths >= 0, "an entry has no flag", where)
+        rows = require_whole_rows(lengths, width, where)
+        if self.flagged:
+            flags = data[offsets[:-1]]
+            require(flags == (rows > 0), "a flag is not what the size of the entry says", where)
+            data = np.delete(data, offsets[:-1])
+        columns = unpacked(data, self.fields)
+        return {
+            field.name: Nested((rows,), values) for field, values in zip(self.fields, columns, strict=True)
+        }
+
+    def encode(self, columns: Mapping[str, Nested]) -> tuple[Array, Offsets]:
+        (rows,) = columns[self.fields[0].name].levels
+        data = packed([columns[field.name].values for field in self.fields], self.fields)
+        edges = edges_of(rows * row_dtype(self.fields).itemsize)
+        if not self.flagged:
+            return data, edges
+        return np.insert(data, edges[:-1], rows > 0), edges + np.arange(len(edges))
+
+
+class Leaf(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One leaf of several.
+
+    Parameters
+    ----------
+    field
+        What it is.
+    counter
+        Path of the branch, or name of the leaf before it (``inside``), that counts it; empty: one row per entry.
+    inside
+        Whether the counter is a leaf of this very branch.
+    """
+
+    field: Field
+    counter: str = ""
+    inside: bool = False
+
+
+class LeafList(msgspec.Struct, frozen=True, tag="leaves"):
+    """Several leaves, one after the other in each entry, some of them counted: ``n/I:x[n]/F``.
+
+    Parameters
+    ----------
+    leaves
+        In order; a counter inside the branch stands before what it counts.
+    """
+
+    leaves: tuple[Leaf, ...]
+
+    @property
+    def columns(self) -> tuple[ColumnType, ...]:
+        return tuple(
+            ColumnType(leaf.field, 1 if leaf.counter else 0, counter="" if leaf.inside else leaf.counter)
+            for leaf in self.leaves
+        )
+
+    @property
+    def counters(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(leaf.counter for leaf in self.leaves if leaf.counter and not leaf.inside))
+
+    def decode(
+        self, data: Array, offsets: Offsets, entries: int, counts: Mapping[str, Integers], where: str
+    ) -> dict[str, Nested]:
+        require(offsets is not None, "a basket has no entry offsets", where)
+        assert offsets is not None
+        entry_lengths(offsets, entries, len(data), where)
+        places, ends = offsets[:-1], offsets[1:]
+        columns: dict[str, Nested] = {}
+        for leaf in self.leaves:
+            rows = rows_of(leaf, columns, counts, entries, len(data), where)
+            width = leaf.field.stored.itemsize
+            fits = (rows >= 0) & (rows * width <= ends - places)
+            require(fits, "an entry is shorter than its counter says", where)
+            taken = gathered(data, places, rows * width)
+            values = unpacked(taken, (leaf.field,))[0]
+            columns[leaf.field.name] = Nested((rows,) if leaf.counter else (), values)
+            places = places + rows * width
+        require(places == ends, "an entry is longer than its leaves", where)
+        return columns
+
+    def encode(self, columns: Mapping[str, Nested]) -> tuple[Array, Offsets]:
+        parts, sizes = [], []
+        for leaf in self.leaves:
+            nested, width = columns[leaf.field.name], leaf.field.stored.itemsize
+            rows = nested.levels[0] if leaf.counter else np.ones(len(nested), np.int64)
+            parts.append(packed([nested.values], (leaf.field,)))
+            sizes.append(rows * width)
+        edges = edges_of(np.sum(sizes, axis=0))
+        data, places = np.empty(int(edges[-1]), np.uint8), edges[:-1]
+        for part, size in zip(parts, sizes, strict=True):
+            data[positions(places, size)] = part
+            places = places + size
+        return data, edges
+
+
+def rows_of(
+    leaf: Leaf,
+    columns: Mapping[str, Nested],
+    counts: Mapping[str, Integers],
+    entries: int,
+    size: int,
+    where: str,
+) -> Integers:
+    """Rows of a leaf in each entry; its counter is among the columns before it, or given."""
+    if not leaf.counter:
+        return np.ones(entries, np.int64)
+    inside = {leaf.counter: columns[leaf.counter].values} if leaf.inside else counts
+    return given(inside, leaf.counter, entries, size, where)
+
+
+def given(
+    counts: Mapping[str, Integers], counter: str, entries: int, size: int, where: str
+) -> Integers:
+    """The counts of a counter for the entries of a basket of ``size`` bytes, checked."""
+    require(counter in counts, f"the counts of {counter} are needed", where)
+    rows = np.asarray(counts[counter])
+    require(len(rows) == entries, f"{counter} has another number of entries", where, entries, len(rows))
+    require((rows >= 0) & (rows <= size), f"a count of {counter} does not fit into the basket", where)
+    return rows.astype(np.int64)
