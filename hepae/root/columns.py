@@ -111,7 +111,8 @@ class Nested:
         """
         levels = zip(*(part.levels for part in parts), strict=True)
         return Nested(
-            tuple(np.concatenate(counts) for counts in levels), np.concatenate([part.values for part in parts])
+            tuple(np.concatenate(counts) for counts in levels),
+            np.concatenate([part.values for part in parts]),
         )
 
 

@@ -8,7 +8,7 @@ import uproot
 
 from hepae.errors import InputError, UnsupportedError
 
-__all__ = ["LZMA_BEST", "STORED", "ZSTD_DEFAULT", "Compression", "require_whole"]
+__all__ = ["LZMA_BEST", "STORED", "ZSTD_DEFAULT", "Compression", "require_whole", "unpack"]
 
 CODES = {"zlib": 1, "lzma": 2, "lz4": 4, "zstd": 5}
 CLASSES = {"zlib": uproot.ZLIB, "lzma": uproot.LZMA, "lz4": uproot.LZ4, "zstd": uproot.ZSTD}
@@ -67,3 +67,23 @@ def require_whole(packed: bytes, size: int, where: object) -> None:
         raise InputError(
             "a record is not as long as its key says", where=where, expected=f"{size} bytes", got=total
         )
+
+
+def unpack(packed: bytes, size: int, where: object) -> bytes:
+    """The bytes of compressed blocks, of which there must be ``size``.
+
+    Raises
+    ------
+    InputError
+        If the blocks make up another size, or cannot be decompressed.
+    """
+    require_whole(packed, size, where)
+    chunk = uproot.source.chunk.Chunk.wrap(None, packed)
+    try:
+        out = uproot.compression.decompress(chunk, uproot.source.cursor.Cursor(0), {}, len(packed), size)
+    except Exception as error:
+        got = f"{type(error).__name__}: {error}"
+        raise InputError(
+            "a record cannot be decompressed", where=where, got=got, hint="is the file damaged?"
+        ) from error
+    return bytes(out.raw_data)

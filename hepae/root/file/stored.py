@@ -5,10 +5,8 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 
-import uproot
-
 from hepae.errors import InputError
-from hepae.root.file.compression import require_whole
+from hepae.root.file.compression import unpack
 from hepae.root.file.records import Key
 from hepae.root.file.source import Source, reading
 
@@ -28,12 +26,7 @@ class Stored:
         """The bytes of the object."""
         if len(self.packed) == self.key.objlen:
             return self.packed
-        chunk = uproot.source.chunk.Chunk.wrap(None, self.packed)
-        cursor = uproot.source.cursor.Cursor(0)
-        require_whole(self.packed, self.key.objlen, f"record {self.key.name!r}")
-        with reading(f"record {self.key.name!r}"):
-            out = uproot.compression.decompress(chunk, cursor, {}, len(self.packed), self.key.objlen)
-            return bytes(out.raw_data)
+        return unpack(self.packed, self.key.objlen, f"record {self.key.name!r}")
 
 
 def read_record(source: Source, seek: int, nbytes: int | None = None) -> Stored:

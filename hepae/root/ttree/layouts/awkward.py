@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import zip_longest
 from typing import Any
 
 import awkward as ak
@@ -56,11 +57,11 @@ def branch_to_awkward(columns: tuple[ColumnType, ...], values: Mapping[str, Nest
 def content_of(column: ColumnType, nested: Nested) -> Any:
     """The layout of a column, in Awkward's sense of the word."""
     if not column.text:
-        return lists(rows_of(column, nested), nested.levels)
+        return lists(rows_of(column, nested), nested.levels, column.marks)
     letters = ak.contents.NumpyArray(nested.values, parameters={"__array__": "char"})
     edges = ak.index.Index64(edges_of(nested.levels[-1]))
     text = ak.contents.ListOffsetArray(edges, letters, parameters={"__array__": "string"})
-    return lists(text, nested.levels[:-1])
+    return lists(text, nested.levels[:-1], column.marks)
 
 
 def rows_of(column: ColumnType, nested: Nested) -> Any:
@@ -75,8 +76,11 @@ def rows_of(column: ColumnType, nested: Nested) -> Any:
     return content
 
 
-def lists(content: Any, levels: tuple[Any, ...]) -> Any:
+def lists(content: Any, levels: tuple[Any, ...], marks: tuple[str, ...] = ()) -> Any:
     """Lists of lists, innermost level first."""
-    for counts in reversed(levels):
-        content = ak.contents.ListOffsetArray(ak.index.Index64(edges_of(counts)), content)
+    for counts, mark in reversed(list(zip_longest(levels, marks, fillvalue=""))):
+        parameters = {"__array__": mark} if mark else None
+        content = ak.contents.ListOffsetArray(
+            ak.index.Index64(edges_of(counts)), content, parameters=parameters
+        )
     return content

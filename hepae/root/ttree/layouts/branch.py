@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import msgspec
 
-from hepae.root.ttree.layouts.fields import Quantised, Truncated
-
 __all__ = ["BranchType", "LeafType"]
 
 
@@ -26,8 +24,8 @@ class LeafType(msgspec.Struct, frozen=True, omit_defaults=True):
         Path of the branch, or name of the leaf of the same branch (``inside``), that counts it.
     inside
         Whether its counter is a leaf of the same branch.
-    coding
-        How the integers of ``Double32_t`` and ``Float16_t`` stand for floats.
+    title
+        Where the range of a ``Double32_t`` or ``Float16_t`` stands; None where it does not matter, or is not known.
     """
 
     classname: str
@@ -36,7 +34,7 @@ class LeafType(msgspec.Struct, frozen=True, omit_defaults=True):
     unsigned: bool = False
     counter: str = ""
     inside: bool = False
-    coding: Quantised | Truncated | None = None
+    title: str | None = None
 
 
 class BranchType(msgspec.Struct, frozen=True, omit_defaults=True):

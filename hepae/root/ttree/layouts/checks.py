@@ -18,7 +18,9 @@ def as_bytes(data: bytes | bytearray | memoryview | Array) -> Array:
     return np.frombuffer(data, np.uint8) if not isinstance(data, np.ndarray) else data.view(np.uint8)
 
 
-def require(holds: bool | Booleans, what: str, where: str, expected: object = None, got: object = None) -> None:
+def require(
+    holds: bool | Booleans, what: str, where: str, expected: object = None, got: object = None
+) -> None:
     """Raise `InputError` unless all of it holds."""
     if not np.all(holds):
         raise InputError(what, where=where or None, expected=expected, got=got)

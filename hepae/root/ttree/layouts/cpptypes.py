@@ -6,9 +6,10 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from hepae.root.ttree.layouts.fields import Field, Truncated
+from hepae.root.ttree.layouts.fields import Field
+from hepae.root.ttree.layouts.ranges import coding_of
 
-__all__ = ["FLOAT16", "CollectionType", "collection_type", "number"]
+__all__ = ["CollectionType", "collection_type"]
 
 NUMBERS: Final = {
     "bool": ("uint8", "bool"),
@@ -29,22 +30,28 @@ NUMBERS: Final = {
 }
 """What ROOT stores for each type of number, and what an analysis sees where that is another dtype."""
 
-FLOAT16: Final = Truncated(12)
-"""``Float16_t`` without a range, ``TBufferFile::WriteFloat16`` of ROOT 6."""
-
 TEXTS: Final = ("string", "std::string", "TString")
-SEQUENCES: Final = re.compile(
-    r"^(?:(?:std::)?(?:vector|list|forward_list|deque|set|multiset|unordered_set|unordered_multiset)"
+COLLECTION: Final = re.compile(
+    r"^(?:std::)?(vector|list|forward_list|deque|set|multiset|unordered_set|unordered_multiset|bitset"
     r"|(?:ROOT::)?(?:VecOps::)?RVec)<(.*)>$"
 )
-BITSET: Final = re.compile(r"^(?:std::)?bitset<\d+>$")
+MARKED: Final = ("set", "bitset")
+"""Collections that uproot gives with a mark of their own."""
 
 
 @dataclass(frozen=True)
 class CollectionType:
-    """``depth`` collections inside each other, of strings (``field`` None) or of numbers."""
+    """Collections inside each other, of strings (``field`` None) or of numbers.
 
-    depth: int
+    Parameters
+    ----------
+    marks
+        For each collection, outermost first, ``"set"``, ``"bitset"`` or nothing.
+    field
+        The numbers in the innermost.
+    """
+
+    marks: tuple[str, ...]
     field: Field | None
 
 
@@ -57,7 +64,7 @@ def number(name: str) -> Field | None:
     'uint32'
     """
     if name == "Float16_t":
-        return Field("", "uint32", seen="float32", coding=FLOAT16)
+        return Field("", "uint32", seen="float32", coding=coding_of("", double=False))
     dtype, seen = NUMBERS.get(name, ("", ""))
     return Field("", dtype, seen=seen) if dtype else None
 
@@ -67,24 +74,24 @@ def collection_type(name: str) -> CollectionType | None:
 
     Examples
     --------
-    >>> collection_type("vector<vector<float> >").depth
-    2
+    >>> collection_type("vector<vector<float> >").marks
+    ('', '')
     >>> collection_type("std::set<string>")
-    CollectionType(depth=1, field=None)
+    CollectionType(marks=('set',), field=None)
     >>> collection_type("map<int,float>") is None
     True
     """
     name = " ".join(name.replace("const ", "").split())
     if name in TEXTS:
-        return CollectionType(0, None)
-    if BITSET.match(name):
-        return CollectionType(1, number("bool"))
-    match = SEQUENCES.match(name)
+        return CollectionType((), None)
+    match = COLLECTION.match(name)
     if match is None:
         field = number(name)
-        return None if field is None else CollectionType(0, field)
-    inner = collection_type(first_argument(match.group(1)))
-    return None if inner is None else CollectionType(inner.depth + 1, inner.field)
+        return None if field is None else CollectionType((), field)
+    kind, arguments = match.groups()
+    inner = collection_type("bool" if kind == "bitset" else first_argument(arguments))
+    mark = kind if kind in MARKED else ""
+    return None if inner is None else CollectionType((mark, *inner.marks), inner.field)
 
 
 def first_argument(arguments: str) -> str:

@@ -10,13 +10,15 @@ from typing import Any, Final
 import uproot
 
 from hepae.root.ttree.layouts.branch import BranchType, LeafType
-from hepae.root.ttree.layouts.fields import Quantised, Truncated, column_path
+from hepae.root.ttree.layouts.fields import column_path
 
 __all__ = ["branch_path", "describe", "describe_tree", "owners_of"]
 
 DIMENSION: Final = re.compile(r"\[(\d+)\]")
 CODED_MEMBERS: Final = (9, 19)
-"""``kDouble32`` and ``kFloat16``; 20 more of fixed arrays, 40 more of pointers."""
+"""``kDouble32`` and ``kFloat16``; `ARRAY` more of fixed arrays, twice as many of pointers."""
+
+ARRAY: Final = 20
 
 TOP: Final = -1
 
@@ -82,7 +84,7 @@ def describe_leaf(branch: Any, leaf: Any, owners: Mapping[int, Any]) -> LeafType
         bool(leaf.member("fIsUnsigned")),
         name if inside or owner is None else column_of(owner, name),
         inside,
-        coding(branch, leaf),
+        range_title(branch, leaf),
     )
 
 
@@ -114,18 +116,12 @@ def branch_path(branch: Any) -> str:
     return "/".join(names)
 
 
-def coding(branch: Any, leaf: Any) -> Quantised | Truncated | None:
-    """How integers stand for floats, as uproot reads the range in the title."""
-    member = leaf.member("fType", none_if_missing=True)
-    coded = leaf.classname in ("TLeafD32", "TLeafF16") or (
-        member is not None and int(member) % 20 in CODED_MEMBERS and int(member) < 60
-    )
-    if not coded or len(branch.member("fLeaves")) != 1:
+def range_title(branch: Any, leaf: Any) -> str | None:
+    """The title that may have a range: of the leaf itself, or of the member in the streamer information."""
+    if leaf.classname in ("TLeafD32", "TLeafF16"):
+        return str(leaf.member("fTitle"))
+    code = leaf.member("fType", none_if_missing=True)
+    if code is None or not 0 < int(code) < 3 * ARRAY or int(code) % ARRAY not in CODED_MEMBERS:
         return None
-    content = branch.interpretation
-    content = getattr(content, "content", content)
-    if not isinstance(content, uproot.interpretation.numerical.TruncatedNumerical):
-        return None
-    if content.is_truncated:
-        return Truncated(int(content.num_bits))
-    return Quantised(float(content.low), float(content.high), int(content.num_bits))
+    element = branch.streamer
+    return None if element is None else str(element.title)

@@ -9,7 +9,17 @@ import numpy as np
 
 from hepae.arrays import Array, Values
 
-__all__ = ["ColumnType", "Field", "Quantised", "Truncated", "column_path", "packed", "row_dtype", "seen_values", "unpacked"]
+__all__ = [
+    "ColumnType",
+    "Field",
+    "Quantised",
+    "Truncated",
+    "column_path",
+    "packed",
+    "row_dtype",
+    "seen_values",
+    "unpacked",
+]
 
 TRUNCATED_BYTES: Final = 3
 """``TBufferFile::WriteFloat16``: one byte of exponent, two of mantissa."""
@@ -84,13 +94,16 @@ class ColumnType(msgspec.Struct, frozen=True, omit_defaults=True):
     text
         Whether the innermost level are the bytes of strings.
     counter
-        Path of the branch that has the counts of the first level, empty where it has its own.
+        Column that has the counts of the first level, empty where it has its own.
+    marks
+        What uproot calls each level, outermost first: ``"set"``, ``"bitset"`` or nothing; empty where none is marked.
     """
 
     field: Field
     levels: int = 0
     text: bool = False
     counter: str = ""
+    marks: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -188,5 +201,3 @@ def truncated_floats(words: Array, bits: int) -> Array:
     pattern = (exponent << 23 | (mantissa & ((1 << (bits + 1)) - 1)) << (23 - bits)).astype(np.uint32)
     sign = np.where(mantissa >> (bits + 1) & 1, np.float32(-1), np.float32(1))
     return pattern.view(np.float32) * sign
-
-

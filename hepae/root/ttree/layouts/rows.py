@@ -10,8 +10,8 @@ import numpy as np
 from hepae.arrays import Array, Integers
 from hepae.root.columns import Nested
 from hepae.root.ttree.layouts.checks import Offsets, entry_lengths, require, require_whole_rows
-from hepae.root.ttree.layouts.runs import edges_of, gathered, positions
 from hepae.root.ttree.layouts.fields import ColumnType, Field, packed, row_dtype, unpacked
+from hepae.root.ttree.layouts.runs import edges_of, gathered, positions
 
 __all__ = ["Counted", "Leaf", "LeafList", "Scalar"]
 
@@ -29,15 +29,37 @@ class Scalar(msgspec.Struct, frozen=True, tag="scalar"):
 
     @property
     def columns(self) -> tuple[ColumnType, ...]:
+        """What a basket becomes."""
         return tuple(ColumnType(field) for field in self.fields)
 
     @property
     def counters(self) -> tuple[str, ...]:
+        """Columns whose counts `decode` may need."""
         return ()
 
     def decode(
         self, data: Array, offsets: Offsets, entries: int, counts: Mapping[str, Integers], where: str
     ) -> dict[str, Nested]:
+        """Bytes to columns.
+
+        Parameters
+        ----------
+        data : uint8[n]
+            The bytes of all entries of a basket.
+        offsets : int64[entries + 1] or None
+            Where each entry begins and the last ends, if the basket says so.
+        entries
+            How many.
+        counts : dict of integers[entries]
+            Of each of `counters`, if ``offsets`` do not tell.
+        where
+            File, branch, basket, for messages.
+
+        Raises
+        ------
+        InputError
+            If the bytes are not those of this layout.
+        """
         width = row_dtype(self.fields).itemsize
         require(len(data) == entries * width, "basket has another size", where, entries * width, len(data))
         if offsets is not None:
@@ -46,8 +68,11 @@ class Scalar(msgspec.Struct, frozen=True, tag="scalar"):
         columns = unpacked(data, self.fields)
         return {field.name: Nested((), values) for field, values in zip(self.fields, columns, strict=True)}
 
-    def encode(self, columns: Mapping[str, Nested]) -> tuple[Array, Offsets]:
-        return packed([columns[field.name].values for field in self.fields], self.fields), None
+    def encode(self, columns: Mapping[str, Nested]) -> tuple[Array, Integers]:
+        """Columns to bytes ``uint8[n]``, and where each entry begins and the last ends, ``int64[entries + 1]``."""
+        entries = len(columns[self.fields[0].name])
+        data = packed([columns[field.name].values for field in self.fields], self.fields)
+        return data, np.arange(entries + 1) * row_dtype(self.fields).itemsize
 
 
 class Counted(msgspec.Struct, frozen=True, tag="counted", omit_defaults=True):
@@ -70,15 +95,18 @@ class Counted(msgspec.Struct, frozen=True, tag="counted", omit_defaults=True):
 
     @property
     def columns(self) -> tuple[ColumnType, ...]:
+        """What a basket becomes."""
         return tuple(ColumnType(field, 1, counter=self.counter) for field in self.fields)
 
     @property
     def counters(self) -> tuple[str, ...]:
+        """Columns whose counts `decode` may need."""
         return (self.counter,)
 
     def decode(
         self, data: Array, offsets: Offsets, entries: int, counts: Mapping[str, Integers], where: str
     ) -> dict[str, Nested]:
+        """Bytes to columns: see `Scalar.decode`."""
         lead, width = int(self.flagged), row_dtype(self.fields).itemsize
         if offsets is None:
             offsets = edges_of(lead + given(counts, self.counter, entries, len(data), where) * width)
@@ -94,7 +122,8 @@ class Counted(msgspec.Struct, frozen=True, tag="counted", omit_defaults=True):
             field.name: Nested((rows,), values) for field, values in zip(self.fields, columns, strict=True)
         }
 
-    def encode(self, columns: Mapping[str, Nested]) -> tuple[Array, Offsets]:
+    def encode(self, columns: Mapping[str, Nested]) -> tuple[Array, Integers]:
+        """Columns to bytes: see `Scalar.encode`."""
         (rows,) = columns[self.fields[0].name].levels
         data = packed([columns[field.name].values for field in self.fields], self.fields)
         edges = edges_of(rows * row_dtype(self.fields).itemsize)
@@ -134,6 +163,7 @@ class LeafList(msgspec.Struct, frozen=True, tag="leaves"):
 
     @property
     def columns(self) -> tuple[ColumnType, ...]:
+        """What a basket becomes."""
         return tuple(
             ColumnType(leaf.field, 1 if leaf.counter else 0, counter="" if leaf.inside else leaf.counter)
             for leaf in self.leaves
@@ -141,11 +171,13 @@ class LeafList(msgspec.Struct, frozen=True, tag="leaves"):
 
     @property
     def counters(self) -> tuple[str, ...]:
+        """Columns whose counts `decode` may need."""
         return tuple(dict.fromkeys(leaf.counter for leaf in self.leaves if leaf.counter and not leaf.inside))
 
     def decode(
         self, data: Array, offsets: Offsets, entries: int, counts: Mapping[str, Integers], where: str
     ) -> dict[str, Nested]:
+        """Bytes to columns: see `Scalar.decode`."""
         require(offsets is not None, "a basket has no entry offsets", where)
         assert offsets is not None
         entry_lengths(offsets, entries, len(data), where)
@@ -163,7 +195,8 @@ class LeafList(msgspec.Struct, frozen=True, tag="leaves"):
         require(places == ends, "an entry is longer than its leaves", where)
         return columns
 
-    def encode(self, columns: Mapping[str, Nested]) -> tuple[Array, Offsets]:
+    def encode(self, columns: Mapping[str, Nested]) -> tuple[Array, Integers]:
+        """Columns to bytes: see `Scalar.encode`."""
         parts, sizes = [], []
         for leaf in self.leaves:
             nested, width = columns[leaf.field.name], leaf.field.stored.itemsize
@@ -193,9 +226,7 @@ def rows_of(
     return given(inside, leaf.counter, entries, size, where)
 
 
-def given(
-    counts: Mapping[str, Integers], counter: str, entries: int, size: int, where: str
-) -> Integers:
+def given(counts: Mapping[str, Integers], counter: str, entries: int, size: int, where: str) -> Integers:
     """The counts of a counter for the entries of a basket of ``size`` bytes, checked."""
     require(counter in counts, f"the counts of {counter} are needed", where)
     rows = np.asarray(counts[counter])

@@ -19,7 +19,9 @@ def edges_of(lengths: Integers) -> Integers:
 def positions(starts: Integers, lengths: Integers) -> Integers:
     """Every index of the runs ``starts`` to ``starts + lengths``."""
     before = np.cumsum(lengths) - lengths
-    return np.arange(int(lengths.sum()), dtype=np.int64) + np.repeat(starts - before, lengths)
+    indices = np.arange(int(lengths.sum()), dtype=np.int64)
+    indices += np.repeat(starts - before, lengths)
+    return indices
 
 
 def gathered(data: Array, starts: Integers, lengths: Integers) -> Array:

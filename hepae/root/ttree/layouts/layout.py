@@ -1,16 +1,25 @@
-"""Which layout a branch has."""
+"""Which layout a branch has, and whether it holds for a basket."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Final, TypeAlias
 
+import numpy as np
+
+from hepae.arrays import Array, Integers
+from hepae.errors import InputError
+from hepae.root.ttree.layouts.basket import Basket
 from hepae.root.ttree.layouts.branch import BranchType, LeafType
+from hepae.root.ttree.layouts.checks import Offsets
 from hepae.root.ttree.layouts.collection import Collection
 from hepae.root.ttree.layouts.cpptypes import collection_type
-from hepae.root.ttree.layouts.fields import Field, Quantised, Truncated
+from hepae.root.ttree.layouts.fields import Field
+from hepae.root.ttree.layouts.ranges import coding_of
 from hepae.root.ttree.layouts.rows import Counted, Leaf, LeafList, Scalar
 
-__all__ = ["Layout", "layout_of"]
+__all__ = ["Layout", "fitted", "layout_of", "round_trip"]
 
 Layout: TypeAlias = Scalar | Counted | LeafList | Collection
 """How the bytes of a branch become columns; msgspec writes each with its tag."""
@@ -51,8 +60,11 @@ MEMBERS: Final = {
 
 BOOL, DOUBLE32, FLOAT16 = 18, 9, 19
 ARRAY, POINTER, AFTER_POINTERS = 20, 40, 60
+"""Codes of fixed arrays of these and of pointers ``x[n]`` to these: ``kOffsetL``, ``kOffsetP`` and what follows."""
+
 TSTRING, STL, STL_STRING, TOP = 65, 300, 365, -1
 OBJECT_KINDS, COUNT_KINDS, MEMBER_KINDS = (-1, 0, 1, 2), (3, 4), (31, 41)
+"""``TBranchElement::fType``: objects and their members, the counts of split collections, the members of these."""
 
 
 def layout_of(branch: BranchType) -> Layout | None:
@@ -63,7 +75,7 @@ def layout_of(branch: BranchType) -> Layout | None:
     >>> layout_of(BranchType("TBranch", (LeafType("TLeafF", "Jet_pt", counter="nJet"),)))
     Counted(fields=(Field(name='', dtype='float32', shape=(), seen='', coding=None),), counter='nJet', flagged=False)
     """
-    if not branch.leaves:
+    if not branch.leaves or any(0 in leaf.shape for leaf in branch.leaves):
         return None
     if branch.classname == "TBranch":
         return of_leaf(branch.leaves[0]) if len(branch.leaves) == 1 else of_leaves(branch.leaves)
@@ -112,12 +124,12 @@ def leaf_field(leaf: LeafType, name: str) -> Field | None:
     return None
 
 
-def coded(leaf: LeafType, double: bool, name: str = "") -> Field:
+def coded(leaf: LeafType, double: bool, name: str = "") -> Field | None:
     """A ``Double32_t`` or ``Float16_t``: integers, or a float32 where a ``Double32_t`` has no range."""
-    seen = "float64" if double else "float32"
-    if leaf.coding is None:
-        return Field(name, "float32", leaf.shape, seen)
-    return Field(name, "uint32", leaf.shape, seen, leaf.coding)
+    if leaf.title is None:
+        return None
+    seen, coding = "float64" if double else "float32", coding_of(leaf.title, double)
+    return Field(name, "float32" if coding is None else "uint32", leaf.shape, seen, coding)
 
 
 def of_element(branch: BranchType) -> Layout | None:
@@ -125,8 +137,12 @@ def of_element(branch: BranchType) -> Layout | None:
     leaf = branch.leaves[0]
     if branch.kind in COUNT_KINDS:
         return Scalar((Field("", "int32"),))
-    if branch.kind not in (*OBJECT_KINDS, *MEMBER_KINDS) or (branch.kind in MEMBER_KINDS) != bool(leaf.counter):
+    if branch.kind in OBJECT_KINDS and leaf.counter:
         return of_pointer(branch)
+    if branch.kind not in (*OBJECT_KINDS, *MEMBER_KINDS) or (branch.kind in MEMBER_KINDS) != bool(
+        leaf.counter
+    ):
+        return None
     if branch.streamer in (TSTRING, STL, STL_STRING, TOP):
         return of_collection(branch)
     field = member_field(leaf, branch.streamer)
@@ -138,10 +154,10 @@ def of_element(branch: BranchType) -> Layout | None:
 def of_pointer(branch: BranchType) -> Layout | None:
     """``x[n]`` of a split object."""
     leaf = branch.leaves[0]
-    if branch.kind not in OBJECT_KINDS or not POINTER < branch.streamer < AFTER_POINTERS:
+    if not POINTER < branch.streamer < AFTER_POINTERS or leaf.shape:
         return None
     field = member_field(leaf, branch.streamer - POINTER)
-    return None if field is None or not leaf.counter else Counted((field,), leaf.counter, flagged=True)
+    return None if field is None else Counted((field,), leaf.counter, flagged=True)
 
 
 def member_field(leaf: LeafType, streamer: int) -> Field | None:
@@ -157,7 +173,58 @@ def member_field(leaf: LeafType, streamer: int) -> Field | None:
 def of_collection(branch: BranchType) -> Layout | None:
     """Vectors and strings; what is in them is said by the name of the type."""
     leaf, known = branch.leaves[0], collection_type(branch.typename)
-    if known is None or leaf.shape or (known.field is not None and not known.depth):
+    if known is None or leaf.shape or (known.field is not None and not known.marks):
         return None
-    plain = branch.streamer == TSTRING or (branch.streamer == TOP and not known.depth)
-    return Collection((known.field or BYTES,), known.depth, known.field is None, not plain, leaf.counter)
+    depth = len(known.marks)
+    marks = ("",) * bool(leaf.counter) + known.marks if any(known.marks) else ()
+    plain = branch.streamer == TSTRING or (branch.streamer == TOP and not depth)
+    text = known.field is None
+    return Collection((known.field or BYTES,), depth, text, not plain, leaf.counter, marks)
+
+
+def fitted(layout: Layout, data: Array, offsets: Offsets) -> Layout:
+    """A layout with what only the bytes of a basket tell; those of the first basket with entries will do.
+
+    Parameters
+    ----------
+    layout
+        From `layout_of`.
+    data : uint8[n]
+        The bytes of a basket.
+    offsets : int64[entries + 1] or None
+        Where its entries begin.
+    """
+    return layout.fitted(data, offsets) if isinstance(layout, Collection) else layout
+
+
+def round_trip(
+    layout: Layout, basket: Basket, counts: Mapping[str, Integers] = MappingProxyType({}), where: str = ""
+) -> bool:
+    """Whether a basket comes back byte for byte from its columns.
+
+    Parameters
+    ----------
+    layout
+        From `layout_of`, `fitted` to the branch.
+    basket
+        What to try.
+    counts : dict of int64[entries]
+        For each of ``layout.counters`` the counts for the entries of the basket.
+    where
+        File, branch, basket, for messages.
+
+    Examples
+    --------
+    >>> layout = Scalar((Field("", "int16"),))
+    >>> round_trip(layout, Basket.of(np.zeros(4, np.uint8), None, 2))
+    True
+    >>> round_trip(layout, Basket.of(np.zeros(3, np.uint8), None, 2))
+    False
+    """
+    try:
+        columns = layout.decode(basket.data, basket.offsets, basket.entries, counts, where)
+    except InputError:
+        return False
+    data, offsets = layout.encode(columns)
+    table = basket.offsets is None or np.array_equal(offsets, basket.offsets)
+    return table and np.array_equal(data, basket.data)
