@@ -20,13 +20,16 @@ from hepae.errors import ModelRejectedError
 if TYPE_CHECKING:
     from hepae.core.prediction.columns import Recoil
 
-__all__ = ["Context", "Memory", "finite", "octaves"]
+__all__ = ["MISSING", "SMALLEST", "Context", "Memory", "condition", "finite", "octaves", "of_ranks"]
 
 Number = TypeVar("Number", np.int64, np.float64)
 Value = TypeVar("Value")
 
 LOG_UNIT: Final = 1024.0
 """Logarithms are kept as integers in this fraction of one."""
+
+MISSING: Final = -(1 << 62)
+"""Stands for "there is no such object" in a column; a table has an entry of its own for it."""
 
 SMALLEST: Final = 2.0**-40
 LARGEST: Final = 2.0**1000
@@ -288,3 +291,21 @@ def finite(values: Values) -> Floats:
     """As float64, 0 for what is not finite or absurdly large."""
     real = np.asarray(values).astype(np.float64)
     return np.where(np.abs(real) < LARGEST_INTEGER, real, 0.0)
+
+
+def of_ranks(of_rank: Callable[[Context, int], Integers], context: Context, rank: int | None) -> Integers:
+    """A function of one rank, or of all ranks one after the other."""
+    if rank is not None:
+        return of_rank(context, rank)
+    return np.concatenate(
+        [np.empty(0, np.int64), *(of_rank(context, k) for k in range(context.order.n_ranks))]
+    )
+
+
+def condition(context: Context, branch: str) -> Floats:
+    """Values of an event-level branch, of events in the order of ranks."""
+
+    def values(_: Context) -> Floats:
+        return np.asarray(np.take(finite(context.events[branch]), context.order.event_order), np.float64)
+
+    return context.of_events(branch, values)
