@@ -23,7 +23,7 @@ from hepae.core.coding.varint import read_varint, varint
 from hepae.core.features import FeatureSpec
 from hepae.core.lifting.codec import Lifting, LiftingSpec
 from hepae.core.masked.codec import Masked, MaskedSpec
-from hepae.core.prediction.columns import Memory
+from hepae.core.prediction.context import Memory
 from hepae.core.prediction.ranks import Ranked
 from hepae.core.values.bounds import Bound, accept
 from hepae.core.values.dither import places

@@ -18,7 +18,8 @@ from hepae.core.coding.integers import pack
 from hepae.core.coding.varint import varint
 from hepae.core.lifting.codec import Lifting, LiftingSpec
 from hepae.core.prediction.columns import Column, Condition, Formula
-from hepae.core.prediction.predictors import Predictor, Predictors, Source, Term
+from hepae.core.prediction.predictors import Predictor, Predictors, Source
+from hepae.core.prediction.tables import Term
 from hepae.core.values.lattice import Inserted, Lattice, Linear, Log
 from hepae.core.values.objects import Collection, Feature, Objects
 from hepae.errors import CorruptionError, HepaeError, LimitError, ModelRejectedError

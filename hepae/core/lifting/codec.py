@@ -23,9 +23,10 @@ from hepae.arrays import Columns, Integers
 from hepae.core.coding.integers import KIND, pack, unpack, unpack_narrow
 from hepae.core.coding.varint import read_varint, varint
 from hepae.core.features import FeatureSpec
-from hepae.core.prediction.columns import Memory
+from hepae.core.prediction.context import Memory
 from hepae.core.prediction.derived import carriers, smallest, unbundled, with_derived
-from hepae.core.prediction.evaluation import Evaluation, Predictors, plan_of
+from hepae.core.prediction.evaluation import Evaluation, plan_of
+from hepae.core.prediction.predictors import Predictors
 from hepae.core.prediction.ranks import Ranked
 from hepae.errors import CorruptionError
 

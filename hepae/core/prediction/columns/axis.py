@@ -5,12 +5,10 @@ from __future__ import annotations
 import math
 from typing import Final
 
-import msgspec
 import numpy as np
 
 from hepae.arrays import Floats, Integers
-from hepae.core.arithmetic import kinematics
-from hepae.core.prediction.context import SMALLEST, Context, condition, octaves, of_ranks
+from hepae.core.prediction.context import SMALLEST, Context, Kind, Reach, octaves, of_ranks
 from hepae.errors import ModelRejectedError
 
 __all__ = ["Axis", "Left"]
@@ -21,7 +19,7 @@ SOFTENING: Final = 1.0 / 16.0
 LEAST_LEFT: Final = 1.0 / 1024.0
 
 
-class Axis(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="axis"):
+class Axis(Kind, frozen=True, tag="axis"):
     """Lattice point of `feature` (eta or phi) of the axis of the objects before, or of what they leave of a total.
 
     Parameters
@@ -49,23 +47,26 @@ class Axis(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="axis"):
     def needs(self) -> tuple[str, ...]:
         return (self.pt, self.feature)
 
+    def within(self, reach: Reach) -> bool:
+        return set(self.needs) <= reach.behind
+
     def read(self, context: Context, rank: int | None) -> Integers:
         return context.once(self, rank, lambda: of_ranks(self._of_rank, context, rank))
 
     def _of_rank(self, context: Context, rank: int) -> Integers:
         lattice = context.lattices[self.feature]
         if rank == 0 and not self.centre:
-            return np.full(context.order.size(rank), kinematics.nearest_point(lattice, np.zeros(1))[0])
+            return np.full(context.order.size(rank), lattice.nearest(np.zeros(1))[0])
         seen, pull = context.before(self, rank, 2, self._momentum)
         reference = context.order.repeat(self._reference(context), rank)
         if self.centre:
-            total = context.order.repeat(condition(context, self.total), rank)
+            total = context.order.repeat(context.condition(self.total), rank)
             left = np.maximum(total - seen, 0.0) + total * SOFTENING
             away = -pull / np.maximum(left, SMALLEST)
         else:
             away = pull / np.maximum(seen, SMALLEST)
         values = reference + np.fmin(np.fmax(away, -1.0), 1.0)
-        return kinematics.nearest_point(lattice, _wrapped(values) if self.around else values)
+        return lattice.nearest(_wrapped(values) if self.around else values)
 
     def _momentum(self, context: Context, rank: int) -> tuple[Floats, ...]:
         """What the objects of a rank add to the sums: pt, and pt times the distance from the reference."""
@@ -75,10 +76,10 @@ class Axis(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="axis"):
 
     def _reference(self, context: Context) -> Floats:
         """The coordinate of the total, or that of the first object, of events in the order of ranks."""
-        return condition(context, self.centre) if self.centre else context.values(self.feature, 0)
+        return context.condition(self.centre) if self.centre else context.values(self.feature, 0)
 
 
-class Left(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="left"):
+class Left(Kind, frozen=True, tag="left"):
     """Logarithm of what is left of a total momentum for each object to come, over the pt of the object before.
 
     Parameters
@@ -102,13 +103,16 @@ class Left(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="left"):
     def needs(self) -> tuple[str, ...]:
         return (self.pt, self.phi) if self.phi else (self.pt,)
 
+    def within(self, reach: Reach) -> bool:
+        return set(self.needs) <= reach.behind
+
     def read(self, context: Context, rank: int | None) -> Integers:
         return of_ranks(self._of_rank, context, rank)
 
     def _of_rank(self, context: Context, rank: int) -> Integers:
         order = context.order
         (seen,) = context.before(self, rank, 1, self._along)
-        total = order.repeat(condition(context, self.total), rank)
+        total = order.repeat(context.condition(self.total), rank)
         left = np.maximum(total - seen, total * LEAST_LEFT)
         to_come = order.spread(order.counts, rank) - rank
         before = total if rank == 0 else order.repeat(context.values(self.pt, rank - 1), rank)
@@ -120,7 +124,7 @@ class Left(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="left"):
         if not self.phi:
             return (pt,)
         phi = context.values(self.phi, rank)
-        away = _wrapped(phi - condition(context, self.centre)[: len(phi)])
+        away = _wrapped(phi - context.condition(self.centre)[: len(phi)])
         square = away * away
         return (pt * (1.0 - square * (0.5 - square * (1.0 / 24.0))),)
 

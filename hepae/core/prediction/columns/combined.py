@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
-import msgspec
 import numpy as np
 
 from hepae.arrays import Integers
@@ -13,14 +12,16 @@ from hepae.core.prediction.columns.events import Condition, ConditionPoint
 from hepae.core.prediction.columns.formulas import Formula
 from hepae.core.prediction.columns.objects import Here, Leading, Nearest, Neighbour
 from hepae.core.prediction.columns.recoil import RecoilPoint
-from hepae.core.prediction.context import MISSING, Context
+from hepae.core.prediction.context import MISSING, Context, Kind, Reach
 from hepae.core.prediction.ranks import RankOrder
 
 __all__ = ["Apart", "When"]
 
 
-class When(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="when"):
+class When(Kind, frozen=True, tag="when"):
     """Another column for the ``first``, ``later`` or ``last`` objects of events alone, missing for all others."""
+
+    optional: ClassVar[bool] = True
 
     which: Literal["first", "later", "last"]
     column: Condition | Neighbour
@@ -28,6 +29,9 @@ class When(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="when"):
     @property
     def needs(self) -> tuple[str, ...]:
         return self.column.needs
+
+    def within(self, reach: Reach) -> bool:
+        return self.column.within(reach)
 
     def read(self, context: Context, rank: int | None) -> Integers:
         column, order = self.column.read(context, rank), context.order
@@ -45,8 +49,10 @@ class When(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="when"):
         return slice(0, order.size(rank) if (rank == 0) == (self.which == "first") else 0)
 
 
-class Apart(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="apart"):
+class Apart(Kind, frozen=True, tag="apart"):
     """By how much a column is above another, `base`; around a circle of so many integers unless `length` is 0."""
+
+    optional: ClassVar[bool] = True
 
     column: Here | Neighbour | Leading | Nearest | Formula | Axis
     base: ConditionPoint | Axis | Formula | Here | Neighbour | Leading | RecoilPoint
@@ -55,6 +61,9 @@ class Apart(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="apart"
     @property
     def needs(self) -> tuple[str, ...]:
         return (*self.column.needs, *self.base.needs)
+
+    def within(self, reach: Reach) -> bool:
+        return self.column.within(reach) and self.base.within(reach)
 
     def read(self, context: Context, rank: int | None) -> Integers:
         above, below = self.column.read(context, rank), self.base.read(context, rank)

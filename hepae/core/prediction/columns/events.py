@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import msgspec
+from typing import ClassVar
+
 import numpy as np
 
 from hepae.arrays import Integers
-from hepae.core.arithmetic import kinematics
-from hepae.core.prediction.context import MISSING, Context, finite, octaves
+from hepae.core.prediction.context import MISSING, Context, Kind, finite, octaves
 
 __all__ = ["Condition", "ConditionPoint"]
 
 
-class Condition(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="condition"):
+class Condition(Kind, frozen=True, tag="condition"):
     """An event-level branch: its value times `scale`, or the logarithm of its magnitude where `scale` is None."""
+
+    optional: ClassVar[bool] = True
 
     branch: str
     scale: float | None = None
-
-    @property
-    def needs(self) -> tuple[str, ...]:
-        return ()
 
     def read(self, context: Context, rank: int | None) -> Integers:
         values = np.asarray(context.events[self.branch]).astype(np.float64)
@@ -33,21 +31,17 @@ class Condition(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="co
         return context.order.spread(np.where(finite, integers, MISSING), rank)
 
 
-class ConditionPoint(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="condition_point"):
+class ConditionPoint(Kind, frozen=True, tag="condition_point"):
     """Lattice point of `target` nearest to the value of an event-level branch."""
 
     target: str
     branch: str
 
-    @property
-    def needs(self) -> tuple[str, ...]:
-        return ()
-
     def read(self, context: Context, rank: int | None) -> Integers:
-        point = context.of_events(self, self._points)
+        point = context.kept(self, lambda: self._points(context))
         return context.order.repeat(point, rank)
 
     def _points(self, context: Context) -> Integers:
         values = finite(context.events[self.branch])
-        points = kinematics.nearest_point(context.lattices[self.target], values)
+        points = context.lattices[self.target].nearest(values)
         return np.asarray(np.take(points, context.order.event_order), np.int64)

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import msgspec
 import numpy as np
 
 from hepae.arrays import Floats, Integers
 from hepae.core.arithmetic import kinematics
-from hepae.core.prediction.context import SMALLEST, Context, octaves
+from hepae.core.prediction.context import SMALLEST, Context, Kind, octaves
 from hepae.errors import ModelRejectedError
 
 __all__ = ["Formula", "FormulaOffset", "MassShell", "Slope"]
 
 
-class Formula(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="formula"):
+class Formula(Kind, frozen=True, tag="formula"):
     """Lattice point of `target` that a formula of `kinematics` gives for the restored values of features."""
 
     formula: str
@@ -30,7 +29,7 @@ class Formula(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="form
         return self.features
 
     def read(self, context: Context, rank: int | None) -> Integers:
-        return kinematics.nearest_point(context.lattices[self.target], self.values(context, rank))
+        return context.lattices[self.target].nearest(self.values(context, rank))
 
     def values(self, context: Context, rank: int | None) -> Floats:
         """What the formula gives, before it is moved to a lattice point."""
@@ -41,7 +40,7 @@ class Formula(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="form
         )
 
 
-class FormulaOffset(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="formula_offset"):
+class FormulaOffset(Kind, frozen=True, tag="formula_offset"):
     """How far the value of a formula is from the lattice point that `Formula` gives, in 1/64 of the spacing."""
 
     point: Formula | MassShell
@@ -53,14 +52,14 @@ class FormulaOffset(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag
     def read(self, context: Context, rank: int | None) -> Integers:
         lattice = context.lattices[self.point.target]
         values = self.point.values(context, rank)
-        here = kinematics.nearest_point(lattice, values)
+        here = lattice.nearest(values)
         above, below = lattice.centres(here + 1), lattice.centres(here - 1)
         offset = 128.0 * (values - lattice.centres(here)) / np.maximum(above - below, SMALLEST)
         finite = np.where(np.isfinite(offset), offset, 0.0)
         return np.asarray(np.floor(np.clip(finite, -128.0, 127.0)), np.int64)
 
 
-class MassShell(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="mass_shell"):
+class MassShell(Kind, frozen=True, tag="mass_shell"):
     """Lattice point of the energy of a momentum and a mass that depends on the kind of the object.
 
     Parameters
@@ -88,7 +87,7 @@ class MassShell(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="ma
         return (*self.features, self.kind)
 
     def read(self, context: Context, rank: int | None) -> Integers:
-        return kinematics.nearest_point(context.lattices[self.target], self.values(context, rank))
+        return context.lattices[self.target].nearest(self.values(context, rank))
 
     def values(self, context: Context, rank: int | None) -> Floats:
         """The energy, before it is moved to a lattice point."""
@@ -99,7 +98,7 @@ class MassShell(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="ma
         return kinematics.energy_cartesian_massive(px, py, pz, mass)
 
 
-class Slope(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="slope"):
+class Slope(Kind, frozen=True, tag="slope"):
     """Logarithm of the magnitude of the tangent of an azimuth."""
 
     phi: str

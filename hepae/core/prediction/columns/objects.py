@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import ClassVar, Final
 
-import msgspec
 import numpy as np
 
 from hepae.arrays import Integers
-from hepae.core.prediction.context import MISSING, Context, of_ranks
+from hepae.core.prediction.context import MISSING, Context, Kind, Reach, of_ranks
 
 __all__ = ["Count", "Here", "Latent", "Leading", "Nearest", "Neighbour", "Rank"]
 
 FARTHEST: Final = (1 << 63) - 1
 
 
-class Here(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="here"):
+class Here(Kind, frozen=True, tag="here"):
     """Lattice integer of a feature of the same object."""
 
     feature: str
@@ -28,7 +27,7 @@ class Here(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="here"):
         return context.part(context.known[self.feature], rank)
 
 
-class Latent(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="latent"):
+class Latent(Kind, frozen=True, tag="latent"):
     """Latent of a feature of the same object: by how much its own prediction was wrong."""
 
     feature: str
@@ -37,12 +36,18 @@ class Latent(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="laten
     def needs(self) -> tuple[str, ...]:
         return (self.feature,)
 
+    @property
+    def latents(self) -> tuple[str, ...]:
+        return (self.feature,)
+
     def read(self, context: Context, rank: int | None) -> Integers:
         return context.part(context.latents[self.feature], rank)
 
 
-class Neighbour(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="neighbour"):
+class Neighbour(Kind, frozen=True, tag="neighbour"):
     """Lattice integer of a feature of another object of the event, ``offset`` ranks further."""
+
+    optional: ClassVar[bool] = True
 
     feature: str
     offset: int
@@ -51,12 +56,19 @@ class Neighbour(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="ne
     def needs(self) -> tuple[str, ...]:
         return (self.feature,)
 
+    def within(self, reach: Reach) -> bool:
+        return self.feature in (
+            reach.behind if self.offset < 0 else reach.ahead if self.offset > 0 else reach.here
+        )
+
     def read(self, context: Context, rank: int | None) -> Integers:
         return context.order.neighbour(context.known[self.feature], self.offset, MISSING, rank)
 
 
-class Leading(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="leading"):
+class Leading(Kind, frozen=True, tag="leading"):
     """Lattice integer of a feature of the object number `place` of the event, for the objects of later ranks."""
+
+    optional: ClassVar[bool] = True
 
     feature: str
     place: int
@@ -64,6 +76,9 @@ class Leading(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="lead
     @property
     def needs(self) -> tuple[str, ...]:
         return (self.feature,)
+
+    def within(self, reach: Reach) -> bool:
+        return self.feature in reach.behind
 
     def read(self, context: Context, rank: int | None) -> Integers:
         return of_ranks(self._of_rank, context, rank)
@@ -75,8 +90,10 @@ class Leading(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="lead
         return order.repeat(context.known[self.feature][order.part(self.place)], rank)
 
 
-class Nearest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="nearest"):
+class Nearest(Kind, frozen=True, tag="nearest"):
     """Lattice integer of a feature of that of the first `most` objects before that is nearest in feature `by`."""
+
+    optional: ClassVar[bool] = True
 
     feature: str
     by: str
@@ -85,6 +102,9 @@ class Nearest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="near
     @property
     def needs(self) -> tuple[str, ...]:
         return (self.feature, self.by)
+
+    def within(self, reach: Reach) -> bool:
+        return self.by in reach.here and self.feature in reach.behind
 
     def read(self, context: Context, rank: int | None) -> Integers:
         return context.once(self, rank, lambda: of_ranks(self._of_rank, context, rank))
@@ -102,23 +122,15 @@ class Nearest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="near
         return found
 
 
-class Count(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="count"):
+class Count(Kind, frozen=True, tag="count"):
     """Objects in the event."""
-
-    @property
-    def needs(self) -> tuple[str, ...]:
-        return ()
 
     def read(self, context: Context, rank: int | None) -> Integers:
         return context.order.spread(context.order.counts, rank)
 
 
-class Rank(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="rank"):
+class Rank(Kind, frozen=True, tag="rank"):
     """Place of the object in its event, from 0."""
-
-    @property
-    def needs(self) -> tuple[str, ...]:
-        return ()
 
     def read(self, context: Context, rank: int | None) -> Integers:
         return context.part(context.order.ranks, rank)

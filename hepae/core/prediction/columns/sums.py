@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import functools
+from types import ModuleType
 from typing import Final
 
-import msgspec
 import numpy as np
 
 from hepae.arrays import Floats, Integers
-from hepae.core.arithmetic import kinematics
-from hepae.core.prediction.context import Context
+from hepae.core.prediction.context import Context, Kind, Places, Scaling
 
 __all__ = ["Blend", "Mix", "Product"]
 
@@ -17,7 +17,7 @@ BLOCK: Final = 8192
 """Objects summed at once: what is added up stays in the cache."""
 
 
-class Product(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="product"):
+class Product(Kind, frozen=True, tag="product"):
     """Logarithm of a product of powers of features: the sum of weight/`shift` bits times each logarithm."""
 
     features: tuple[str, ...]
@@ -26,6 +26,10 @@ class Product(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="prod
 
     @property
     def needs(self) -> tuple[str, ...]:
+        return self.features
+
+    @property
+    def logs(self) -> tuple[str, ...]:
         return self.features
 
     def read(self, context: Context, rank: int | None) -> Integers:
@@ -37,8 +41,15 @@ class Product(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="prod
         assert total is not None
         return np.asarray(total >> self.shift if self.shift else total, np.int64)
 
+    def places(
+        self, loops: ModuleType, context: Context, rank: int | None, scaling: Scaling, out: Places
+    ) -> None:
+        logs, rows = context.logs(self.features)
+        start = context.order.part(rank).start
+        loops.product_places(logs, rows, _weights(self), start, self.shift, *scaling, out)
 
-class Mix(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="mix"):
+
+class Mix(Kind, frozen=True, tag="mix"):
     """Sum of weight/2**`shift` times the lattice integer of each feature of the same object."""
 
     features: tuple[str, ...]
@@ -47,6 +58,10 @@ class Mix(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="mix"):
 
     @property
     def needs(self) -> tuple[str, ...]:
+        return self.features
+
+    @property
+    def reals(self) -> tuple[str, ...]:
         return self.features
 
     def read(self, context: Context, rank: int | None) -> Integers:
@@ -66,8 +81,20 @@ class Mix(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="mix"):
             out[start:stop] = summed
         return out
 
+    def places(
+        self, loops: ModuleType, context: Context, rank: int | None, scaling: Scaling, out: Places
+    ) -> None:
+        columns, rows = context.reals(self.features)
+        start = context.order.part(rank).start
+        loops.mix_places(columns, rows, _weights(self) / (1 << self.shift), start, *scaling, out)
 
-class Blend(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="blend"):
+
+@functools.lru_cache(maxsize=1024)
+def _weights(column: Mix | Product) -> Integers:
+    return np.array(column.weights, np.int64)
+
+
+class Blend(Kind, frozen=True, tag="blend"):
     """Lattice point of `target` nearest to a linear combination of the restored values of other features."""
 
     target: str
@@ -83,4 +110,4 @@ class Blend(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="blend"
         total: Floats | float = self.constant
         for feature, weight in zip(self.features, self.weights, strict=True):
             total = total + context.values(feature, rank) * weight
-        return kinematics.nearest_point(context.lattices[self.target], np.asarray(total))
+        return context.lattices[self.target].nearest(np.asarray(total))
