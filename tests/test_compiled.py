@@ -11,9 +11,10 @@ import pytest
 
 from hepae.core import compiled
 from hepae.core.arithmetic import exact as exactmath
-from hepae.core.chunk import ChunkCoder
 from hepae.core.coding import ans
-from hepae.core.lifting.codec import Lifting, LiftingSpec
+from hepae.core.decode import chunk_codec
+from hepae.core.lifting.codec import Lifting
+from hepae.core.lifting.spec import LiftingSpec
 from hepae.core.masked.alphabet import Alphabet
 from hepae.core.prediction import context as known
 from hepae.core.prediction.evaluation import Evaluation
@@ -167,7 +168,7 @@ def test_a_chunk_has_the_same_bytes_and_values_whoever_works(
     loops: Any, sample: tuple[Model, Objects]
 ) -> None:
     model, objects = sample
-    coder = ChunkCoder.of(model)
+    coder = chunk_codec(model)
     with compiled.using(None):
         written = coder.encode(objects, 0)
         read = coder.decode(objects.counts, objects.events, written, list(written))

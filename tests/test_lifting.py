@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from hepae.core.coding.integers import pack
 from hepae.core.features import FeatureSpec
-from hepae.core.lifting.codec import Lifting, LiftingSpec
+from hepae.core.lifting.codec import Lifting
+from hepae.core.lifting.spec import LiftingSpec
 from hepae.core.prediction.columns import (
     Condition,
     Here,

@@ -30,7 +30,7 @@ from hepae.core.prediction.evaluation import Evaluation
 from hepae.core.prediction.ranks import Ranked
 from hepae.errors import CorruptionError, ModelRejectedError
 
-__all__ = ["Masked", "MaskedSpec"]
+__all__ = ["Masked"]
 
 
 PLAIN: Final = 0
