@@ -10,8 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hepae.arrays import Floats
-from hepae.core.bottleneck.corrections import allowance
-from hepae.core.bottleneck.spec import ColumnSpec
+from hepae.core.bottleneck.corrections import ColumnSpec, allowance
 from hepae.core.values.bounds import Bound, raw_bits
 from hepae.errors import BoundError
 from hepae.model.runtime import session

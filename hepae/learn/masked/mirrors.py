@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hepae.arrays import Integers, Values
+from hepae.core.arithmetic.kinematics import nearest_point
 from hepae.core.values.lattice import Lattice
 
 __all__ = ["Image", "mirror_images"]
@@ -70,7 +71,7 @@ def mirror_images(
 
     def opposite(name: str, q: Integers) -> Integers:
         values = _opposite(lattices[name].centres(q), around=name == phi)
-        return lattices[name].nearest(values)
+        return nearest_point(lattices[name], values)
 
     def comes_back(name: str, q: Integers) -> bool:
         return bool(len(q)) and float(np.mean(opposite(name, opposite(name, q)) == q)) >= LEAST_BACK

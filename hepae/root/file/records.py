@@ -8,7 +8,22 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 
-__all__ = ["SMALL_LIMIT", "Key", "any_object", "counted", "named", "object_array", "root_string"]
+__all__ = [
+    "BYTE_COUNT",
+    "KEY_HEAD",
+    "NEW_CLASS",
+    "OBJECT_BITS",
+    "SMALL_LIMIT",
+    "Key",
+    "any_object",
+    "counted",
+    "key_at",
+    "named",
+    "object_array",
+    "root_object",
+    "root_string",
+    "string_at",
+]
 
 SMALL_LIMIT = 2_000_000_000
 """Positions beyond this are written as 8 bytes (ROOT's ``kStartBigFile``)."""
@@ -16,6 +31,8 @@ SMALL_LIMIT = 2_000_000_000
 BYTE_COUNT = 0x40000000
 NEW_CLASS = 0xFFFFFFFF
 OBJECT_BITS = 0x03000000
+KEY_HEAD = struct.Struct(">ihiIhh")
+"""Bytes of the record, version, bytes of the object, time stamp, bytes of the key, cycle."""
 
 
 def root_string(text: str) -> bytes:
@@ -119,3 +136,45 @@ class Key:
         places = struct.pack(">qq" if self.big else ">ii", self.seek, self.parent)
         strings = root_string(self.classname) + root_string(self.name) + root_string(self.title)
         return head + places + strings + self.extra
+
+
+def key_at(raw: bytes, at: int = 0) -> tuple[Key, int, int]:
+    """The key at a place, the length that it says it has, and where its strings end.
+
+    Raises
+    ------
+    ValueError
+        If it is cut short.
+    """
+    if at + KEY_HEAD.size + 8 > len(raw):
+        raise ValueError(f"no key at {at} of {len(raw)} bytes")
+    nbytes, version, objlen, datime, length, cycle = KEY_HEAD.unpack_from(raw, at)
+    big = version > 1000
+    places = ">qq" if big else ">ii"
+    at += KEY_HEAD.size
+    seek, parent = struct.unpack_from(places, raw, at)
+    at += struct.calcsize(places)
+    classname, at = string_at(raw, at)
+    name, at = string_at(raw, at)
+    title, at = string_at(raw, at)
+    payload = nbytes - length
+    key = Key(classname, name, title, objlen, seek, parent, datime, payload, cycle, big, version % 1000)
+    return key, length, at
+
+
+def string_at(raw: bytes, at: int) -> tuple[str, int]:
+    """The string at a place, and where it ends.
+
+    Raises
+    ------
+    ValueError
+        If it is cut short.
+    """
+    size, at = raw[at], at + 1
+    if size == 255:
+        (size,) = struct.unpack_from(">I", raw, at)
+        at += 4
+    text = raw[at : at + size]
+    if len(text) != size:
+        raise ValueError(f"a string of {size} bytes at {at} of {len(raw)}")
+    return text.decode("utf-8", "surrogateescape"), at + size

@@ -7,12 +7,10 @@ from dataclasses import dataclass
 
 from hepae.errors import InputError
 from hepae.root.file.compression import unpack
-from hepae.root.file.records import Key
+from hepae.root.file.records import KEY_HEAD, Key, key_at
 from hepae.root.file.source import Source, reading
 
 __all__ = ["Stored", "read_record"]
-
-HEAD = struct.Struct(">ihiIhh")
 
 
 @dataclass
@@ -41,30 +39,10 @@ def read_record(source: Source, seek: int, nbytes: int | None = None) -> Stored:
     read = source.directory.file.source.chunk
     with reading(where):
         size = nbytes or struct.unpack(">i", bytes(read(seek, seek + 4).raw_data))[0]
-        if size < HEAD.size:
+        if size < KEY_HEAD.size:
             raise InputError("no record here", where=where, got=size, hint="is the file damaged?")
         raw = bytes(read(seek, seek + size).raw_data)
-        key, length = parse_key(raw)
-    if len(raw) != size or not HEAD.size <= length <= size:
+        key, length, _ = key_at(raw)
+    if len(raw) != size or not KEY_HEAD.size <= length <= size:
         raise InputError("record is cut short", where=where, expected=size, got=len(raw))
     return Stored(key, raw[length:])
-
-
-def parse_key(raw: bytes) -> tuple[Key, int]:
-    """The key at the start of a record, and its length."""
-    nbytes, version, objlen, datime, length, cycle = HEAD.unpack_from(raw)
-    big = version > 1000
-    seek, parent = struct.unpack_from(">qq" if big else ">ii", raw, HEAD.size)
-    place = HEAD.size + (16 if big else 8)
-    words = []
-    for _ in range(3):
-        size, place = raw[place], place + 1
-        if size == 255:
-            size, place = struct.unpack_from(">I", raw, place)[0], place + 4
-        words.append(raw[place : place + size].decode("utf-8", "surrogateescape"))
-        place += size
-    classname, name, title = words
-    key = Key(
-        classname, name, title, objlen, seek, parent, datime, nbytes - length, cycle, big, version % 1000
-    )
-    return key, length

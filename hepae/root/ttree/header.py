@@ -1,232 +1,308 @@
-"""Bytes of a TTree's header: the tree, its branches and leaves, and where their baskets are. Pure functions.
+"""The header of a TTree: taken apart, changed where it must be, written again. Pure functions of bytes.
 
-Plain branches with one leaf each (``TBranch``, ``TLeafO`` to ``TLeafC``) are written, in one pass and in time linear
-in their number. Source: ``TTree::Streamer`` (class version 20), ``TBranch`` (13) and ``TLeaf`` (2) of ROOT 6.
+What is not touched stays byte for byte: titles, bits, styles, aliases, friends, indices, user information, branches of
+every class. References between objects are written anew (`hepae.root.file.nodes`).
 """
 
 from __future__ import annotations
 
-import struct
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 
-from hepae.root.file.records import any_object, counted, named, object_array, root_object, root_string
+from hepae.arrays import Integers
+from hepae.errors import InputError, SchemaError
+from hepae.root.file.classes import Classes
+from hepae.root.file.nodes import ABSENT, PRESENT, Numbers, Record, Streamed, Table, Tag, target
+from hepae.root.file.packing import blank, pack, pack_pointer
+from hepae.root.file.parsing import parse, parse_pointer
+from hepae.root.file.records import root_object
+from hepae.root.ttree.branches import BranchHeader, nodes_in
 
-__all__ = ["LIMITS", "BasketList", "BranchHeader", "LeafHeader", "TreeHeader", "pack_tree"]
+__all__ = ["TREE_CLASSES", "TreeHeader", "new_tree", "parse_tree"]
 
-LIMITS = {
-    "O": ">??",
-    "B": ">bb",
-    "S": ">hh",
-    "I": ">ii",
-    "L": ">qq",
-    "G": ">qq",
-    "F": ">ff",
-    "D": ">dd",
-    "C": ">ii",
-}
-"""How the smallest and largest value of a leaf are stored, by the letter of its class."""
-
-IO_FEATURES_CHECKSUM = 0x1AA12F10
+TREE_CLASSES = ("TTree", "TNtuple", "TNtupleD")
 MUST_CLEANUP = 0x8
-NO_BUFFER_MAP = 0x00400000
-ATTRIBUTES = struct.pack(">IHhhh", 0x40000008, 2, 602, 1, 1) + struct.pack(">IHhh", 0x40000006, 2, 0, 1001)
-MARKER = struct.pack(">IHhhf", 0x4000000A, 2, 1, 1, 1.0)
-FILL = struct.pack(">IHhh", 0x40000006, 2, 0, 1001)
+"""``TObject::kMustCleanup``, which ROOT sets for trees."""
+STATE = (
+    "fWeight",
+    "fAliases",
+    "fIndexValues",
+    "fIndex",
+    "fTreeIndex",
+    "fFriends",
+    "fUserInfo",
+    "fNClusterRange",
+    "fClusterRangeEnd",
+    "fClusterSize",
+)
+"""Members that belong to the entries or the user, not to the branches."""
+NEW = {
+    "fLineColor": 602,
+    "fLineStyle": 1,
+    "fLineWidth": 1,
+    "fFillStyle": 1001,
+    "fMarkerColor": 1,
+    "fMarkerStyle": 1,
+    "fMarkerSize": 1.0,
+    "fWeight": 1.0,
+    "fScanField": 25,
+    "fDefaultEntryOffsetLen": 1000,
+    "fMaxEntries": 10**12,
+    "fMaxEntryLoop": 10**12,
+    "fAutoSave": -300_000_000,
+    "fAutoFlush": -30_000_000,
+    "fEstimate": 1_000_000,
+}
+"""Settings of a new tree (``TTree::TTree`` of ROOT 6)."""
+ACCOUNTS = ("fEntries", "fTotBytes", "fZipBytes", "fSavedBytes", "fFlushedBytes")
 
 
-@dataclass
-class LeafHeader:
-    """The leaf of a branch: the letter of its class, its sizes and its counter.
-
-    Parameters
-    ----------
-    letter
-        ``"O"``, ``"B"``, ``"S"``, ``"I"``, ``"L"``, ``"G"``, ``"F"``, ``"D"`` or ``"C"``.
-    title
-        Name with dimensions, ``"Jet_pt[nJet]"``: this is what ROOT parses.
-    length
-        Product of the fixed dimensions.
-    width
-        Bytes per number.
-    counter
-        Branch whose leaf counts this one.
-    """
-
-    letter: str
-    name: str
-    title: str
-    length: int = 1
-    width: int = 4
-    offset: int = 0
-    is_range: bool = False
-    unsigned: bool = False
-    counter: str | None = None
-    minimum: Any = 0
-    maximum: Any = 0
-
-
-@dataclass
-class BasketList:
-    """Where the baskets of a branch are: bytes on disk, first entry, position."""
-
-    sizes: list[int] = field(default_factory=list)
-    entries: list[int] = field(default_factory=list)
-    seeks: list[int] = field(default_factory=list)
-
-    def add(self, size: int, entry: int, seek: int) -> None:
-        """One more basket."""
-        self.sizes.append(size)
-        self.entries.append(entry)
-        self.seeks.append(seek)
-
-
-@dataclass
-class BranchHeader:
-    """A branch: its leaf, baskets and accounts."""
-
-    name: str
-    title: str
-    leaf: LeafHeader
-    compression: int = 0
-    basket_size: int = 32000
-    entry_offset_length: int = 0
-    io_bits: int = 0
-    entries: int = 0
-    first_entry: int = 0
-    split_level: int = 0
-    total_bytes: int = 0
-    zipped_bytes: int = 0
-    baskets: BasketList = field(default_factory=BasketList)
-    embedded: bytes = b""
-    embedded_entry: int = 0
-
-
-@dataclass
 class TreeHeader:
-    """A tree: its branches and its settings, which a copy keeps."""
-
-    name: str
-    title: str
-    entries: int = 0
-    branches: list[BranchHeader] = field(default_factory=list)
-    weight: float = 1.0
-    timer_interval: int = 0
-    scan_field: int = 25
-    update: int = 0
-    default_entry_offset_length: int = 1000
-    max_entries: int = 10**12
-    max_entry_loop: int = 10**12
-    max_virtual_size: int = 0
-    auto_save: int = -300_000_000
-    auto_flush: int = -30_000_000
-    estimate: int = 1_000_000
-    cluster_ends: Sequence[int] = ()
-    cluster_sizes: Sequence[int] = ()
-    io_bits: int = 0
-
-
-def pack_tree(tree: TreeHeader, key_length: int) -> bytes:
-    """The serialised tree.
+    """The header of a tree.
 
     Parameters
     ----------
-    tree
-        What to write.
-    key_length
-        Bytes of the key before it: references to leaves count from the start of the key.
+    top : Streamed
+        The tree among its nodes.
+    where
+        File and tree, for messages.
+
+    Attributes
+    ----------
+    classname : str
+        ``"TTree"``, ``"TNtuple"``, ``"TNtupleD"`` or a class that is based on one of them.
+    branches : list of BranchHeader
+        All branches, sub-branches behind what they are in, in the order of the file; the table of references (a
+        ``TBranchRef``) last.
     """
-    head = named(tree.name, tree.title, MUST_CLEANUP) + ATTRIBUTES + MARKER + settings(tree)
-    # bytes before the first branch: key, byte count and version of the tree, its members, and the array's own head
-    array_head = 6 + len(root_object()) + len(root_string("")) + 8
-    position = key_length + 6 + len(head) + array_head
-    places: dict[str, int] = {}
-    branches = []
-    for branch in tree.branches:
-        packed, places[branch.name] = pack_branch(branch, position, places)
-        branches.append(packed)
-        position += len(packed)
-    leaves = [struct.pack(">I", places[branch.name]) for branch in tree.branches]
-    # no aliases, index values, index, tree index, friends, user info, reference table
-    return counted(20, head + object_array(branches) + object_array(leaves) + bytes(28))
+
+    def __init__(self, top: Streamed, where: object, classes: Classes) -> None:
+        record = top.record
+        if record is None or record.base("TTree") is None:
+            raise InputError("nothing is known of the class of a tree", where=where, got=top.tag.name)
+        self.top, self.record, self.where, self.classes = top, record, where, classes
+        self.classname = top.tag.name
+        self.branches = list(self._walk())
+
+    @property
+    def name(self) -> str:
+        """Name of the tree."""
+        return self.record.text("fName")
+
+    @name.setter
+    def name(self, name: str) -> None:
+        self.record.put("fName", name)
+
+    @property
+    def title(self) -> str:
+        """Title of the tree."""
+        return self.record.text("fTitle")
+
+    @title.setter
+    def title(self, title: str) -> None:
+        self.record.put("fTitle", title)
+
+    @property
+    def entries(self) -> int:
+        """Number of entries."""
+        return int(self.record.number("fEntries"))
+
+    @property
+    def leaves(self) -> list[Streamed]:
+        """The leaves that the tree lists, of all its branches."""
+        return nodes_in(self.record, "fLeaves")
+
+    def branch(self, path: str) -> BranchHeader:
+        """The branch of that path.
+
+        Raises
+        ------
+        SchemaError
+            If there is none.
+        """
+        found = next((branch for branch in self.branches if branch.path == path), None)
+        if found is None:
+            raise SchemaError("no such branch", where=f"{self.where}, {path}")
+        return found
+
+    def pack(self, key_length: int) -> bytes:
+        """The bytes of the tree, for a key of that length."""
+        return pack(self.top, key_length)
+
+    def lean(self) -> bytes:
+        """What the branches are, and nothing of what is in them: no baskets, no numbers of entries and bytes, nothing
+        that belongs to the entries or the user (`take_state` brings it back). The class is named in it.
+
+        Equal for files whose branches are equal, but for the largest values that leaves have seen.
+        """
+        copy = self.copy()
+        for branch in copy.branches:
+            branch.cut()
+        for name in ACCOUNTS:
+            copy.record.put(name, 0)
+        copy.take_state(new_tree("", ""))
+        return pack_pointer(copy.top)
+
+    def copy(self) -> TreeHeader:
+        """A header of its own that can be changed."""
+        return parse_tree(pack_pointer(self.top), self.where, classes=self.classes)
+
+    def take_state(self, other: TreeHeader) -> None:
+        """Take over what belongs to the entries or the user: weight, aliases, friends, indices, user information,
+        clusters of entries, bits of the tree.
+        """
+        for name in STATE:
+            part = other.record.part(name) if other.record.find(name) else None
+            self.record.put(name, part[name] if isinstance(part, Numbers) else part)
+        named_part(self.record).put("TObject", named_part(other.record).part("TObject"))
+
+    @property
+    def clusters(self) -> tuple[Integers, Integers]:
+        """Last entries of runs of clusters, and the entries of a cluster in each."""
+        return self._cluster("fClusterRangeEnd"), self._cluster("fClusterSize")
+
+    @clusters.setter
+    def clusters(self, runs: tuple[Integers, Integers]) -> None:
+        if not self.record.find("fClusterRangeEnd"):
+            return
+        self.record.put("fNClusterRange", len(runs[0]))
+        for name, array in zip(("fClusterRangeEnd", "fClusterSize"), runs, strict=True):
+            flag = PRESENT if len(array) else ABSENT
+            self.record.put(name, Table(flag, "q", np.asarray(array, ">i8").tobytes()))
+
+    def remove(self, unwanted: Iterable[BranchHeader]) -> None:
+        """Take branches out, with their leaves. One that has sub-branches which stay is kept, without baskets.
+
+        Raises
+        ------
+        SchemaError
+            If one of them counts what is in a branch that stays; nothing has been changed then.
+        """
+        going = set(unwanted)
+        staying = [branch for branch in self.branches if branch not in going]
+        above = {branch for branch in staying for branch in branch.above()}
+        emptied, gone = going & above, going - above
+        nodes = {node for branch in gone for node in branch.nodes()}
+        counting = nodes | {node for branch in emptied for node in branch.nodes()}
+        for branch in staying:
+            if counting.intersection(branch.needs):
+                raise SchemaError(
+                    "a branch that counts another is taken out", where=f"{self.where}, {branch.path}"
+                )
+        for branch in emptied:
+            branch.cut()
+        for node in nodes:
+            node.gone = True
+        self._drop(nodes)
+        self.branches = [branch for branch in self.branches if branch not in gone]
+
+    def add(self, node: Streamed, at: int | None = None) -> BranchHeader:
+        """Put a branch among those at the top, at the end or at a place, and its leaves among those of the tree."""
+        top, leaves = (self.record.collection(name) for name in ("fBranches", "fLeaves"))
+        made = BranchHeader(node, "", None)
+        top.items.insert(len(top.items) if at is None else at, node)
+        leaves.items += [leaf.node for leaf in made.leaves]
+        self.branches = list(self._walk())
+        return next(branch for branch in self.branches if branch.node is node)
+
+    def count(self, entries: int) -> None:
+        """Set the number of entries, and the bytes of all branches from those of each."""
+        total, zipped = (sum(branch.sizes[at] for branch in self.branches) for at in (0, 1))
+        for name, value in (("fEntries", entries), ("fTotBytes", total), ("fZipBytes", zipped)):
+            self.record.put(name, value)
+        for name in ("fSavedBytes", "fFlushedBytes"):
+            self.record.put(name, min(int(self.record.number(name)), zipped))
+
+    def _cluster(self, name: str) -> Integers:
+        part = self.record.part(name) if self.record.find(name) else None
+        return part.values.astype(np.int64) if isinstance(part, Table) else np.zeros(0, np.int64)
+
+    def _drop(self, nodes: set[Streamed]) -> None:
+        """Take nodes out of all lists of branches and leaves."""
+        records = [self.record, *(branch.record for branch in self.branches)]
+        for record in records:
+            for name in ("fBranches", "fLeaves"):
+                held = record.collection(name)
+                held.items = [item for item in held.items if target(item) not in nodes]
+
+    def _walk(self) -> Iterator[BranchHeader]:
+        """All branches, each with a path of its own."""
+        paths: set[str] = set()
+        pending: list[tuple[Streamed, BranchHeader | None]] = []
+        pending += [(node, None) for node in reversed(nodes_in(self.record, "fBranches"))]
+        seen: set[Streamed] = set()
+        if self.record.find("fBranchRef") and (table := target(self.record.part("fBranchRef"))) is not None:
+            pending.insert(0, (table, None))
+        while pending:
+            node, parent = pending.pop()
+            if node in seen:
+                raise InputError("a branch is in two places", where=self.where)
+            seen.add(node)
+            branch = BranchHeader(node, "", parent)
+            branch.path = unused(branch.name if parent is None else f"{parent.path}/{branch.name}", paths)
+            yield branch
+            pending += [(inner, branch) for inner in reversed(nodes_in(branch.record, "fBranches"))]
 
 
-def settings(tree: TreeHeader) -> bytes:
-    """The numbers of a tree."""
-    packed = struct.pack(
-        ">qqqqqdiiiiIqqqqqq",
-        tree.entries,
-        sum(branch.total_bytes for branch in tree.branches),
-        sum(branch.zipped_bytes for branch in tree.branches),
-        0,
-        sum(branch.zipped_bytes for branch in tree.branches),
-        tree.weight,
-        tree.timer_interval,
-        tree.scan_field,
-        tree.update,
-        tree.default_entry_offset_length,
-        len(tree.cluster_ends),
-        tree.max_entries,
-        tree.max_entry_loop,
-        tree.max_virtual_size,
-        tree.auto_save,
-        tree.auto_flush,
-        tree.estimate,
-    )
-    present = b"\1" if len(tree.cluster_ends) else b"\0"
-    ends, sizes = (np.asarray(a, ">i8").tobytes() for a in (tree.cluster_ends, tree.cluster_sizes))
-    return packed + present + ends + present + sizes + io_features(tree.io_bits)
+def unused(path: str, paths: set[str]) -> str:
+    """A path that no branch has yet: with a number behind it where one has."""
+    candidate, number = path, 1
+    while candidate in paths:
+        number += 1
+        candidate = f"{path}#{number}"
+    paths.add(candidate)
+    return candidate
 
 
-def io_features(bits: int) -> bytes:
-    """A ``ROOT::TIOFeatures``, which is written by checksum."""
-    return counted(0, struct.pack(">IB", IO_FEATURES_CHECKSUM, bits))
+def parse_tree(
+    data: bytes, where: object, *, classname: str = "", key_length: int = 0, classes: Classes | None = None
+) -> TreeHeader:
+    """The header of a tree.
+
+    Parameters
+    ----------
+    data
+        What stands behind the key of a tree, uncompressed, or what `TreeHeader.lean` gave.
+    where
+        File and tree, for messages.
+    classname
+        Class of the tree, empty for a lean header, which has it.
+    key_length
+        Bytes of the key, 0 for a lean header.
+    classes
+        What classes consist of, where a file says it; those of trees are known.
+
+    Raises
+    ------
+    InputError
+        If that is no header of a tree, or a damaged one.
+
+    Examples
+    --------
+    >>> tree = new_tree("Events", "")
+    >>> parse_tree(tree.lean(), "memory").name
+    'Events'
+    """
+    known = classes or Classes()
+    if classname:
+        return TreeHeader(parse(data, classname, key_length, known, where), where, known)
+    return TreeHeader(parse_pointer(data, known, where), where, known)
 
 
-def pack_branch(branch: BranchHeader, position: int, places: dict[str, int]) -> tuple[bytes, int]:
-    """A branch behind its pointer, and what a reference to its leaf has to hold."""
-    baskets = branch.baskets
-    capacity = len(baskets.sizes) + 1
-    head = named(branch.name, branch.title, NO_BUFFER_MAP) + FILL
-    head += struct.pack(
-        ">iiiiq",
-        branch.compression,
-        branch.basket_size,
-        branch.entry_offset_length,
-        len(baskets.sizes),
-        branch.entries,
-    )
-    head += io_features(branch.io_bits)
-    head += struct.pack(
-        ">iIiqqqq",
-        0,
-        capacity,
-        branch.split_level,
-        branch.entries,
-        branch.first_entry,
-        branch.total_bytes,
-        branch.zipped_bytes,
-    )
-    head += object_array([])
-    before = 8 + len(b"TBranch\0") + 6 + len(head) + 6 + len(root_object()) + len(root_string("")) + 8
-    leaf_place = position + before + 2
-    leaf = pack_leaf(branch.leaf, places)
-    end = branch.embedded_entry if branch.embedded else branch.entries
-    arrays = b"\1" + np.asarray([*baskets.sizes, 0], ">i4").tobytes()
-    arrays += b"\1" + np.asarray([*baskets.entries, end], ">i8").tobytes()
-    arrays += b"\1" + np.asarray([*baskets.seeks, 0], ">i8").tobytes()
-    held = object_array([bytes(4)] * len(baskets.sizes) + [branch.embedded] if branch.embedded else [])
-    body = head + object_array([leaf]) + held + arrays + root_string("")
-    return any_object("TBranch", counted(13, body)), leaf_place
+def new_tree(name: str, title: str) -> TreeHeader:
+    """A tree without branches, with the settings that ROOT gives to a new one."""
+    record = blank("TTree")
+    named_part(record).put("TObject", root_object(MUST_CLEANUP))
+    for member, value in NEW.items():
+        record.put(member, value)
+    record.put("fName", name)
+    record.put("fTitle", title)
+    return TreeHeader(Streamed(Tag("TTree"), [record]), name, Classes())
 
 
-def pack_leaf(leaf: LeafHeader, places: dict[str, int]) -> bytes:
-    """A leaf behind its pointer."""
-    base = named(leaf.name, leaf.title)
-    base += struct.pack(">iii??", leaf.length, leaf.width, leaf.offset, leaf.is_range, leaf.unsigned)
-    base += struct.pack(">I", 0 if leaf.counter is None else places[leaf.counter])
-    limits = struct.pack(LIMITS[leaf.letter], leaf.minimum, leaf.maximum)
-    return any_object(f"TLeaf{leaf.letter}", counted(1, counted(2, base) + limits))
+def named_part(record: Record) -> Record:
+    """The name, title and bits of an object."""
+    base = record.base("TNamed")
+    assert base is not None
+    return base

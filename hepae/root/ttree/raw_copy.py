@@ -13,7 +13,7 @@ from hepae.root.file.compression import Compression
 from hepae.root.file.container import RootFile
 from hepae.root.file.records import Key
 from hepae.root.ttree.baskets import BasketContent, pack_basket, pack_embedded, rewrite_key
-from hepae.root.ttree.header import LIMITS, BranchHeader, LeafHeader, TreeHeader
+from hepae.root.ttree.plain_header import LIMITS, BranchHeader, LeafHeader, TreeHeader
 from hepae.root.ttree.reader import TTreeReader
 
 __all__ = ["copy_branches", "counter_of", "refuse_unless_rewritable", "settings_of"]

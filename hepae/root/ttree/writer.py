@@ -14,7 +14,7 @@ from hepae.root.file.compression import ZSTD_DEFAULT, Compression
 from hepae.root.file.container import Directory, RootFile
 from hepae.root.file.records import Key
 from hepae.root.ttree.baskets import BasketContent, content_of, pack_basket, pack_embedded, strings_of
-from hepae.root.ttree.header import BasketList, BranchHeader, LeafHeader, TreeHeader, pack_tree
+from hepae.root.ttree.plain_header import BasketList, BranchHeader, LeafHeader, TreeHeader, pack_tree
 from hepae.root.ttree.raw_copy import copy_branches, counter_of, settings_of
 from hepae.root.ttree.reader import TTreeReader
 

@@ -31,7 +31,7 @@ from hepae.root.file.compression import Compression, unpack
 from hepae.root.file.records import Key
 from hepae.root.ttree.layouts.checks import Offsets, require
 
-__all__ = ["Basket", "read_basket", "write_basket"]
+__all__ = ["Basket", "entries_of", "read_basket", "write_basket"]
 
 VERSION: Final = 3
 BUFFER_SIZE: Final = 32000
@@ -154,6 +154,20 @@ def read_basket(record: bytes, where: str = "") -> Basket:
         basket.displacement, place = read_words(body, place, where)
     require(place == len(body), "bytes are left over after a basket", where, place, len(body))
     return basket
+
+
+def entries_of(record: bytes, where: str = "") -> int:
+    """Number of entries of a basket, from its record or from what a header holds of it.
+
+    Raises
+    ------
+    InputError
+        If it is cut short.
+    """
+    try:
+        return read_head(record)[0].entries
+    except (struct.error, IndexError) as error:
+        raise InputError("the key of a basket is cut short", where=where or None) from error
 
 
 def read_head(record: bytes) -> tuple[Basket, int, int, int]:
