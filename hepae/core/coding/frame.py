@@ -28,7 +28,7 @@ from hepae.errors import CorruptionError
 __all__ = ["CODECS", "Frame", "Header", "belongs", "checksum", "parse", "serialise"]
 
 MAGIC: Final = 0x68
-CODECS: Final = {"lifting": 1, "masked": 2}
+CODECS: Final = {"lifting": 1, "masked": 2, "plain": 3}
 NAMES: Final = {number: name for name, number in CODECS.items()}
 EXTRAS: Final = 8
 """Added to the codec where there are escaped values or a lattice override."""

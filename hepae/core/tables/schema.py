@@ -1,0 +1,236 @@
+"""How the columns of a tree are stored: tables, columns, streams. Typed JSON, the same for all chunks of a tree."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from functools import cached_property
+
+import msgspec
+
+from hepae import limits
+from hepae.core.features import FeatureSpec
+from hepae.errors import CorruptionError
+
+__all__ = [
+    "EVENTS",
+    "Bundle",
+    "ColumnInfo",
+    "ColumnSpec",
+    "Framed",
+    "ModelCoder",
+    "PlainCoder",
+    "TableSpec",
+    "TreeSchema",
+]
+
+EVENTS = 0
+"""The first table has one row per entry."""
+
+
+class TableSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Rows with one multiplicity.
+
+    Parameters
+    ----------
+    name
+        What people call it: the common prefix of its columns. Only a label.
+    parent
+        The table in whose rows its rows are counted; the event table is its own parent.
+    counter
+        The column of the parent that holds the counts; of no meaning for the event table.
+    """
+
+    name: str
+    parent: int
+    counter: int
+
+
+class ColumnSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One column.
+
+    Parameters
+    ----------
+    name
+        Full path of the branch, with the leaf where a branch has several; the name of a table and ``#`` for counts
+        that no branch of the tree holds.
+    dtype, shape
+        NumPy dtype in native byte order, fixed dimensions of one value.
+    table
+        The table that it is a column of.
+    """
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+    table: int
+
+
+@dataclass(frozen=True)
+class ColumnInfo:
+    """A column of a tree.
+
+    Parameters
+    ----------
+    name
+        Full path of its branch, with the leaf where a branch has several.
+    branch
+        Full path of its branch.
+    dtype, shape
+        NumPy dtype in native byte order; fixed dimensions of one value.
+    depth
+        How many levels of counts it has.
+    counter
+        The column that the file says counts it, if any.
+    """
+
+    name: str
+    branch: str
+    dtype: str
+    shape: tuple[int, ...] = ()
+    depth: int = 0
+    counter: str | None = None
+
+
+class ModelCoder(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="model"):
+    """Columns that are coded with a model.
+
+    Parameters
+    ----------
+    sha256
+        Name of the model.
+    columns
+        The column of each feature of its manifest, and of each of its conditions.
+    """
+
+    sha256: str
+    columns: tuple[int, ...]
+    conditions: tuple[int, ...] = ()
+
+
+class PlainCoder(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="plain"):
+    """Columns of one table with bounds that are coded without a model, each by itself.
+
+    Parameters
+    ----------
+    columns, features
+        The columns; the bound and the lattice of each.
+    """
+
+    columns: tuple[int, ...]
+    features: tuple[FeatureSpec, ...]
+
+
+class Bundle(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="bundle"):
+    """A stream of exact columns that are read together."""
+
+    columns: tuple[int, ...]
+
+
+class Framed(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="frame"):
+    """A stream of one column of a coder.
+
+    Parameters
+    ----------
+    coder, column
+        Which coder, and which of all columns.
+    """
+
+    coder: int
+    column: int
+
+
+class TreeSchema(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=True):
+    """How a tree is stored.
+
+    Parameters
+    ----------
+    format
+        Version of the file format.
+    tables, columns, coders, streams
+        The parts, which name each other by number.
+    """
+
+    format: int
+    tables: tuple[TableSpec, ...]
+    columns: tuple[ColumnSpec, ...]
+    coders: tuple[ModelCoder | PlainCoder, ...]
+    streams: tuple[Bundle | Framed, ...]
+
+    @cached_property
+    def stream_of(self) -> dict[int, int]:
+        """The stream of each column."""
+        return {
+            column: number
+            for number, stream in enumerate(self.streams)
+            for column in (stream.columns if isinstance(stream, Bundle) else (stream.column,))
+        }
+
+    @cached_property
+    def numbers(self) -> dict[str, int]:
+        """The number of each column, by name."""
+        return {column.name: number for number, column in enumerate(self.columns)}
+
+    def chain(self, table: int) -> list[int]:
+        """The tables from the one below the event table to this one: one for each level of counts."""
+        above: list[int] = []
+        while table != EVENTS:
+            above.append(table)
+            table = self.tables[table].parent
+        return above[::-1]
+
+    def to_json(self) -> bytes:
+        """As stored."""
+        return msgspec.json.encode(self)
+
+    @cached_property
+    def sha256(self) -> str:
+        """Name of the schema."""
+        return hashlib.sha256(self.to_json()).hexdigest()
+
+    def require_sense(self, where: str) -> None:
+        """Refuse numbers that name nothing, tables above themselves, columns in no stream or in two.
+
+        Raises
+        ------
+        CorruptionError
+            If the schema cannot be that of a tree.
+        """
+        limits.check("columns of a tree", len(self.columns), limits.MAX_COLUMNS, where)
+        stored = [
+            column
+            for stream in self.streams
+            for column in (stream.columns if isinstance(stream, Bundle) else (stream.column,))
+        ]
+        sensible = (
+            self.format == limits.FORMAT_VERSION
+            and len(self.tables) > 0
+            and sorted(stored) == list(range(len(self.columns)))
+            and len(self.numbers) == len(self.columns)
+            and all(0 <= column.table < len(self.tables) for column in self.columns)
+            and all(self._is_counted(number) for number in range(1, len(self.tables)))
+            and all(self._is_framed(stream) for stream in self.streams if isinstance(stream, Framed))
+            and all(self._is_of_one_table(coder) for coder in self.coders)
+        )
+        if not sensible:
+            raise CorruptionError("a schema that cannot be", where=where)
+
+    def _is_counted(self, number: int) -> bool:
+        table = self.tables[number]
+        known = 0 <= table.parent < number and 0 <= table.counter < len(self.columns)
+        if not known:
+            return False
+        counter = self.columns[table.counter]
+        exact = isinstance(self.streams[self.stream_of[table.counter]], Bundle)
+        return counter.table == table.parent and not counter.shape and exact
+
+    def _is_framed(self, stream: Framed) -> bool:
+        return 0 <= stream.coder < len(self.coders) and stream.column in self.coders[stream.coder].columns
+
+    def _is_of_one_table(self, coder: ModelCoder | PlainCoder) -> bool:
+        conditions = coder.conditions if isinstance(coder, ModelCoder) else ()
+        named = (*coder.columns, *conditions)
+        if not coder.columns or any(not 0 <= column < len(self.columns) for column in named):
+            return False
+        tables = {self.columns[column].table for column in coder.columns}
+        return len(tables) == 1 and all(self.columns[column].table == EVENTS for column in conditions)

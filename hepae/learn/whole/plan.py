@@ -1,0 +1,155 @@
+"""What becomes of each column of a tree: kept, bundled, coded with a bound, coded with a model. No I/O.
+
+A column that would not come out smaller than its own baskets stays as it is. Small columns of a table share a
+stream, because each stream costs a few bytes and is read as a whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+
+from hepae import limits
+from hepae.core.features import FeatureSpec
+from hepae.core.tables.schema import Bundle, ColumnSpec, Framed, ModelCoder, PlainCoder, TreeSchema
+from hepae.core.values.bounds import Bound
+from hepae.core.values.lattice_fit import fit_lattice, require_feasible
+from hepae.core.values.nested import Nested
+from hepae.learn.whole.methods import best_methods
+from hepae.learn.whole.tables import Found
+
+__all__ = ["Coded", "Planned", "planned"]
+
+STREAM_BYTES: Final = 1 << 14
+"""A column that takes less in a chunk shares a stream: reading others with it costs less than a request."""
+
+
+@dataclass(frozen=True)
+class Coded:
+    """A model for some columns of one table: its SHA-256, the columns of its features and of its conditions."""
+
+    sha256: str
+    columns: tuple[int, ...]
+    conditions: tuple[int, ...] = ()
+
+
+@dataclass
+class Planned:
+    """How a tree is stored, and which methods its exact columns are packed with.
+
+    Attributes
+    ----------
+    schema
+        Tables, columns, coders, streams.
+    methods
+        Methods that are tried, by column.
+    """
+
+    schema: TreeSchema
+    methods: dict[int, tuple[int, ...]] = field(default_factory=dict)
+
+
+def planned(
+    found: Found,
+    sample: Mapping[str, Nested],
+    share: float,
+    bounds: Mapping[str, Bound],
+    models: Sequence[Coded] = (),
+    dither: bool = False,
+) -> Planned:
+    """The schema of a tree.
+
+    Parameters
+    ----------
+    found
+        Its tables and columns.
+    sample
+        Values of its columns for some entries.
+    share
+        Entries of a chunk over entries of the sample.
+    bounds
+        Bounds of the columns that are not exact, by name.
+    models
+        Models, each for columns of one table.
+    """
+    coders: list[ModelCoder | PlainCoder] = [ModelCoder(m.sha256, m.columns, m.conditions) for m in models]
+    modelled = {column for model in models for column in model.columns}
+    coders += _bounded(found, sample, bounds, modelled, dither)
+    framed = [Framed(number, column) for number, coder in enumerate(coders) for column in coder.columns]
+    coded = {stream.column for stream in framed}
+    exact = [number for number in range(len(found.columns)) if number not in coded]
+    methods = {
+        number: best_methods(sample[name].values)
+        for number in exact
+        if (name := found.columns[number].name) in sample
+    }
+    streams: list[Bundle | Framed] = [*_bundles(found, exact, sample, share), *framed]
+    parts = tuple(found.tables), tuple(found.columns), tuple(coders), tuple(streams)
+    schema = TreeSchema(limits.FORMAT_VERSION, *parts)
+    return Planned(schema, methods)
+
+
+def _bounded(
+    found: Found,
+    sample: Mapping[str, Nested],
+    bounds: Mapping[str, Bound],
+    modelled: set[int],
+    dither: bool,
+) -> list[PlainCoder]:
+    """A coder for each table that has columns with bounds and no model."""
+    coders = []
+    for table in range(len(found.tables)):
+        columns = [
+            number
+            for number, column in enumerate(found.columns)
+            if column.table == table and number not in modelled and column.name in bounds
+        ]
+        if columns:
+            features = [_feature(found.columns[number], sample, bounds, dither) for number in columns]
+            coders.append(PlainCoder(tuple(columns), tuple(features)))
+    return coders
+
+
+def _feature(
+    column: ColumnSpec, sample: Mapping[str, Nested], bounds: Mapping[str, Bound], dither: bool
+) -> FeatureSpec:
+    values, bound = sample[column.name].values, bounds[column.name]
+    require_feasible(values, bound, column.name)
+    return FeatureSpec(column.name, column.name, column.dtype, "", bound, fit_lattice(values, bound), dither)
+
+
+def _bundles(found: Found, exact: Sequence[int], sample: Mapping[str, Nested], share: float) -> list[Bundle]:
+    """Streams of exact columns: those that are large by themselves, the small ones of a table together."""
+    bundles: list[Bundle] = []
+    for table in range(len(found.tables)):
+        small: list[int] = []
+        size = 0.0
+        for number in exact:
+            column = found.columns[number]
+            if column.table != table:
+                continue
+            expected = share * _quick_size(column, sample)
+            if expected >= STREAM_BYTES:
+                bundles.append(Bundle((number,)))
+                continue
+            small.append(number)
+            size += expected
+            if size >= STREAM_BYTES:
+                bundles.append(Bundle(tuple(small)))
+                small, size = [], 0.0
+        if small:
+            bundles.append(Bundle(tuple(small)))
+    return bundles
+
+
+def _quick_size(column: ColumnSpec, sample: Mapping[str, Nested]) -> float:
+    """Bytes of a column of the sample by the entropy of its values, without coding it; 0 for counts alone."""
+    if column.name not in sample or not sample[column.name].values.size:
+        return 0.0
+    values = np.ascontiguousarray(sample[column.name].values).reshape(-1)
+    _, counts = np.unique(values.view(f"u{values.dtype.itemsize}"), return_counts=True)
+    shares = counts / counts.sum()
+    return float(-(shares * np.log2(shares)).sum() * len(values) / 8)
