@@ -18,8 +18,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from hepae.core.bottleneck.codec import Bottleneck, BottleneckSpec
+from hepae.core.bottleneck.codec import Bottleneck
+from hepae.core.bottleneck.spec import BottleneckSpec
 from hepae.core.chunk import ChunkCoder
+from hepae.core.decode import codec_of
 from hepae.core.values.objects import Objects
 from hepae.input.events import open_events
 from hepae.lab.experiments.grid import read_grid
@@ -28,7 +30,6 @@ from hepae.lab.experiments.outcome import LATENTS, Outcome
 from hepae.lab.report.figures import save, styled
 from hepae.lab.report.observables import observables_of
 from hepae.model.model import Model
-from hepae.stored.restore import coder_of
 
 GRID = Path(__file__).parent / "grids" / "published.toml"
 DATA = "monojet"
@@ -123,7 +124,7 @@ def _losses(axes: Axes, outcomes: list[Outcome]) -> None:
 def _restored(name: str, model: Model | None, jets: Objects) -> Mapping[str, NDArray[np.generic]]:
     if model is None:
         return constant_mass(jets.columns)
-    spec, coder = model.manifest.codec, coder_of(model)
+    spec, coder = model.manifest.codec, codec_of(model)
     if isinstance(coder, ChunkCoder):
         return coder.decode(jets.counts, jets.events, coder.encode(jets, 0), list(jets.columns))
     assert isinstance(spec, BottleneckSpec)

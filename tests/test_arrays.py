@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hepae.core.bottleneck.codec import Bottleneck, BottleneckSpec
-from hepae.core.chunk import ChunkCoder
+from hepae.core.bottleneck.codec import Bottleneck
+from hepae.core.bottleneck.spec import BottleneckSpec
+from hepae.core.decode import chunk_codec
 from hepae.core.values.bounds import accept, bits_equal, parse
 from hepae.core.values.objects import Collection, Feature, Objects
 from hepae.errors import SchemaError, UnsupportedError
@@ -54,7 +55,7 @@ def foreign(values: np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize("dtype", [*FLOATS, *INTEGERS])
 def test_arrays_of_every_dtype_and_byte_order_are_within_their_bounds(dtype: str) -> None:
     found = objects(dtype)
-    coder = ChunkCoder.of(trained("lifting", found, dtype))
+    coder = chunk_codec(trained("lifting", found, dtype))
     other = Objects(found.counts, {name: foreign(values) for name, values in found.columns.items()})
     frames = coder.encode(other, 0)
     assert frames == coder.encode(found, 0)

@@ -9,10 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from hepae.core.bottleneck.codec import Bottleneck, BottleneckSpec, Encoded, LatentSpec
-from hepae.core.bottleneck.corrections import ColumnSpec, code_dtype, correct, restore
+from hepae.core.bottleneck.codec import Bottleneck, Encoded
+from hepae.core.bottleneck.corrections import code_dtype, correct, restore
 from hepae.core.bottleneck.escapes import Escapes
 from hepae.core.bottleneck.scaling import SCALINGS, chooses_log, fit_transform
+from hepae.core.bottleneck.spec import BottleneckSpec, ColumnSpec, LatentSpec
 from hepae.core.values.bounds import Bound, accept, bits_equal
 from hepae.errors import CorruptionError, LimitError, ModelRejectedError, SchemaError
 

@@ -11,14 +11,16 @@ import pytest
 
 from hepae.core import compiled
 from hepae.core.arithmetic import exact as exactmath
-from hepae.core.arithmetic import kinematics
-from hepae.core.chunk import ChunkCoder
 from hepae.core.coding import ans
-from hepae.core.lifting.codec import Lifting, LiftingSpec
+from hepae.core.decode import chunk_codec
+from hepae.core.lifting.codec import Lifting
+from hepae.core.lifting.spec import LiftingSpec
 from hepae.core.masked.alphabet import Alphabet
 from hepae.core.prediction import context as known
-from hepae.core.prediction.evaluation import Evaluation, Period, Predictor, Predictors
+from hepae.core.prediction.evaluation import Evaluation
+from hepae.core.prediction.predictors import Predictor, Predictors
 from hepae.core.prediction.ranks import RankOrder
+from hepae.core.prediction.tables import Period
 from hepae.core.values.lattice import Inserted, Lattice, Linear, Log
 from hepae.core.values.objects import Objects
 from hepae.errors import CorruptionError
@@ -65,7 +67,7 @@ def test_angles_and_lattice_points_of_any_floats(loops: Any) -> None:
     inserted = (Inserted(-1000), Inserted(7, 0x7FC00000))
     for grid in (Linear(0.002), Linear(1e-300), Log(0.01, 1.002, 20_000), Log(1e-38, 1.5, 400)):
         lattice = Lattice("float32", grid, inserted)
-        same(loops, lambda lattice=lattice: kinematics.nearest_point(lattice, x))
+        same(loops, lambda lattice=lattice: lattice.nearest(x))
 
 
 def test_values_of_lattice_integers(loops: Any) -> None:
@@ -166,7 +168,7 @@ def test_a_chunk_has_the_same_bytes_and_values_whoever_works(
     loops: Any, sample: tuple[Model, Objects]
 ) -> None:
     model, objects = sample
-    coder = ChunkCoder.of(model)
+    coder = chunk_codec(model)
     with compiled.using(None):
         written = coder.encode(objects, 0)
         read = coder.decode(objects.counts, objects.events, written, list(written))

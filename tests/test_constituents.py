@@ -11,7 +11,8 @@ import pytest
 import uproot
 
 import hepae
-from hepae.core.lifting.codec import Lifting, LiftingSpec
+from hepae.core.lifting.codec import Lifting
+from hepae.core.lifting.spec import LiftingSpec
 from hepae.core.prediction.derived import carriers, smallest, unbundled, with_derived
 from hepae.core.values.bounds import parse
 from hepae.core.values.lattice import Integer, Lattice, Linear
@@ -115,7 +116,7 @@ def test_a_second_reader_restores_the_same_bits(
 def test_momenta_cost_less_than_column_by_column(
     models: dict[str, hepae.Model], constituents_root: Path
 ) -> None:
-    from hepae.core.chunk import ChunkCoder
+    from hepae.core.decode import chunk_codec
     from hepae.lab.bench.alternatives import available
 
     whole, _ = objects(constituents_root, 600)
@@ -125,7 +126,7 @@ def test_momenta_cost_less_than_column_by_column(
     (pcodec,) = [one for one in available() if one.name == "lattice + pcodec"]
     apart = sum(len(pcodec.encode(whole.columns[f.name], f.bound, f.lattice).data) for f in manifest.features)
     size = {
-        codec: sum(map(len, ChunkCoder.of(models[codec]).encode(whole, 0).values()))
+        codec: sum(map(len, chunk_codec(models[codec]).encode(whole, 0).values()))
         for codec in ("lifting", "masked")
     }
     assert apart > 1.3 * size["lifting"]
@@ -135,7 +136,7 @@ def test_momenta_cost_less_than_column_by_column(
 def test_particles_that_are_no_jets_cost_hardly_more_than_plain_coding(
     models: dict[str, hepae.Model],
 ) -> None:
-    from hepae.core.chunk import ChunkCoder
+    from hepae.core.decode import chunk_codec
     from hepae.lab.bench.alternatives import available
 
     rng = np.random.default_rng(4)
@@ -151,7 +152,7 @@ def test_particles_that_are_no_jets_cost_hardly_more_than_plain_coding(
     events["FatJet_pt"][:3] = np.nan, np.inf, 0.0
     whole = Objects(counts, columns, events)
     for codec in ("lifting", "masked"):
-        coder = ChunkCoder.of(models[codec])
+        coder = chunk_codec(models[codec])
         frames = coder.encode(whole, 0)
         restored = coder.decode(counts, events, frames, FEATURES)
         (pcodec,) = [one for one in available() if one.name == "lattice + pcodec"]

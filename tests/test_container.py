@@ -13,6 +13,7 @@ from hepae.core.coding.frame import FIXED, Frame, Header, belongs, sealed, seria
 from hepae.core.coding.frame import parse as parse_frame
 from hepae.core.coding.integers import pack, unpack
 from hepae.core.coding.varint import read_varint, unzigzag, varint, zigzag
+from hepae.core.decode import chunk_codec
 from hepae.core.values.bounds import EXACT, Bound, accept, parse
 from hepae.core.values.lattice import Inserted, Lattice, Linear, Log, Pattern
 from hepae.core.values.lattice_fit import fit_lattice, require_feasible
@@ -128,7 +129,7 @@ def chunk() -> tuple[ChunkCoder, Objects, Model]:
         "Jet", "nJet", (Feature("pt", "Jet_pt", "float32"), Feature("twice", "Jet_twice", "int32"))
     )
     model = model_of(found, collection, ["pt", "twice"], ["pt=abs:0.01"], recipe_of({"codec": "lifting"}))
-    return ChunkCoder.of(model), found, model
+    return chunk_codec(model), found, model
 
 
 def test_a_chunk_is_read_feature_by_feature_and_remembers() -> None:
@@ -141,7 +142,7 @@ def test_a_chunk_is_read_feature_by_feature_and_remembers() -> None:
     before = opened.nbytes
     opened.decode(frames, ["pt"])
     assert opened.nbytes > before
-    again = ChunkCoder.of(model, exact=True)
+    again = chunk_codec(model, exact=True)
     assert {spec.bound for spec in again.features.values()} == {EXACT}
     restored = Objects(found.counts, opened.columns)
     back = again.decode(found.counts, {}, again.encode(restored, 1), ["pt", "twice"])
@@ -150,7 +151,7 @@ def test_a_chunk_is_read_feature_by_feature_and_remembers() -> None:
 
 def test_a_model_without_chunks_has_no_chunk_coder() -> None:
     with pytest.raises(SchemaError, match="without chunks"):
-        ChunkCoder.of(Model.from_bytes(a_model()))
+        chunk_codec(Model.from_bytes(a_model()))
 
 
 def test_a_value_out_of_its_bound_is_never_written() -> None:

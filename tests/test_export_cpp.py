@@ -14,8 +14,9 @@ import pytest
 from numpy.typing import NDArray
 
 from hepae.cli import main
-from hepae.core.bottleneck.codec import Bottleneck, BottleneckSpec, Encoded
+from hepae.core.bottleneck.codec import Bottleneck, Encoded
 from hepae.core.bottleneck.event_check import event_checks
+from hepae.core.bottleneck.spec import BottleneckSpec
 from hepae.core.values.bounds import accept
 from hepae.errors import UnsupportedError
 from hepae.export import header, write_onnx

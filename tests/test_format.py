@@ -23,7 +23,8 @@ from hepae.core.masked.alphabet import Alphabet
 from hepae.core.masked.spec import MaskedSpec, Shape
 from hepae.core.prediction import columns as c
 from hepae.core.prediction.evaluation import Evaluation
-from hepae.core.prediction.predictors import Period, Predictor, Predictors, Source, Term, Widths
+from hepae.core.prediction.predictors import Predictor, Predictors, Source
+from hepae.core.prediction.tables import Period, Term, Widths
 from hepae.core.values.bounds import Bound
 from hepae.core.values.lattice import Inserted, Integer, Lattice, Linear, Log, Pattern
 from hepae.errors import HepaeError

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hepae.core.arithmetic import exact as exactmath
-from hepae.core.arithmetic.kinematics import FORMULAS, find_met, find_roles, nearest_point, parse_roles
+from hepae.core.arithmetic.kinematics import FORMULAS, find_met, find_roles, parse_roles
 from hepae.core.values.bounds import parse
 from hepae.core.values.lattice import Lattice
 from hepae.core.values.lattice_fit import fit_lattice
@@ -72,7 +72,7 @@ def test_values_that_are_no_numbers_do_no_harm() -> None:
     assert np.isfinite(exactmath.table_arctan2(odd, odd[::-1])).all()
     for bound in ("abs:1e-3", "rel:1e-3", "exact"):
         lattice = fit_lattice(np.array([1.0, 2.0, 3.0], np.float32), parse(bound))
-        assert nearest_point(lattice, odd).dtype == np.int64
+        assert lattice.nearest(odd).dtype == np.int64
 
 
 def _four_vectors(n: int = 500) -> dict[str, np.ndarray]:
@@ -106,7 +106,7 @@ def test_the_nearest_point_is_that_of_the_lattice(bound: str) -> None:
     values = _four_vectors()["pt"].astype(np.float32)
     lattice: Lattice = fit_lattice(values, parse(bound))
     q, _ = lattice.to_integers(values, parse(bound))
-    assert np.abs(nearest_point(lattice, values.astype(np.float64)) - q).max() <= 1
+    assert np.abs(lattice.nearest(values.astype(np.float64)) - q).max() <= 1
 
 
 def test_roles_are_found_by_name_or_given() -> None:

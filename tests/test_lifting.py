@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from hepae.core.coding.integers import pack
 from hepae.core.features import FeatureSpec
-from hepae.core.lifting.codec import Lifting, LiftingSpec
+from hepae.core.lifting.codec import Lifting
+from hepae.core.lifting.spec import LiftingSpec
 from hepae.core.prediction.columns import (
     Condition,
     Here,
@@ -26,17 +27,9 @@ from hepae.core.prediction.columns import (
     When,
 )
 from hepae.core.prediction.evaluation import Evaluation
-from hepae.core.prediction.predictors import (
-    Period,
-    Predictor,
-    Predictors,
-    Source,
-    Term,
-    Widths,
-    expand,
-    trivial,
-)
+from hepae.core.prediction.predictors import Predictor, Predictors, Source, trivial
 from hepae.core.prediction.ranks import LAST_RANK, RankOrder
+from hepae.core.prediction.tables import Period, Term, Widths, expand
 from hepae.core.values.bounds import parse
 from hepae.core.values.lattice import Inserted, Integer, Lattice, Linear, Log
 from hepae.core.values.objects import ranks

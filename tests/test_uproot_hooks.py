@@ -15,7 +15,7 @@ import pytest
 import uproot
 
 import hepae
-from hepae.stored.restore import coder_of
+from hepae.core.decode import codec_of
 from tests.chunked import CODECS, chunked, decoded, watched
 from tests.compressed import FEATURES, SAMPLE, model
 
@@ -111,7 +111,7 @@ def test_one_column_decodes_no_more_than_its_ancestors(tree: Any, codec: str) ->
             fresh[f"Jet_{feature}__hepae"].array()
         needed = {feature}
         if codec != "bottleneck":
-            needed |= set(coder_of(model(codec)).codec.ancestors(feature))  # type: ignore[union-attr]
+            needed |= set(codec_of(model(codec)).codec.ancestors(feature))  # type: ignore[union-attr]
             assert len(needed) < len(FEATURES)
         assert decoded(opened) == dict.fromkeys(needed, OBJECTS)
 

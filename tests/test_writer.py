@@ -12,9 +12,8 @@ import pytest
 import uproot
 
 import hepae
-from hepae.core.bottleneck.codec import BottleneckSpec, LatentSpec
-from hepae.core.bottleneck.corrections import ColumnSpec
 from hepae.core.bottleneck.scaling import Transform
+from hepae.core.bottleneck.spec import BottleneckSpec, ColumnSpec, LatentSpec
 from hepae.core.values.bounds import Bound
 from hepae.errors import CorruptionError, OutputError, SchemaError, UnsupportedError
 from hepae.learn.recipe import recipe_of

@@ -21,17 +21,14 @@ from hepae.core.coding.frame import LOW, Frame, Header, belongs, checksum, parse
 from hepae.core.coding.integers import pack, unpack
 from hepae.core.coding.varint import read_varint, varint
 from hepae.core.features import FeatureSpec
-from hepae.core.lifting.codec import Lifting, LiftingSpec
-from hepae.core.masked.codec import Masked, MaskedSpec
-from hepae.core.prediction.columns import Memory
+from hepae.core.prediction.context import Memory
 from hepae.core.prediction.ranks import Ranked
-from hepae.core.values.bounds import Bound, accept
+from hepae.core.values.bounds import accept
 from hepae.core.values.dither import places
 from hepae.core.values.lattice import Lattice
 from hepae.core.values.lattice_fit import fit_lattice
 from hepae.core.values.objects import Objects
-from hepae.errors import BoundViolationError, CorruptionError, SchemaError
-from hepae.model.model import Model
+from hepae.errors import BoundViolationError, CorruptionError
 
 __all__ = ["ChunkCodec", "ChunkCoder", "OpenChunk"]
 
@@ -97,25 +94,6 @@ class ChunkCoder:
         self.codec, self.name, self.conditions, self.model = codec, name, tuple(conditions), model
         self.features = {feature.name: feature for feature in features}
         self.numbers = {feature.name: number for number, feature in enumerate(features)}
-
-    @classmethod
-    def of(cls, model: Model, exact: bool = False) -> ChunkCoder:
-        """The coder of a model whose codec is chunked.
-
-        ``exact`` is for values that were restored before: they lie on the lattice already, and are kept bit for bit,
-        so that bounds do not add up.
-        """
-        manifest = model.manifest
-        if isinstance(manifest.codec, LiftingSpec):
-            codec: ChunkCodec = Lifting(manifest.codec, manifest.features, model.networks, model.tables)
-        elif isinstance(manifest.codec, MaskedSpec):
-            codec = Masked(manifest.codec, manifest.features, model.networks, model.tables)
-        else:
-            raise SchemaError("a model without chunks", where=model.sha256, got=manifest.codec_name)
-        features = manifest.features
-        if exact:
-            features = tuple(msgspec.structs.replace(feature, bound=Bound("exact")) for feature in features)
-        return cls(codec, manifest.codec_name, features, manifest.conditions, bytes.fromhex(model.sha256))
 
     @kept_subnormals()
     def encode(self, objects: Objects, sequence: int) -> dict[str, bytes]:

@@ -9,10 +9,10 @@ from __future__ import annotations
 import msgspec
 
 from hepae import limits
-from hepae.core.bottleneck.codec import BottleneckSpec
+from hepae.core.bottleneck.spec import BottleneckSpec
 from hepae.core.features import FeatureSpec
-from hepae.core.lifting.codec import LiftingSpec
-from hepae.core.masked.codec import MaskedSpec
+from hepae.core.lifting.spec import LiftingSpec
+from hepae.core.masked.spec import MaskedSpec
 from hepae.core.versioned import Versioned
 from hepae.errors import ModelRejectedError
 from hepae.names import is_name

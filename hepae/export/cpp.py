@@ -24,8 +24,7 @@ from pathlib import Path
 
 import numpy as np
 
-from hepae.core.bottleneck.codec import BottleneckSpec
-from hepae.core.bottleneck.corrections import ColumnSpec
+from hepae.core.bottleneck.spec import BottleneckSpec, ColumnSpec
 from hepae.errors import OutputError, UnsupportedError
 from hepae.export.cpp_network import NetworkCode, array, number
 from hepae.export.sources import bottleneck_models

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from hepae.core.bottleneck.codec import BottleneckSpec
+from hepae.core.bottleneck.spec import BottleneckSpec
 from hepae.errors import OutputError, UnsupportedError
 from hepae.export.sources import bottleneck_models
 from hepae.model.model import Model

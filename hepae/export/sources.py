@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from hepae.core.bottleneck.codec import BottleneckSpec
+from hepae.core.bottleneck.spec import BottleneckSpec
 from hepae.errors import InputError, UnsupportedError
 from hepae.model.model import Model
 from hepae.root.file.source import open_source

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from hepae.arrays import Values
 from hepae.core.bottleneck.codec import Bottleneck
+from hepae.core.decode import codec_of
 from hepae.core.values.objects import Objects
 from hepae.errors import CollectionError, SchemaError
 from hepae.files.rewriting import Digests, read_all
@@ -30,7 +31,6 @@ from hepae.root.file.atomic import atomic_output
 from hepae.root.file.writer import RootWriter
 from hepae.root.ttree.writer import Keep, NewBranch, Plan
 from hepae.stored.reader import ObjectReader, batches, open_objects
-from hepae.stored.restore import coder_of
 
 __all__ = ["Scores", "load_model", "score"]
 
@@ -176,7 +176,7 @@ class _OfFeatures:
     """Scores of the objects of a collection, given their features."""
 
     def __init__(self, model: Model, reader: ObjectReader, name: str, jet: str | None, latents: bool) -> None:
-        coder = coder_of(model)
+        coder = codec_of(model)
         if not isinstance(coder, Bottleneck):
             hint = "train one with --codec bottleneck, or `hepae images train`"
             raise SchemaError("the model reconstructs nothing", got=model.manifest.codec_name, hint=hint)

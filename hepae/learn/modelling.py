@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from hepae import limits
 from hepae.core.arithmetic.denormals import kept_subnormals
 from hepae.core.arithmetic.kinematics import find_met, find_roles, parse_roles
-from hepae.core.bottleneck.codec import BottleneckSpec
+from hepae.core.bottleneck.spec import BottleneckSpec
 from hepae.core.features import FeatureSpec
-from hepae.core.lifting.codec import LiftingSpec
+from hepae.core.lifting.spec import LiftingSpec
 from hepae.core.manifest import Manifest, Training
 from hepae.core.values.bounds import assign, parse_assignments
 from hepae.core.values.lattice import Linear, Log

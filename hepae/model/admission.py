@@ -19,11 +19,10 @@ from onnx import AttributeProto, TensorProto, helper, numpy_helper, shape_infere
 
 from hepae import limits
 from hepae.arrays import Array
-from hepae.core.manifest import Manifest
 from hepae.errors import ModelRejectedError
 from hepae.model.assembly import IR_VERSION, MANIFEST_KEY, NAME, OPSET, TABLE
 
-__all__ = ["OPERATORS", "Admitted", "Parts", "admit", "manifest_key", "take_apart"]
+__all__ = ["OPERATORS", "Admitted", "admit", "manifest_key"]
 
 OPERATORS: Final[dict[str, frozenset[str]]] = {
     op: frozenset(attributes.split())
@@ -106,12 +105,12 @@ PLAIN_ATTRIBUTES: Final = frozenset(
 
 @dataclass(frozen=True)
 class Admitted:
-    """The parts of a model that was admitted.
+    """The parts of a model of any kind that was admitted.
 
     Attributes
     ----------
     manifest
-        What the model is for.
+        What the model is for, as JSON that is not yet parsed: each kind of model has a manifest of its own.
     networks
         Each network as an ONNX model of its own, with plain names of inputs and outputs.
     tables
@@ -120,29 +119,21 @@ class Admitted:
         Hexadecimal digest of the file.
     """
 
-    manifest: Manifest
-    networks: dict[str, bytes]
-    tables: dict[str, Array]
-    sha256: str
-
-
-@dataclass(frozen=True)
-class Parts:
-    """The parts of a model of any kind, its manifest not yet parsed; see `Admitted`."""
-
     manifest: bytes
     networks: dict[str, bytes]
     tables: dict[str, Array]
     sha256: str
 
 
-def admit(data: bytes) -> Admitted:
+def admit(data: bytes, key: str = MANIFEST_KEY) -> Admitted:
     """Check a model and take it apart.
 
     Parameters
     ----------
     data
         Bytes of an ONNX file. Nothing else is ever read.
+    key
+        Entry of the metadata that holds the manifest, which tells kinds of models apart.
 
     Raises
     ------
@@ -151,12 +142,6 @@ def admit(data: bytes) -> Admitted:
     LimitError
         If a size exceeds its limit.
     """
-    parts = take_apart(data, MANIFEST_KEY)
-    return Admitted(Manifest.from_json(parts.manifest), parts.networks, parts.tables, parts.sha256)
-
-
-def take_apart(data: bytes, key: str) -> Parts:
-    """Check a model but for its manifest, which is the metadata entry ``key``, and take it apart; see `admit`."""
     limits.check("model bytes", len(data), limits.MAX_MODEL_BYTES, least=1)
     model = _parsed(data)
     try:
@@ -165,7 +150,7 @@ def take_apart(data: bytes, key: str) -> Parts:
         _check_graph(model.graph)
         _check_onnx(model)
         tables = {_local(t.name): _table(t) for t in model.graph.initializer if _owner(t.name) == TABLE}
-        return Parts(manifest, _networks(model.graph), tables, hashlib.sha256(data).hexdigest())
+        return Admitted(manifest, _networks(model.graph), tables, hashlib.sha256(data).hexdigest())
     except UnicodeError:
         raise ModelRejectedError("a name that is no text") from None
 

@@ -42,7 +42,8 @@ class Model:
 
     def __init__(self, data: bytes, threads: int, admitted: Admitted) -> None:
         self.data, self.threads = data, threads
-        self.manifest, self.tables, self.sha256 = admitted.manifest, admitted.tables, admitted.sha256
+        self.manifest = Manifest.from_json(admitted.manifest)
+        self.tables, self.sha256 = admitted.tables, admitted.sha256
         self.networks = _Sessions(admitted.networks, threads)
 
     @classmethod

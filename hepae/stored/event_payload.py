@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hepae.arrays import Integers
-from hepae.core.bottleneck.codec import BottleneckSpec, Encoded
+from hepae.core.bottleneck.codec import Encoded
 from hepae.core.bottleneck.escapes import Escapes
 from hepae.core.bottleneck.event_check import event_checks
+from hepae.core.bottleneck.spec import BottleneckSpec
 from hepae.errors import CorruptionError
 from hepae.root.columns import Column, Jagged
 from hepae.root.tree import TreeReader

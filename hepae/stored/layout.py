@@ -10,10 +10,11 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from hepae.core.bottleneck.codec import Bottleneck, BottleneckSpec
+from hepae.core.bottleneck.codec import Bottleneck
 from hepae.core.bottleneck.corrections import code_dtype
-from hepae.core.chunk import ChunkCoder
+from hepae.core.bottleneck.spec import BottleneckSpec
 from hepae.core.coding.frame import parse
+from hepae.core.decode import chunk_codec
 from hepae.core.features import FeatureSpec
 from hepae.core.values.objects import Collection, Objects
 from hepae.model.model import Model
@@ -95,7 +96,7 @@ class ChunkedEncoder(Encoder):
 
     def __init__(self, model: Model, side: bool, exact: bool = False) -> None:
         super().__init__(model, side)
-        self._coder = ChunkCoder.of(model, exact)
+        self._coder = chunk_codec(model, exact)
 
     def encode(self, objects: Objects, number: int) -> dict[str, Column]:
         """A frame for each feature, in the first event."""

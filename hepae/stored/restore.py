@@ -21,9 +21,10 @@ from numpy.typing import NDArray
 
 from hepae import limits
 from hepae.arrays import Integers, Values
-from hepae.core.bottleneck.codec import Bottleneck, BottleneckSpec
+from hepae.core.bottleneck.codec import Bottleneck
 from hepae.core.chunk import ChunkCoder, OpenChunk
 from hepae.core.coding.frame import parse
+from hepae.core.decode import codec_of
 from hepae.core.values.objects import Objects, concatenate
 from hepae.errors import CollectionError, CorruptionError, MissingModelError, nearest
 from hepae.model.model import Model
@@ -37,7 +38,6 @@ __all__ = [
     "MODEL_PATH",
     "CompressedCollection",
     "ModelStore",
-    "coder_of",
     "compressed_collections",
     "models_of",
     "restore_branch",
@@ -108,7 +108,7 @@ class ModelStore:
         with self._lock:
             model = self.find(start, where)
             if model.sha256 not in self._coders:
-                self._coders[model.sha256] = coder_of(model)
+                self._coders[model.sha256] = codec_of(model)
             return self._coders[model.sha256]
 
     def _data(self, start: str) -> bytes | None:
@@ -121,14 +121,6 @@ class ModelStore:
                 if hashlib.sha256(data).hexdigest().startswith(start):
                     return data
         return None
-
-
-def coder_of(model: Model) -> ChunkCoder | Bottleneck:
-    """What encodes and decodes with a model."""
-    spec = model.manifest.codec
-    if isinstance(spec, BottleneckSpec):
-        return Bottleneck(spec, model.networks, model.tables)
-    return ChunkCoder.of(model)
 
 
 def models_of(source: Source, given: Iterable[Model] = ()) -> ModelStore:

@@ -16,9 +16,11 @@ import numpy as np
 import onnx
 
 import hepae
-from hepae.core.bottleneck.codec import Bottleneck, BottleneckSpec
+from hepae.core.bottleneck.codec import Bottleneck
+from hepae.core.bottleneck.spec import BottleneckSpec
 from hepae.core.chunk import ChunkCoder
 from hepae.core.coding.frame import Frame, parse, sealed, serialise
+from hepae.core.decode import codec_of
 from hepae.core.manifest import Manifest
 from hepae.input.csvio import read_csv
 from hepae.model.assembly import MANIFEST_KEY
@@ -27,7 +29,7 @@ from hepae.root.columns import Column, Jagged
 from hepae.root.file.source import open_source
 from hepae.root.tree import TreeReader
 from hepae.stored.event_payload import checks_of, own_branch
-from hepae.stored.restore import CompressedCollection, ModelStore, coder_of, models_of
+from hepae.stored.restore import CompressedCollection, ModelStore, models_of
 from scripts.hardening import fuzz_files
 from scripts.hardening.corruptions import SUFFIX, Remembered
 from scripts.hardening.fuzz_mutations import Mutation, any_bytes, csv_text, json_text, onnx_model
@@ -80,7 +82,7 @@ class Seed:
     @functools.cached_property
     def coder(self) -> ChunkCoder | Bottleneck:
         """The codec of the model."""
-        return coder_of(self.model)
+        return codec_of(self.model)
 
     @property
     def counts(self) -> np.ndarray[Any, np.dtype[np.int64]]:
@@ -204,7 +206,7 @@ def model_seeds() -> list[bytes]:
 def check_model(data: bytes) -> str:
     """Admit a model, and decode with it what another wrote, under checksums that say that it was this one."""
     model = Model.from_bytes(data)
-    coder = coder_of(model)
+    coder = codec_of(model)
     return decoded(model, coder)
 
 

@@ -10,12 +10,12 @@ from typing import Any
 import onnx
 
 from hepae import limits
+from hepae.core.decode import codec_of
 from hepae.core.manifest import Manifest
 from hepae.errors import HepaeError, LimitError, ModelRejectedError
 from hepae.export.cpp import header
 from hepae.model.assembly import MANIFEST_KEY
 from hepae.model.model import Model
-from hepae.stored.restore import coder_of
 from tests.attacks.attack import Attack
 from tests.attacks.models import a_manifest, a_model
 
@@ -29,7 +29,7 @@ def _opened(text: str) -> object:
     """Open the model that says this of itself, and make its codec ready."""
     model = onnx.ModelProto.FromString(a_model())
     model.metadata_props[0].CopyFrom(onnx.StringStringEntryProto(key=MANIFEST_KEY, value=text))
-    return coder_of(Model.from_bytes(model.SerializeToString()))
+    return codec_of(Model.from_bytes(model.SerializeToString()))
 
 
 def _lie(

@@ -13,9 +13,8 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from hepae import limits
-from hepae.core.bottleneck.codec import BottleneckSpec, LatentSpec
-from hepae.core.bottleneck.corrections import ColumnSpec
 from hepae.core.bottleneck.scaling import Transform
+from hepae.core.bottleneck.spec import BottleneckSpec, ColumnSpec, LatentSpec
 from hepae.core.features import FeatureSpec
 from hepae.core.manifest import Manifest, Training
 from hepae.core.values.bounds import Bound

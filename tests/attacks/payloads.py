@@ -16,9 +16,12 @@ from hepae.core.chunk import ChunkCoder
 from hepae.core.coding.frame import FIXED, Frame, parse, sealed, serialise
 from hepae.core.coding.integers import pack
 from hepae.core.coding.varint import varint
-from hepae.core.lifting.codec import Lifting, LiftingSpec
+from hepae.core.decode import chunk_codec
+from hepae.core.lifting.codec import Lifting
+from hepae.core.lifting.spec import LiftingSpec
 from hepae.core.prediction.columns import Column, Condition, Formula
-from hepae.core.prediction.predictors import Predictor, Predictors, Source, Term
+from hepae.core.prediction.predictors import Predictor, Predictors, Source
+from hepae.core.prediction.tables import Term
 from hepae.core.values.lattice import Inserted, Lattice, Linear, Log
 from hepae.core.values.objects import Collection, Feature, Objects
 from hepae.errors import CorruptionError, HepaeError, LimitError, ModelRejectedError
@@ -46,7 +49,7 @@ def written() -> tuple[ChunkCoder, Objects, Frames]:
         "Jet", "nJet", (Feature("pt", "Jet_pt", "float32"), Feature("twice", "Jet_twice", "int32"))
     )
     model = model_of(found, collection, list(found.columns), ["pt=abs:0.01"], recipe_of({"codec": "lifting"}))
-    coder = ChunkCoder.of(model)
+    coder = chunk_codec(model)
     return coder, found, coder.encode(found, 0)
 
 

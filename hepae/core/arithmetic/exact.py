@@ -19,6 +19,7 @@ from typing import Final
 import numpy as np
 
 from hepae.arrays import Floats, Integers
+from hepae.core.arithmetic.constants import LN2, PI, SMALLEST
 from hepae.core.compiled import loops_for
 
 __all__ = ["arctan2", "cos", "cosh", "exp", "log", "log_table", "sin", "sinh", "table_arctan2", "table_log"]
@@ -28,9 +29,6 @@ LN2_HIGH: Final = float.fromhex("0x1.62e42fee00000p-1")
 LN2_LOW: Final = float.fromhex("0x1.a39ef35793c76p-33")
 HALF_PI_HIGH: Final = float.fromhex("0x1.921fb54400000p+0")
 HALF_PI_LOW: Final = float.fromhex("0x1.0b4611a626331p-34")
-PI: Final = float.fromhex("0x1.921fb54442d18p+1")
-LN2: Final = float.fromhex("0x1.62e42fefa39efp-1")
-SMALLEST: Final = 2.0**-1000
 SQRT_HALF: Final = float.fromhex("0x1.6a09e667f3bcdp-1")
 TAN_PI_8: Final = float.fromhex("0x1.a827999fcef32p-2")
 

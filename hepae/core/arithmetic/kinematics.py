@@ -17,18 +17,14 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from hepae.arrays import Floats, Integers
+from hepae.arrays import Floats
 from hepae.core.arithmetic import exact as exactmath
-from hepae.core.compiled import loops_for
-from hepae.core.values.lattice import Lattice, Linear, Log, Pattern
 from hepae.errors import SchemaError
 
-__all__ = ["FORMULAS", "ROLES", "find_met", "find_roles", "find_totals", "nearest_point", "parse_roles"]
+__all__ = ["FORMULAS", "ROLES", "find_met", "find_roles", "find_totals", "parse_roles"]
 
 
 ETA_LARGEST: Final = 30.0
-LARGEST_WHOLE: Final = 2.0**52
-HUGE: Final = 2.0**1000
 
 ROLES: Final[dict[str, re.Pattern[str]]] = {
     role: re.compile(pattern, re.IGNORECASE)
@@ -207,62 +203,6 @@ def parse_roles(text: str, names: Iterable[str]) -> dict[str, str]:
             )
         roles[role] = name
     return roles
-
-
-def nearest_point(lattice: Lattice, values: Floats) -> Integers:
-    """Integer of the lattice point near each value, the same on every machine.
-
-    `Lattice.to_integers` may use the logarithm of the machine, since it tests what it does; a prediction must not.
-    On a `Log` grid the result can be one beside the true nearest point.
-    """
-    grid = lattice.grid
-    if isinstance(grid, Log):
-        n = _log_number(grid, values)
-    elif isinstance(grid, Linear):
-        n = _linear_number(grid, values)
-    elif isinstance(grid, Pattern):
-        top = float(np.finfo(lattice.dtype).max)
-        within = np.clip(np.where(np.isfinite(values), values, 0.0), -top, top)
-        n = grid.natural(within.astype(lattice.dtype))
-    else:
-        low, high = integer_range(lattice.dtype)
-        within = np.where(np.isfinite(values), values, 0.0)
-        n = np.rint(np.clip(within, max(low, -LARGEST_WHOLE), min(high, LARGEST_WHOLE))).astype(np.int64)
-    before = np.zeros((), np.int64)
-    for point in lattice.inserted:
-        before = before + (n >= point.at)
-    return np.asarray(n + before, np.int64)
-
-
-def integer_range(dtype: str) -> tuple[int, int]:
-    """Smallest and largest value of an integer dtype; beyond it, machines convert floats differently."""
-    if np.dtype(dtype).kind == "b":
-        return 0, 1
-    information = np.iinfo(dtype)
-    return int(information.min), int(information.max)
-
-
-def _linear_number(grid: Linear, values: Floats) -> Integers:
-    """The nearest integer; far away, or not a number, something finite."""
-    loops = loops_for()
-    if loops:
-        n = np.empty(len(values), np.int64)
-        loops.nearest_linear(values, grid.step, LARGEST_WHOLE, n)
-        return n
-    return np.rint(np.fmax(np.fmin(values / grid.step, LARGEST_WHOLE), -LARGEST_WHOLE)).astype(np.int64)
-
-
-def _log_number(grid: Log, values: Floats) -> Integers:
-    scale = 1.0 / float(exactmath.log(np.array([grid.base]))[0])
-    loops = loops_for()
-    if loops:
-        n = np.empty(len(values), np.int64)
-        loops.nearest_log(values, grid.first, HUGE, scale, grid.top, *exactmath.log_table(), n)
-        return n
-    size = np.fmax(np.fmin(np.abs(values) * (1.0 / grid.first), HUGE), 1.0 / HUGE)
-    steps = exactmath.table_log(size) * scale
-    n = np.rint(np.clip(steps + 1.0, 0.0, grid.top + 1.0)).astype(np.int64)
-    return np.where(values < 0.0, -n, n)
 
 
 def roles_of(needs: tuple[str, ...], roles: Mapping[str, str]) -> tuple[str, ...] | None:

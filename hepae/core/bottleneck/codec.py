@@ -9,26 +9,24 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from hepae import limits
 from hepae.arrays import Array, Booleans, Integers, Words
 from hepae.core.arithmetic.denormals import kept_subnormals
-from hepae.core.bottleneck.corrections import ColumnSpec, correct, restore
+from hepae.core.bottleneck.corrections import correct, restore
 from hepae.core.bottleneck.escapes import Escapes
+from hepae.core.bottleneck.spec import BottleneckSpec, ColumnSpec
 from hepae.core.features import FeatureSpec
 from hepae.core.network import Network
 from hepae.core.values.bounds import native, raw_bits
 from hepae.core.values.lattice import KINDS
 from hepae.errors import CorruptionError, ModelRejectedError, SchemaError
 
-__all__ = ["Bottleneck", "BottleneckSpec", "Encoded", "LatentDtype", "LatentSpec", "enters"]
-
-LatentDtype = Literal["float32", "float16", "uint16", "uint8"]
+__all__ = ["Bottleneck", "Encoded", "enters"]
 
 LARGEST_STEP: Final = 2.0**62
 """Between corrected integers."""
@@ -36,79 +34,8 @@ LARGEST_STEP: Final = 2.0**62
 TILE: Final = 4096
 """Objects that go through a network together: the fastest for ONNX Runtime, and a bound on memory."""
 
-FLOAT16_LARGEST: Final = 65504.0
-
 WIDEST_INTEGER: Final = 4
 """Bytes of the widest integers that go through a network; wider ones are mostly identifiers."""
-
-
-class LatentSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How latents are stored.
-
-    Parameters
-    ----------
-    dtype
-        ``float32``, ``float16``, or fixed-point in ``uint16`` or ``uint8``.
-    low, step
-        For fixed-point, one per latent: the stored integer u means ``low + u * step`` in float32. Else empty.
-    """
-
-    dtype: LatentDtype
-    low: tuple[float, ...] = ()
-    step: tuple[float, ...] = ()
-
-    @property
-    def fixed_point(self) -> bool:
-        """Whether latents are stored as integers."""
-        return self.dtype.startswith("uint")
-
-    @property
-    def stored_dtype(self) -> str:
-        """What the file holds: ROOT has no float16, so of those it holds the bits."""
-        return "uint16" if self.dtype == "float16" else self.dtype
-
-    def store(self, latents: NDArray[np.float32]) -> Array:
-        """Latents [n, K] as they are stored."""
-        if not self.fixed_point:
-            floats = np.asarray(np.clip(latents, -FLOAT16_LARGEST, FLOAT16_LARGEST), self.dtype)
-            return floats.view(self.stored_dtype)
-        steps = (latents - np.asarray(self.low, np.float32)) / np.asarray(self.step, np.float32)
-        return np.asarray(np.clip(np.rint(steps), 0, np.iinfo(self.dtype).max), self.dtype)
-
-    def load(self, stored: Array) -> NDArray[np.float32]:
-        """What the decoder is fed: float32[n, K], the same bits on every machine."""
-        latents: NDArray[np.float32] = stored.view(self.dtype).astype(np.float32)
-        return (
-            latents * np.asarray(self.step, np.float32) + np.asarray(self.low, np.float32)
-            if self.fixed_point
-            else latents
-        )
-
-
-class BottleneckSpec(
-    msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="codec", tag="bottleneck"
-):
-    """Parameters of the bottleneck codec.
-
-    Parameters
-    ----------
-    columns
-        The features that go through the network, in its order.
-    latents
-        K, the number of latents.
-    latent
-        How they are stored.
-    latents_only
-        Whether there are no corrections, and no bound.
-    architecture
-        The networks in words, for the reader of a manifest.
-    """
-
-    columns: tuple[ColumnSpec, ...]
-    latents: int
-    latent: LatentSpec
-    latents_only: bool
-    architecture: str = ""
 
 
 @dataclass(frozen=True)

@@ -20,16 +20,15 @@ from __future__ import annotations
 
 import math
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from hepae.arrays import Array, Booleans, Floats, Integers, Words
-from hepae.core.bottleneck.scaling import Transform
-from hepae.core.values.bounds import Bound, error, limit, raw_bits
+from hepae.core.bottleneck.spec import ColumnSpec
+from hepae.core.values.bounds import error, limit, raw_bits
 from hepae.errors import CorruptionError
 
-__all__ = ["ColumnSpec", "allowance", "code_dtype", "correct", "restore"]
+__all__ = ["allowance", "code_dtype", "correct", "restore"]
 
 Codes = NDArray[np.unsignedinteger]
 
@@ -37,38 +36,6 @@ ELEMENTARY = 1e-13
 """Relative allowance for exp and pow of different mathematics libraries."""
 
 TRUSTED = 2.0**62
-
-
-class ColumnSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One feature of the bottleneck.
-
-    Parameters
-    ----------
-    name, dtype, bound
-        As in the feature's own specification.
-    transform
-        Into the network and out of it.
-    drift
-        How far the decoder's output may be from the writer's on another machine, in the network's units.
-    step
-        Distance of corrected values: absolute for ``abs``, a ratio for ``rel`` and ``bits``, a power of two for
-        integers. Smaller than the bound alone would ask for, by the drift.
-    frequent
-        Bit patterns that have a code of their own.
-    """
-
-    name: str
-    dtype: str
-    bound: Bound
-    transform: Transform
-    drift: float
-    step: float
-    frequent: tuple[int, ...] = ()
-
-    @property
-    def is_integer(self) -> bool:
-        """Whether the feature is an integer or a boolean."""
-        return np.dtype(self.dtype).kind != "f"
 
 
 def code_dtype(dtype: str) -> np.dtype[np.unsignedinteger]:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hepae.arrays import Array, Floats, Integers, Narrow, Words
-from hepae.core.arithmetic.exact import LN2, PI, SMALLEST
+from hepae.core.arithmetic.constants import LN2, PI, SMALLEST
 
 __all__ = [
     "add_predictions",
@@ -325,7 +325,7 @@ def nearest_log(
     slopes: Floats,
     out: Integers,
 ) -> None:
-    """``kinematics._log_number``: signed numbers of the points of a logarithmic grid near the values."""
+    """``Log.nearest`` of `core.values.lattice`: signed numbers of the points of a logarithmic grid near the values."""
     factor, smallest, end = 1.0 / first, 1.0 / largest, top + 1.0
     sizes = np.empty(BLOCK)
     bits = sizes.view(np.int64)

@@ -14,7 +14,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -23,13 +22,14 @@ from hepae.arrays import Columns, Integers
 from hepae.core.coding.integers import KIND, pack, unpack, unpack_narrow
 from hepae.core.coding.varint import read_varint, varint
 from hepae.core.features import FeatureSpec
-from hepae.core.prediction.columns import Memory
+from hepae.core.lifting.spec import LiftingSpec
+from hepae.core.prediction.context import Memory
 from hepae.core.prediction.derived import carriers, smallest, unbundled, with_derived
-from hepae.core.prediction.evaluation import Evaluation, Predictors, plan_of
+from hepae.core.prediction.evaluation import Evaluation, plan_of
 from hepae.core.prediction.ranks import Ranked
 from hepae.errors import CorruptionError
 
-__all__ = ["Lifting", "LiftingSpec"]
+__all__ = ["Lifting"]
 
 
 PLAIN: Final = 0
@@ -40,26 +40,6 @@ CLASSES: Final = 2
 """The latents, one block for each class of expected width."""
 AROUND: Final = 4
 """Added to the kind: residuals were taken around the circle of the feature."""
-
-
-class LiftingSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="codec", tag="lifting"):
-    """Parameters of the lifting codec.
-
-    Parameters
-    ----------
-    predictors
-        How each feature is predicted, in coding order.
-
-    Raises
-    ------
-    ModelRejectedError
-        If a prediction looks at a feature that comes after it.
-    """
-
-    predictors: Predictors
-
-    def __post_init__(self) -> None:
-        self.predictors.require_behind()
 
 
 class Lifting:

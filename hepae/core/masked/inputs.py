@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from hepae.arrays import Integers
 from hepae.core.compiled import loops_for
-from hepae.core.prediction.columns import Context, Latent, Mix, Product
-from hepae.core.prediction.places import fill_places
-from hepae.core.prediction.predictors import Source, expand
+from hepae.core.prediction.context import Context
+from hepae.core.prediction.predictors import Source
+from hepae.core.prediction.tables import expand
 
 __all__ = ["LEVELS", "MISSING_LEVEL", "Inputs"]
 
@@ -38,11 +38,9 @@ class Inputs:
         self._levels = np.empty((len(sources), context.order.n_objects), np.uint8)
         self._full = np.zeros(len(sources), bool)
         self._loops = loops_for()
-        mixes = [source.column for source in sources if isinstance(source.column, Mix)]
-        products = [source.column for source in sources if isinstance(source.column, Product)]
         context.expect(
-            reals=[feature for column in mixes for feature in column.features],
-            logs=[feature for column in products for feature in column.features],
+            reals=[feature for source in sources for feature in source.column.reals],
+            logs=[feature for source in sources for feature in source.column.logs],
         )
         self._place = np.empty(context.order.n_objects if self._loops else 0, np.uint32)
 
@@ -63,14 +61,14 @@ class Inputs:
         table = _table(source)
         if self._loops:
             place = self._place[: len(out)]
-            fill_places(self._loops, self._context, source, rank, place)
+            source.find(self._loops, self._context, rank, place)
             self._loops.look_up_places(table[0 if source.optional else 1 :], place, out)
         else:
             np.take(table, source.index(source.column.read(self._context, rank)), out=out, mode="clip")
 
     def latents_of(self, feature: str) -> list[int]:
         """The inputs that are the latents of a feature, which need not be kept once these are filled."""
-        return [number for number, source in enumerate(self._sources) if source.column == Latent(feature)]
+        return [number for number, source in enumerate(self._sources) if feature in source.column.latents]
 
     def rows(self, numbers: Integers, part: slice) -> NDArray[np.uint8]:
         """Inputs of some objects, [len(numbers), objects]."""

@@ -5,8 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from hepae.core.masked.alphabet import Alphabet
-from hepae.core.prediction.columns import Predicted, PredictedOffset
-from hepae.core.prediction.dependence import looks_behind
+from hepae.core.prediction.context import Reach
 from hepae.core.prediction.predictors import Predictors, Source
 from hepae.errors import ModelRejectedError
 
@@ -70,10 +69,10 @@ class MaskedSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_fi
             for number in shape.inputs:
                 if not 0 <= number < len(self.inputs):
                     raise ModelRejectedError("no such input", where=shape.feature, got=number)
-                if not looks_behind(self.inputs[number].column, before, shape.feature, self.together):
+                if not self.inputs[number].column.within(Reach.of(shape.feature, before, self.together)):
                     raise ModelRejectedError("a network looks ahead", where=shape.feature, got=number)
             seen = [self.inputs[number].column for number in shape.inputs]
-            if self.ranked(shape) and any(isinstance(c, Predicted | PredictedOffset) for c in seen):
+            if self.ranked(shape) and any(column.whole for column in seen):
                 raise ModelRejectedError(
                     "a prediction is not known when ranks go in turn", where=shape.feature
                 )

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Final, Generic, TypeVar
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence, Set
+from types import ModuleType
+from typing import Any, ClassVar, Final, Generic, NamedTuple, TypeAlias, TypeVar
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -17,16 +19,28 @@ from hepae.core.prediction.ranks import RankOrder
 from hepae.core.values.lattice import Lattice
 from hepae.errors import ModelRejectedError
 
-if TYPE_CHECKING:
-    from hepae.core.prediction.columns import Recoil
-
-__all__ = ["Context", "Memory", "finite", "octaves"]
+__all__ = [
+    "MISSING",
+    "SMALLEST",
+    "Context",
+    "Kind",
+    "Memory",
+    "Places",
+    "Reach",
+    "Scaling",
+    "finite",
+    "octaves",
+    "of_ranks",
+]
 
 Number = TypeVar("Number", np.int64, np.float64)
 Value = TypeVar("Value")
 
 LOG_UNIT: Final = 1024.0
 """Logarithms are kept as integers in this fraction of one."""
+
+MISSING: Final = -(1 << 62)
+"""Stands for "there is no such object" in a column; a table has an entry of its own for it."""
 
 SMALLEST: Final = 2.0**-40
 LARGEST: Final = 2.0**1000
@@ -41,6 +55,94 @@ TRANSFORMS: Final[dict[str, Callable[[Floats], Array]]] = {
     "log": lambda x: np.rint(exactmath.log(np.maximum(np.abs(x), SMALLEST)) * LOG_UNIT).astype(np.int64),
 }
 """Functions of one restored value, which are tabulated over the lattice."""
+
+
+Places: TypeAlias = NDArray[np.uint32]
+"""Where objects are found in a table: one number each."""
+
+Scaling: TypeAlias = tuple[int, int, int, int]
+"""How a column becomes places: what is taken off, how far it is shifted down, what is added, the largest place."""
+
+
+class Reach(NamedTuple):
+    """What may be looked at when a feature is coded.
+
+    Attributes
+    ----------
+    feature
+        The feature.
+    here, behind, ahead
+        Features that are known of the object itself, of the objects before it, of the objects after it.
+    """
+
+    feature: str
+    here: Set[str]
+    behind: Set[str]
+    ahead: Set[str]
+
+    @classmethod
+    def of(cls, feature: str, before: Set[str], together: Collection[str] = ()) -> Reach:
+        """The reach of a feature when those ``before`` it are known.
+
+        The feature itself, and those decoded ``together`` with it rank by rank, are known of objects before.
+
+        Examples
+        --------
+        >>> reach = Reach.of("pt", {"eta"})
+        >>> sorted(reach.here), sorted(reach.behind), sorted(reach.ahead)
+        (['eta'], ['eta', 'pt'], ['eta'])
+        """
+        beside = {feature, *(together if feature in together else ())}
+        return cls(feature, before, before | beside, before - beside)
+
+
+class Kind(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A kind of column: it says itself what it needs and when it may be looked at.
+
+    Attributes
+    ----------
+    optional
+        Whether some objects lack it: they have `MISSING`.
+    whole
+        Whether it is known for all objects at once only, not where ranks go in turn.
+    """
+
+    optional: ClassVar[bool] = False
+    whole: ClassVar[bool] = False
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """Features that must be known."""
+        return ()
+
+    @property
+    def logs(self) -> tuple[str, ...]:
+        """Features of which it reads `Context.logs`."""
+        return ()
+
+    @property
+    def reals(self) -> tuple[str, ...]:
+        """Features of which it reads `Context.reals`."""
+        return ()
+
+    @property
+    def latents(self) -> tuple[str, ...]:
+        """Features of which it reads the latents."""
+        return ()
+
+    def within(self, reach: Reach) -> bool:
+        """Whether it is known where the reach ends."""
+        return set(self.needs) <= reach.here
+
+    def read(self, context: Context, rank: int | None) -> Integers:
+        """Its integers, int64, of the objects of one rank or of all."""
+        raise NotImplementedError
+
+    def places(
+        self, loops: ModuleType, context: Context, rank: int | None, scaling: Scaling, out: Places
+    ) -> None:
+        """Where its objects are found in a table, by the compiled loops."""
+        loops.places(self.read(context, rank), *scaling, out)
 
 
 class Memory:
@@ -152,8 +254,7 @@ class Context:
         self.unfinished: set[str] = set()
         self._logs: _Rows[np.int64] = _Rows(order.n_objects, np.dtype(np.int64))
         self._reals: _Rows[np.float64] = _Rows(order.n_objects, np.dtype(np.float64))
-        self._balances: dict[tuple[Recoil, int], tuple[Floats, Floats]] = {}
-        self._of_events: dict[Hashable, Array] = {}
+        self._kept: dict[Hashable, Any] = {}
         self._sums: dict[Hashable, tuple[int, tuple[Floats, ...]]] = {}
         self._latest: dict[Hashable, tuple[int | None, Integers]] = {}
 
@@ -164,7 +265,7 @@ class Context:
 
     def part(self, column: NDArray[Number], rank: int | None) -> NDArray[Number]:
         """The objects of one rank, or all."""
-        return column if rank is None else column[self.order.part(rank)]
+        return column[self.order.part(rank)]
 
     def values(
         self,
@@ -208,11 +309,20 @@ class Context:
             self.real(feature)
         return self._reals.array, self._reals.places(tuple(features))
 
-    def of_events(self, key: Hashable, function: Callable[[Context], NDArray[Number]]) -> NDArray[Number]:
-        """A column of events in the order of ranks (`RankOrder.event_order`), made once."""
-        if key not in self._of_events:
-            self._of_events[key] = function(self)
-        return self._of_events[key]
+    def condition(self, branch: str) -> Floats:
+        """Values of an event-level branch, of events in the order of ranks (`RankOrder.event_order`)."""
+
+        def ordered() -> Floats:
+            return np.asarray(np.take(finite(self.events[branch]), self.order.event_order), np.float64)
+
+        return self.kept(branch, ordered)
+
+    def kept(self, key: Hashable, make: Callable[[], Value]) -> Value:
+        """What several columns look at, made once."""
+        if key not in self._kept:
+            self._kept[key] = make()
+        found: Value = self._kept[key]
+        return found
 
     def once(self, key: Hashable, rank: int | None, make: Callable[[], Integers]) -> Integers:
         """A column that several others look at, for one rank or for all; the latest is kept."""
@@ -242,28 +352,6 @@ class Context:
         self._sums[key] = rank, sums
         return tuple(self.order.repeat(total, rank) for total in sums)
 
-    def balance(self, recoil: Recoil, rank: int) -> tuple[Floats, Floats]:
-        """Minus the vector sum of the objects before this rank and of the missing momentum, (x, y)."""
-        if (recoil, rank) not in self._balances:
-            self._balances[recoil, rank] = self._balance(recoil, rank)
-        return self._balances[recoil, rank]
-
-    def _balance(self, recoil: Recoil, rank: int) -> tuple[Floats, Floats]:
-        if rank > 0:
-            n = self.order.size(rank) if rank < self.order.last else self.order.size(rank - 1)
-            x, y = self.balance(recoil, rank - 1)
-            size = self.values(recoil.pt, rank - 1)[:n]
-            cos, sin = (self.values(recoil.phi, rank - 1, transform)[:n] for transform in ("cos", "sin"))
-            x, y = x[:n] - size * cos, y[:n] - size * sin
-            return self.order.repeat(x, rank), self.order.repeat(y, rank)
-        if not recoil.met:
-            n = self.order.size(rank)
-            return np.zeros(n), np.zeros(n)
-        met, angle = (
-            self.order.spread(finite(self.events[name]), rank) for name in (recoil.met, recoil.met_phi)
-        )
-        return -met * exactmath.cos(angle), -met * exactmath.sin(angle)
-
 
 def _fill_reals(q: Integers, out: Floats) -> None:
     loops = loops_for()
@@ -288,3 +376,12 @@ def finite(values: Values) -> Floats:
     """As float64, 0 for what is not finite or absurdly large."""
     real = np.asarray(values).astype(np.float64)
     return np.where(np.abs(real) < LARGEST_INTEGER, real, 0.0)
+
+
+def of_ranks(of_rank: Callable[[Context, int], Integers], context: Context, rank: int | None) -> Integers:
+    """A function of one rank, or of all ranks one after the other."""
+    if rank is not None:
+        return of_rank(context, rank)
+    return np.concatenate(
+        [np.empty(0, np.int64), *(of_rank(context, k) for k in range(context.order.n_ranks))]
+    )

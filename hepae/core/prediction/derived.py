@@ -76,7 +76,7 @@ def with_derived(
     for one in derived:
         values = (lattices[name].centres(integers[name]) for name in one.features)
         function = kinematics.FORMULAS[one.formula].function
-        found[one.name] = kinematics.nearest_point(one.lattice, function(*values))
+        found[one.name] = one.lattice.nearest(function(*values))
     return found
 
 

@@ -38,8 +38,8 @@ never out of bounds.
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping, Sequence
-from itertools import pairwise
+from collections.abc import Collection, Mapping, Sequence
+from types import ModuleType
 from typing import Final
 
 import numpy as np
@@ -48,75 +48,16 @@ from numpy.typing import NDArray
 from hepae.arrays import Columns, Integers, Narrow, Words
 from hepae.core.arithmetic.memory import keep_freed_memory
 from hepae.core.compiled import loops_for
-from hepae.core.prediction.columns import Column, Context, Memory, Mix, Product
-from hepae.core.prediction.places import Places
-from hepae.core.prediction.predictors import (
-    FRACTION_BITS,
-    WIDTH_BITS,
-    Period,
-    Predictor,
-    Predictors,
-    Source,
-    Term,
-    Widths,
-    expand,
-    trivial,
-)
+from hepae.core.prediction.context import Context, Memory, Places
+from hepae.core.prediction.predictors import Predictors, Source
 from hepae.core.prediction.ranks import RankOrder
+from hepae.core.prediction.tables import FRACTION_BITS, Tables, Term
 from hepae.core.values.lattice import Lattice
 
-__all__ = [
-    "FRACTION_BITS",
-    "WIDTH_BITS",
-    "Evaluation",
-    "Period",
-    "Plan",
-    "Predictor",
-    "Predictors",
-    "Source",
-    "Term",
-    "Widths",
-    "expand",
-    "trivial",
-]
-
+__all__ = ["Evaluation", "Plan", "plan_of"]
 
 BLOCK: Final = 20_480
 """Objects summed at once, so that what is looked up stays in the cache."""
-
-
-class Tables:
-    """Expanded tables of one sum: a constant, and source number and table for each term.
-
-    Attributes
-    ----------
-    flat, starts
-        The tables one behind the other, and where each begins.
-    sums
-        These two and the constant, for the compiled loops.
-    rows
-        Where the places of each source are kept (`hepae.core.prediction.places`).
-    """
-
-    def __init__(
-        self, constant: int, terms: tuple[Term, ...], sources: tuple[Source, ...], rows: Mapping[int, int]
-    ) -> None:
-        whole = [(term.source, expand(sources[term.source].knots, term.values)) for term in terms]
-        largest = abs(constant) + sum(int(np.abs(table).max()) for _, table in whole)
-        self.constant, self.dtype = constant, np.dtype(np.int32 if largest < 2**30 else np.int64)
-        parts = [table[0 if sources[source].optional else 1 :] for source, table in whole]
-        edges = np.cumsum([0, *map(len, parts)])
-        self.flat = np.concatenate(parts).astype(self.dtype) if parts else np.empty(0, self.dtype)
-        self.rows = np.array(
-            [rows[source] if source in rows else len(rows) + k for k, (source, _) in enumerate(whole)],
-            np.uint64,
-        )
-        self.starts = edges[:-1].astype(np.uint64)
-        self.sums = self.flat, self.starts, self.constant
-        self.tables = [
-            (term.source, self.flat[start:stop])
-            for term, (start, stop) in zip(terms, pairwise(edges), strict=True)
-        ]
 
 
 class Plan:
@@ -142,16 +83,16 @@ class Plan:
         self.n_rows = len(kept) + max((len(terms) for both in sums.values() for terms in both), default=0)
         self.order = predictors.order
         columns = [column for name in self.features for column in predictors.columns(name)]
-        self.logs = _features_of(Product, columns)
-        self.reals = _features_of(Mix, columns)
+        self.logs = tuple(dict.fromkeys(name for column in columns for name in column.logs))
+        self.reals = tuple(dict.fromkeys(name for column in columns for name in column.reals))
         self.ancestors = {name: predictors.ancestors(name) for name in self.features}
         self.wants_latent = {name: predictors.wants_latent(name) for name in self.features}
         self.predictions = {
-            name: Tables(p.constant + (1 << (FRACTION_BITS - 1)), p.terms, sources, self.rows)
+            name: self._tables(p.constant + (1 << (FRACTION_BITS - 1)), p.terms)
             for name, p in self.features.items()
         }
         self.widths = {
-            name: Tables(p.widths.constant, p.widths.terms, sources, self.rows)
+            name: self._tables(p.widths.constant, p.widths.terms)
             for name, p in self.features.items()
             if p.widths is not None
         }
@@ -161,17 +102,72 @@ class Plan:
             if p.widths is not None
         }
 
-
-def _features_of(kind: type[Mix | Product], columns: Sequence[Column]) -> tuple[str, ...]:
-    """The features that columns of a kind look at."""
-    found = (feature for column in columns if isinstance(column, kind) for feature in column.features)
-    return tuple(dict.fromkeys(found))
+    def _tables(self, constant: int, terms: Sequence[Term]) -> Tables:
+        """The sum of these terms, its tables expanded."""
+        return Tables(
+            constant,
+            [
+                (
+                    term.source,
+                    self.rows.get(term.source, len(self.rows) + number),
+                    self.sources[term.source].table(term.values),
+                )
+                for number, term in enumerate(terms)
+            ],
+        )
 
 
 @functools.lru_cache(maxsize=64)
 def plan_of(predictors: Predictors) -> Plan:
     """The plan of predictors, made once."""
     return Plan(predictors)
+
+
+class _Places:
+    """Places of the objects of a chunk in the tables of sources, found as they are asked for by the compiled loops.
+
+    Parameters
+    ----------
+    loops
+        `hepae.core.compiled.loops`.
+    context
+        What is known of the chunk.
+    sources
+        By number.
+    kept
+        Numbers of the sources whose places are needed again.
+    n_rows
+        Rows to keep places in.
+
+    Attributes
+    ----------
+    array : uint32[n_rows, n_objects]
+        See `Source.find`.
+    """
+
+    def __init__(
+        self,
+        loops: ModuleType,
+        context: Context,
+        sources: Sequence[Source],
+        kept: Collection[int],
+        n_rows: int,
+    ) -> None:
+        self.loops, self._context, self._sources, self._kept = loops, context, sources, kept
+        self.array: NDArray[np.uint32] = np.empty((n_rows, context.order.n_objects), np.uint32)
+        self._done: set[int] = set()
+
+    def find(self, number: int, row: int, rank: int | None) -> None:
+        """Put the places of a source into a row, for the objects of one rank at least."""
+        if number in self._done:
+            return
+        source, context = self._sources[number], self._context
+        if rank is not None and not context.unfinished.isdisjoint(source.column.needs):
+            source.find(self.loops, context, rank, self.array[row, context.order.part(rank)])
+            return
+        source.find(self.loops, context, None, self.array[row])
+        if number in self._kept:
+            self._done.add(number)
 
 
 class Evaluation:
@@ -205,7 +201,11 @@ class Evaluation:
         self.context.expect(logs=self.plan.logs, reals=self.plan.reals)
         self._indices: dict[int, Integers] = {}
         self.loops = loops_for(self.order.n_objects * len(self.plan.order))
-        self._places = Places(self.loops, self.context, self.plan) if self.loops else None
+        self._places = (
+            _Places(self.loops, self.context, self.plan.sources, self.plan.rows, self.plan.n_rows)
+            if self.loops
+            else None
+        )
 
     def _index(self, number: int, rank: int | None) -> Integers:
         """Index of each object into the tables of a source."""
@@ -235,7 +235,7 @@ class Evaluation:
     def classes(self, feature: str, rank: int | None = None) -> NDArray[np.uint8]:
         """Class of the expected width of the residual, 0 for the narrowest."""
         widths = self.plan.features[feature].widths
-        size = self.order.n_objects if rank is None else self.order.size(rank)
+        size = self.order.size(rank)
         classes = np.zeros(size, np.uint8)
         if widths is not None:
             tables, edges = self.plan.widths[feature], self.plan.edges[feature]
@@ -257,7 +257,7 @@ class Evaluation:
         return counts
 
     def _sum(self, tables: Tables, rank: int | None) -> Integers:
-        size = self.order.n_objects if rank is None else self.order.size(rank)
+        size = self.order.size(rank)
         if not tables.tables:
             return np.full(size, tables.constant, np.int64)
         out = np.empty(size, np.int64)
@@ -276,13 +276,11 @@ class Evaluation:
             np.add(summed, tables.constant, out=block)
         return out
 
-    def _found(
-        self, places: Places, tables: Tables, rank: int | None
-    ) -> tuple[NDArray[np.uint32], Words, int]:
+    def _found(self, places: _Places, tables: Tables, rank: int | None) -> tuple[Places, Words, int]:
         """Where the compiled loops find the places of the sources of a sum: an array, rows, and the first object."""
         for (source, _), row in zip(tables.tables, tables.rows.tolist(), strict=True):
             places.find(source, row, rank)
-        return places.array, tables.rows, 0 if rank is None else self.order.part(rank).start
+        return places.array, tables.rows, self.order.part(rank).start
 
     def begin(self, feature: str) -> Integers:
         """Make room for a feature that is decoded rank by rank; it is finished when `put` as a whole."""
@@ -309,7 +307,7 @@ class Evaluation:
     def residuals(self, feature: str, q: Integers, prediction: Integers) -> Integers:
         """Integers minus prediction, around the circle where there is one."""
         period = self.plan.features[feature].period
-        if period is None or not _within(period, q):
+        if period is None or not period.holds(q):
             return q - prediction
         return self._wrapped(q - prediction, -(period.length // 2), period.length)
 
@@ -329,7 +327,7 @@ class Evaluation:
     def around(self, feature: str, q: Integers) -> bool:
         """Whether the residuals of these integers are taken around the circle."""
         period = self.plan.features[feature].period
-        return period is not None and _within(period, q)
+        return period is not None and period.holds(q)
 
     def encode(self, feature: str, q: Integers) -> Integers:
         """Residuals of a feature, whose integers become known."""
@@ -364,16 +362,12 @@ class Evaluation:
             self.context.latents[feature] = latents.astype(np.int64, copy=False)
         return q
 
-    def _added(self, places: Places, tables: Tables, latents: Narrow) -> Integers:
+    def _added(self, places: _Places, tables: Tables, latents: Narrow) -> Integers:
         """The sum of latents and of predictions that are tables alone, in one go."""
         array, rows, _ = self._found(places, tables, None)
         q = np.empty(len(latents), np.int64)
         places.loops.add_predictions(array, rows, *tables.sums, FRACTION_BITS, latents, q)
         return q
-
-
-def _within(period: Period, q: Integers) -> bool:
-    return len(q) == 0 or (int(q.min()) >= period.low and int(q.max()) <= period.high)
 
 
 def _wrapped(values: Integers, low: int, length: int) -> Integers:

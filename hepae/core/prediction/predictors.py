@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from itertools import pairwise
+from types import ModuleType
 from typing import Final
 
 import msgspec
@@ -14,34 +15,20 @@ import numpy as np
 
 from hepae import limits
 from hepae.arrays import Integers
-from hepae.core.prediction.columns import (
-    Apart,
-    Column,
-    Condition,
-    Latent,
-    Leading,
-    Nearest,
-    Neighbour,
-    RecoilPoint,
-    RecoilSize,
-    When,
-)
-from hepae.core.prediction.dependence import looks_behind
+from hepae.core.prediction.columns import Column
+from hepae.core.prediction.context import Context, Places, Reach
 from hepae.core.prediction.derived import Derived
 from hepae.core.prediction.ranks import LAST_RANK
+from hepae.core.prediction.tables import Period, Term, Widths, expand
 from hepae.core.values.lattice import Lattice
 from hepae.errors import ModelRejectedError
 
-__all__ = ["Period", "Predictor", "Predictors", "Source", "Term", "Widths", "expand", "trivial"]
+__all__ = ["Predictor", "Predictors", "Source", "trivial"]
 
 
-FRACTION_BITS: Final = 6
-WIDTH_BITS: Final = 8
 LARGEST_TABLE_VALUE: Final = 1 << 44
 LARGEST_TABLE: Final = 1 << 17
 LARGEST_RANK: Final = 1024
-OPTIONAL: Final = (Neighbour, Condition, RecoilSize, RecoilPoint, When, Leading, Nearest, Apart)
-"""Columns that some objects lack."""
 
 
 class Source(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -71,7 +58,7 @@ class Source(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     @property
     def optional(self) -> bool:
         """Whether some objects lack this column."""
-        return isinstance(self.column, OPTIONAL)
+        return self.column.optional
 
     def index(self, column: Integers) -> Integers:
         """Index of each object into the tables of this source: 0 where missing, else 1 to the last knot."""
@@ -92,36 +79,15 @@ class Source(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         origin = self.low - 1 if self.optional else self.low
         return column - origin if origin else column
 
+    def table(self, values: tuple[int, ...]) -> Integers:
+        """The whole table of values at the knots, without the entry for missing unless objects lack the column."""
+        return expand(self.knots, values)[0 if self.optional else 1 :]
 
-class Term(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A table of one source: the value for missing objects, then the values at the knots, in 2**-FRACTION_BITS."""
-
-    source: int
-    values: tuple[int, ...]
-
-
-class Period(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A feature on a circle: integers ``low`` to ``high``, after which ``low`` comes again."""
-
-    low: int
-    high: int
-
-    def __post_init__(self) -> None:
-        if not self.low < self.high <= self.low + (1 << 40):
-            raise ModelRejectedError("not a period", got=(self.low, self.high))
-
-    @property
-    def length(self) -> int:
-        """Integers on the circle."""
-        return self.high - self.low + 1
-
-
-class Widths(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Expected width of the residual: a sum of tables (in 2**-WIDTH_BITS), cut at rising edges into classes."""
-
-    constant: int
-    terms: tuple[Term, ...]
-    edges: tuple[int, ...]
+    def find(self, loops: ModuleType, context: Context, rank: int | None, out: Places) -> None:
+        """What `place` says, clipped to the table, by the compiled loops: a look-up afterwards is two loads."""
+        missing = int(self.optional)
+        scaling = self.low, self.shift, missing, self.knots[-1] - 1 + missing
+        self.column.places(loops, context, rank, scaling, out)
 
 
 class Predictor(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -254,7 +220,7 @@ class Predictors(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         before: set[str] = set()
         for name in self.order:
             for column in self.columns(name):
-                if not looks_behind(column, before, name, together):
+                if not column.within(Reach.of(name, before, together)):
                     return name, column
             before.add(name)
         return None
@@ -302,7 +268,7 @@ class Predictors(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def wants_latent(self, feature: str) -> bool:
         """Whether some source is the latent of this feature."""
-        return any(isinstance(s.column, Latent) and s.column.feature == feature for s in self.sources)
+        return any(feature in source.column.latents for source in self.sources)
 
 
 def _check(predictor: Predictor, sources: tuple[Source, ...]) -> None:
@@ -316,23 +282,6 @@ def _check(predictor: Predictor, sources: tuple[Source, ...]) -> None:
             raise ModelRejectedError("a table does not fit its source", where=where, got=len(term.values))
         largest += max(abs(value) for value in term.values)
     limits.check("prediction", largest, LARGEST_TABLE_VALUE, where)
-
-
-def expand(knots: tuple[int, ...], values: tuple[int, ...]) -> Integers:
-    """The whole table of values given at knots: exact integer interpolation, rounded down.
-
-    Examples
-    --------
-    >>> expand((1, 3, 4), (-7, 0, 10, 11)).tolist()
-    [-7, 0, 5, 10, 11]
-    """
-    at = np.arange(1, knots[-1] + 1, dtype=np.int64)
-    x, y = np.asarray(knots, np.int64), np.asarray(values[1:], np.int64)
-    piece = np.minimum(np.searchsorted(x, at, "right") - 1, max(len(x) - 2, 0))
-    after = np.minimum(piece + 1, len(x) - 1)
-    run = np.maximum(x[after] - x[piece], 1)
-    table = y[piece] + ((y[after] - y[piece]) * (at - x[piece])) // run
-    return np.concatenate([np.asarray(values[:1], np.int64), table])
 
 
 def trivial(features: tuple[str, ...]) -> Predictors:

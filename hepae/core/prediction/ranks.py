@@ -62,8 +62,8 @@ class RankOrder:
         self._sizes = np.bincount(self.counts, minlength=most + 1)[::-1].cumsum()[::-1][1:].tolist()
         self._starts = np.concatenate([[0], np.cumsum(self._sizes)]).astype(np.int64).tolist()
 
-    def size(self, rank: int) -> int:
-        """Objects of that rank; 0 for ranks that do not occur."""
+    def size(self, rank: int | None) -> int:
+        """Objects of that rank, 0 for ranks that do not occur; without a rank, of all."""
         part = self.part(rank)
         return int(part.stop - part.start)
 
@@ -71,8 +71,10 @@ class RankOrder:
         """Events that have an object in this place; they are the first so many of `event_order`."""
         return self._sizes[place] if place < len(self._sizes) else 0
 
-    def part(self, rank: int) -> slice:
-        """Where the objects of that rank are; empty for ranks that do not occur."""
+    def part(self, rank: int | None) -> slice:
+        """Where the objects of that rank are, empty for ranks that do not occur; without a rank, all."""
+        if rank is None:
+            return slice(0, self.n_objects)
         if not 0 <= rank < self.n_ranks:
             return slice(0, 0)
         return slice(self._starts[rank], self.n_objects if rank == self.last else self._starts[rank + 1])

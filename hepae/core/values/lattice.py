@@ -24,6 +24,7 @@ from __future__ import annotations
 
 import functools
 import math
+from typing import ClassVar
 
 import msgspec
 import numpy as np
@@ -31,7 +32,9 @@ from numpy.typing import NDArray
 
 from hepae import limits
 from hepae.arrays import Floats, Integers, Values
+from hepae.core.arithmetic import exact as exactmath
 from hepae.core.arithmetic.tabulated import gathered, tabulated
+from hepae.core.compiled import loops_for
 from hepae.core.values.bounds import MANTISSA_BITS, Bound, accept, raw_bits
 from hepae.core.values.dither import PLACES, fractions
 from hepae.errors import CorruptionError, ModelRejectedError
@@ -43,6 +46,9 @@ Places = Integers | None
 
 EXACT_INTEGERS = 2.0**52
 """Integers below this are exact in float64, with room for the rounding of a quotient."""
+
+HUGE = 2.0**1000
+"""Ratios to the first point of a `Log` grid are kept within this, either way: their logarithms are finite."""
 
 
 LARGEST_PLACE = 1 << 62
@@ -59,6 +65,8 @@ KINDS = {
 class Linear(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="linear"):
     """Equidistant points, ``n * step``."""
 
+    kind: ClassVar[str] = "float"
+
     step: float
 
     def natural(self, values: Values, place: Places = None) -> Integers:
@@ -71,12 +79,28 @@ class Linear(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="linea
         steps = n.astype(np.float64) if place is None else n + fractions(place)
         return (steps * self.step).astype(dtype)
 
+    def nearest(self, values: Floats, dtype: str) -> Integers:
+        """The nearest integer; far away, or not a number, something finite."""
+        loops = loops_for()
+        if loops:
+            n = np.empty(len(values), np.int64)
+            loops.nearest_linear(values, self.step, EXACT_INTEGERS, n)
+            return n
+        steps = np.fmax(np.fmin(values / self.step, EXACT_INTEGERS), -EXACT_INTEGERS)
+        return np.asarray(np.rint(steps).astype(np.int64))
+
+    def makes_sense(self, dtype: str) -> bool:
+        """Whether there are such points."""
+        return 0 < self.step < math.inf
+
 
 class Log(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="log"):
     """Points in geometric progression for both signs, and zero: ``±first * base**(|n|-1)``.
 
     ``top`` is the largest exponent: beyond it the dtype overflows.
     """
+
+    kind: ClassVar[str] = "float"
 
     first: float
     base: float
@@ -111,12 +135,31 @@ class Log(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="log"):
             magnitude = magnitude * np.take(_roots(self.base), place)
         return np.asarray((magnitude * np.sign(n)).astype(dtype))
 
+    def nearest(self, values: Floats, dtype: str) -> Integers:
+        """Number of the nearest point, or of one beside it: the logarithm is that of a table."""
+        scale = 1.0 / float(exactmath.log(np.array([self.base]))[0])
+        loops = loops_for()
+        if loops:
+            n = np.empty(len(values), np.int64)
+            loops.nearest_log(values, self.first, HUGE, scale, self.top, *exactmath.log_table(), n)
+            return n
+        size = np.fmax(np.fmin(np.abs(values) * (1.0 / self.first), HUGE), 1.0 / HUGE)
+        steps = exactmath.table_log(size) * scale
+        n = np.rint(np.clip(steps + 1.0, 0.0, self.top + 1.0)).astype(np.int64)
+        return np.where(values < 0.0, -n, n)
+
+    def makes_sense(self, dtype: str) -> bool:
+        """Whether there are such points."""
+        return 0 < self.first < math.inf and 1 < self.base < math.inf and self.top >= 0
+
 
 class Pattern(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="pattern"):
     """Floats in the order of their bit patterns, without their ``shift`` lowest mantissa bits.
 
     Negative numbers follow downwards from -1, which is -0.0, so that the order is that of the values.
     """
+
+    kind: ClassVar[str] = "float"
 
     shift: int
 
@@ -136,9 +179,21 @@ class Pattern(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="patt
         sign = (n < 0).astype(np.uint64) << np.uint64(width - 1)
         return (magnitude | sign).astype(f"u{dtype.itemsize}").view(dtype)
 
+    def nearest(self, values: Floats, dtype: str) -> Integers:
+        """Number of the point nearest to each value, to 0 for what is not finite."""
+        top = float(np.finfo(dtype).max)
+        within = np.clip(np.where(np.isfinite(values), values, 0.0), -top, top)
+        return self.natural(within.astype(dtype))
+
+    def makes_sense(self, dtype: str) -> bool:
+        """Whether a float has so many mantissa bits."""
+        return 0 <= self.shift <= MANTISSA_BITS[dtype]
+
 
 class Integer(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="integer"):
     """The integers themselves; unsigned 64-bit ones wrap, which is undone on reading."""
+
+    kind: ClassVar[str] = "integer"
 
     def natural(self, values: Values, place: Places = None) -> Integers:
         """The values as int64; there is no dither."""
@@ -147,6 +202,17 @@ class Integer(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="inte
     def points(self, n: Integers, dtype: np.dtype[np.generic], place: Places = None) -> Values:
         """The values in their own dtype."""
         return n.astype(dtype)
+
+    def nearest(self, values: Floats, dtype: str) -> Integers:
+        """The nearest integer of the dtype; beyond it, machines convert floats differently."""
+        low, high = (0, 1) if dtype == "bool" else (np.iinfo(dtype).min, np.iinfo(dtype).max)
+        within = np.where(np.isfinite(values), values, 0.0)
+        kept = np.clip(within, max(int(low), -EXACT_INTEGERS), min(int(high), EXACT_INTEGERS))
+        return np.asarray(np.rint(kept).astype(np.int64))
+
+    def makes_sense(self, dtype: str) -> bool:
+        """Always."""
+        return True
 
 
 Grid = Linear | Log | Pattern | Integer
@@ -187,9 +253,9 @@ class Lattice(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def __post_init__(self) -> None:
         kind, size = KINDS.get(self.dtype, ("", 0))
-        if not kind or isinstance(self.grid, Integer) != (kind == "integer"):
+        if not kind or self.grid.kind != kind:
             raise ModelRejectedError("a lattice of a wrong dtype", where=self.grid, got=self.dtype)
-        if not _sensible(self.grid, self.dtype):
+        if not self.grid.makes_sense(self.dtype):
             raise ModelRejectedError("a grid that cannot be", where=self.dtype, got=self.grid)
         limits.check("inserted points", len(self.inserted), limits.MAX_INSERTED_POINTS, self.dtype)
         at = [point.at for point in self.inserted]
@@ -259,6 +325,15 @@ class Lattice(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """Restored values as finite float64, for prediction: escapes and non-finite points get a stand-in."""
         return tabulated(self._centres, q, (self, "centres"))
 
+    def nearest(self, values: Floats) -> Integers:
+        """Integer of the lattice point near each value, the same on every machine, for prediction.
+
+        `to_integers` may use the logarithm of the machine, since it tests what it does; a prediction must not. On a
+        `Log` grid the result can be one beside the true nearest point.
+        """
+        n = self.grid.nearest(values, self.dtype)
+        return np.asarray(n + self._inserted_until(n), np.int64)
+
     @property
     def escape(self) -> int | None:
         """The integer that stands for escaped values."""
@@ -299,15 +374,6 @@ class Lattice(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             values = self._values(q).astype(np.float64)
             stand_in = self._points(self._grid_numbers(q)).astype(np.float64)
         return np.where(np.isfinite(values), values, np.where(np.isfinite(stand_in), stand_in, 0.0))
-
-
-def _sensible(grid: Grid, dtype: str) -> bool:
-    """Whether the numbers of a grid make points."""
-    if isinstance(grid, Linear):
-        return 0 < grid.step < math.inf
-    if isinstance(grid, Log):
-        return 0 < grid.first < math.inf and 1 < grid.base < math.inf and grid.top >= 0
-    return isinstance(grid, Integer) or 0 <= grid.shift <= MANTISSA_BITS[dtype]
 
 
 def _rounded(steps: Floats) -> Integers:

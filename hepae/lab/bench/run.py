@@ -21,9 +21,10 @@ from threadpoolctl import threadpool_limits
 
 from hepae import limits
 from hepae.arrays import Array, Booleans
-from hepae.core.bottleneck.codec import Bottleneck, BottleneckSpec
-from hepae.core.chunk import ChunkCoder
+from hepae.core.bottleneck.codec import Bottleneck
+from hepae.core.bottleneck.spec import BottleneckSpec
 from hepae.core.compiled import load
+from hepae.core.decode import chunk_codec
 from hepae.core.features import FeatureSpec
 from hepae.core.values.bounds import Bound, bits_equal, error, limit
 from hepae.core.values.objects import Objects
@@ -141,7 +142,7 @@ class Chunked:
     def __init__(self, name: str, model: Model, train_seconds: float) -> None:
         self.name, self.train_seconds = name, train_seconds
         self.model_bytes = len(LZMA_BEST.pack(model.data))
-        self._coder = ChunkCoder.of(model)
+        self._coder = chunk_codec(model)
         self._features = [feature.name for feature in model.manifest.features]
 
     def encode(self, chunk: Objects, number: int) -> Any:

@@ -9,8 +9,8 @@ import numpy as np
 
 from hepae.arrays import Columns, Values
 from hepae.core.arithmetic.kinematics import find_roles
-from hepae.core.bottleneck.codec import BottleneckSpec
 from hepae.core.bottleneck.scaling import Transform, chooses_log, fit_transform
+from hepae.core.bottleneck.spec import BottleneckSpec
 from hepae.core.manifest import Manifest
 from hepae.core.values.objects import Objects
 from hepae.lab.report.observables import observables_of

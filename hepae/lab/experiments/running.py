@@ -13,8 +13,10 @@ import msgspec
 import numpy as np
 import onnx
 
-from hepae.core.bottleneck.codec import Bottleneck, BottleneckSpec
+from hepae.core.bottleneck.codec import Bottleneck
+from hepae.core.bottleneck.spec import BottleneckSpec
 from hepae.core.chunk import ChunkCoder
+from hepae.core.decode import codec_of
 from hepae.core.values.objects import Collection, Objects
 from hepae.errors import HepaeError, InputError
 from hepae.files.pipeline import compress
@@ -33,7 +35,6 @@ from hepae.model.assembly import TABLE
 from hepae.model.model import Model
 from hepae.progress import Report
 from hepae.root.file.source import open_source
-from hepae.stored.restore import coder_of
 from hepae.stored.titles import SUFFIX
 
 __all__ = ["run_grid"]
@@ -152,7 +153,7 @@ def _stored_ways(
     """Of a bottleneck its latents alone, and with corrections; of other codecs themselves."""
     spec, scalings = model.manifest.codec, transforms_of(objects, names, model.manifest)
     everything = 8 * done.collection_after / max(1, done.objects)
-    coder = coder_of(model)
+    coder = codec_of(model)
     if isinstance(coder, ChunkCoder):
         restored = coder.decode(held_back.counts, held_back.events, coder.encode(held_back, 0), names)
         quality = quality_of(held_back, restored, *scalings)

@@ -22,11 +22,11 @@ from numpy.typing import NDArray
 from hepae.arrays import Array, Values
 from hepae.core.bottleneck.codec import TILE, Bottleneck
 from hepae.core.chunk import ChunkCoder
+from hepae.core.decode import codec_of
 from hepae.core.network import Network
 from hepae.core.values.objects import Objects
 from hepae.errors import InputError
 from hepae.model.model import Model
-from hepae.stored.restore import coder_of
 
 __all__ = ["PUBLISHED_JETS", "Speed", "measure"]
 
@@ -88,7 +88,7 @@ def _main(model: str, columns: str) -> None:
     with np.load(columns, allow_pickle=False) as file:
         arrays = {name: file[name] for name in file.files}
     objects = _enough(Objects(arrays["counts"], _under(arrays, "column."), _under(arrays, "event.")))
-    coder = coder_of(Model.load(model))
+    coder = codec_of(Model.load(model))
     found = _bottleneck(coder, objects) if isinstance(coder, Bottleneck) else _chunked(coder, objects)
     scale = 1e3 * PUBLISHED_JETS / max(1, objects.n_objects)
     times = {name: None if seconds is None else scale * seconds for name, seconds in found.items()}

@@ -39,9 +39,9 @@ class ImageModel:
     """
 
     def __init__(self, data: bytes, threads: int = 1) -> None:
-        from hepae.model.admission import take_apart  # imports onnx, which `import hepae` does not
+        from hepae.model.admission import admit  # imports onnx, which `import hepae` does not
 
-        parts = take_apart(data, MANIFEST_KEY)
+        parts = admit(data, MANIFEST_KEY)
         self.data, self.sha256 = data, parts.sha256
         self.manifest = ImageManifest.from_json(parts.manifest)
         latents, shape = (None, self.manifest.recipe.latents), (None, *self.manifest.image.shape)

@@ -10,8 +10,8 @@ import numpy as np
 
 from hepae import limits
 from hepae.arrays import Columns, Integers, Values
-from hepae.core.bottleneck.codec import BottleneckSpec
 from hepae.core.bottleneck.escapes import Escapes
+from hepae.core.bottleneck.spec import BottleneckSpec
 from hepae.core.coding.frame import parse as parse_frame
 from hepae.core.manifest import Manifest
 from hepae.core.values.bounds import Bound, parse

@@ -36,9 +36,9 @@ class Tagger:
     """
 
     def __init__(self, data: bytes, threads: int = 1) -> None:
-        from hepae.model.admission import take_apart  # imports onnx, which `import hepae` does not
+        from hepae.model.admission import admit  # imports onnx, which `import hepae` does not
 
-        parts = take_apart(data, MANIFEST_KEY)
+        parts = admit(data, MANIFEST_KEY)
         self.data, self.sha256 = data, parts.sha256
         self.manifest = TaggerManifest.from_json(parts.manifest)
         if sorted(parts.networks) != sorted(members(self.manifest.recipe)):

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hepae.arrays import Floats
-from hepae.core.bottleneck.corrections import ColumnSpec, allowance
+from hepae.core.bottleneck.corrections import allowance
+from hepae.core.bottleneck.spec import ColumnSpec
 from hepae.core.values.bounds import Bound, raw_bits
 from hepae.errors import BoundError
 from hepae.model.runtime import session

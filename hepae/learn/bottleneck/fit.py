@@ -15,9 +15,9 @@ import onnx
 import torch
 from numpy.typing import NDArray
 
-from hepae.core.bottleneck.codec import TILE, BottleneckSpec, LatentSpec, enters
-from hepae.core.bottleneck.corrections import ColumnSpec
+from hepae.core.bottleneck.codec import TILE, enters
 from hepae.core.bottleneck.scaling import chooses_log, fit_transform
+from hepae.core.bottleneck.spec import BottleneckSpec, ColumnSpec, LatentSpec
 from hepae.core.features import FeatureSpec
 from hepae.core.values.bounds import raw_bits
 from hepae.core.values.objects import Objects, concatenate

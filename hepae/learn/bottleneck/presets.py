@@ -8,8 +8,8 @@ from typing import Final, Literal
 import msgspec
 
 from hepae import limits
-from hepae.core.bottleneck.codec import LatentDtype
 from hepae.core.bottleneck.scaling import SCALINGS, Scaling
+from hepae.core.bottleneck.spec import LatentDtype
 from hepae.errors import SchemaError, nearest
 
 __all__ = ["ACTIVATIONS", "PRESETS", "Activation", "Architecture", "Recipe", "preset"]

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hepae.arrays import Floats, Integers
-from hepae.core.prediction.evaluation import Source
+from hepae.core.prediction.predictors import Source
 
 __all__ = [
     "Additive",

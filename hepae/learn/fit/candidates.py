@@ -10,11 +10,9 @@ import numpy as np
 from hepae.arrays import Integers
 from hepae.core.arithmetic import kinematics
 from hepae.core.prediction.columns import (
-    MISSING,
     Ceiling,
     Column,
     Condition,
-    Context,
     Count,
     Formula,
     Here,
@@ -26,6 +24,7 @@ from hepae.core.prediction.columns import (
     RecoilSize,
     When,
 )
+from hepae.core.prediction.context import MISSING, Context
 from hepae.core.prediction.predictors import LARGEST_TABLE, Source
 
 __all__ = ["bases", "ceiling", "make_source", "products", "simple"]

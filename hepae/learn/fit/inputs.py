@@ -10,11 +10,9 @@ from numpy.typing import NDArray
 
 from hepae.core.arithmetic.kinematics import find_totals
 from hepae.core.prediction.columns import (
-    MISSING,
     Apart,
     Column,
     Condition,
-    Context,
     Count,
     Formula,
     FormulaOffset,
@@ -28,6 +26,7 @@ from hepae.core.prediction.columns import (
     RecoilPoint,
     RecoilSize,
 )
+from hepae.core.prediction.context import MISSING, Context
 from hepae.core.prediction.predictors import Predictors, Source
 from hepae.learn.fit import crowd
 from hepae.learn.fit.derived import is_crowded

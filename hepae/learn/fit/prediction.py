@@ -10,11 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hepae.arrays import Floats, Integers
-from hepae.core.arithmetic.kinematics import find_met, find_roles, find_totals, nearest_point
+from hepae.core.arithmetic.kinematics import find_met, find_roles, find_totals
 from hepae.core.coding.integers import pack
 from hepae.core.prediction.columns import Blend, Column, Rank
 from hepae.core.prediction.derived import with_derived
-from hepae.core.prediction.predictors import FRACTION_BITS, Period, Predictor, Predictors, Source, expand
+from hepae.core.prediction.predictors import Predictor, Predictors, Source
+from hepae.core.prediction.tables import FRACTION_BITS, Period, expand
 from hepae.core.values.lattice import Lattice
 from hepae.learn.fit import additive, candidates, crowd
 from hepae.learn.fit.derived import is_crowded, last_rank, polar
@@ -179,7 +180,7 @@ def _period(state: Fitting, name: str) -> Period | None:
     low, high = (-np.pi, np.pi) if values.min() < 0 else (0.0, 2 * np.pi)
     if values.min() < low - 0.01 or values.max() > high + 0.01:
         return None
-    ends = nearest_point(state.train.context.lattices[name], np.array([low, high]))
+    ends = state.train.context.lattices[name].nearest(np.array([low, high]))
     first, last = (
         min(int(ends[0]), int(state.train.q[name].min())),
         max(int(ends[1]), int(state.train.q[name].max())),

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from hepae.arrays import Floats, Integers
 from hepae.core.prediction.columns import Column
 from hepae.core.prediction.context import Context
-from hepae.core.prediction.predictors import FRACTION_BITS, Predictor, Source, Term
+from hepae.core.prediction.predictors import Predictor, Source
 from hepae.core.prediction.ranks import LAST_RANK, RankOrder
+from hepae.core.prediction.tables import FRACTION_BITS, Term
 from hepae.core.values.lattice import Lattice
 from hepae.learn.fit import candidates
 from hepae.learn.fit.additive import Additive, Candidate

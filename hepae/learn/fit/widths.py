@@ -9,7 +9,7 @@ import numpy as np
 
 from hepae.arrays import Floats, Integers
 from hepae.core.coding.integers import pack
-from hepae.core.prediction.predictors import WIDTH_BITS, Widths
+from hepae.core.prediction.tables import WIDTH_BITS, Widths
 from hepae.learn.fit import additive
 from hepae.learn.fit.additive import Candidate
 from hepae.learn.fit.state import RANKED_GAIN, Fitting

@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 from hepae.arrays import Integers, Values
 from hepae.core.masked.alphabet import Alphabet, fit_alphabet
 from hepae.core.masked.shapes import LOG_UNIT, interpolate
-from hepae.core.prediction.columns import Predicted, PredictedOffset
-from hepae.core.prediction.dependence import looks_behind
+from hepae.core.prediction.context import Reach
 from hepae.core.prediction.evaluation import Evaluation
 from hepae.core.prediction.predictors import Predictors, Source
 from hepae.core.values.lattice import Lattice
@@ -117,10 +116,9 @@ def mask_of(
         ranked = name in together or predictors.ranked(name)
         for number, source in enumerate(sources):
             column = source.column
-            predicted = isinstance(column, Predicted | PredictedOffset)
             own = name in column.needs or not before.issuperset(column.needs)
-            seen = looks_behind(column, before, name, together)
-            mask[row, number] = seen and not (ranked and predicted) and (ranked or not own)
+            seen = column.within(Reach.of(name, before, together))
+            mask[row, number] = seen and not (ranked and column.whole) and (ranked or not own)
         before.add(name)
     return mask
 

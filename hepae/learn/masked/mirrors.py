@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hepae.arrays import Integers, Values
-from hepae.core.arithmetic.kinematics import nearest_point
 from hepae.core.values.lattice import Lattice
 
 __all__ = ["Image", "mirror_images"]
@@ -71,7 +70,7 @@ def mirror_images(
 
     def opposite(name: str, q: Integers) -> Integers:
         values = _opposite(lattices[name].centres(q), around=name == phi)
-        return nearest_point(lattices[name], values)
+        return lattices[name].nearest(values)
 
     def comes_back(name: str, q: Integers) -> bool:
         return bool(len(q)) and float(np.mean(opposite(name, opposite(name, q)) == q)) >= LEAST_BACK

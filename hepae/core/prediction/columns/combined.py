@@ -1,0 +1,73 @@
+"""Columns made of other columns."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+import numpy as np
+
+from hepae.arrays import Integers
+from hepae.core.prediction.columns.axis import Axis
+from hepae.core.prediction.columns.events import Condition, ConditionPoint
+from hepae.core.prediction.columns.formulas import Formula
+from hepae.core.prediction.columns.objects import Here, Leading, Nearest, Neighbour
+from hepae.core.prediction.columns.recoil import RecoilPoint
+from hepae.core.prediction.context import MISSING, Context, Kind, Reach
+from hepae.core.prediction.ranks import RankOrder
+
+__all__ = ["Apart", "When"]
+
+
+class When(Kind, frozen=True, tag="when"):
+    """Another column for the ``first``, ``later`` or ``last`` objects of events alone, missing for all others."""
+
+    optional: ClassVar[bool] = True
+
+    which: Literal["first", "later", "last"]
+    column: Condition | Neighbour
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        return self.column.needs
+
+    def within(self, reach: Reach) -> bool:
+        return self.column.within(reach)
+
+    def read(self, context: Context, rank: int | None) -> Integers:
+        column, order = self.column.read(context, rank), context.order
+        out = np.full(len(column), MISSING, np.int64)
+        for one in range(order.n_ranks) if rank is None else (rank,):
+            begin, part = (order.part(one).start if rank is None else 0), self._objects(order, one)
+            here = slice(begin + part.start, begin + part.stop)
+            out[here] = column[here]
+        return out
+
+    def _objects(self, order: RankOrder, rank: int) -> slice:
+        """Which objects of a rank: events are sorted by falling number of objects, so they are neighbours."""
+        if self.which == "last":
+            return slice(order.events_with(rank + 1) if rank < order.last else 0, order.size(rank))
+        return slice(0, order.size(rank) if (rank == 0) == (self.which == "first") else 0)
+
+
+class Apart(Kind, frozen=True, tag="apart"):
+    """By how much a column is above another, `base`; around a circle of so many integers unless `length` is 0."""
+
+    optional: ClassVar[bool] = True
+
+    column: Here | Neighbour | Leading | Nearest | Formula | Axis
+    base: ConditionPoint | Axis | Formula | Here | Neighbour | Leading | RecoilPoint
+    length: int = 0
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        return (*self.column.needs, *self.base.needs)
+
+    def within(self, reach: Reach) -> bool:
+        return self.column.within(reach) and self.base.within(reach)
+
+    def read(self, context: Context, rank: int | None) -> Integers:
+        above, below = self.column.read(context, rank), self.base.read(context, rank)
+        apart = above - below
+        if self.length > 0:
+            apart = (apart + self.length // 2) % self.length - self.length // 2
+        return np.where((above == MISSING) | (below == MISSING), MISSING, apart)

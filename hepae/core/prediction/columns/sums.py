@@ -1,0 +1,113 @@
+"""Columns that weigh several features of the same object: sums, products, linear combinations."""
+
+from __future__ import annotations
+
+import functools
+from types import ModuleType
+from typing import Final
+
+import numpy as np
+
+from hepae.arrays import Floats, Integers
+from hepae.core.prediction.context import Context, Kind, Places, Scaling
+
+__all__ = ["Blend", "Mix", "Product"]
+
+BLOCK: Final = 8192
+"""Objects summed at once: what is added up stays in the cache."""
+
+
+class Product(Kind, frozen=True, tag="product"):
+    """Logarithm of a product of powers of features: the sum of weight/`shift` bits times each logarithm."""
+
+    features: tuple[str, ...]
+    weights: tuple[int, ...]
+    shift: int
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        return self.features
+
+    @property
+    def logs(self) -> tuple[str, ...]:
+        return self.features
+
+    def read(self, context: Context, rank: int | None) -> Integers:
+        total: Integers | None = None
+        for feature, weight in zip(self.features, self.weights, strict=True):
+            log = context.part(context.log(feature), rank)
+            scaled = log if weight == 1 else log * weight
+            total = scaled if total is None else total + scaled
+        assert total is not None
+        return np.asarray(total >> self.shift if self.shift else total, np.int64)
+
+    def places(
+        self, loops: ModuleType, context: Context, rank: int | None, scaling: Scaling, out: Places
+    ) -> None:
+        logs, rows = context.logs(self.features)
+        start = context.order.part(rank).start
+        loops.product_places(logs, rows, _weights(self), start, self.shift, *scaling, out)
+
+
+class Mix(Kind, frozen=True, tag="mix"):
+    """Sum of weight/2**`shift` times the lattice integer of each feature of the same object."""
+
+    features: tuple[str, ...]
+    weights: tuple[int, ...]
+    shift: int
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        return self.features
+
+    @property
+    def reals(self) -> tuple[str, ...]:
+        return self.features
+
+    def read(self, context: Context, rank: int | None) -> Integers:
+        columns = [context.part(context.real(feature), rank) for feature in self.features]
+        weights = [weight / (1 << self.shift) for weight in self.weights]
+        out = np.empty(len(columns[0]), np.int64)
+        total, product = np.empty((2, min(BLOCK, len(out))))
+        for start in range(0, len(out), BLOCK):
+            stop = min(start + BLOCK, len(out))
+            summed, one = total[: stop - start], product[: stop - start]
+            np.multiply(columns[0][start:stop], weights[0], out=summed)
+            summed += 0.5
+            for column, weight in zip(columns[1:], weights[1:], strict=True):
+                np.multiply(column[start:stop], weight, out=one)
+                summed += one
+            np.floor(summed, out=summed)
+            out[start:stop] = summed
+        return out
+
+    def places(
+        self, loops: ModuleType, context: Context, rank: int | None, scaling: Scaling, out: Places
+    ) -> None:
+        columns, rows = context.reals(self.features)
+        start = context.order.part(rank).start
+        loops.mix_places(columns, rows, _weights(self) / (1 << self.shift), start, *scaling, out)
+
+
+@functools.lru_cache(maxsize=1024)
+def _weights(column: Mix | Product) -> Integers:
+    return np.array(column.weights, np.int64)
+
+
+class Blend(Kind, frozen=True, tag="blend"):
+    """Lattice point of `target` nearest to a linear combination of the restored values of other features."""
+
+    target: str
+    features: tuple[str, ...]
+    weights: tuple[float, ...]
+    constant: float
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        return self.features
+
+    def read(self, context: Context, rank: int | None) -> Integers:
+        total: Floats | float = self.constant
+        for feature, weight in zip(self.features, self.weights, strict=True):
+            total = total + context.values(feature, rank) * weight
+        return context.lattices[self.target].nearest(np.asarray(total))
