@@ -21,7 +21,7 @@ from hepae.lab.experiments.outcome import CORRECTED, LATENTS
 from hepae.lab.experiments.running import run_grid
 from hepae.learn.bottleneck.learning_rate import find_learning_rate
 from hepae.learn.bottleneck.networks import Autoencoder
-from hepae.learn.bottleneck.presets import Architecture, Recipe
+from hepae.learn.bottleneck.presets import Architecture, Hyperparameters
 from hepae.learn.descent import Sample
 from hepae.learn.recipe import recipe_of
 from hepae.model.model import Model
@@ -166,9 +166,9 @@ def test_the_range_test_finds_a_rate_that_learns_and_leaves_the_network_alone() 
     torch.manual_seed(1)
     network, sample = Autoencoder(4, Architecture((16,), 3, "tanh")), sample_of(4)
     before = [p.detach().clone() for p in network.parameters()]
-    rate = find_learning_rate(network, sample, Recipe())
+    rate = find_learning_rate(network, sample, Hyperparameters())
     assert 1e-6 < rate < 0.1
-    assert rate == find_learning_rate(network, sample, Recipe())
+    assert rate == find_learning_rate(network, sample, Hyperparameters())
     assert all(torch.equal(a, b) for a, b in zip(before, network.parameters(), strict=True))
 
 

@@ -19,7 +19,7 @@ from hepae.core.values.bounds import Bound, accept
 from hepae.core.values.lattice import Inserted, Integer, Lattice, Linear
 from hepae.core.values.objects import Objects
 from hepae.errors import BoundError, HepaeError, InputError, LimitError, SchemaError
-from hepae.learn.bottleneck.presets import ACTIVATIONS, PRESETS, Architecture, Recipe, preset
+from hepae.learn.bottleneck.presets import ACTIVATIONS, PRESETS, Architecture, Hyperparameters, preset
 from hepae.model.assembly import assemble
 from hepae.model.model import Model
 
@@ -30,7 +30,7 @@ from hepae.learn.checkpoint import Counters
 from hepae.learn.descent import Epoch
 
 SMALL = Architecture((8,), skip=True)
-QUICK = Recipe(architecture=SMALL, epochs=2, batch_size=64, threads=1)
+QUICK = Hyperparameters(architecture=SMALL, epochs=2, batch_size=64, threads=1)
 BOUNDS = {"pt": Bound("rel", 1e-3), "eta": Bound("abs", 1e-3), "m": Bound("bits", 8)}
 
 
@@ -394,13 +394,13 @@ def test_presets_have_the_shapes_of_the_literature() -> None:
         lambda: Architecture((10**9,)),
         lambda: Architecture(latents=0),
         lambda: Architecture(dropout=1.0),
-        lambda: Recipe(validation=1.0),
-        lambda: Recipe(batch_size=0),
-        lambda: Recipe(epochs=-1),
-        lambda: Recipe(scaling="maxmin"),
-        lambda: Recipe(seed=-1),
-        lambda: Recipe(learning_rate=float("nan")),
-        lambda: Recipe(threads=0),
+        lambda: Hyperparameters(validation=1.0),
+        lambda: Hyperparameters(batch_size=0),
+        lambda: Hyperparameters(epochs=-1),
+        lambda: Hyperparameters(scaling="maxmin"),
+        lambda: Hyperparameters(seed=-1),
+        lambda: Hyperparameters(learning_rate=float("nan")),
+        lambda: Hyperparameters(threads=0),
     ],
 )
 def test_recipes_that_cannot_be_are_refused(make) -> None:

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from hepae.learn import checkpoint
 from hepae.learn.bottleneck.networks import Autoencoder
-from hepae.learn.bottleneck.presets import Recipe
+from hepae.learn.bottleneck.presets import Hyperparameters
 from hepae.learn.checkpoint import LARGEST_LOSS, Counters, State
 
 __all__ = ["Epoch", "Sample", "deterministic", "one_cycle", "train"]
@@ -80,7 +80,7 @@ def deterministic(seed: int, threads: int | None) -> Iterator[None]:
 def train(
     network: Autoencoder,
     sample: Sample,
-    recipe: Recipe,
+    recipe: Hyperparameters,
     training: str,
     path: Path | None = None,
     progress: Callable[[Epoch], None] | None = None,
@@ -149,7 +149,7 @@ class _Parts:
         self.validation = part(sample.validation if len(sample.validation) else sample.training)
 
 
-def _epoch(state: State, parts: _Parts, recipe: Recipe, total: int) -> None:
+def _epoch(state: State, parts: _Parts, recipe: Hyperparameters, total: int) -> None:
     """One pass over the sample; its random numbers depend on seed and epoch only, so that it can be resumed."""
     network, optimiser, counters = state.network, state.optimiser, state.counters
     torch.manual_seed((recipe.seed << 20) + counters.epoch)
@@ -188,7 +188,7 @@ def _finite(loss: Tensor) -> float:
     return float(torch.nan_to_num(loss.double(), nan=LARGEST_LOSS, posinf=LARGEST_LOSS))
 
 
-def _count(state: State, loss: float, validation_loss: float, recipe: Recipe) -> None:
+def _count(state: State, loss: float, validation_loss: float, recipe: Hyperparameters) -> None:
     counters = state.counters
     counters.epoch += 1
     counters.history.append((loss, validation_loss))
@@ -201,7 +201,7 @@ def _count(state: State, loss: float, validation_loss: float, recipe: Recipe) ->
         counters.rate, counters.rested = counters.rate / 2, 0
 
 
-def _stopped(counters: Counters, recipe: Recipe) -> bool:
+def _stopped(counters: Counters, recipe: Hyperparameters) -> bool:
     diverged = bool(counters.history) and counters.history[-1][0] >= LARGEST_LOSS
     return diverged or (recipe.patience is not None and counters.epochs_since_best >= recipe.patience)
 

@@ -52,13 +52,13 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     train_objects: int = 250_000
     device: str = "cpu"
     checkpoint: str | None = None
-    bottleneck: presets.Recipe = presets.Recipe()
+    bottleneck: presets.Hyperparameters = presets.Hyperparameters()
 
 
 ARCHITECTURE = presets.Architecture.__struct_fields__
 OPTIMISATION = tuple(
     name
-    for name in presets.Recipe.__struct_fields__
+    for name in presets.Hyperparameters.__struct_fields__
     if name not in ("architecture", *Recipe.__struct_fields__)
 )
 CHOICES = (

@@ -94,7 +94,7 @@ class ImageRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     filters, hidden
         Channels of the first convolution (doubled at each halving of the image); units of the dense layer.
     epochs, batch_size, learning_rate, validation, seed, threads, device
-        As in `hepae.learn.bottleneck.presets.Recipe`; AdamW, one cycle.
+        As in `hepae.learn.bottleneck.presets.Hyperparameters`; AdamW, one cycle.
     """
 
     latents: int = 8

@@ -102,7 +102,7 @@ class TaggerRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     validation
         Share of the training jets held back for the validation loss.
     seed, threads, device
-        As in `hepae.learn.bottleneck.presets.Recipe`.
+        As in `hepae.learn.bottleneck.presets.Hyperparameters`.
     """
 
     view: ConstituentView | ImageView = ConstituentView()

@@ -26,7 +26,7 @@ from hepae.learn.bottleneck.calibrate import frequent_patterns, measured_drift, 
 from hepae.learn.bottleneck.export import export_stack
 from hepae.learn.bottleneck.learning_rate import find_learning_rate
 from hepae.learn.bottleneck.networks import Autoencoder
-from hepae.learn.bottleneck.presets import Recipe
+from hepae.learn.bottleneck.presets import Hyperparameters
 from hepae.learn.descent import Epoch, Sample, deterministic, train
 from hepae.model.runtime import session
 
@@ -63,7 +63,7 @@ class TrainedBottleneck:
 def fit_bottleneck(
     objects: Objects | Iterable[Objects],
     features: Sequence[FeatureSpec],
-    recipe: Recipe | None = None,
+    recipe: Hyperparameters | None = None,
     *,
     checkpoint: Path | None = None,
     progress: Callable[[Epoch], None] | None = None,
@@ -95,11 +95,11 @@ def fit_bottleneck(
 
     Examples
     --------
-    >>> trained = fit_bottleneck(objects, features, Recipe(epochs=10))  # doctest: +SKIP
+    >>> trained = fit_bottleneck(objects, features, Hyperparameters(epochs=10))  # doctest: +SKIP
     >>> trained.history[-1]  # doctest: +SKIP
     (1.9e-06, 2.1e-06)
     """
-    recipe = recipe or Recipe()
+    recipe = recipe or Hyperparameters()
     check_device(recipe.device)
     sample = objects if isinstance(objects, Objects) else concatenate(objects)
     chosen = [feature for feature in features if enters(feature, recipe.latents_only)]
@@ -164,7 +164,7 @@ def check_device(device: str) -> None:
         raise SchemaError("no such device", got=device, hint=str(problem).splitlines()[0]) from None
 
 
-def _column(feature: FeatureSpec, values: NDArray[Any], recipe: Recipe) -> ColumnSpec:
+def _column(feature: FeatureSpec, values: NDArray[Any], recipe: Hyperparameters) -> ColumnSpec:
     frequent = () if recipe.latents_only else frequent_patterns(values)
     ordinary = _ordinary(values, frequent)
     log = chooses_log(feature.name, ordinary, feature.bound.kind in ("rel", "bits"))
@@ -179,7 +179,9 @@ def _ordinary(values: NDArray[Any], frequent: tuple[int, ...]) -> NDArray[Any]:
     return ordinary if len(ordinary) >= LEAST_ORDINARY * len(values) else values
 
 
-def _training_name(columns: Sequence[ColumnSpec], recipe: Recipe, inputs: NDArray[np.float32]) -> str:
+def _training_name(
+    columns: Sequence[ColumnSpec], recipe: Hyperparameters, inputs: NDArray[np.float32]
+) -> str:
     """Digest of all that a training depends on."""
     digest = hashlib.sha256(msgspec.json.encode([columns, recipe]))
     digest.update(np.ascontiguousarray(inputs).data)
@@ -191,7 +193,7 @@ def _exported(
     columns: Sequence[ColumnSpec],
     values: Sequence[NDArray[Any]],
     inputs: NDArray[np.float32],
-    recipe: Recipe,
+    recipe: Hyperparameters,
     history: tuple[tuple[float, float], ...],
 ) -> TrainedBottleneck:
     """Export, measure the drift, set the steps."""
@@ -244,7 +246,7 @@ def _spread_over(n: int, most: int) -> NDArray[np.int64]:
     return np.unique(np.linspace(0, max(n - 1, 0), min(n, most)).astype(np.int64))
 
 
-def _latent_spec(recipe: Recipe, latents: NDArray[np.float32]) -> LatentSpec:
+def _latent_spec(recipe: Hyperparameters, latents: NDArray[np.float32]) -> LatentSpec:
     """Fixed-point latents cover what the training sample needs and a tenth more on either side."""
     if not recipe.latent_dtype.startswith("uint"):
         return LatentSpec(recipe.latent_dtype)

@@ -8,7 +8,7 @@ import math
 import torch
 
 from hepae.learn.bottleneck.networks import Autoencoder
-from hepae.learn.bottleneck.presets import Recipe
+from hepae.learn.bottleneck.presets import Hyperparameters
 from hepae.learn.descent import Sample
 
 __all__ = ["find_learning_rate"]
@@ -21,7 +21,7 @@ BELOW_BEST = 10.0
 """The rate of the smallest loss is the edge of what diverges; a tenth of it is safe."""
 
 
-def find_learning_rate(network: Autoencoder, sample: Sample, recipe: Recipe) -> float:
+def find_learning_rate(network: Autoencoder, sample: Sample, recipe: Hyperparameters) -> float:
     """The largest learning rate that is safe, from one short training with a growing rate.
 
     The rate grows geometrically over 150 steps until the smoothed loss is four times its smallest; a tenth of the rate

@@ -12,7 +12,7 @@ from hepae.core.bottleneck.scaling import SCALINGS, Scaling
 from hepae.core.bottleneck.spec import LatentDtype
 from hepae.errors import SchemaError, nearest
 
-__all__ = ["ACTIVATIONS", "PRESETS", "Activation", "Architecture", "Recipe", "preset"]
+__all__ = ["ACTIVATIONS", "PRESETS", "Activation", "Architecture", "Hyperparameters", "preset"]
 
 Activation = Literal["tanh", "leaky_relu", "elu", "relu", "silu"]
 ACTIVATIONS: Final[tuple[Activation, ...]] = ("tanh", "leaky_relu", "elu", "relu", "silu")
@@ -113,7 +113,7 @@ PRESETS: Final[dict[str, Architecture]] = {
 """``fast`` is for production; the others are architectures of the literature, for 4, 25 to 27, and 24 features."""
 
 
-class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Hyperparameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How to train.
 
     Parameters
@@ -187,7 +187,7 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
         Examples
         --------
-        >>> Recipe().passes(18_000), Recipe(epochs=3).passes(18_000), Recipe().passes(0)
+        >>> Hyperparameters().passes(18_000), Hyperparameters(epochs=3).passes(18_000), Hyperparameters().passes(0)
         (400, 3, 0)
         """
         if objects == 0 or self.epochs is not None:
