@@ -108,14 +108,16 @@ def sampled(path: Path, rounded: bool = False) -> Path:
 
 def recipe(codec: str, **choices: object) -> Recipe:
     """Training for a second."""
-    quick = {"epochs": 2, "layers": (8,), "effort": "fast", "train_objects": 6000}
-    return recipe_of({"codec": codec, **quick, **choices})
+    quick = {"epochs": 2, "layers": (8,)} if codec == "bottleneck" else {"effort": "fast"}
+    return recipe_of({"codec": codec, "train_objects": 6000, **quick, **choices})
 
 
 def trained(codec: str, features: Sequence[str] = JETS, **choices: object) -> hepae.Model:
     """A model of the whole sample, whose features follow from each other."""
     chosen = recipe(codec, **choices)
-    bounds = JET_BOUNDS if features == JETS else ("pt,mass=rel:1e-3", "eta,phi=abs:1e-3")
+    bounds = list(JET_BOUNDS if features == JETS else ("pt,mass=rel:1e-3", "eta,phi=abs:1e-3"))
+    if choices.get("latents_only"):
+        bounds = []
     return hepae.train([SAMPLE], collection="Jet", features=features, bounds=bounds, recipe=chosen)
 
 

@@ -24,10 +24,10 @@ def folder() -> Path:
 @functools.cache
 def model(codec: str, seed: int = 1, **choices: object) -> Model:
     """A model of six features, trained for seconds."""
-    recipe = recipe_of(
-        {"codec": codec, "seed": seed, "train_objects": 4000, "epochs": 2, "layers": (16,), **choices}
-    )
-    return hepae.train([SAMPLE], collection="Jet", features=FEATURES, bounds=BOUNDS, recipe=recipe)
+    quick = {"epochs": 2, "layers": (16,)} if codec == "bottleneck" else {}
+    recipe = recipe_of({"codec": codec, "seed": seed, "train_objects": 4000, **quick, **choices})
+    bounds = () if choices.get("latents_only") else BOUNDS
+    return hepae.train([SAMPLE], collection="Jet", features=FEATURES, bounds=bounds, recipe=recipe)
 
 
 @functools.cache

@@ -40,8 +40,10 @@ def objects(dtype: str) -> Objects:
 
 def trained(codec: str, found: Objects, dtype: str) -> Model:
     features = tuple(Feature(name, f"Jet_{name}", dtype) for name in found.columns)
-    bounds = [f"{name}={bound}" for name, bound in BOUNDS.items() if np.dtype(dtype).kind == "f"]
-    recipe = recipe_of({"codec": codec, "epochs": 1, "layers": (8,)})
+    kind = np.dtype(dtype).kind
+    bounds = [(name, parse(bound)) for name, bound in BOUNDS.items()] if kind == "f" else []
+    quick = {"epochs": 1, "layers": (8,)} if codec == "bottleneck" else {}
+    recipe = recipe_of({"codec": codec, **quick})
     return model_of(found, Collection("Jet", "nJet", features), list(found.columns), bounds, recipe)
 
 

@@ -14,7 +14,7 @@ import hepae
 from hepae.core.lifting.codec import Lifting
 from hepae.core.lifting.spec import LiftingSpec
 from hepae.core.prediction.derived import carriers, smallest, unbundled, with_derived
-from hepae.core.values.bounds import parse
+from hepae.core.values.bounds import parse, parse_assignments
 from hepae.core.values.lattice import Integer, Lattice, Linear
 from hepae.core.values.objects import Collection, Objects
 from hepae.errors import CorruptionError, ModelRejectedError
@@ -40,8 +40,9 @@ def bounds_of(codec: str) -> tuple[str, ...]:
 
 
 def recipe(codec: str) -> Any:
-    choices = {"codec": codec, "effort": "fast", "epochs": 2, "layers": (16,)}
-    return recipe_of(choices if codec == "bottleneck" else {**choices, "conditions": JET})
+    if codec == "bottleneck":
+        return recipe_of({"codec": codec, "epochs": 2, "layers": (16,)})
+    return recipe_of({"codec": codec, "effort": "fast", "conditions": JET})
 
 
 def objects(path: Path, n_events: int, conditions: tuple[str, ...] = JET) -> tuple[Objects, Collection]:
@@ -60,7 +61,7 @@ def models(constituents_root: Path) -> dict[str, hepae.Model]:
         for codec, n_events in (("lifting", 300), ("masked", 120), ("bottleneck", 120)):
             conditions = () if codec == "bottleneck" else JET
             part = objects(constituents_root, n_events, conditions)
-            found[codec] = model_of(*part, FEATURES, bounds_of(codec), recipe(codec))
+            found[codec] = model_of(*part, FEATURES, parse_assignments(bounds_of(codec)), recipe(codec))
     return found
 
 
@@ -198,7 +199,7 @@ def test_nothing_is_derived_where_it_is_there_or_where_momenta_are_exact() -> No
 
 def test_a_feature_derived_from_one_before_it_is_refused(constituents_root: Path) -> None:
     whole, collection = objects(constituents_root, 100, ())
-    specs = feature_specs(whole, collection, FEATURES, BOUNDS)
+    specs = feature_specs(whole, collection, FEATURES, parse_assignments(BOUNDS))
     integers = {s.name: s.lattice.to_integers(whole.columns[s.name], s.bound)[0] for s in specs}
     lattices = {s.name: s.lattice for s in specs}
     predictors = fit(integers, lattices, whole.counts, {})

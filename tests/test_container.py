@@ -128,7 +128,9 @@ def chunk() -> tuple[ChunkCoder, Objects, Model]:
     collection = Collection(
         "Jet", "nJet", (Feature("pt", "Jet_pt", "float32"), Feature("twice", "Jet_twice", "int32"))
     )
-    model = model_of(found, collection, ["pt", "twice"], ["pt=abs:0.01"], recipe_of({"codec": "lifting"}))
+    model = model_of(
+        found, collection, ["pt", "twice"], [("pt", Bound("abs", 0.01))], recipe_of({"codec": "lifting"})
+    )
     return chunk_codec(model), found, model
 
 

@@ -60,13 +60,13 @@ def test_lists_make_one_experiment_of_each_combination(tmp_path: Path) -> None:
     found = read_grid(path)[1]
     assert len({one.name for one in found}) == len(found) == 6
     assert found[-1].name == "a (layers=8-4, seed=3)"
-    assert found[-1].recipe.bottleneck.architecture.layers == (8, 4)
-    assert found[-1].recipe.bottleneck.architecture.activation == "elu"
+    assert found[-1].recipe.choices.architecture.layers == (8, 4)
+    assert found[-1].recipe.choices.architecture.activation == "elu"
 
 
 def test_a_network_of_the_literature_has_no_skip_connections(tmp_path: Path) -> None:
     found = read_grid(grid(tmp_path, '[[run]]\nname="a"\ndata="jets"\nlayers=[8]\n'))[1]
-    assert not found[0].recipe.bottleneck.architecture.skip
+    assert not found[0].recipe.choices.architecture.skip
 
 
 @pytest.mark.parametrize(

@@ -52,6 +52,7 @@ def compress(options: argparse.Namespace) -> int:
     from hepae.files.pipeline import compress as run
 
     choices = choices_of(options)
+    _require_use(options)
     if options.out_dir or options.side_dir:
         from hepae.cli import many
 
@@ -69,8 +70,8 @@ def compress(options: argparse.Namespace) -> int:
             recipe=recipe_of(recipe_choices(choices)),
             side=options.side is not None,
             embed=not options.model_by_reference,
-            container=options.format,
-            threads=options.threads,
+            container=options.format or "ttree",
+            threads=options.chunk_threads,
             report=report,
         )
     tables.show(asdict(outcome), tables.compression, options.json)
@@ -110,6 +111,25 @@ def verify(options: argparse.Namespace) -> int:
         )
     tables.show({**asdict(result), "kept": result.kept}, tables.verification, options.json)
     return 0 if result.kept else 1
+
+
+def _require_use(options: argparse.Namespace) -> None:
+    """Refuse options of `hepae compress` that do nothing with the others."""
+    one = {"--side": options.side, "--format": options.format, "--threads": options.chunk_threads}
+    many = {"--workers": options.workers, "--scheduler": options.scheduler}
+    folder = options.out_dir or options.side_dir
+    useless = [name for name, said in (one if folder else many).items() if said is not None]
+    if options.out_dir and options.side_dir:
+        useless.append("--side-dir")
+    if options.scheduler and options.workers and not useless:
+        useless.append("--workers")
+    if useless:
+        kind = "many files" if folder else "one file"
+        raise InputError(
+            f"options that do nothing for {kind}",
+            got=", ".join(useless),
+            hint="leave them out" if folder else "give --out-dir or --side-dir to compress many files",
+        )
 
 
 def _source_and_target(options: argparse.Namespace) -> tuple[Path, Path]:

@@ -52,7 +52,7 @@ def _executor(options: argparse.Namespace) -> Iterator[Executor | None]:
     if options.scheduler is not None:
         with _cluster(options.scheduler) as executor:
             yield executor
-    elif options.workers > 1:
+    elif options.workers is not None and options.workers > 1:
         with ProcessPoolExecutor(options.workers, multiprocessing.get_context("spawn")) as pool:
             yield pool
     else:

@@ -7,6 +7,7 @@ import functools
 from collections.abc import Sequence
 from importlib.metadata import entry_points
 from pathlib import Path
+from typing import Any
 
 from hepae import __version__
 from hepae.cli import commands, interop
@@ -67,9 +68,29 @@ def _command(parts: Parts, name: str, run: commands.Run, text: str, example: str
         epilog=f"example: {example}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    part.register("action", None, Once)
+    part.register("action", "store", Once)
     part.set_defaults(run=run)
     part.add_argument("--json", action="store_true", help="print the result as JSON")
     return part
+
+
+class Once(argparse.Action):
+    """Store what an option says; said twice, the first would be forgotten, which is an error."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: Any,
+        option: str | None = None,
+    ) -> None:
+        """Store the values of an option or of positional arguments."""
+        said: set[str] = vars(namespace).setdefault("options_said", set())
+        if option is not None and self.dest in said:
+            raise argparse.ArgumentError(self, "given twice")
+        said.add(self.dest)
+        setattr(namespace, self.dest, values)
 
 
 def _inspect(parts: Parts) -> None:  # type: ignore[valid-type]
@@ -111,8 +132,10 @@ def _compress(parts: Parts) -> None:  # type: ignore[valid-type]
         metavar="FILE",
         help="write only the collection, into a friend of the untouched input",
     )
-    part.add_argument("--format", choices=("ttree", "rntuple"), default="ttree", help="how events are stored")
-    part.add_argument("--threads", type=int, help="chunks coded at once (default: the cores)")
+    part.add_argument("--format", choices=("ttree", "rntuple"), help="how events are stored (default: ttree)")
+    part.add_argument(
+        "--threads", dest="chunk_threads", type=int, help="chunks coded at once (default: the cores)"
+    )
     _many(part.add_argument_group("many files, one model; what is done already is not done again"))
     training_options(part)
 
@@ -122,20 +145,26 @@ def _many(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--side-dir", type=Path, metavar="DIR", help="the same, only the collections, as with --side"
     )
-    group.add_argument("--workers", type=int, default=1, help="processes on this machine")
+    group.add_argument("--workers", type=int, help="processes on this machine (default: 1)")
     group.add_argument("--scheduler", metavar="tcp://…", help="dask scheduler whose workers do it")
 
 
 def training_options(part: argparse.ArgumentParser) -> None:
     """Add the options that say what to train on, with which bounds, and how."""
-    part.add_argument("--collection", help="such as Jet; default: the only one")
-    part.add_argument("--features", type=_names, help="only these features, such as pt,eta,phi,mass")
+    part.add_argument("--collection", action="append", help="such as Jet; default: the only one")
+    part.add_argument(
+        "--features", type=_names, action="extend", help="only these features, such as pt,eta,phi,mass"
+    )
     part.add_argument("--tree", help="name of the tree; default: the only or largest one")
     part.add_argument("--bound", action="append", default=[], metavar="NAMES=BOUND", help=BOUNDS_HELP)
     part.add_argument("--config", type=Path, help="TOML file with the same words")
     part.add_argument("--codec", choices=CODECS, help="default: masked")
     part.add_argument(
-        "--condition", dest="conditions", type=_names, help="event branches to condition on: MET,METphi"
+        "--condition",
+        dest="conditions",
+        type=_names,
+        action="extend",
+        help="event branches to condition on: MET,METphi",
     )
     part.add_argument("--effort", choices=EFFORTS, help="chunked codecs: size against time")
     part.add_argument(

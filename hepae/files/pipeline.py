@@ -14,13 +14,16 @@ from typing import Literal
 
 from hepae.core.arithmetic.memory import give_back_freed_memory
 from hepae.core.compiled import unloaded
+from hepae.core.values.bounds import Bound
 from hepae.core.values.objects import Collection
 from hepae.errors import BoundViolationError, CollectionError, SchemaError, UnsupportedError, nearest
+from hepae.files.agreement import checked_bounds, require_agreement
 from hepae.files.encoding import Encoding, write_ntuple, write_tree
 from hepae.files.summary import Compression, measure
 from hepae.files.verify import Verification, verify
 from hepae.input.events import is_csv, open_events
-from hepae.learn.modelling import find_collection, model_of, sample
+from hepae.input.selection import Selection, selection_of
+from hepae.learn.modelling import find_collection, model_of, require_bounds_mean_something, sample
 from hepae.learn.recipe import Recipe
 from hepae.model.model import Model
 from hepae.progress import Report, silent
@@ -47,9 +50,9 @@ def compress(
     source: str | Path,
     target: str | Path,
     *,
-    collection: str | None = None,
+    collection: str | Sequence[str] | None = None,
     features: Sequence[str] | None = None,
-    bounds: Sequence[str] = (),
+    bounds: Iterable[str | tuple[str, Bound]] = (),
     tree: str | None = None,
     model: Model | None = None,
     recipe: Recipe | None = None,
@@ -69,7 +72,7 @@ def compress(
         ROOT file to write. It appears complete and verified, or not at all.
     collection, features, bounds, tree, recipe
         As in `hepae.train`, which is called on the input where no model is given. With a model, they must agree
-        with it or be left out.
+        with it or be left out; a bound may be wider than the model's.
     model
         A trained model.
     side
@@ -91,8 +94,10 @@ def compress(
 
     Raises
     ------
+    SchemaError
+        If what is asked for and the model do not agree. Nothing has been read or written.
     BoundViolationError
-        If a value as read back is out of its bound. Nothing has been written under the final name.
+        If a value as read back is out of the bound asked for. Nothing has been written under the final name.
     HepaeError
         As the catalogue says.
 
@@ -103,14 +108,20 @@ def compress(
     3.1
     """
     began = time.perf_counter()
+    selection = selection_of(collection, features, bounds, tree)
+    if model is not None:
+        require_agreement(selection, recipe, model.manifest, source)
     with ExitStack() as stack:
         temporary = stack.enter_context(atomic_output(target, (source,)))
         events = stack.enter_context(open_events(source, tree))
-        found = find_collection(events, collection or (model.manifest.collection if model else None))
+        found = find_collection(
+            events, selection.collection or (model.manifest.collection if model else None)
+        )
         if not side:
             _require_writable(source, events, container)
         if model is None:
-            model = _trained(events, found, features, bounds, recipe or Recipe(), report)
+            model = _trained(events, found, selection, recipe or Recipe(), report)
+        promised = checked_bounds(selection, found, model.manifest)
         encoder = encoder_of(model, side)
         _require_schema(model, found, events)
         trained = time.perf_counter()
@@ -119,7 +130,7 @@ def compress(
         encoded = time.perf_counter()
         give_back_freed_memory()
         name = None if is_csv(source) else events.path
-        checked = verify(source, temporary, tree=name, models=[model], report=report)
+        checked = verify(source, temporary, bounds=promised, tree=name, models=[model], report=report)
         _require_kept(checked)
         verified = time.perf_counter()
         done = Compression(
@@ -182,14 +193,14 @@ def decompress(
 def _trained(
     events: TreeReader,
     found: Collection,
-    features: Sequence[str] | None,
-    bounds: Sequence[str],
+    selection: Selection,
     recipe: Recipe,
     report: Report,
 ) -> Model:
-    names = tuple(f.name for f in (found.features if features is None else map(found.feature, features)))
-    objects = sample(events, found, names, recipe.conditions, recipe.train_objects)
-    return model_of(objects, found, names, bounds, recipe, report)
+    require_bounds_mean_something(selection, recipe)
+    names = selection.names(found)
+    objects = sample(events, found, names, recipe.conditions, recipe.choices.train_objects)
+    return model_of(objects, found, names, selection.bounds, recipe, report)
 
 
 def _require_writable(source: str | Path, events: TreeReader, container: Container) -> None:

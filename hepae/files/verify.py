@@ -6,7 +6,7 @@ the promise, so that a defect in the one is seen by the other.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -106,7 +106,7 @@ def verify(
     original: str | Path,
     file: str | Path,
     *,
-    bounds: Sequence[str] = (),
+    bounds: Iterable[str | tuple[str, Bound]] = (),
     tree: str | None = None,
     models: Iterable[Model] = (),
     report: Report = silent,
@@ -120,8 +120,8 @@ def verify(
     file
         What `hepae.compress` or `hepae.decompress` wrote; of a side file only what it holds is compared.
     bounds
-        ``NAMES=BOUND`` to check against instead of the bounds that the file states. A restored file states none, so
-        without them it must be the same bit for bit.
+        ``NAMES=BOUND`` or (pattern, `Bound`) to check against instead of the bounds that the file states. A restored
+        file states none, so without them it must be the same bit for bit.
     tree
         Name of the tree in the original.
     models
@@ -165,7 +165,7 @@ class _Pairs:
         before: TreeReader,
         after: TreeReader,
         source: Source,
-        bounds: Sequence[str],
+        bounds: Iterable[str | tuple[str, Bound]],
         models: Iterable[Model],
     ) -> None:
         self.before, self.after = before, after
@@ -233,9 +233,10 @@ class _Pairs:
         if before != after and not isinstance(self.before, CsvTree):
             self.differences.append(f"{what} of {name}: {before!r} before, {after!r} after")
 
-    def _override(self, bounds: Sequence[str]) -> None:
+    def _override(self, bounds: Iterable[str | tuple[str, Bound]]) -> None:
         """Bounds that the user gave, for the features of every collection."""
-        if not bounds:
+        pairs = parse_assignments(bounds)
+        if not pairs:
             return
         features = [
             (feature.name, feature.branch, feature.dtype)
@@ -243,7 +244,6 @@ class _Pairs:
             for feature in collection.features
             if feature.branch in self.checks
         ]
-        pairs = parse_assignments(bounds)
         # short names repeat between collections, so each branch is assigned for itself
         for short, branch, dtype in features:
             own = [pair for pair in pairs if _applies(pair[0], short, branch)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -18,19 +18,21 @@ from hepae.core.bottleneck.spec import BottleneckSpec
 from hepae.core.features import FeatureSpec
 from hepae.core.lifting.spec import LiftingSpec
 from hepae.core.manifest import Manifest, Training
-from hepae.core.values.bounds import assign, parse_assignments
+from hepae.core.values.bounds import Bound, assign
 from hepae.core.values.lattice import Linear, Log
 from hepae.core.values.lattice_fit import fit_lattice, require_feasible
 from hepae.core.values.objects import Collection, Objects, concatenate
 from hepae.errors import (
     AlreadyCompressedError,
+    BoundError,
     CollectionError,
     InputError,
     UnsupportedError,
 )
 from hepae.extras import needed
 from hepae.input.events import open_events
-from hepae.learn.recipe import Recipe
+from hepae.input.selection import Selection, selection_of
+from hepae.learn.recipe import BottleneckChoices, Choices, LiftingChoices, MaskedChoices, Recipe
 from hepae.model.model import Model
 from hepae.names import is_name
 from hepae.progress import Report, silent
@@ -73,9 +75,9 @@ FEWEST_RUNS = 8
 def train(
     files: Sequence[str | Path],
     *,
-    collection: str | None = None,
+    collection: str | Sequence[str] | None = None,
     features: Sequence[str] | None = None,
-    bounds: Sequence[str] = (),
+    bounds: Iterable[str | tuple[str, Bound]] = (),
     tree: str | None = None,
     recipe: Recipe | None = None,
     report: Report = silent,
@@ -91,7 +93,7 @@ def train(
     features
         Short or full names of the features; all of the collection where none are named.
     bounds
-        ``NAMES=BOUND``, later ones win; features without are kept exactly.
+        ``NAMES=BOUND`` or (pattern, `Bound`), later ones win; features without are kept exactly.
     tree
         Name of the tree; the only or largest one where none is named.
     recipe
@@ -111,17 +113,30 @@ def train(
     """
     if not files:
         raise InputError("no files to train on")
-    recipe = recipe or Recipe()
+    recipe, selection = recipe or Recipe(), selection_of(collection, features, bounds, tree)
+    require_bounds_mean_something(selection, recipe)
     parts, found, chosen = [], None, tuple[str, ...]()
+    share = max(1, recipe.choices.train_objects // len(files))
     for place, path in enumerate(files):
         with open_events(path, tree) as events:
             if found is None:
-                found = find_collection(events, collection)
-                chosen = _feature_names(found, features)
-            parts.append(sample(events, found, chosen, recipe.conditions, recipe.train_objects // len(files)))
+                found = find_collection(events, selection.collection)
+                chosen = selection.names(found)
+            parts.append(sample(events, found, chosen, recipe.conditions, share))
         report("reading", place + 1, len(files), "")
     assert found is not None
-    return model_of(concatenate(parts), found, chosen, bounds, recipe, report)
+    return model_of(concatenate(parts), found, chosen, selection.bounds, recipe, report)
+
+
+def require_bounds_mean_something(selection: Selection, recipe: Recipe) -> None:
+    """Refuse bounds together with a recipe that keeps none (`BoundError`)."""
+    if selection.bounds and isinstance(recipe.choices, BottleneckChoices) and recipe.choices.latents_only:
+        pattern, bound = selection.bounds[0]
+        raise BoundError(
+            "latents alone keep no bound",
+            got=f"{pattern}={bound}",
+            hint="leave out the bounds, or latents_only",
+        )
 
 
 def find_collection(events: TreeReader, name: str | None) -> Collection:
@@ -182,25 +197,21 @@ def _runs(events: TreeReader, collection: Collection, objects: int) -> Iterator[
         yield start, start + run
 
 
-def _feature_names(collection: Collection, features: Sequence[str] | None) -> tuple[str, ...]:
-    chosen = collection.features if features is None else [collection.feature(name) for name in features]
-    return tuple(feature.name for feature in chosen)
-
-
 @kept_subnormals()
 def model_of(
     objects: Objects,
     collection: Collection,
     features: Sequence[str],
-    bounds: Sequence[str],
+    bounds: Sequence[tuple[str, Bound]],
     recipe: Recipe,
     report: Report = silent,
 ) -> Model:
     """Train a model on objects in memory; see `train`."""
-    dither = recipe.dither and recipe.codec != "bottleneck"
+    choices = recipe.choices
+    dither = not isinstance(choices, BottleneckChoices) and choices.dither
     specs = feature_specs(objects, collection, features, bounds, dither)
-    codec, networks, tables, history = _fitted(objects, specs, recipe, report)
-    provenance = Training(__version__, recipe.seed, objects.n_events, objects.n_objects, history)
+    codec, networks, tables, history = _fitted(objects, specs, choices, report)
+    provenance = Training(__version__, choices.seed, objects.n_events, objects.n_objects, history)
     if isinstance(codec, BottleneckSpec):
         specs = [spec for spec in specs if spec.name in {column.name for column in codec.columns}]
     manifest = Manifest(
@@ -208,7 +219,7 @@ def model_of(
         collection.name,
         collection.counter,
         tuple(specs),
-        () if isinstance(codec, BottleneckSpec) else recipe.conditions,
+        recipe.conditions,
         codec,
         provenance,
     )
@@ -221,7 +232,7 @@ def feature_specs(
     objects: Objects,
     collection: Collection,
     features: Sequence[str],
-    bounds: Sequence[str],
+    bounds: Sequence[tuple[str, Bound]],
     dither: bool = False,
 ) -> list[FeatureSpec]:
     """Bounds and lattices of features, the lattices fitted to the objects.
@@ -235,9 +246,7 @@ def feature_specs(
     """
     chosen = [collection.feature(name) for name in features]
     _require_names(collection, [name for feature in chosen for name in (feature.name, feature.branch)])
-    assigned = assign(
-        parse_assignments(bounds), [(f.name, f.branch, f.dtype) for f in chosen], where=collection.name
-    )
+    assigned = assign(bounds, [(f.name, f.branch, f.dtype) for f in chosen], where=collection.name)
     specs = []
     for feature in chosen:
         values, bound = objects.columns[feature.name], assigned[feature.name]
@@ -265,28 +274,28 @@ def _require_names(collection: Collection, names: Sequence[str]) -> None:
 Fitted = tuple["CodecSpec", Mapping[str, "onnx.ModelProto"], Tables, tuple[tuple[float, float], ...]]
 
 
-def _settings(recipe: Recipe, n_objects: int) -> Settings:
+def _settings(choices: MaskedChoices | LiftingChoices, n_objects: int) -> Settings:
     """How hard predictors try."""
     from hepae.learn.fit.state import Settings  # each codec's training is loaded when it is asked for
 
     settings = Settings(
-        objects=FIT_OBJECTS[recipe.effort],
-        seed=recipe.seed,
-        first_plain=recipe.codec == "masked" and n_objects >= FEWEST_FOR_NETWORKS,
+        objects=FIT_OBJECTS[choices.effort],
+        seed=choices.seed,
+        first_plain=isinstance(choices, MaskedChoices) and n_objects >= FEWEST_FOR_NETWORKS,
     )
-    if recipe.codec == "masked":
+    if isinstance(choices, MaskedChoices):
         settings = replace(settings, width_terms=0)  # networks do better than classes
-    elif recipe.effort == "default":
+    elif choices.effort == "default":
         settings = replace(settings, least_gain=LIFTING_GAIN, ancestor_gain=LIFTING_ANCESTOR_GAIN)
-    if recipe.effort == "fast":  # reading in a hurry does without classes
+    if choices.effort == "fast":  # reading in a hurry does without classes
         settings = replace(settings, terms=FAST_TERMS, width_terms=0, least_gain=FAST_GAIN)
     return settings
 
 
-def _fitted(objects: Objects, specs: Sequence[FeatureSpec], recipe: Recipe, report: Report) -> Fitted:
-    """Train the codec of the recipe."""
-    if recipe.codec == "bottleneck":
-        return _fitted_bottleneck(objects, specs, recipe, report)
+def _fitted(objects: Objects, specs: Sequence[FeatureSpec], choices: Choices, report: Report) -> Fitted:
+    """Train the codec that was chosen."""
+    if isinstance(choices, BottleneckChoices):
+        return _fitted_bottleneck(objects, specs, choices, report)
     from hepae.learn.fit.prediction import fit
 
     integers = {
@@ -294,13 +303,13 @@ def _fitted(objects: Objects, specs: Sequence[FeatureSpec], recipe: Recipe, repo
     }
     lattices = {spec.name: spec.lattice for spec in specs}
     report("predicting", 0, 1, "")
-    given = parse_roles(",".join(f"{role}={name}" for role, name in recipe.kinematics.items()), integers)
+    given = parse_roles(",".join(f"{role}={name}" for role, name in choices.kinematics.items()), integers)
     roles = {role: name for role, name in find_roles(integers).items() if name not in given.values()} | given
     with _single_threaded():
-        settings = _settings(recipe, objects.n_objects)
+        settings = _settings(choices, objects.n_objects)
         predictors = fit(integers, lattices, objects.counts, objects.events, roles=roles, settings=settings)
     report("predicting", 1, 1, "")
-    if recipe.codec == "lifting":
+    if isinstance(choices, LiftingChoices):
         return LiftingSpec(predictors), {}, {}, ()
     with needed("training this codec"):
         from hepae.learn.masked.fit import EFFORTS, fit_masked
@@ -310,11 +319,11 @@ def _fitted(objects: Objects, specs: Sequence[FeatureSpec], recipe: Recipe, repo
         objects.counts,
         objects.events,
         predictors,
-        effort=EFFORTS[recipe.effort],
+        effort=EFFORTS[choices.effort],
         roles=roles,
         met=find_met(objects.events),
-        conditions={name: _scale(objects.events[name]) for name in recipe.conditions},
-        seed=recipe.seed,
+        conditions={name: _scale(objects.events[name]) for name in choices.conditions},
+        seed=choices.seed,
         progress=lambda epoch: report(
             "training", epoch.number, epoch.total, f"{epoch.validation_loss:.2f} bits"
         ),
@@ -347,15 +356,15 @@ def _single_threaded() -> Iterator[None]:
 
 
 def _fitted_bottleneck(
-    objects: Objects, specs: Sequence[FeatureSpec], recipe: Recipe, report: Report
+    objects: Objects, specs: Sequence[FeatureSpec], choices: BottleneckChoices, report: Report
 ) -> Fitted:
     with needed("training this codec"):
         from hepae.learn.bottleneck.fit import fit_bottleneck
     trained = fit_bottleneck(
         objects,
         specs,
-        recipe.bottleneck,
-        checkpoint=None if recipe.checkpoint is None else Path(recipe.checkpoint),
+        choices.hyperparameters,
+        checkpoint=None if choices.checkpoint is None else Path(choices.checkpoint),
         progress=lambda epoch: report(
             "training", epoch.number, epoch.total, f"loss {epoch.validation_loss:.3g}"
         ),

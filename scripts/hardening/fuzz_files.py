@@ -40,7 +40,11 @@ from scripts.hardening import evidence
 CODECS = ("lifting", "masked", "bottleneck")
 FEATURES = ("Jet_pt", "Jet_eta", "Jet_phi", "Jet_nConst", "Jet_tight")
 BOUNDS = ("pt=rel:1e-3", "eta,phi=abs:1e-3")
-QUICK = {"epochs": 1, "layers": (8,), "effort": "fast", "train_objects": 2000}
+QUICK = {
+    "bottleneck": {"epochs": 1, "layers": (8,), "train_objects": 2000},
+    "lifting": {"effort": "fast", "train_objects": 2000},
+    "masked": {"effort": "fast", "train_objects": 2000},
+}
 QUICKEST = Effort((Size((8,), (4, 3), 8, 8),), bins=32, samples=100_000, batch=256)
 SECONDS = 10
 MEMORY = 8 << 30
@@ -77,7 +81,7 @@ def original(path: Path, events: int = 80, seed: int = 1) -> Path:
 def compressed(source: Path, target: Path, codec: str) -> Path:
     """That file, compressed by a model trained for a second."""
     EFFORTS["fast"] = QUICKEST
-    recipe = recipe_of({"codec": codec, **QUICK})
+    recipe = recipe_of({"codec": codec, **QUICK[codec]})
     hepae.compress(source, target, collection="Jet", bounds=BOUNDS, recipe=recipe, threads=1)
     return target
 

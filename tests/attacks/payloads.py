@@ -22,6 +22,7 @@ from hepae.core.lifting.spec import LiftingSpec
 from hepae.core.prediction.columns import Column, Condition, Formula
 from hepae.core.prediction.predictors import Predictor, Predictors, Source
 from hepae.core.prediction.tables import Term
+from hepae.core.values.bounds import Bound
 from hepae.core.values.lattice import Inserted, Lattice, Linear, Log
 from hepae.core.values.objects import Collection, Feature, Objects
 from hepae.errors import CorruptionError, HepaeError, LimitError, ModelRejectedError
@@ -48,7 +49,9 @@ def written() -> tuple[ChunkCoder, Objects, Frames]:
     collection = Collection(
         "Jet", "nJet", (Feature("pt", "Jet_pt", "float32"), Feature("twice", "Jet_twice", "int32"))
     )
-    model = model_of(found, collection, list(found.columns), ["pt=abs:0.01"], recipe_of({"codec": "lifting"}))
+    model = model_of(
+        found, collection, list(found.columns), [("pt", Bound("abs", 0.01))], recipe_of({"codec": "lifting"})
+    )
     coder = chunk_codec(model)
     return coder, found, coder.encode(found, 0)
 

@@ -21,9 +21,11 @@ from hepae.errors import BoundError, nearest
 __all__ = [
     "Bound",
     "accept",
+    "asked",
     "assign",
     "bits_equal",
     "error",
+    "keeps",
     "limit",
     "native",
     "parse",
@@ -53,7 +55,7 @@ class Bound(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     size: float = 0.0
 
     def __str__(self) -> str:
-        return self.kind if self.kind == "exact" else f"{self.kind}:{self.size:g}"
+        return self.kind if self.kind == "exact" else f"{self.kind}:{_shortest(self.size)}"
 
     @property
     def relative(self) -> float:
@@ -62,6 +64,12 @@ class Bound(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 EXACT = Bound("exact")
+
+
+def _shortest(size: float) -> str:
+    """A number as users write it, with all digits that tell it from others."""
+    short = f"{size:g}"
+    return short if float(short) == size else repr(size)
 
 
 def parse(text: str) -> Bound:
@@ -111,16 +119,19 @@ def _bits(size: float, text: str) -> Bound:
     return Bound("bits", size)
 
 
-def parse_assignments(texts: Iterable[str]) -> list[tuple[str, Bound]]:
-    """Parse ``'pt,E=rel:1e-3'`` and the like into (pattern, bound) pairs, in order.
+def parse_assignments(texts: Iterable[str | tuple[str, Bound]]) -> list[tuple[str, Bound]]:
+    """Parse ``'pt,E=rel:1e-3'`` and the like into (pattern, bound) pairs, in order; pairs pass as they are.
 
     Examples
     --------
-    >>> parse_assignments(["pt,E=rel:1e-3"])[1]
-    ('E', Bound(kind='rel', size=0.001))
+    >>> parse_assignments(["pt,E=rel:1e-3", ("eta", Bound("abs", 0.1))])[1:]
+    [('E', Bound(kind='rel', size=0.001)), ('eta', Bound(kind='abs', size=0.1))]
     """
     pairs = []
     for text in texts:
+        if not isinstance(text, str):
+            pairs.append(text)
+            continue
         names, equals, bound = text.rpartition("=")
         if not equals or not names.strip(", "):
             raise BoundError(
@@ -137,17 +148,37 @@ def assign(
 
     Parameters
     ----------
+    pairs, features, where
+        As in `asked`.
+
+    Raises
+    ------
+    BoundError
+        As `asked`.
+    """
+    return {name: EXACT for name, _, _ in features} | asked(pairs, features, where)
+
+
+def asked(
+    pairs: Sequence[tuple[str, Bound]], features: Sequence[tuple[str, str, str]], where: str = ""
+) -> dict[str, Bound]:
+    """The bounds of the features that a pattern matches; the last one wins.
+
+    Parameters
+    ----------
     pairs
         (pattern, bound); a pattern is a short or full feature name and may hold wildcards.
     features
         (short name, branch name, dtype) of each feature.
+    where
+        What has these features, for messages.
 
     Raises
     ------
     BoundError
         If a pattern matches no feature, or names an integer feature with a bound other than ``exact``.
     """
-    bounds = {name: EXACT for name, _, _ in features}
+    bounds: dict[str, Bound] = {}
     for pattern, bound in pairs:
         matched = [f for f in features if _matches(pattern, f[0]) or _matches(pattern, f[1])]
         if not matched:
@@ -163,7 +194,36 @@ def assign(
                 raise BoundError(
                     "integers and booleans are kept exactly", where=branch, expected="exact", got=bound
                 )
+            else:
+                bounds[name] = EXACT
     return bounds
+
+
+def keeps(kept: Bound, wanted: Bound, dtype: str) -> bool:
+    """Whether every value that obeys one bound provably obeys another.
+
+    Parameters
+    ----------
+    kept
+        The bound that is kept.
+    wanted
+        The bound that is asked for.
+    dtype
+        NumPy dtype of the values. A relative bound keeps an absolute one only where it does so for the largest
+        value of the dtype; an absolute one says nothing of small values, and so keeps no relative one.
+
+    Examples
+    --------
+    >>> keeps(Bound("rel", 1e-3), Bound("bits", 8), "float32"), keeps(Bound("abs", 1e-3), Bound("rel", 0.1), "float32")
+    (True, False)
+    """
+    if kept.kind == "exact" or wanted.kind == "exact":
+        return kept.kind == "exact"
+    if wanted.kind == "abs" and kept.kind != "abs":
+        return kept.relative * float(np.finfo(dtype).max) <= wanted.size
+    if kept.kind == "abs":
+        return wanted.kind == "abs" and kept.size <= wanted.size
+    return kept.relative <= wanted.relative
 
 
 def _matches(pattern: str, name: str) -> bool:

@@ -6,9 +6,10 @@ record still fits is not compressed again, so that a run that was interrupted co
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import BrokenExecutor, Executor, Future, as_completed
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,14 +18,17 @@ from typing import Any, Literal
 import msgspec
 import numpy as np
 
+from hepae.core.values.bounds import Bound
 from hepae.errors import HepaeError, InputError, SchemaError
+from hepae.files.agreement import require_agreement
 from hepae.files.many import records
 from hepae.files.many.filesets import Files, Job, compressed_fileset, jobs_of
 from hepae.files.many.records import Record, Stamp
 from hepae.files.pipeline import compress
 from hepae.input.events import open_events
+from hepae.input.selection import Selection, selection_of
 from hepae.learn.modelling import find_collection, train
-from hepae.learn.recipe import Recipe
+from hepae.learn.recipe import Choices, Recipe
 from hepae.model.model import Model
 from hepae.progress import Report, silent
 from hepae.version import __version__
@@ -87,9 +91,9 @@ def compress_files(
     out: str | Path,
     *,
     executor: Executor | None = None,
-    collection: str | None = None,
+    collection: str | Sequence[str] | None = None,
     features: Sequence[str] | None = None,
-    bounds: Sequence[str] = (),
+    bounds: Iterable[str | tuple[str, Bound]] = (),
     tree: str | None = None,
     model: Model | None = None,
     recipe: Recipe | None = None,
@@ -125,7 +129,7 @@ def compress_files(
     Raises
     ------
     HepaeError
-        If there are no files, or no model can be trained on them.
+        If there are no files, no model can be trained on them, or what is asked for and the model do not agree.
 
     Examples
     --------
@@ -135,45 +139,38 @@ def compress_files(
     []
     """
     jobs = jobs_of(files, out, tree)
-    kept = Path(out) / RECORDS
+    kept, selection = Path(out) / RECORDS, selection_of(collection, features, bounds, tree)
     if model is None:
-        named = None if features is None else tuple(features)
-        choices = Choices(__version__, collection, named, tuple(bounds), tree, recipe or Recipe())
-        model = _model(jobs, kept, choices, report)
+        model = _model(jobs, kept, selection, recipe or Recipe(), report)
+    else:
+        require_agreement(selection, recipe, model.manifest, out)
     place = kept / f"{model.sha256}.onnx"
     records.write(place, model.data)
     # dask would answer an equal task of an earlier run from memory, without a look at the file
     run = uuid.uuid4().hex
-    tasks = [_task(job, Path(out), place, side, embed, run) for job in jobs]
+    tasks = [_task(job, Path(out), place, selection, side, embed, run) for job in jobs]
     outcomes = _here(tasks, report) if executor is None else _over(executor, tasks, report)
     made = [job for job, outcome in zip(jobs, outcomes, strict=True) if outcome.state != "failed"]
     return ManyFiles(model.sha256, outcomes, compressed_fileset(files, made))
 
 
-class Choices(msgspec.Struct, frozen=True):
-    """What a model was trained with."""
+class Trained(msgspec.Struct, frozen=True):
+    """Which model a request made, and the version that trained it."""
 
     version: str
-    collection: str | None
-    features: tuple[str, ...] | None
-    bounds: tuple[str, ...]
-    tree: str | None
-    recipe: Recipe
-
-
-class Trained(msgspec.Struct, frozen=True):
-    """Which model the choices made."""
-
+    selection: Selection
     choices: Choices
     model: str
 
 
-def _model(jobs: Sequence[Job], kept: Path, choices: Choices, report: Report) -> Model:
-    """The model of an earlier run with the same choices, or a new one."""
+def _model(jobs: Sequence[Job], kept: Path, selection: Selection, recipe: Recipe, report: Report) -> Model:
+    """The model of an earlier run with the same request, or a new one."""
     note = kept / "model.json"
-    trained = records.read(note, Trained)
-    if trained is not None and trained.choices == choices and (kept / f"{trained.model}.onnx").exists():
-        return Model.load(kept / f"{trained.model}.onnx")
+    found = records.read(note, Trained)
+    if found == Trained(__version__, selection, recipe.choices, found.model if found else ""):
+        path = kept / f"{found.model}.onnx"
+        if path.exists():
+            return Model.load(path)
     trees = {job.tree for job in jobs}
     if len(trees) > 1:
         raise SchemaError(
@@ -181,16 +178,17 @@ def _model(jobs: Sequence[Job], kept: Path, choices: Choices, report: Report) ->
         )
     (tree,) = trees
     model = train(
-        _sample([job.source for job in jobs], tree, choices.collection),
-        collection=choices.collection,
-        features=choices.features,
-        bounds=choices.bounds,
+        _sample([job.source for job in jobs], tree, selection.collection),
+        collection=selection.collection,
+        features=selection.features,
+        bounds=selection.bounds,
         tree=tree,
-        recipe=choices.recipe,
+        recipe=recipe,
         report=report,
     )
     records.write(kept / f"{model.sha256}.onnx", model.data)
-    records.write(note, msgspec.json.encode(Trained(choices, model.sha256)))
+    made = Trained(__version__, selection, recipe.choices, model.sha256)
+    records.write(note, msgspec.json.encode(made))
     return model
 
 
@@ -218,16 +216,17 @@ class Task(msgspec.Struct, frozen=True):
     target: str
     record: str
     model: str
-    tree: str | None
+    selection: Selection
     side: bool
     embed: bool
     run: str
 
 
-def _task(job: Job, out: Path, model: Path, side: bool, embed: bool, run: str) -> Task:
+def _task(job: Job, out: Path, model: Path, selection: Selection, side: bool, embed: bool, run: str) -> Task:
     record = out / RECORDS / f"{Path(job.target).relative_to(out)}.json"
     source, target = _absolute(job.source), _absolute(job.target)
-    return Task(source, target, _absolute(record), _absolute(model), job.tree, side, embed, run)
+    own = dataclasses.replace(selection, tree=job.tree)
+    return Task(source, target, _absolute(record), _absolute(model), own, side, embed, run)
 
 
 def _here(tasks: Sequence[Task], report: Report) -> list[Outcome]:
@@ -274,9 +273,10 @@ def compress_one(task: Task, threads: int | None = 1) -> Outcome:
         if not _present(task):
             source = records.stamp(task.source)
             Path(task.target).parent.mkdir(parents=True, exist_ok=True)
+            wanted = task.selection
             compress(
-                task.source, task.target, tree=task.tree, model=_loaded(task.model),
-                side=task.side, embed=task.embed, threads=threads,
+                task.source, task.target, collection=wanted.collection, features=wanted.features, bounds=wanted.bounds,
+                tree=wanted.tree, model=_loaded(task.model), side=task.side, embed=task.embed, threads=threads,
             )  # fmt: skip
             made = _recorded(task, source, records.stamp(task.target))
             records.write(Path(task.record), msgspec.json.encode(made))
@@ -293,7 +293,7 @@ def _loaded(path: str) -> Model:
 
 
 def _recorded(task: Task, source: Stamp, target: Stamp) -> Record:
-    return Record(Path(task.model).stem, task.tree, task.side, task.embed, source, target)
+    return Record(Path(task.model).stem, task.selection.tree, task.side, task.embed, source, target)
 
 
 def _present(task: Task) -> bool:

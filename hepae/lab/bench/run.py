@@ -30,6 +30,7 @@ from hepae.core.values.bounds import Bound, bits_equal, error, limit
 from hepae.core.values.objects import Objects
 from hepae.errors import BoundError, CollectionError
 from hepae.input.events import open_events
+from hepae.input.selection import selection_of
 from hepae.lab.bench.alternatives import Alternative, available
 from hepae.learn.modelling import feature_specs, find_collection, model_of
 from hepae.learn.recipe import Recipe
@@ -197,9 +198,9 @@ def _big_endian(column: Array) -> bytes:
 def bench(
     file: str | Path,
     *,
-    collection: str | None = None,
+    collection: str | Sequence[str] | None = None,
     features: Sequence[str] | None = None,
-    bounds: Sequence[str] = (),
+    bounds: Sequence[str | tuple[str, Bound]] = (),
     tree: str | None = None,
     recipes: dict[str, Recipe],
     held_out: float = 0.0,
@@ -223,9 +224,10 @@ def bench(
     seed
         Of the split.
     """
+    selection = selection_of(collection, features, bounds, tree)
     with open_events(file, tree) as events:
-        found = find_collection(events, collection)
-        names = [f.name for f in (found.features if features is None else map(found.feature, features))]
+        found = find_collection(events, selection.collection)
+        names = selection.names(found)
         conditions = sorted({name for recipe in recipes.values() for name in recipe.conditions})
         objects = events.objects(found, names, conditions, 0, events.num_entries)
     if objects.n_objects == 0:
@@ -236,8 +238,8 @@ def bench(
         report(f"training {name}", 0, 1, "")
         began = time.perf_counter()
         try:
-            sample = _at_most(training, recipe.train_objects, seed)
-            model = model_of(sample, found, names, bounds, recipe, report)
+            sample = _at_most(training, recipe.choices.train_objects, seed)
+            model = model_of(sample, found, names, selection.bounds, recipe, report)
         except BoundError as problem:  # float networks cannot keep every bound
             report(f"without {name}", 1, 1, str(problem))
             continue
@@ -248,7 +250,7 @@ def bench(
             methods.append(Autoencoder(name, model, model.manifest.codec, others, seconds))
         else:
             methods.append(Chunked(name, model, seconds))
-    specs = feature_specs(training, found, names, bounds)
+    specs = feature_specs(training, found, names, selection.bounds)
     if alternatives:
         methods = [*(ColumnWise(one, specs) for one in available()), *methods]
     chunks = list(_chunks(reported))

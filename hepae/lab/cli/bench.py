@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,8 @@ from hepae.cli import tables
 from hepae.cli.commands import choices_of, recipe_choices
 from hepae.cli.parser import training_options
 from hepae.cli.progress import reporter
-from hepae.learn.recipe import recipe_of
+from hepae.errors import SchemaError
+from hepae.learn.recipe import Recipe, names_of, recipe_of
 
 __all__ = ["METHODS", "add_bench", "bench"]
 
@@ -67,7 +68,7 @@ def bench(options: argparse.Namespace) -> int:
             features=choices["features"],
             bounds=choices["bound"],
             tree=choices["tree"],
-            recipes={name: recipe_of({**common, **METHODS[name]}) for name in wanted},
+            recipes=_recipes(wanted, common),
             held_out=options.held_out,
             alternatives=not options.no_alternatives,
             seed=common.get("seed") or 1,
@@ -82,6 +83,24 @@ def bench(options: argparse.Namespace) -> int:
         {"file": str(options.file), "held_out": options.held_out, "methods": rows}, table, options.json
     )
     return 0 if all(one.worst <= 1 or not one.method.startswith("hepae") for one in measured) else 1
+
+
+def _recipes(methods: Sequence[str], common: Mapping[str, Any]) -> dict[str, Recipe]:
+    """A recipe for each method, with the choices that its codec has a use for."""
+    known = {name: names_of(METHODS[name]["codec"]) for name in methods}
+    decided = {"codec", *(["effort"] if all("effort" in METHODS[name] for name in methods) else [])}
+    useless = [
+        word for word in common if word in decided or not any(word in names for names in known.values())
+    ]
+    if useless:
+        raise SchemaError(
+            "choices that do nothing for these methods",
+            expected="choices of their codecs",
+            got=", ".join(useless),
+            hint="choose methods with --methods",
+        )
+    own = {name: {word: common[word] for word in common if word in known[name]} for name in methods}
+    return {name: recipe_of({**own[name], **METHODS[name]}) for name in methods}
 
 
 def table(result: Mapping[str, Any], console: Console) -> None:

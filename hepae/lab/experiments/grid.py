@@ -32,7 +32,7 @@ from typing import Any, Final
 import msgspec
 
 from hepae.errors import InputError, SchemaError, nearest
-from hepae.learn.recipe import CHOICES, Recipe, recipe_of
+from hepae.learn.recipe import CHOICES, Recipe, names_of, recipe_of
 
 __all__ = ["BASELINES", "Data", "Experiment", "read_grid"]
 
@@ -84,12 +84,16 @@ class Experiment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     @property
     def recipe(self) -> Recipe:
         """The choices, checked; a network without a preset has no linear skip connections, as in the literature."""
-        plain = {"skip": False} if "preset" not in self.choices else {}
-        return recipe_of({"codec": "bottleneck", **plain, **self.choices})
+        choices = {"codec": "bottleneck", **self.choices}
+        if choices["codec"] == "bottleneck" and "preset" not in choices:
+            choices.setdefault("skip", False)
+        return recipe_of(choices)
 
     def quick(self) -> Experiment:
         """The same with two epochs of few objects: whether it runs, not how good it is."""
-        return msgspec.structs.replace(self, choices={**self.choices, **QUICK})
+        known = names_of(self.recipe.codec)
+        quick = {name: choice for name, choice in QUICK.items() if name in known}
+        return msgspec.structs.replace(self, choices={**self.choices, **quick})
 
     def digest(self, data: Data) -> str:
         """Name of the result: a digest of all that it depends on but the contents of the file."""

@@ -17,6 +17,7 @@ from hepae.core.bottleneck.codec import Bottleneck
 from hepae.core.bottleneck.spec import BottleneckSpec
 from hepae.core.chunk import ChunkCoder
 from hepae.core.decode import codec_of
+from hepae.core.values.bounds import parse_assignments
 from hepae.core.values.objects import Collection, Objects
 from hepae.errors import HepaeError, InputError
 from hepae.files.pipeline import compress
@@ -29,8 +30,9 @@ from hepae.lab.experiments.outcome import CORRECTED, LATENTS, Failure, Outcome
 from hepae.lab.experiments.speed import measure
 from hepae.lab.experiments.tables import write_tables
 from hepae.learn.bottleneck.fit import split_by_event
+from hepae.learn.bottleneck.presets import Hyperparameters
 from hepae.learn.modelling import model_of, sample
-from hepae.learn.recipe import Recipe
+from hepae.learn.recipe import BottleneckChoices, Recipe
 from hepae.model.assembly import TABLE
 from hepae.model.model import Model
 from hepae.progress import Report
@@ -103,7 +105,7 @@ def _outcomes(
         names = tuple(collection.feature(name).name for name in data.features) or tuple(
             feature.name for feature in collection.features
         )
-        objects = sample(events, collection, names, recipe.conditions, recipe.train_objects)
+        objects = sample(events, collection, names, recipe.conditions, recipe.choices.train_objects)
     make = partial(
         Outcome,
         experiment.name,
@@ -172,7 +174,12 @@ def _stored_ways(
 
 def _held_back(objects: Objects, recipe: Recipe) -> Objects:
     """The events that `hepae.learn.bottleneck.fit` held back for the validation loss; all where it held back none."""
-    _, validation = split_by_event(objects.counts, recipe.bottleneck.validation, recipe.seed)
+    share = (
+        recipe.choices.validation
+        if isinstance(recipe.choices, BottleneckChoices)
+        else Hyperparameters().validation
+    )
+    _, validation = split_by_event(objects.counts, share, recipe.choices.seed)
     if not len(validation):
         return objects
     event = np.repeat(np.arange(objects.n_events), objects.counts)
@@ -200,9 +207,10 @@ def _trained(
     if path.exists() and seconds_path.exists():
         return Model.load(path), float(seconds_path.read_text())
     checkpoint = folder / "checkpoints" / f"{digest}.npz"
-    recipe = msgspec.structs.replace(recipe, checkpoint=str(checkpoint))
+    if isinstance(recipe.choices, BottleneckChoices):
+        recipe = recipe.replaced(checkpoint=str(checkpoint))
     began = time.perf_counter()
-    model = model_of(objects, collection, names, bounds, recipe, report)
+    model = model_of(objects, collection, names, parse_assignments(bounds), recipe, report)
     seconds = time.perf_counter() - began
     model.save(path)
     seconds_path.write_text(f"{seconds:.1f}")

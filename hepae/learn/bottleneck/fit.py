@@ -157,9 +157,9 @@ def split_by_event(
 
 
 def check_device(device: str) -> None:
-    """Refuse a device that PyTorch does not have (`SchemaError`)."""
+    """Refuse a device that PyTorch does not have or cannot compute on (`SchemaError`)."""
     try:
-        torch.zeros(1, device=device)
+        float(torch.zeros((), device=device))
     except (RuntimeError, AssertionError) as problem:  # an assertion where PyTorch was built without CUDA
         raise SchemaError("no such device", got=device, hint=str(problem).splitlines()[0]) from None
 

@@ -12,9 +12,19 @@ from hepae.core.bottleneck.scaling import SCALINGS, Scaling
 from hepae.core.bottleneck.spec import LatentDtype
 from hepae.errors import SchemaError, nearest
 
-__all__ = ["ACTIVATIONS", "PRESETS", "Activation", "Architecture", "Hyperparameters", "preset"]
+__all__ = [
+    "ACTIVATIONS",
+    "LARGEST_SEED",
+    "PRESETS",
+    "Activation",
+    "Architecture",
+    "Hyperparameters",
+    "Schedule",
+    "preset",
+]
 
 Activation = Literal["tanh", "leaky_relu", "elu", "relu", "silu"]
+Schedule = Literal["one-cycle", "plateau"]
 ACTIVATIONS: Final[tuple[Activation, ...]] = ("tanh", "leaky_relu", "elu", "relu", "silu")
 
 WIDEST_LAYER: Final = 4096
@@ -155,7 +165,7 @@ class Hyperparameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     validation: float = 0.2
     epochs: int | None = None
     batch_size: int = 512
-    schedule: Literal["one-cycle", "plateau"] = "one-cycle"
+    schedule: Schedule = "one-cycle"
     learning_rate: float = 3e-3
     weight_decay: float = 0.0
     find_rate: bool = False
