@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,13 @@ from hypothesis import strategies as st
 
 from hepae.errors import InputError
 from hepae.root.columns import Nested
+from hepae.root.file.compression import STORED
+from hepae.root.file.records import Key
+from hepae.root.ttree.baskets import BasketContent, pack_embedded
 from hepae.root.ttree.layouts.awkward import branch_to_awkward, to_awkward
-from hepae.root.ttree.layouts.basket import Basket, read_basket
+from hepae.root.ttree.layouts.basket import Basket, read_basket, write_basket
 from hepae.root.ttree.layouts.branch import BranchType, LeafType
+from hepae.root.ttree.layouts.classes import ClassType, Member
 from hepae.root.ttree.layouts.collection import Collection
 from hepae.root.ttree.layouts.describe import describe_tree
 from hepae.root.ttree.layouts.fields import Field, Quantised, Truncated, seen_values
@@ -307,8 +312,107 @@ def test_records_of_one_counter_are_lists_of_records() -> None:
     layout = Counted((Field("a", "int32"), Field("b", "float32")), "n")
     levels = (np.array([2, 0]),)
     columns = {"a": Nested(levels, np.array([1, 2], "i4")), "b": Nested(levels, np.array([3, 4], "f4"))}
-    array = branch_to_awkward(layout.columns, columns)
+    array = branch_to_awkward(layout, columns)
     assert array.to_list() == [[{"a": 1, "b": 3.0}, {"a": 2, "b": 4.0}], []]
+
+
+LINK = ClassType(
+    "Link",
+    (
+        Member(
+            "",
+            object=ClassType("Base", (Member("key", Field("", "uint32")), Member("at", Field("", "int16")))),
+        ),
+        Member("inside", object=ClassType("Point", (Member("x", Field("", "float32")),))),
+    ),
+)
+
+
+def link(key: int, at: int, x: float) -> bytes:
+    """An object of ``LINK``: headers with a checksum, with a version, and none."""
+    base = struct.pack(">IHIIh", 0x40000000 | 12, 0, 77, key, at)
+    return struct.pack(">IH", 0x40000000 | (len(base) + 6), 3) + base + struct.pack(">f", x)
+
+
+def test_objects_of_one_width_are_columns() -> None:
+    body = struct.pack(">iii", 2, 0, 2) + link(7, -1, 0.5) + link(8, 2, 1.5)
+    data = np.frombuffer(struct.pack(">IH", 0x40000000 | (len(body) + 2), 10) + body, np.uint8)
+    branch = msgspec.structs.replace(element("vector<vector<Link> >", 300), object=LINK)
+    basket = Basket.of(data, np.array([0, len(data)]), 1)
+    layout = layout_of(branch)
+    assert layout is not None
+    assert not round_trip(layout, basket)  # it has not seen an object
+    layout = fitted(layout, basket.data, basket.offsets)
+    assert round_trip(layout, basket)
+    assert [column.name for column in layout.columns] == ["key", "at", "inside.x"]
+    back = layout.decode(basket.data, basket.offsets, 1, {}, "")
+    array = branch_to_awkward(layout, back)
+    assert array.to_list() == [
+        [[], [{"key": 7, "at": -1, "inside": {"x": 0.5}}, {"key": 8, "at": 2, "inside": {"x": 1.5}}]]
+    ]
+    other = data.copy()
+    other[-5] ^= 1  # the checksum of the last object is another
+    assert round_trip(layout, Basket.of(other, basket.offsets, 1))
+    other[-len(link(0, 0, 0)) + 6] ^= 1
+    assert not round_trip(layout, Basket.of(other, basket.offsets, 1))
+
+
+def test_vectors_without_any_object_have_no_rows() -> None:
+    data = np.frombuffer(struct.pack(">IHi", 0x40000000 | 6, 9, 0) * 2, np.uint8)
+    layout = layout_of(msgspec.structs.replace(element("vector<Link>", 300), object=LINK))
+    assert layout is not None
+    basket = Basket.of(data, np.array([0, 10, 20]), 2)
+    layout = fitted(layout, basket.data, basket.offsets)
+    assert round_trip(layout, basket)
+    array = branch_to_awkward(layout, layout.decode(basket.data, basket.offsets, 2, {}, ""))
+    assert array.to_list() == [[], []]
+    assert "inside" in array.typestr
+
+
+def test_baskets_in_a_header_are_read() -> None:
+    """As the writer embeds them: with offsets, and without."""
+    for lengths in (np.array([2, 0, 4]), None):
+        content = BasketContent(b"abcdef", lengths, 3, 2)
+        body = pack_embedded(content, Key("TBasket", "x", "t", 0, 0, 0, 0))
+        basket = read_basket(body[body.index(b"TBasket\0") + 8 :])
+        assert basket.data.tobytes() == b"abcdef"
+        assert basket.entries == 3
+        if lengths is None:
+            assert basket.offsets is None
+        else:
+            assert basket.offsets is not None
+            assert basket.offsets.tolist() == [0, 2, 2, 6]
+
+
+def basket_record(io_bits: int = 0, displaced: bool = False) -> bytes:
+    """A record with what uproot and hepae's own writer never make."""
+    basket = Basket(np.frombuffer(b"abcdef", np.uint8), np.array([0, 2, 6]), 2, 4, 99, 0, io_bits=io_bits)
+    if displaced:
+        basket.displacement = np.array([1, 2, 3])
+    return write_basket(basket, Key("TBasket", "x", "t", 0, 0, 0, 0), STORED)
+
+
+@pytest.mark.parametrize(("io_bits", "displaced"), [(0, False), (1, False), (0, True)])
+def test_a_basket_comes_back_with_all_that_is_in_it(io_bits: int, displaced: bool) -> None:
+    record = basket_record(io_bits, displaced)
+    basket = read_basket(record)
+    assert write_basket(basket, Key("TBasket", "x", "t", 0, 0, 0, 0), STORED) == record
+    assert basket.io_bits == io_bits
+    assert (basket.displacement is not None) == displaced
+
+
+@given(st.data())
+@settings(max_examples=300, deadline=None)
+def test_a_damaged_record_is_refused_or_read(data: st.DataObject) -> None:
+    record = bytearray(basket_record(data.draw(st.integers(0, 1)), data.draw(st.booleans())))
+    for _ in range(data.draw(st.integers(1, 3))):
+        record[data.draw(st.integers(0, len(record) - 1))] = data.draw(st.integers(0, 255))
+    cut = data.draw(st.integers(0, len(record)))
+    try:
+        basket = read_basket(bytes(record[:cut] if data.draw(st.booleans()) else record))
+    except InputError:
+        return
+    assert len(basket.data) <= len(record)
 
 
 def test_elements_of_every_alignment() -> None:

@@ -24,6 +24,8 @@ MAKE = """
 ROOT.gErrorIgnoreLevel = ROOT.kFatal
 ROOT.gInterpreter.Declare(r'''
 #include <TClonesArray.h>
+#include <TLorentzVector.h>
+#include <TVector3.h>
 #include <deque>
 #include <list>
 #include <set>
@@ -39,7 +41,7 @@ class Thing : public TObject { public:
   ClassDef(Thing, 1) };
 class Part : public TObject { public:
   float pt = 0; float cov[3]; Double32_t w = 0; //[0,100,16]
-  std::vector<float> vf; std::string name; TString label;
+  std::vector<float> vf; std::string name; TString label; TVector3 at;
   ClassDef(Part, 1) };
 void make(const char* path, int entries) {
   TFile file(path, "recreate"); TTree t("t", "");
@@ -54,6 +56,7 @@ void make(const char* path, int entries) {
   t.Branch("vf", &vf); t.Branch("vb", &vb); t.Branch("vvf", &vvf); t.Branch("vs", &vs); t.Branch("s", &s);
   t.Branch("si", &si); t.Branch("ld", &ld); t.Branch("df", &df);
   auto* thing = new Thing; thing->p = new float[9]; t.Branch("thing.", &thing);
+  auto* lv = new TLorentzVector; t.Branch("lv", &lv);
   auto* parts = new TClonesArray("Part", 9); t.Branch("parts", &parts);
   for (int i = 0; i < entries; i++) {
     n = i % 4; several.k = i; several.w = i / 3.; own.k = (i * 7) % 5; big = -i;
@@ -73,9 +76,11 @@ void make(const char* path, int entries) {
     for (int j = 0; j < 6; j++) thing->m[j / 3][j % 3] = j * i;
     for (int j = 0; j < 4; j++) thing->many[j] = j / 4.;
     thing->in.q = i; thing->in.v = vf;
+    lv->SetPxPyPzE(i, 2, 3, 99);
     parts->Clear("C");
     for (int j = 0; j < i % 3; j++) { auto* part = (Part*)parts->ConstructedAt(j); part->pt = i + j; part->w = i;
-      for (int k = 0; k < 3; k++) part->cov[k] = k; part->vf = vf; part->name = "n"; part->label = "l"; }
+      for (int k = 0; k < 3; k++) part->cov[k] = k; part->vf = vf; part->name = "n"; part->label = "l";
+      part->at = TVector3(i, j, 1); }
     t.Fill();
     if (i == 11) t.FlushBaskets(); }
   t.Write(); file.Close(); }
@@ -139,7 +144,7 @@ def test_the_columns_are_what_uproot_reads(tree: Any, columns: dict[str, Any]) -
     for path, (layout, whole) in columns.items():
         if layout is None or path in READ_OTHERWISE or len(tree[path].branches):
             continue
-        expected, got = tree[path].array(), branch_to_awkward(layout.columns, whole)
+        expected, got = tree[path].array(), branch_to_awkward(layout, whole)
         assert got.typestr == expected.typestr, path
         assert ak.array_equal(got, expected), path
         compared += 1
@@ -149,7 +154,7 @@ def test_the_columns_are_what_uproot_reads(tree: Any, columns: dict[str, Any]) -
 def test_what_uproot_cannot_read_is_what_root_wrote(columns: dict[str, Any]) -> None:
     def seen(path: str) -> ak.Array:
         layout, whole = columns[path]
-        return branch_to_awkward(layout.columns, whole)
+        return branch_to_awkward(layout, whole)
 
     entries = range(ENTRIES)
     assert seen("text").to_list() == [chr(97 + i % 26) * (i * i % 300) for i in entries]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from itertools import zip_longest
 from typing import Any
 
@@ -10,7 +10,10 @@ import awkward as ak
 import numpy as np
 
 from hepae.root.columns import Nested
-from hepae.root.ttree.layouts.fields import ColumnType, seen_values
+from hepae.root.ttree.layouts.classes import ClassType
+from hepae.root.ttree.layouts.fields import ColumnType, Field, seen_values
+from hepae.root.ttree.layouts.layout import Layout
+from hepae.root.ttree.layouts.rows import LeafList
 from hepae.root.ttree.layouts.runs import edges_of
 
 __all__ = ["branch_to_awkward", "to_awkward"]
@@ -40,18 +43,59 @@ def to_awkward(column: ColumnType, nested: Nested) -> ak.Array:
     return ak.Array(content_of(column, nested))
 
 
-def branch_to_awkward(columns: tuple[ColumnType, ...], values: Mapping[str, Nested]) -> ak.Array:
-    """What uproot gives for a branch: its column, or a record of its columns; counted together, a list of records."""
-    if len(columns) == 1:
-        return to_awkward(columns[0], values[columns[0].name])
-    names = [column.name for column in columns]
-    levels = values[names[0]].levels
-    shared = len({column.levels for column in columns}) == len({column.counter for column in columns}) == 1
-    if not shared:
+def branch_to_awkward(layout: Layout, values: Mapping[str, Nested]) -> ak.Array:
+    """What uproot gives for a branch.
+
+    Parameters
+    ----------
+    layout
+        Of the branch.
+    values
+        Its columns, as stored.
+
+    Returns
+    -------
+    awkward.Array
+        Its column, a record of its columns, or lists of records of what is counted together.
+    """
+    columns = layout.columns
+    if isinstance(layout, LeafList):
         parts = [content_of(column, values[column.name]) for column in columns]
-        return ak.Array(ak.contents.RecordArray(parts, names))
-    parts = [rows_of(column, values[column.name]) for column in columns]
-    return ak.Array(lists(ak.contents.RecordArray(parts, names, len(values[names[0]].values)), levels))
+        return ak.Array(ak.contents.RecordArray(parts, [column.name for column in columns]))
+    if len(columns) == 1 and layout.object is None:
+        return to_awkward(columns[0], values[columns[0].name])
+    rows = {column.name: rows_of(column, values[column.name]) for column in columns}
+    first = values[columns[0].name]
+    if layout.object is None:
+        content = ak.contents.RecordArray(list(rows.values()), list(rows), len(first.values))
+    else:
+        content = object_of(layout.object, rows, "", len(first.values))
+    return ak.Array(lists(content, first.levels, columns[0].marks))
+
+
+def object_of(kind: ClassType, rows: Mapping[str, Any], path: str, length: int) -> Any:
+    """Objects of a class as records, objects inside them as records in these; what ``@`` hides stays hidden."""
+    members = dict(members_of(kind, rows, path, length))
+    return ak.contents.RecordArray(
+        list(members.values()), list(members), length, parameters={"__record__": kind.name}
+    )
+
+
+def members_of(kind: ClassType, rows: Mapping[str, Any], path: str, length: int) -> Iterator[tuple[str, Any]]:
+    """Members of a class by name, those of its base classes among them."""
+    for member in kind.members:
+        name = f"{path}.{member.name}".strip(".")
+        if member.field is not None:
+            yield member.name, rows.get(name, empty(member.field))
+        elif member.object is not None and member.name:
+            yield member.name, object_of(member.object, rows, name, length)
+        elif member.object is not None:
+            yield from members_of(member.object, rows, path, length)
+
+
+def empty(field: Field) -> Any:
+    """No rows of a field, for objects of which none was seen."""
+    return rows_of(ColumnType(field), Nested((), np.zeros((0, *field.shape), field.dtype)))
 
 
 def content_of(column: ColumnType, nested: Nested) -> Any:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
+from hepae.root.ttree.layouts.classes import ClassType
+
 __all__ = ["BranchType", "LeafType"]
 
 
@@ -53,6 +55,8 @@ class BranchType(msgspec.Struct, frozen=True, omit_defaults=True):
         ``fStreamerType``: the code of ``TVirtualStreamerInfo::EReadWrite``, -1 for a branch at the top.
     typename
         C++ type of what is stored, as the file writes it; empty of a ``TBranch``.
+    object
+        The class of the objects that it stores, or of those in its vectors, if these have one width.
     """
 
     classname: str
@@ -60,3 +64,4 @@ class BranchType(msgspec.Struct, frozen=True, omit_defaults=True):
     kind: int = 0
     streamer: int = 0
     typename: str = ""
+    object: ClassType | None = None

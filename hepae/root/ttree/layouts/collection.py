@@ -10,10 +10,20 @@ import numpy as np
 
 from hepae.arrays import Array, Integers
 from hepae.root.columns import Nested
+from hepae.root.ttree.layouts.chains import COUNT_BYTES
 from hepae.root.ttree.layouts.checks import Offsets, entry_lengths, require, require_whole_rows
-from hepae.root.ttree.layouts.fields import ColumnType, Field, packed, row_dtype, unpacked
-from hepae.root.ttree.layouts.nesting import Nesting, built, pieces, string_edges, taken_apart, words
-from hepae.root.ttree.layouts.rows import given
+from hepae.root.ttree.layouts.classes import ClassType, fields_of_object
+from hepae.root.ttree.layouts.fields import ColumnType, Field, named, row_dtype
+from hepae.root.ttree.layouts.nesting import (
+    Nesting,
+    built,
+    first_row,
+    pieces,
+    string_edges,
+    taken_apart,
+    words,
+)
+from hepae.root.ttree.layouts.rows import given, row_width, to_columns, to_rows
 from hepae.root.ttree.layouts.runs import edges_of
 
 __all__ = ["Collection"]
@@ -25,8 +35,11 @@ STREAMER_INFO_VERSION: Final = 9
 """Class version of ``TStreamerInfo``, which ROOT writes before collections; 10 since ROOT 6.36."""
 
 BYTE_COUNT: Final = 0x40000000
-COUNTED_BYTES: Final = 4
-"""What is in front of what a byte count counts: itself."""
+NO_ROWS: Final = (Field("", "uint8"),)
+"""What stands for objects in vectors that are all empty: other baskets do not come back if they have any."""
+
+MEMBERWISE: Final = 1 << 14
+"""Bit of the version of a collection whose objects are stored member by member: ``kStreamedMemberWise``."""
 
 
 class Collection(msgspec.Struct, frozen=True, tag="collection", omit_defaults=True):
@@ -35,7 +48,7 @@ class Collection(msgspec.Struct, frozen=True, tag="collection", omit_defaults=Tr
     Parameters
     ----------
     fields
-        What is in a row; of text, the one field of bytes.
+        What is in a row; of text, the one field of bytes; nothing, as long as no object has been seen.
     depth
         How many vectors are inside each other, not counting what a counter counts.
     text
@@ -50,6 +63,8 @@ class Collection(msgspec.Struct, frozen=True, tag="collection", omit_defaults=Tr
         What the header says.
     blank
         Whether an empty string takes no byte at all: ``TLeafC`` of ROOT 6, but not of others.
+    object
+        The class of objects in rows, None of numbers and text.
     """
 
     fields: tuple[Field, ...]
@@ -60,12 +75,15 @@ class Collection(msgspec.Struct, frozen=True, tag="collection", omit_defaults=Tr
     marks: tuple[str, ...] = ()
     version: int = STREAMER_INFO_VERSION
     blank: bool = False
+    object: ClassType | None = None
 
     @property
     def columns(self) -> tuple[ColumnType, ...]:
         """What a basket becomes."""
         levels = self.depth + bool(self.counter) + self.text
-        return tuple(ColumnType(field, levels, self.text, self.counter, self.marks) for field in self.fields)
+        return tuple(
+            ColumnType(field, levels, self.text, self.counter, self.marks) for field in named(self.fields)
+        )
 
     @property
     def counters(self) -> tuple[str, ...]:
@@ -78,6 +96,10 @@ class Collection(msgspec.Struct, frozen=True, tag="collection", omit_defaults=Tr
         return self.text and not (self.depth or self.header or self.counter)
 
     @property
+    def _lead(self) -> int:
+        return HEADER.itemsize if self.header else 0
+
+    @property
     def nesting(self) -> Nesting:
         """What an entry is made of, its header apart."""
         return Nesting(self.depth, self.text, row_dtype(self.fields).itemsize)
@@ -86,11 +108,15 @@ class Collection(msgspec.Struct, frozen=True, tag="collection", omit_defaults=Tr
         """This layout with what only the bytes of a basket tell: the version, and how empty strings are stored."""
         if self.is_string and offsets is not None:
             return msgspec.structs.replace(self, blank=bool((np.diff(offsets) == 0).any()))
+        layout = self
         if self.header and len(data) >= HEADER.itemsize:
-            return msgspec.structs.replace(
-                self, version=int(data[: HEADER.itemsize].view(HEADER)["version"][0])
-            )
-        return self
+            version = int(data[: HEADER.itemsize].view(HEADER)["version"][0])
+            layout = msgspec.structs.replace(layout, version=version)
+        if self.object is None or self.fields or offsets is None or layout.version & MEMBERWISE:
+            return layout
+        place = first_row(data, offsets, self.depth, self._lead, bool(self.counter))
+        fields = NO_ROWS if place is None else fields_of_object(self.object, data[place:])
+        return msgspec.structs.replace(layout, fields=fields)
 
     def decode(
         self, data: Array, offsets: Offsets, entries: int, counts: Mapping[str, Integers], where: str
@@ -99,6 +125,7 @@ class Collection(msgspec.Struct, frozen=True, tag="collection", omit_defaults=Tr
         if offsets is None:
             require(self.is_string, "a basket has no entry offsets", where)
             offsets = string_edges(data, entries, where)
+        row_width(self.fields, where)
         lengths = entry_lengths(offsets, entries, len(data), where)
         if self.counter:
             levels, values = self._elements(
@@ -112,29 +139,24 @@ class Collection(msgspec.Struct, frozen=True, tag="collection", omit_defaults=Tr
             levels, values = self._vectors(data, offsets[:-1], lengths, where)
         else:
             levels, values = self._elements(data, offsets, None, where)
-        columns = unpacked(values, self.fields)
-        return {
-            field.name: Nested(levels, column) for field, column in zip(self.fields, columns, strict=True)
-        }
+        return to_columns(self.fields, levels, values, where)
 
     def encode(self, columns: Mapping[str, Nested]) -> tuple[Array, Integers]:
         """Columns to bytes: see `Scalar.encode`."""
-        levels = columns[self.fields[0].name].levels
-        values = packed([columns[field.name].values for field in self.fields], self.fields)
+        levels, values = columns[self.columns[0].name].levels, to_rows(self.fields, columns)
         counted = bool(self.counter)
         if self.blank:
             counted, levels = True, ((levels[0] > 0).astype(np.int64), levels[0][levels[0] > 0])
-        lead = HEADER.itemsize if self.header else 0
-        data, edges = built(self.nesting, levels, counted, values, lead)
+        data, edges = built(self.nesting, levels, counted, values, self._lead)
         if self.header:
-            data[edges[:-1, None] + np.arange(lead)] = self._headers(np.diff(edges))
+            data[edges[:-1, None] + np.arange(self._lead)] = self._headers(np.diff(edges))
         return data, edges
 
     def _vectors(
         self, data: Array, starts: Integers, lengths: Integers, where: str
     ) -> tuple[tuple[Integers, ...], Array]:
         """A vector of rows in each entry, the most frequent kind: nothing has to be searched."""
-        lead = words(lengths[:0]).shape[1] + (HEADER.itemsize if self.header else 0)
+        lead = self._lead + COUNT_BYTES
         require(lengths >= lead, "an entry is shorter than its header", where)
         rows = require_whole_rows(lengths - lead, self.nesting.width, where)
         heads = np.concatenate([self._headers(lengths), words(rows)], axis=1) if self.header else words(rows)
@@ -162,7 +184,7 @@ class Collection(msgspec.Struct, frozen=True, tag="collection", omit_defaults=Tr
     def _headers(self, lengths: Integers) -> Array:
         """The header of each entry, ``uint8[n, 6]``."""
         out = np.empty(len(lengths), HEADER)
-        out["count"], out["version"] = lengths - COUNTED_BYTES | BYTE_COUNT, self.version
+        out["count"], out["version"] = lengths - COUNT_BYTES | BYTE_COUNT, self.version
         return out.view(np.uint8).reshape(-1, HEADER.itemsize)
 
 

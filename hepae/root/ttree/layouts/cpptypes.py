@@ -9,7 +9,7 @@ from typing import Final
 from hepae.root.ttree.layouts.fields import Field
 from hepae.root.ttree.layouts.ranges import coding_of
 
-__all__ = ["CollectionType", "collection_type"]
+__all__ = ["TEXTS", "CollectionType", "collection_type", "number"]
 
 NUMBERS: Final = {
     "bool": ("uint8", "bool"),
@@ -41,18 +41,23 @@ MARKED: Final = ("set", "bitset")
 
 @dataclass(frozen=True)
 class CollectionType:
-    """Collections inside each other, of strings (``field`` None) or of numbers.
+    """Collections inside each other.
 
     Parameters
     ----------
     marks
         For each collection, outermost first, ``"set"``, ``"bitset"`` or nothing.
-    field
-        The numbers in the innermost.
+    item
+        The type of what is in the innermost.
     """
 
     marks: tuple[str, ...]
-    field: Field | None
+    item: str
+
+    @property
+    def is_text(self) -> bool:
+        """Whether strings are in the innermost."""
+        return self.item in TEXTS
 
 
 def number(name: str) -> Field | None:
@@ -69,29 +74,25 @@ def number(name: str) -> Field | None:
     return Field("", dtype, seen=seen) if dtype else None
 
 
-def collection_type(name: str) -> CollectionType | None:
-    """Take the name of a type apart; None of what is no collection of numbers or strings.
+def collection_type(name: str) -> CollectionType:
+    """Take the name of a type apart.
 
     Examples
     --------
-    >>> collection_type("vector<vector<float> >").marks
-    ('', '')
+    >>> collection_type("vector<vector<float> >")
+    CollectionType(marks=('', ''), item='float')
     >>> collection_type("std::set<string>")
-    CollectionType(marks=('set',), field=None)
-    >>> collection_type("map<int,float>") is None
-    True
+    CollectionType(marks=('set',), item='string')
+    >>> collection_type("map<int,float>")
+    CollectionType(marks=(), item='map<int,float>')
     """
     name = " ".join(name.replace("const ", "").split())
-    if name in TEXTS:
-        return CollectionType((), None)
     match = COLLECTION.match(name)
     if match is None:
-        field = number(name)
-        return None if field is None else CollectionType((), field)
+        return CollectionType((), name)
     kind, arguments = match.groups()
     inner = collection_type("bool" if kind == "bitset" else first_argument(arguments))
-    mark = kind if kind in MARKED else ""
-    return None if inner is None else CollectionType((mark, *inner.marks), inner.field)
+    return CollectionType((kind if kind in MARKED else "", *inner.marks), inner.item)
 
 
 def first_argument(arguments: str) -> str:

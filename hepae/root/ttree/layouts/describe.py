@@ -10,15 +10,16 @@ from typing import Any, Final
 import uproot
 
 from hepae.root.ttree.layouts.branch import BranchType, LeafType
+from hepae.root.ttree.layouts.classes import T_OBJECT, ClassType, Member
+from hepae.root.ttree.layouts.cpptypes import TEXTS, collection_type, number
 from hepae.root.ttree.layouts.fields import column_path
+from hepae.root.ttree.layouts.members import is_coded, member_field
 
 __all__ = ["branch_path", "describe", "describe_tree", "owners_of"]
 
 DIMENSION: Final = re.compile(r"\[(\d+)\]")
-CODED_MEMBERS: Final = (9, 19)
-"""``kDouble32`` and ``kFloat16``; `ARRAY` more of fixed arrays, twice as many of pointers."""
-
-ARRAY: Final = 20
+MOST_BASES: Final = 8
+"""How deep classes may be inside each other."""
 
 TOP: Final = -1
 
@@ -60,7 +61,8 @@ def describe(branch: Any, owners: Mapping[int, Any]) -> BranchType:
     if branch.classname != "TBranchElement":
         return BranchType(str(branch.classname), leaves)
     kind, streamer = int(branch.member("fType")), int(branch.member("fStreamerType"))
-    return BranchType(str(branch.classname), leaves, kind, streamer, typename(branch, streamer))
+    name = typename(branch, streamer)
+    return BranchType(str(branch.classname), leaves, kind, streamer, name, object_in(branch, name))
 
 
 def typename(branch: Any, streamer: int) -> str:
@@ -121,7 +123,44 @@ def range_title(branch: Any, leaf: Any) -> str | None:
     if leaf.classname in ("TLeafD32", "TLeafF16"):
         return str(leaf.member("fTitle"))
     code = leaf.member("fType", none_if_missing=True)
-    if code is None or not 0 < int(code) < 3 * ARRAY or int(code) % ARRAY not in CODED_MEMBERS:
+    if code is None or not is_coded(int(code)):
         return None
     element = branch.streamer
     return None if element is None else str(element.title)
+
+
+def object_in(branch: Any, name: str) -> ClassType | None:
+    """The class of the objects that a branch stores, or of those in its vectors; None where they are no objects."""
+    item = collection_type(name).item
+    if not item or number(item) is not None or item in TEXTS or item.endswith("*"):
+        return None
+    return class_type(branch.file, item)
+
+
+def class_type(file: Any, name: str, depth: int = 0) -> ClassType | None:
+    """A class from the streamer information of a file; None where its objects have no fixed width."""
+    if name == T_OBJECT:
+        return ClassType(name)
+    info = file.streamer_named(name)
+    if info is None or depth > MOST_BASES:
+        return None
+    members = [member_of(file, element, depth + 1) for element in info.elements]
+    known = [member for member in members if member is not None]
+    return ClassType(str(info.name), tuple(known)) if known and len(known) == len(members) else None
+
+
+def member_of(file: Any, element: Any, depth: int) -> Member | None:
+    """A member or a base class of a class; None of pointers, collections and strings."""
+    kind, name = element.classname, str(element.name)
+    if kind == "TStreamerBase":
+        base = class_type(file, name, depth)
+        return None if base is None else Member("", object=base)
+    if kind in ("TStreamerObject", "TStreamerObjectAny") and not int(element.member("fArrayLength")):
+        inside = class_type(file, str(element.typename), depth)
+        return None if inside is None else Member(name, object=inside)
+    if kind != "TStreamerBasicType":
+        return None
+    sizes = element.member("fMaxIndex")[: int(element.member("fArrayDim"))]
+    shape = tuple(int(size) for size in sizes)
+    field = member_field(int(element.member("fType")), shape, str(element.title))
+    return None if field is None or 0 in shape else Member(name, field)

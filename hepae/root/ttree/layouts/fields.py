@@ -8,6 +8,7 @@ import msgspec
 import numpy as np
 
 from hepae.arrays import Array, Values
+from hepae.root.ttree.layouts.checks import require
 
 __all__ = [
     "ColumnType",
@@ -15,6 +16,7 @@ __all__ = [
     "Quantised",
     "Truncated",
     "column_path",
+    "named",
     "packed",
     "row_dtype",
     "seen_values",
@@ -66,6 +68,8 @@ class Field(msgspec.Struct, frozen=True, omit_defaults=True):
         What an analysis sees, where that is another dtype: ``"bool"``, ``"float64"``.
     coding
         How integers stand for floats, None for plain numbers.
+    constant
+        Bytes that are the same in every row, in hexadecimal digits; the dtype is empty then, and there is no column.
     """
 
     name: str
@@ -73,10 +77,18 @@ class Field(msgspec.Struct, frozen=True, omit_defaults=True):
     shape: tuple[int, ...] = ()
     seen: str = ""
     coding: Quantised | Truncated | None = None
+    constant: str = ""
+
+    @property
+    def is_constant(self) -> bool:
+        """Whether this is no column."""
+        return not self.dtype
 
     @property
     def stored(self) -> np.dtype[np.void]:
         """How ROOT stores it: big-endian, with its dimensions."""
+        if self.is_constant:
+            return np.dtype(("u1", (len(self.constant) // 2,)))
         if isinstance(self.coding, Truncated):
             return np.dtype(("u1", (*self.shape, TRUNCATED_BYTES)))
         return np.dtype((np.dtype(self.dtype).newbyteorder(">"), self.shape))
@@ -127,7 +139,12 @@ def row_dtype(fields: tuple[Field, ...]) -> np.dtype[np.void]:
     return np.dtype([(f"f{number}", field.stored) for number, field in enumerate(fields)])
 
 
-def unpacked(data: Array, fields: tuple[Field, ...]) -> list[Array]:
+def named(fields: tuple[Field, ...]) -> list[Field]:
+    """Those that are columns."""
+    return [field for field in fields if not field.is_constant]
+
+
+def unpacked(data: Array, fields: tuple[Field, ...], where: str = "") -> list[Array]:
     """Rows to columns.
 
     Parameters
@@ -136,11 +153,18 @@ def unpacked(data: Array, fields: tuple[Field, ...]) -> list[Array]:
         Rows, one after the other; the length must be a multiple of their width.
     fields
         What is in a row.
+    where
+        File, branch, basket, for messages.
 
     Returns
     -------
     list of arrays [n_rows, *shape]
-        One for each field, native byte order.
+        One for each column, native byte order.
+
+    Raises
+    ------
+    InputError
+        If bytes that are constant are not.
 
     Examples
     --------
@@ -148,7 +172,18 @@ def unpacked(data: Array, fields: tuple[Field, ...]) -> list[Array]:
     [array([ 1, -2], dtype=int16)]
     """
     rows = np.ascontiguousarray(data).view(row_dtype(fields))
-    return [native(rows[f"f{number}"], field) for number, field in enumerate(fields)]
+    columns = []
+    for number, field in enumerate(fields):
+        if field.is_constant:
+            require(rows[f"f{number}"] == constant_bytes(field), "an object is not like the first", where)
+        else:
+            columns.append(native(rows[f"f{number}"], field))
+    return columns
+
+
+def constant_bytes(field: Field) -> Array:
+    """The bytes of a constant."""
+    return np.frombuffer(bytes.fromhex(field.constant), np.uint8)
 
 
 def native(stored: Array, field: Field) -> Array:
@@ -162,14 +197,18 @@ def native(stored: Array, field: Field) -> Array:
 def packed(columns: list[Array], fields: tuple[Field, ...]) -> Array:
     """Columns to rows: the inverse of `unpacked`, ``uint8[n_rows * width]``."""
     rows = np.empty(len(columns[0]), row_dtype(fields))
-    for number, (values, field) in enumerate(zip(columns, fields, strict=True)):
-        target = rows[f"f{number}"]
-        if isinstance(field.coding, Truncated):
-            for byte, shift in enumerate((16, 8, 0)):
-                target[..., byte] = values >> np.uint32(shift) & np.uint32(255)
-        else:
-            target[...] = values
+    left = iter(columns)
+    for number, field in enumerate(fields):
+        rows[f"f{number}"] = constant_bytes(field) if field.is_constant else as_stored(next(left), field)
     return rows.view(np.uint8)
+
+
+def as_stored(values: Array, field: Field) -> Array:
+    """A column of one field as it is stored: the inverse of `native`."""
+    if not isinstance(field.coding, Truncated):
+        return values
+    parts = [values >> np.uint32(shift) & np.uint32(255) for shift in (16, 8, 0)]
+    return np.stack(parts, axis=-1).astype(np.uint8)
 
 
 def seen_values(field: Field, values: Values) -> Values:

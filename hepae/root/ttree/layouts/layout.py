@@ -14,9 +14,9 @@ from hepae.root.ttree.layouts.basket import Basket
 from hepae.root.ttree.layouts.branch import BranchType, LeafType
 from hepae.root.ttree.layouts.checks import Offsets
 from hepae.root.ttree.layouts.collection import Collection
-from hepae.root.ttree.layouts.cpptypes import collection_type
+from hepae.root.ttree.layouts.cpptypes import collection_type, number
 from hepae.root.ttree.layouts.fields import Field
-from hepae.root.ttree.layouts.ranges import coding_of
+from hepae.root.ttree.layouts.members import AFTER_POINTERS, POINTER, coded_field, member_field
 from hepae.root.ttree.layouts.rows import Counted, Leaf, LeafList, Scalar
 
 __all__ = ["Layout", "fitted", "layout_of", "round_trip"]
@@ -38,31 +38,8 @@ LEAVES: Final = {
 }
 """Dtypes of leaves, signed and unsigned."""
 
-MEMBERS: Final = {
-    1: "int8",
-    2: "int16",
-    3: "int32",
-    4: "int64",
-    5: "float32",
-    6: "uint32",
-    8: "float64",
-    10: "int8",
-    11: "uint8",
-    12: "uint16",
-    13: "uint32",
-    14: "uint64",
-    15: "uint32",
-    16: "int64",
-    17: "uint64",
-    18: "uint8",
-}
-"""Dtypes of the basic types of ``TVirtualStreamerInfo::EReadWrite``."""
-
-BOOL, DOUBLE32, FLOAT16 = 18, 9, 19
-ARRAY, POINTER, AFTER_POINTERS = 20, 40, 60
-"""Codes of fixed arrays of these and of pointers ``x[n]`` to these: ``kOffsetL``, ``kOffsetP`` and what follows."""
-
 TSTRING, STL, STL_STRING, TOP = 65, 300, 365, -1
+OBJECTS = (0, 61, 62)
 OBJECT_KINDS, COUNT_KINDS, MEMBER_KINDS = (-1, 0, 1, 2), (3, 4), (31, 41)
 """``TBranchElement::fType``: objects and their members, the counts of split collections, the members of these."""
 
@@ -72,8 +49,9 @@ def layout_of(branch: BranchType) -> Layout | None:
 
     Examples
     --------
-    >>> layout_of(BranchType("TBranch", (LeafType("TLeafF", "Jet_pt", counter="nJet"),)))
-    Counted(fields=(Field(name='', dtype='float32', shape=(), seen='', coding=None),), counter='nJet', flagged=False)
+    >>> layout = layout_of(BranchType("TBranch", (LeafType("TLeafF", "Jet_pt", counter="nJet"),)))
+    >>> layout.fields[0].dtype, layout.counter
+    ('float32', 'nJet')
     """
     if not branch.leaves or any(0 in leaf.shape for leaf in branch.leaves):
         return None
@@ -120,16 +98,8 @@ def leaf_field(leaf: LeafType, name: str) -> Field | None:
     if leaf.classname in LEAVES:
         return Field(name, LEAVES[leaf.classname][leaf.unsigned], leaf.shape)
     if leaf.classname in ("TLeafD32", "TLeafF16"):
-        return coded(leaf, leaf.classname == "TLeafD32", name)
+        return coded_field(leaf.classname == "TLeafD32", leaf.shape, leaf.title, name)
     return None
-
-
-def coded(leaf: LeafType, double: bool, name: str = "") -> Field | None:
-    """A ``Double32_t`` or ``Float16_t``: integers, or a float32 where a ``Double32_t`` has no range."""
-    if leaf.title is None:
-        return None
-    seen, coding = "float64" if double else "float32", coding_of(leaf.title, double)
-    return Field(name, "float32" if coding is None else "uint32", leaf.shape, seen, coding)
 
 
 def of_element(branch: BranchType) -> Layout | None:
@@ -145,10 +115,10 @@ def of_element(branch: BranchType) -> Layout | None:
         return None
     if branch.streamer in (TSTRING, STL, STL_STRING, TOP):
         return of_collection(branch)
-    field = member_field(leaf, branch.streamer)
-    if field is None:
-        return None
-    return Counted((field,), leaf.counter) if leaf.counter else Scalar((field,))
+    field = member_field(branch.streamer, leaf.shape, leaf.title)
+    if field is not None:
+        return Counted((field,), leaf.counter) if leaf.counter else Scalar((field,))
+    return of_object(branch) if branch.streamer in OBJECTS else None
 
 
 def of_pointer(branch: BranchType) -> Layout | None:
@@ -156,34 +126,41 @@ def of_pointer(branch: BranchType) -> Layout | None:
     leaf = branch.leaves[0]
     if not POINTER < branch.streamer < AFTER_POINTERS or leaf.shape:
         return None
-    field = member_field(leaf, branch.streamer - POINTER)
+    field = member_field(branch.streamer - POINTER, leaf.shape, leaf.title)
     return None if field is None else Counted((field,), leaf.counter, flagged=True)
 
 
-def member_field(leaf: LeafType, streamer: int) -> Field | None:
-    """The numbers of a member of basic type, or of a fixed array of these."""
-    basic = streamer - ARRAY if ARRAY < streamer < POINTER else streamer
-    if basic in (DOUBLE32, FLOAT16):
-        return coded(leaf, basic == DOUBLE32)
-    if basic not in MEMBERS:
+def of_object(branch: BranchType) -> Layout | None:
+    """Objects that are not split, if they have one width; their fields are seen in the first (`fitted`)."""
+    leaf = branch.leaves[0]
+    if branch.object is None or leaf.shape:
         return None
-    return Field("", MEMBERS[basic], leaf.shape, "bool" if basic == BOOL else "")
+    if leaf.counter:
+        return Counted((), leaf.counter, object=branch.object)
+    return Scalar((), branch.object)
 
 
 def of_collection(branch: BranchType) -> Layout | None:
     """Vectors and strings; what is in them is said by the name of the type."""
     leaf, known = branch.leaves[0], collection_type(branch.typename)
-    if known is None or leaf.shape or (known.field is not None and not known.marks):
+    text, field = known.is_text, number(known.item)
+    if leaf.shape or not (known.marks or text):
+        return None if leaf.shape or field is not None else of_object(branch)
+    if not text and field is None and branch.object is None:
         return None
+    fields = (BYTES,) if text else () if field is None else (field,)
     depth = len(known.marks)
+    header = branch.streamer != TSTRING and (branch.streamer != TOP or depth > 0)
     marks = ("",) * bool(leaf.counter) + known.marks if any(known.marks) else ()
-    plain = branch.streamer == TSTRING or (branch.streamer == TOP and not depth)
-    text = known.field is None
-    return Collection((known.field or BYTES,), depth, text, not plain, leaf.counter, marks)
+    kind = branch.object if not fields else None
+    return Collection(fields, depth, text, header, leaf.counter, marks, object=kind)
 
 
 def fitted(layout: Layout, data: Array, offsets: Offsets) -> Layout:
-    """A layout with what only the bytes of a basket tell; those of the first basket with entries will do.
+    """A layout with what only the bytes of a basket tell; the largest basket of a branch tells most.
+
+    It tells the version in the header of vectors, how empty strings are stored, and what objects are made of. Baskets
+    that differ in these do not come back (`round_trip`).
 
     Parameters
     ----------
@@ -194,7 +171,7 @@ def fitted(layout: Layout, data: Array, offsets: Offsets) -> Layout:
     offsets : int64[entries + 1] or None
         Where its entries begin.
     """
-    return layout.fitted(data, offsets) if isinstance(layout, Collection) else layout
+    return layout if isinstance(layout, LeafList) else layout.fitted(data, offsets)
 
 
 def round_trip(

@@ -23,7 +23,7 @@ from hepae.root.ttree.layouts.chains import (
 from hepae.root.ttree.layouts.checks import require
 from hepae.root.ttree.layouts.runs import edges_of, index_within, sums_of
 
-__all__ = ["Nesting", "built", "pieces", "string_edges", "taken_apart", "words"]
+__all__ = ["Nesting", "built", "first_row", "pieces", "string_edges", "taken_apart", "words"]
 
 PIECE_BYTES: Final = 1 << 18
 """Entries are taken apart in runs of about this size, which bounds the memory for hops (some 40 times as much)."""
@@ -153,6 +153,36 @@ def string_edges(data: Array, entries: int, where: str) -> Integers:
     edges = after(text_hops(data), np.zeros(entries + 1, np.int64), np.arange(entries + 1, dtype=np.int64))
     require(edges[-1] == len(data), "a basket does not hold the strings that it says", where)
     return edges
+
+
+def first_row(data: Array, edges: Integers, depth: int, lead: int, counted: bool) -> int | None:
+    """Where a first row is, for what is at most a vector of vectors; None if none is found in the longest entry.
+
+    Parameters
+    ----------
+    data, edges
+        As in `taken_apart`, with ``lead`` bytes before each entry.
+    depth
+        How many vectors are inside each other.
+    counted
+        Whether the outermost elements are counted elsewhere.
+    """
+    lengths = np.diff(edges) - lead
+    if not (lengths > 0).any():
+        return None
+    start = int(edges[lengths.argmax()]) + lead
+    entry = data[start : start + int(lengths.max())]
+    vectors, place = depth, 0
+    if depth and not counted:
+        vectors, place = depth - 1, COUNT_BYTES
+    if vectors == 1:  # counts of 0, then that of a vector which has rows
+        counts = np.frombuffer(
+            entry[place : place + (len(entry) - place) // COUNT_BYTES * COUNT_BYTES], ">i4"
+        )
+        if not counts.any():
+            return None
+        place += COUNT_BYTES * (int(counts.astype(bool).argmax()) + 1)
+    return start + place if vectors <= 1 and place < len(entry) else None
 
 
 def built(

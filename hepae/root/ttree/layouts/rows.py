@@ -10,27 +10,31 @@ import numpy as np
 from hepae.arrays import Array, Integers
 from hepae.root.columns import Nested
 from hepae.root.ttree.layouts.checks import Offsets, entry_lengths, require, require_whole_rows
-from hepae.root.ttree.layouts.fields import ColumnType, Field, packed, row_dtype, unpacked
+from hepae.root.ttree.layouts.classes import ClassType, fields_of_object
+from hepae.root.ttree.layouts.fields import ColumnType, Field, named, packed, row_dtype, unpacked
 from hepae.root.ttree.layouts.runs import edges_of, gathered, positions
 
-__all__ = ["Counted", "Leaf", "LeafList", "Scalar"]
+__all__ = ["Counted", "Leaf", "LeafList", "Scalar", "given", "row_width", "to_columns", "to_rows"]
 
 
-class Scalar(msgspec.Struct, frozen=True, tag="scalar"):
+class Scalar(msgspec.Struct, frozen=True, tag="scalar", omit_defaults=True):
     """One row per entry: numbers, fixed arrays, several leaves without counters, the counts of split collections.
 
     Parameters
     ----------
     fields
-        What is in a row.
+        What is in a row; nothing, as long as no object has been seen.
+    object
+        The class of objects in rows, None of numbers.
     """
 
     fields: tuple[Field, ...]
+    object: ClassType | None = None
 
     @property
     def columns(self) -> tuple[ColumnType, ...]:
         """What a basket becomes."""
-        return tuple(ColumnType(field) for field in self.fields)
+        return tuple(ColumnType(field) for field in named(self.fields))
 
     @property
     def counters(self) -> tuple[str, ...]:
@@ -60,19 +64,23 @@ class Scalar(msgspec.Struct, frozen=True, tag="scalar"):
         InputError
             If the bytes are not those of this layout.
         """
-        width = row_dtype(self.fields).itemsize
+        width = row_width(self.fields, where)
         require(len(data) == entries * width, "basket has another size", where, entries * width, len(data))
         if offsets is not None:
             lengths = entry_lengths(offsets, entries, len(data), where)
             require(lengths == width, "an entry has another size", where, width)
-        columns = unpacked(data, self.fields)
-        return {field.name: Nested((), values) for field, values in zip(self.fields, columns, strict=True)}
+        return to_columns(self.fields, (), data, where)
+
+    def fitted(self, data: Array, offsets: Offsets) -> Scalar:
+        """This layout, with the fields of its objects if it sees any."""
+        if self.object is None or self.fields:
+            return self
+        return msgspec.structs.replace(self, fields=fields_of_object(self.object, data))
 
     def encode(self, columns: Mapping[str, Nested]) -> tuple[Array, Integers]:
         """Columns to bytes ``uint8[n]``, and where each entry begins and the last ends, ``int64[entries + 1]``."""
-        entries = len(columns[self.fields[0].name])
-        data = packed([columns[field.name].values for field in self.fields], self.fields)
-        return data, np.arange(entries + 1) * row_dtype(self.fields).itemsize
+        data, width = to_rows(self.fields, columns), row_dtype(self.fields).itemsize
+        return data, np.arange(len(data) // width + 1) * width
 
 
 class Counted(msgspec.Struct, frozen=True, tag="counted", omit_defaults=True):
@@ -87,16 +95,19 @@ class Counted(msgspec.Struct, frozen=True, tag="counted", omit_defaults=True):
     flagged
         Whether a byte stands before the rows, 1 where there are any: pointers ``x[n]`` of split objects.
         Source: ``TStreamerInfo::WriteBufferAux``, ``kOffsetP``.
+    object
+        The class of objects in rows, None of numbers.
     """
 
     fields: tuple[Field, ...]
     counter: str
     flagged: bool = False
+    object: ClassType | None = None
 
     @property
     def columns(self) -> tuple[ColumnType, ...]:
         """What a basket becomes."""
-        return tuple(ColumnType(field, 1, counter=self.counter) for field in self.fields)
+        return tuple(ColumnType(field, 1, counter=self.counter) for field in named(self.fields))
 
     @property
     def counters(self) -> tuple[str, ...]:
@@ -107,7 +118,7 @@ class Counted(msgspec.Struct, frozen=True, tag="counted", omit_defaults=True):
         self, data: Array, offsets: Offsets, entries: int, counts: Mapping[str, Integers], where: str
     ) -> dict[str, Nested]:
         """Bytes to columns: see `Scalar.decode`."""
-        lead, width = int(self.flagged), row_dtype(self.fields).itemsize
+        lead, width = int(self.flagged), row_width(self.fields, where)
         if offsets is None:
             offsets = edges_of(lead + given(counts, self.counter, entries, len(data), where) * width)
         lengths = entry_lengths(offsets, entries, len(data), where) - lead
@@ -117,15 +128,18 @@ class Counted(msgspec.Struct, frozen=True, tag="counted", omit_defaults=True):
             flags = data[offsets[:-1]]
             require(flags == (rows > 0), "a flag is not what the size of the entry says", where)
             data = np.delete(data, offsets[:-1])
-        columns = unpacked(data, self.fields)
-        return {
-            field.name: Nested((rows,), values) for field, values in zip(self.fields, columns, strict=True)
-        }
+        return to_columns(self.fields, (rows,), data, where)
+
+    def fitted(self, data: Array, offsets: Offsets) -> Counted:
+        """This layout, with the fields of its objects if it sees any."""
+        if self.object is None or self.fields or offsets is None:
+            return self
+        return msgspec.structs.replace(self, fields=fields_of_object(self.object, data[int(offsets[0]) :]))
 
     def encode(self, columns: Mapping[str, Nested]) -> tuple[Array, Integers]:
         """Columns to bytes: see `Scalar.encode`."""
-        (rows,) = columns[self.fields[0].name].levels
-        data = packed([columns[field.name].values for field in self.fields], self.fields)
+        (rows,) = columns[named(self.fields)[0].name].levels
+        data = to_rows(self.fields, columns)
         edges = edges_of(rows * row_dtype(self.fields).itemsize)
         if not self.flagged:
             return data, edges
@@ -209,6 +223,25 @@ class LeafList(msgspec.Struct, frozen=True, tag="leaves"):
             data[positions(places, size)] = part
             places = places + size
         return data, edges
+
+
+def row_width(fields: tuple[Field, ...], where: str) -> int:
+    """Bytes of a row; it must be known."""
+    require(bool(fields), "no object of this class has been seen", where)
+    return row_dtype(fields).itemsize
+
+
+def to_columns(
+    fields: tuple[Field, ...], levels: tuple[Integers, ...], data: Array, where: str
+) -> dict[str, Nested]:
+    """Rows to columns of the same counts."""
+    columns = unpacked(data, fields, where)
+    return {field.name: Nested(levels, values) for field, values in zip(named(fields), columns, strict=True)}
+
+
+def to_rows(fields: tuple[Field, ...], columns: Mapping[str, Nested]) -> Array:
+    """Columns to rows: the inverse of `to_columns`."""
+    return packed([columns[field.name].values for field in named(fields)], fields)
 
 
 def rows_of(
