@@ -14,8 +14,8 @@ import uproot
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hepae.core.values.nested import Nested
 from hepae.errors import InputError
-from hepae.root.columns import Nested
 from hepae.root.file.compression import STORED
 from hepae.root.file.records import Key
 from hepae.root.ttree.baskets import BasketContent, pack_embedded

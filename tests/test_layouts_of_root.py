@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import uproot
 
-from hepae.root.columns import Nested
+from hepae.core.values.nested import Nested
 from hepae.root.ttree.layouts.awkward import branch_to_awkward
 from hepae.root.ttree.layouts.basket import read_basket
 from hepae.root.ttree.layouts.describe import describe_tree

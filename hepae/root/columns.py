@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hepae.arrays import Array, Integers
+from hepae.arrays import Array
 
-__all__ = ["Branch", "Column", "Jagged", "Nested", "cut", "empty_column", "joined"]
+__all__ = ["Branch", "Column", "Jagged", "cut", "empty_column", "joined"]
 
 
 @dataclass(frozen=True)
@@ -63,57 +62,6 @@ class Jagged:
 
     def __len__(self) -> int:
         return len(self.counts)
-
-
-@dataclass(frozen=True)
-class Nested:
-    """Values of one column of a branch for a run of entries, however deep they are nested.
-
-    Parameters
-    ----------
-    levels : tuple of int64 arrays
-        Counts, outermost first: rows of each entry, rows of each of those, and so on. No levels: one row per entry.
-    values : array [n_rows, *shape]
-        The rows of the innermost level, native byte order.
-
-    Examples
-    --------
-    Two entries of a ``vector<vector<float>>``, ``[[1, 2], []]`` and ``[[3]]``:
-
-    >>> deep = Nested((np.array([2, 1]), np.array([2, 0, 1])), np.array([1, 2, 3], "f4"))
-    >>> len(deep), deep.cut(1, 2).values.tolist()
-    (2, [3.0])
-    """
-
-    levels: tuple[Integers, ...]
-    values: Array
-
-    def __len__(self) -> int:
-        return len(self.levels[0]) if self.levels else len(self.values)
-
-    def cut(self, start: int, stop: int) -> Nested:
-        """Entries ``start`` to ``stop``, as views."""
-        kept = []
-        for counts in self.levels:
-            kept.append(counts[start:stop])
-            start, stop = int(counts[:start].sum()), int(counts[:stop].sum())
-        return Nested(tuple(kept), self.values[start:stop])
-
-    @staticmethod
-    def concatenated(parts: Sequence[Nested]) -> Nested:
-        """Runs of one column, one after the other; there must be at least one.
-
-        Examples
-        --------
-        >>> run = Nested((), np.array([1, 2]))
-        >>> Nested.concatenated([run, run.cut(0, 1)]).values.tolist()
-        [1, 2, 1]
-        """
-        levels = zip(*(part.levels for part in parts), strict=True)
-        return Nested(
-            tuple(np.concatenate(counts) for counts in levels),
-            np.concatenate([part.values for part in parts]),
-        )
 
 
 Column: TypeAlias = Array | Jagged

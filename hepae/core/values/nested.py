@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+
+from hepae.arrays import Array, Integers
 
 __all__ = ["Nested"]
-
-Integers = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -27,7 +25,7 @@ class Nested:
     """
 
     levels: tuple[Integers, ...]
-    values: NDArray[Any]
+    values: Array
 
     def __len__(self) -> int:
         return len(self.levels[0]) if self.levels else len(self.values)

@@ -9,7 +9,7 @@ from typing import Any
 import awkward as ak
 import numpy as np
 
-from hepae.root.columns import Nested
+from hepae.core.values.nested import Nested
 from hepae.root.ttree.layouts.classes import ClassType
 from hepae.root.ttree.layouts.fields import ColumnType, Field, seen_values
 from hepae.root.ttree.layouts.layout import Layout

@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 
 from hepae.arrays import Array, Integers
-from hepae.root.columns import Nested
+from hepae.core.values.nested import Nested
 from hepae.root.ttree.layouts.chains import COUNT_BYTES
 from hepae.root.ttree.layouts.checks import Offsets, entry_lengths, require, require_whole_rows
 from hepae.root.ttree.layouts.classes import ClassType, fields_of_object

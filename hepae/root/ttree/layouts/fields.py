@@ -102,7 +102,7 @@ class ColumnType(msgspec.Struct, frozen=True, omit_defaults=True):
     field
         Its name, dtype and dimensions, and what the numbers mean.
     levels
-        How many counts `hepae.root.columns.Nested` has: 0 for a scalar, 1 for a vector or a string.
+        How many counts `hepae.core.values.nested.Nested` has: 0 for a scalar, 1 for a vector or a string.
     text
         Whether the innermost level are the bytes of strings.
     counter

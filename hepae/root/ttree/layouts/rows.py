@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 
 from hepae.arrays import Array, Integers
-from hepae.root.columns import Nested
+from hepae.core.values.nested import Nested
 from hepae.root.ttree.layouts.checks import Offsets, entry_lengths, require, require_whole_rows
 from hepae.root.ttree.layouts.classes import ClassType, fields_of_object
 from hepae.root.ttree.layouts.fields import ColumnType, Field, named, packed, row_dtype, unpacked
