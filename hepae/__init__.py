@@ -22,6 +22,7 @@ from hepae.learn.recipe import Recipe
 from hepae.model.model import Model
 from hepae.read.interpretation import register, set_restorer
 from hepae.read.opened import open_file as open  # noqa: A004 - the word users know from uproot
+from hepae.read.trees import register_trees
 from hepae.stored.restore import restore_branch
 from hepae.version import __version__
 
@@ -40,3 +41,4 @@ __all__ = [
 
 set_restorer(restore_branch)
 register()
+register_trees()

@@ -105,9 +105,11 @@ class RootFile:
         data: bytes,
         directory: Directory | None = None,
         compression: Compression = LZMA_BEST,
+        cycle: int | None = None,
     ) -> Key:
         """Write an object that is serialised already, and list it in a directory."""
-        return self.write_packed(classname, name, title, compression.pack(data), len(data), directory)
+        packed = compression.pack(data)
+        return self.write_packed(classname, name, title, packed, len(data), directory, cycle=cycle)
 
     def write_packed(
         self,

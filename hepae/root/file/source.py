@@ -21,8 +21,12 @@ __all__ = ["Key", "Source", "open_source", "reading"]
 
 MODELS_TREE = "hepae_models"
 TITLES_TREE = "hepae_titles"
-OWN_TREES = (MODELS_TREE, TITLES_TREE)
-"""What hepae keeps for itself: models by SHA-256, and in files of RNTuples the titles of fields."""
+SCHEMAS_TREE = "hepae_schemas"
+OWN_TREES = (MODELS_TREE, SCHEMAS_TREE, TITLES_TREE)
+"""What hepae keeps for itself: models and schemas by SHA-256, and in files of RNTuples the titles of fields."""
+
+PAYLOAD = "__hepae"
+"""At the end of the name of a payload tree, after that of the tree."""
 
 TREE_CLASSES = ("TTree", "ROOT::RNTuple", "ROOT::Experimental::RNTuple")
 DIRECTORIES = ("TDirectory", "TDirectoryFile")
@@ -93,8 +97,19 @@ class Source:
         return {
             key.path: key.classname
             for key in self.keys
-            if key.classname in TREE_CLASSES and key.path.rpartition("/")[2] not in OWN_TREES
+            if key.classname in TREE_CLASSES and not self._is_own(key.path)
         }
+
+    def newest_cycle(self, path: str) -> int:
+        """The highest cycle of the keys of that path."""
+        return max(key.cycle for key in self.keys if key.path == path)
+
+    def _is_own(self, path: str) -> bool:
+        """Whether a tree is one of those that hepae keeps for itself."""
+        if path.rpartition("/")[2] in OWN_TREES:
+            return True
+        beside = path.removesuffix(PAYLOAD)
+        return beside != path and any(key.path == beside for key in self.keys)
 
     @property
     def uuid(self) -> bytes:

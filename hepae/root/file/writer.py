@@ -6,7 +6,7 @@ from pathlib import Path
 from types import TracebackType
 
 from hepae.errors import OutputError
-from hepae.root.file.container import DEFAULT_DATIME, RootFile
+from hepae.root.file.container import DEFAULT_DATIME, Directory, RootFile
 from hepae.root.file.rest import copy_rest
 from hepae.root.file.source import Source
 from hepae.root.file.streamers import streamer_list
@@ -82,6 +82,17 @@ class RootWriter:
         above, _, name = tree.path.rpartition("/")
         home = self.file.directory(above) if above else None
         return TreeWriter(self.file, name, tree.title if title is None else title, branches, tree, home)
+
+    def home_of(self, path: str) -> Directory:
+        """The directory that an object of that path is in, made as it is in the source."""
+        above = path.rpartition("/")[0]
+        if not above:
+            return self.file.root
+        self.home_of(above)
+        key = self.source.directory.key(above) if self.source is not None else None
+        if key is None:
+            return self.file.directory(above)
+        return self.file.directory(above, str(key.fTitle), str(key.fClassName))
 
     def copy_rest(self) -> list[str]:
         """Copy every other key of the source raw; return the keys that were left out.

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping
+from bisect import bisect_right
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -17,6 +19,12 @@ from hepae.root.file.compression import ZSTD_DEFAULT
 from hepae.root.tree import TreeReader
 
 __all__ = ["TTreeReader", "plain_interpretation"]
+
+OFFSETS_OF_ONE = 12
+"""Bytes of the table of offsets of a basket of one entry: how many there are, and two."""
+
+NEIGHBOURS = 1 << 14
+"""Bytes between two ranges that are read rather than asked for anew: less than a request costs on a network."""
 
 
 class TTreeReader(TreeReader):
@@ -68,6 +76,47 @@ class TTreeReader(TreeReader):
         on_disk = int(found.compressed_bytes) + sum(len(ZSTD_DEFAULT.pack(data)) for data in held)
         return on_disk, int(found.uncompressed_bytes) + sum(map(len, held))
 
+    def stored_entry(self, branch: str, entry: int) -> tuple[int, int] | None:
+        """Where the bytes of an entry are in the file, and how many: of a basket of one entry, not compressed.
+
+        None where the basket is of another kind.
+        """
+        source = self.sources[branch]
+        edges = np.asarray(source.entry_offsets)
+        number = int(np.searchsorted(edges, entry, side="right")) - 1
+        in_file = int(source.num_baskets) - len(source.embedded_baskets)
+        if number >= in_file or edges[number + 1] - edges[number] != 1:
+            return None
+        with reading_errors(f"{self.where}, {branch}, entry {entry}"):
+            key = source.basket_key(number)
+        if key.is_compressed:
+            return None
+        return int(key.fSeekKey) + int(key.fKeylen), int(key.fObjlen) - OFFSETS_OF_ONE
+
+    def read_ranges(self, ranges: Sequence[tuple[int, int]]) -> list[bytes]:
+        """Ranges of bytes of the file; neighbouring ones are one request."""
+        merged: list[list[int]] = []
+        for start, stop in sorted(ranges):
+            if merged and start - merged[-1][1] <= NEIGHBOURS:
+                merged[-1][1] = max(merged[-1][1], stop)
+            else:
+                merged.append([start, stop])
+        with reading_errors(self.where):
+            source = self.tree.file.source
+            chunks = [source.chunk(start, stop) for start, stop in merged]
+            data = [bytes(chunk.raw_data) for chunk in chunks]
+        starts = [start for start, _ in merged]
+        parts = []
+        for start, stop in ranges:
+            number = bisect_right(starts, start) - 1
+            part = data[number][start - starts[number] : stop - starts[number]]
+            if len(part) != stop - start:
+                raise InputError(
+                    "the file is cut short", where=self.where, expected=stop - start, got=len(part)
+                )
+            parts.append(part)
+        return parts
+
     def _column(self, name: str) -> BasketColumn:
         if name not in self._columns:
             info = self.branches[name]
@@ -79,6 +128,19 @@ class TTreeReader(TreeReader):
             counter = self._column(str(info.counter)) if counted else None
             self._columns[name] = BasketColumn(self.sources[name], info, counter, f"{self.where}, {name}")
         return self._columns[name]
+
+
+@contextmanager
+def reading_errors(where: str) -> Iterator[None]:
+    """Whatever a damaged file makes uproot raise, as an `InputError`."""
+    try:
+        yield
+    except HepaeError:
+        raise
+    except Exception as error:
+        raise InputError(
+            "cannot be read", where=where, got=f"{type(error).__name__}: {error}", hint="is the file damaged?"
+        ) from error
 
 
 class BranchList(Mapping[str, Branch]):

@@ -1,0 +1,108 @@
+"""Compress a ROOT file as a whole, checked before it takes its name."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from hepae.core.values.bounds import Bound
+from hepae.files.compress.whole import TreeDone, write_whole
+from hepae.progress import Report, silent
+from hepae.root.file.atomic import atomic_output
+from hepae.root.file.source import Source, open_source
+from hepae.root.ttree.columns import IrregularError
+
+__all__ = ["FileDone", "compress_file", "holds_ntuples"]
+
+
+@dataclass
+class FileDone:
+    """What compressing a file did.
+
+    Attributes
+    ----------
+    source, target
+        The files.
+    file_before, file_after
+        Their sizes, bytes.
+    trees
+        What became of each tree that was compressed.
+    left
+        Why the file, or a part of it, stayed as it is.
+    encode_seconds, verify_seconds
+        Wall-clock time.
+    """
+
+    source: str
+    target: str
+    file_before: int = 0
+    file_after: int = 0
+    trees: list[TreeDone] = field(default_factory=list)
+    left: list[str] = field(default_factory=list)
+    encode_seconds: float = 0.0
+    verify_seconds: float = 0.0
+
+
+def holds_ntuples(source: Source) -> bool:
+    """Whether a file has an RNTuple, whose pages cannot be moved yet."""
+    return any("RNTuple" in classname for classname in source.trees.values())
+
+
+def compress_file(
+    source: str | Path,
+    target: str | Path,
+    bounds: Mapping[str, Bound] | None = None,
+    threads: int | None = None,
+    report: Report = silent,
+) -> FileDone:
+    """Compress every tree of a file.
+
+    Parameters
+    ----------
+    source, target
+        The file, and where to write.
+    bounds
+        Bounds of columns, by full path; all others are exact.
+    threads
+        Chunks coded at once; the cores where it is None.
+    report
+        Told how far the work is.
+
+    Raises
+    ------
+    BoundViolationError
+        If what was written does not restore to what was read. Nothing has been written under the final name.
+    """
+    began = time.perf_counter()
+    done = FileDone(str(source), str(target))
+    with atomic_output(target, (source,)) as temporary, open_source(source) as opened:
+        if holds_ntuples(opened):
+            done.left.append(
+                "a file with an RNTuple is copied as it is: RNTuples are not compressed as a whole yet"
+            )
+        else:
+            done.trees = _written(temporary, opened, bounds or {}, threads, report)
+        done.encode_seconds = time.perf_counter() - began
+        done.file_before = Path(source).stat().st_size
+        if not done.trees or temporary.stat().st_size >= done.file_before:
+            if done.trees:
+                done.left.append("nothing came out smaller: the file is copied as it is")
+            done.trees = []
+            shutil.copyfile(source, temporary)
+        done.file_after = temporary.stat().st_size
+    return done
+
+
+def _written(
+    temporary: Path, source: Source, bounds: Mapping[str, Bound], threads: int | None, report: Report
+) -> list[TreeDone]:
+    """Write the file; again, with a branch kept, where its baskets are not what its layout says."""
+    kept: dict[str, set[str]] = {}
+    while True:
+        try:
+            return write_whole(temporary, source, bounds, kept, threads, report)
+        except IrregularError as found:
+            kept.setdefault(found.tree, set()).add(found.path)

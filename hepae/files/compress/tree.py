@@ -1,0 +1,138 @@
+"""Compress one tree of a file: plan it from a sample, then code it chunk by chunk on the cores."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+
+from hepae.arrays import Array
+from hepae.core.chunk import ChunkCoder
+from hepae.core.tables.streams import encode
+from hepae.core.values.bounds import Bound
+from hepae.core.values.nested import Nested
+from hepae.input.columns import ColumnSource, chunks, sampled
+from hepae.learn.whole.plan import Planned, planned
+from hepae.learn.whole.tables import find_tables
+from hepae.progress import Report
+from hepae.root.ttree.layouts.layout import Layout
+from hepae.stored.compressed import coder_of_schema
+from hepae.stored.restore import ModelStore
+from hepae.stored.schemas import StoredBranch, StoredTree
+
+__all__ = ["EncodedChunk", "TreePlan", "encoded", "marks", "plan_tree"]
+
+Given = TypeVar("Given")
+Made = TypeVar("Made")
+
+SAMPLE_ENTRIES = 20_000
+"""Entries that a tree is planned from."""
+
+
+@dataclass
+class TreePlan:
+    """How a tree will be stored.
+
+    Attributes
+    ----------
+    stored
+        What the file will say of it.
+    planned
+        Its schema, and how its exact columns are packed.
+    models
+        The models that its columns are coded with.
+    """
+
+    stored: StoredTree
+    planned: Planned
+    models: ModelStore
+
+    @property
+    def coders(self) -> list[ChunkCoder]:
+        """What codes the columns of each coder of the schema."""
+        numbers = range(len(self.stored.schema.coders))
+        return [coder_of_schema(self.stored, number, self.models, "") for number in numbers]
+
+
+@dataclass(frozen=True)
+class EncodedChunk:
+    """A chunk: its number, its entries, the streams."""
+
+    number: int
+    start: int
+    stop: int
+    streams: Sequence[bytes]
+
+
+def plan_tree(
+    source: ColumnSource,
+    layouts: Mapping[str, Layout],
+    bounds: Mapping[str, Bound],
+    dither: bool = False,
+) -> TreePlan:
+    """How to store a tree, from a sample of it.
+
+    Parameters
+    ----------
+    source
+        The columns that are compressed.
+    layouts
+        The layouts of the branches that they are of, by path.
+    bounds
+        Bounds of the columns that are not exact, by name.
+    """
+    sample, entries = sampled(source, SAMPLE_ENTRIES)
+    found = find_tables(source.infos, sample)
+    start, stop = next(iter(chunks(source)), (0, 0))
+    share = (stop - start) / entries if entries else 0.0
+    plan = planned(found, sample, share, bounds, dither=dither)
+    of_branch: dict[str, list[int]] = {}
+    for info in source.infos:
+        of_branch.setdefault(info.branch, []).append(plan.schema.numbers[info.name])
+    replaced = tuple(StoredBranch(path, layouts[path], tuple(numbers)) for path, numbers in of_branch.items())
+    return TreePlan(StoredTree(plan.schema, replaced), plan, ModelStore())
+
+
+def encoded(
+    source: ColumnSource, plan: TreePlan, threads: int | None, report: Report
+) -> Iterator[EncodedChunk]:
+    """The chunks of a tree in order, coded on the cores."""
+    coders = plan.coders
+    schema, numbers = plan.stored.schema, plan.stored.schema.numbers
+    names = [info.name for info in source.infos]
+
+    def read() -> Iterator[tuple[int, int, int, dict[int, Nested]]]:
+        for sequence, (start, stop) in enumerate(chunks(source)):
+            columns = source.read(names, start, stop)
+            yield sequence, start, stop, {numbers[name]: columns[name] for name in names}
+
+    def made(run: tuple[int, int, int, dict[int, Nested]]) -> EncodedChunk:
+        sequence, start, stop, columns = run
+        number, streams = encode(schema, coders, columns, stop - start, sequence, plan.planned.methods)
+        return EncodedChunk(number, start, stop, streams)
+
+    for chunk in _in_order(made, read(), threads or os.cpu_count() or 1):
+        yield chunk
+        report("compressing", chunk.stop, source.num_entries, "")
+
+
+def _in_order(function: Callable[[Given], Made], items: Iterable[Given], workers: int) -> Iterator[Made]:
+    """Map over the cores, results in order, never more items at a time than workers: memory stays bounded."""
+    with ThreadPoolExecutor(workers) as pool:
+        ahead: deque[Future[Made]] = deque()
+        for item in items:
+            ahead.append(pool.submit(function, item))
+            if len(ahead) >= workers:
+                yield ahead.popleft().result()
+        while ahead:
+            yield ahead.popleft().result()
+
+
+def marks(chunk: EncodedChunk) -> Array:
+    """The marker of the entries of a chunk, as a basket holds it."""
+    return np.full(chunk.stop - chunk.start, chunk.number, ">u4").view(np.uint8)

@@ -1,0 +1,145 @@
+"""Compress every tree of a ROOT file, and copy everything else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from hepae.core.values.bounds import Bound
+from hepae.files.compress.tree import TreePlan, encoded, marks, plan_tree
+from hepae.progress import Report, silent
+from hepae.read.trees import compressed_of
+from hepae.root.file.compression import ZSTD_DEFAULT
+from hepae.root.file.source import MODELS_TREE, PAYLOAD, SCHEMAS_TREE, Source
+from hepae.root.file.writer import RootWriter
+from hepae.root.ttree.branches import new_branch, new_leaf
+from hepae.root.ttree.columns import TreeColumns
+from hepae.root.ttree.header import TreeHeader
+from hepae.root.ttree.reader import TTreeReader
+from hepae.root.ttree.rewriter import TreeRewriter
+from hepae.root.ttree.writer import TreeWriter
+from hepae.stored.header import header_of, without_baskets
+from hepae.stored.payload import MARKER, payload_plan, row_columns
+from hepae.stored.schemas import schema_plan, schema_rows
+
+__all__ = ["TreeDone", "write_whole"]
+
+MARKER_TITLE = (
+    "compressed by hepae: in Python, import hepae and read with uproot as before; or run hepae decompress"
+)
+
+
+@dataclass
+class TreeDone:
+    """What became of a tree.
+
+    Attributes
+    ----------
+    path, entries
+        The tree.
+    replaced, kept
+        Paths of branches that were compressed, and that were left as they are.
+    before, after
+        Bytes of the replaced branches in the source, and of what stands in their place.
+    """
+
+    path: str
+    entries: int
+    replaced: list[str] = field(default_factory=list)
+    kept: list[str] = field(default_factory=list)
+    before: int = 0
+    after: int = 0
+
+
+def write_whole(
+    temporary: Path,
+    source: Source,
+    bounds: Mapping[str, Bound],
+    kept: Mapping[str, set[str]],
+    threads: int | None = None,
+    report: Report = silent,
+) -> list[TreeDone]:
+    """Write a file in which every tree is compressed that becomes smaller.
+
+    Parameters
+    ----------
+    temporary
+        Where to write.
+    source
+        The file.
+    bounds
+        Bounds of columns, by name.
+    kept
+        Branches of each tree that stay as they are, by path.
+
+    Raises
+    ------
+    IrregularError
+        If a branch turns out not to be what its layout says: it has to be kept, and the file written anew.
+    """
+    done: list[TreeDone] = []
+    schemas: dict[str, tuple[bytes, bytes]] = {}
+    with RootWriter(temporary, source) as out:
+        out.done |= {MODELS_TREE, SCHEMAS_TREE}
+        for path in source.trees:
+            tree = source.tree(path)
+            if isinstance(tree, TTreeReader) and tree.num_entries and compressed_of(tree.tree) is None:
+                header = header_of(source, path)
+                columns = TreeColumns(tree, kept.get(path, set()) | _needed(header, tree))
+                if columns.infos:
+                    plan = plan_tree(columns, columns.layouts, bounds)
+                    schemas[plan.stored.sha256] = plan.stored.to_json(), without_baskets(header)
+                    done.append(_write_tree(out, source, tree, header, columns, plan, threads, report))
+        if schemas:
+            table = out.new_tree(SCHEMAS_TREE, schema_plan(), "how hepae stores trees, by SHA-256")
+            table.append(schema_rows(schemas))
+            table.finish()
+        out.copy_rest()
+    return done
+
+
+def _needed(header: TreeHeader, tree: TTreeReader) -> set[str]:
+    """Branches that count what has to stay: they stay too."""
+    replaced = TreeColumns(tree).layouts
+    owners = {node: branch.path for branch in header.branches for node in branch.nodes()}
+    return {
+        owners[node]
+        for branch in header.branches
+        if branch.path not in replaced
+        for node in branch.needs
+        if node in owners
+    }
+
+
+def _write_tree(
+    out: RootWriter,
+    source: Source,
+    tree: TTreeReader,
+    header: TreeHeader,
+    columns: TreeColumns,
+    plan: TreePlan,
+    threads: int | None,
+    report: Report,
+) -> TreeDone:
+    replaced = {branch.path for branch in plan.stored.branches}
+    home, entries = out.home_of(tree.path), tree.num_entries
+    changed = header.copy()
+    changed.remove([branch for branch in changed.branches if branch.path in replaced])
+    leaf = new_leaf("TLeafI", MARKER, MARKER, unsigned=True)
+    changed.add(new_branch(MARKER, MARKER_TITLE, leaf, compression=ZSTD_DEFAULT.code))
+    written = TreeRewriter(out.file, home, changed)
+    kept = {branch.path: branch for branch in header.branches if branch.path not in replaced}
+    written.copy(source, kept)
+    title = f"columns of {tree.name}, compressed by hepae"
+    payload = TreeWriter(out.file, tree.name + PAYLOAD, title, payload_plan(), directory=home)
+    done = TreeDone(tree.path, entries, sorted(replaced), sorted(kept))
+    done.before = sum(header.branch(path).sizes[1] for path in replaced)
+    for chunk in encoded(columns, plan, threads, report):
+        written.append(MARKER, marks(chunk), None, chunk.stop - chunk.start)
+        payload.append(row_columns(chunk.number, chunk.stop - chunk.start, plan.stored.sha256, chunk.streams))
+        done.after += sum(map(len, chunk.streams))
+    written.finish(entries, source.newest_cycle(tree.path))
+    payload.finish()
+    out.done.add(tree.path)
+    return done

@@ -1,0 +1,1 @@
+"""Give a compressed file its original layout back."""

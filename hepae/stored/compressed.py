@@ -1,0 +1,159 @@
+"""The replaced branches of a compressed tree: chunks of its payload tree to columns, and to the baskets that they were.
+
+What was read last is kept, so that branches and ranges asked for one after the other share it.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Mapping
+from functools import cached_property, partial
+
+from hepae.arrays import Array
+from hepae.core.chunk import ChunkCoder
+from hepae.core.decode import chunk_codec
+from hepae.core.plain.chunked import Plain
+from hepae.core.tables.schema import ModelCoder
+from hepae.core.tables.streams import OpenTables
+from hepae.core.values.nested import Nested
+from hepae.errors import CorruptionError
+from hepae.root.ttree.layouts.checks import Offsets
+from hepae.stored.payload import Payload, Row
+from hepae.stored.restore import ModelStore
+from hepae.stored.schemas import StoredBranch, StoredTree
+
+__all__ = ["PLAIN_MODEL", "CompressedTree", "coder_of_schema"]
+
+CACHED_BYTES = 256 << 20
+"""What is kept of chunks that were read: a dozen chunks of a NanoAOD file's jets."""
+
+KEPT_BASKETS = 4
+"""uproot asks for the bytes and the offsets of a basket one after the other, in a few threads."""
+
+PLAIN_MODEL = bytes(32)
+"""The name of no model, in frames that need none."""
+
+
+class CompressedTree:
+    """The branches that were replaced.
+
+    Parameters
+    ----------
+    payload
+        The payload tree.
+    stored
+        How trees of the file are stored, by the first 16 hexadecimal digits of the SHA-256.
+    models
+        Models at hand.
+    header
+        The original header of the tree, without baskets.
+
+    Attributes
+    ----------
+    branches : dict of StoredBranch
+        By path.
+
+    Raises
+    ------
+    CorruptionError
+        If a schema is missing, or a branch is compressed in some chunks only.
+    """
+
+    def __init__(
+        self, payload: Payload, stored: Mapping[str, StoredTree], models: ModelStore, header: bytes = b""
+    ) -> None:
+        self.payload, self.models, self.header, self.where = payload, models, header, payload.where
+        self.stored: dict[str, StoredTree] = {}
+        for name in dict.fromkeys(row.schema for row in payload.rows):
+            if name not in stored:
+                raise CorruptionError("a schema is missing", where=self.where, expected=name)
+            self.stored[name] = stored[name]
+        self._by_path = {
+            name: {branch.path: branch for branch in tree.branches} for name, tree in self.stored.items()
+        }
+        self._open: OrderedDict[int, OpenTables] = OrderedDict()
+        self._baskets: OrderedDict[tuple[int, str], tuple[Array, Offsets]] = OrderedDict()
+        self._coders: dict[tuple[str, int], ChunkCoder] = {}
+        self._lock = threading.RLock()
+
+    @cached_property
+    def branches(self) -> dict[str, StoredBranch]:
+        """The branches that were replaced, by path."""
+        each = list(self._by_path.values())
+        for other in each[1:]:
+            for path in sorted(each[0].keys() ^ other.keys()):
+                raise CorruptionError(
+                    "a branch is compressed in some chunks only",
+                    where=f"{self.where}, {path}",
+                    hint="decompress the files and merge them again with `hepae merge`",
+                )
+        return each[0] if each else {}
+
+    def columns(self, row: Row, path: str) -> dict[str, Nested]:
+        """The columns of a branch for one chunk, by the names that its layout gives them."""
+        branch = self._by_path[row.schema][path]
+        with self._lock:
+            restored = self._opened(row).read(branch.columns)
+            self._forget(row)
+        names = [column.name for column in branch.layout.columns]
+        return dict(zip(names, (restored[number] for number in branch.columns), strict=True))
+
+    def basket(self, row: Row, path: str) -> tuple[Array, Offsets]:
+        """The bytes of the entries of a chunk as a basket of the branch holds them, and where each begins."""
+        key = row.index, path
+        with self._lock:
+            if key not in self._baskets:
+                self._baskets[key] = self._by_path[row.schema][path].layout.encode(self.columns(row, path))
+                while len(self._baskets) > KEPT_BASKETS:
+                    self._baskets.popitem(last=False)
+            return self._baskets[key]
+
+    def bytes_stored(self, path: str) -> int:
+        """Bytes of the streams that hold a branch, others' columns in them included."""
+        total = 0
+        for row in self.payload.rows:
+            schema = self.stored[row.schema].schema
+            streams = {schema.stream_of[column] for column in self._by_path[row.schema][path].columns}
+            total += sum(int(row.edges[number + 1] - row.edges[number]) for number in streams)
+        return total
+
+    def _opened(self, row: Row) -> OpenTables:
+        if row.index not in self._open:
+            schema = self.stored[row.schema].schema
+            if len(row.edges) - 1 != len(schema.streams):
+                raise CorruptionError(
+                    "a chunk of another number of streams",
+                    where=f"{self.where}, chunk {row.index}",
+                    expected=len(schema.streams),
+                    got=len(row.edges) - 1,
+                )
+            self._open[row.index] = OpenTables(
+                schema,
+                partial(self._coder, row.schema),
+                row.stop - row.start,
+                row.chunk,
+                partial(self.payload.fetch, row),
+                f"{self.where}, entries {row.start} to {row.stop}",
+            )
+        return self._open[row.index]
+
+    def _coder(self, schema: str, number: int) -> ChunkCoder:
+        key = schema, number
+        if key not in self._coders:
+            self._coders[key] = coder_of_schema(self.stored[schema], number, self.models, self.where)
+        return self._coders[key]
+
+    def _forget(self, row: Row) -> None:
+        """Keep the chunks that were used last, up to `CACHED_BYTES`."""
+        self._open.move_to_end(row.index)
+        while len(self._open) > 1 and sum(opened.nbytes for opened in self._open.values()) > CACHED_BYTES:
+            self._open.popitem(last=False)
+
+
+def coder_of_schema(stored: StoredTree, number: int, models: ModelStore, where: str) -> ChunkCoder:
+    """What codes the columns of one coder of a schema."""
+    spec = stored.schema.coders[number]
+    if isinstance(spec, ModelCoder):
+        return chunk_codec(models.find(spec.sha256, where))
+    return ChunkCoder(Plain(), "plain", spec.features, (), PLAIN_MODEL)

@@ -1,0 +1,146 @@
+"""What a file says of each compressed tree: its branches, how their columns are stored, its original header."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from functools import cached_property
+from itertools import pairwise
+
+import msgspec
+import numpy as np
+
+from hepae import limits
+from hepae.core.tables.schema import TreeSchema
+from hepae.errors import CorruptionError
+from hepae.root.columns import Column, Jagged
+from hepae.root.file.compression import LZMA_BEST
+from hepae.root.file.source import SCHEMAS_TREE
+from hepae.root.tree import TreeReader
+from hepae.root.ttree.layouts.layout import Layout
+from hepae.root.ttree.writer import NewBranch
+
+__all__ = [
+    "SCHEMAS_TREE",
+    "StoredBranch",
+    "StoredTree",
+    "read_schemas",
+    "schema_plan",
+    "schema_rows",
+    "stored_tree",
+]
+
+
+class StoredBranch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A branch that was replaced.
+
+    Parameters
+    ----------
+    path
+        Its full path.
+    layout
+        How columns become the bytes of its baskets.
+    columns
+        The columns that it is restored from, by number, in the order of the layout.
+    """
+
+    path: str
+    layout: Layout
+    columns: tuple[int, ...]
+
+
+class StoredTree(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=True):
+    """A compressed tree.
+
+    Parameters
+    ----------
+    schema
+        How columns are stored.
+    branches
+        The branches that were replaced.
+    """
+
+    schema: TreeSchema
+    branches: tuple[StoredBranch, ...]
+
+    def to_json(self) -> bytes:
+        """As stored."""
+        return msgspec.json.encode(self)
+
+    @cached_property
+    def sha256(self) -> str:
+        """Name of the description, hexadecimal."""
+        return hashlib.sha256(self.to_json()).hexdigest()
+
+
+def schema_plan() -> list[NewBranch]:
+    """The branches of the table of schemas: a row for each."""
+    return [
+        NewBranch("sha256", "uint8", "SHA-256 of the schema", None, (32,)),
+        NewBranch("nschema", "int32"),
+        NewBranch("schema", "uint8", "how a tree is stored, JSON", "nschema", (), LZMA_BEST),
+        NewBranch("nheader", "int32"),
+        NewBranch(
+            "header", "uint8", "original header of the tree, without its baskets", "nheader", (), LZMA_BEST
+        ),
+    ]
+
+
+def schema_rows(stored: Mapping[str, tuple[bytes, bytes]]) -> dict[str, Column]:
+    """Rows of that table, from JSON and header by SHA-256."""
+    names = np.frombuffer(bytes.fromhex("".join(stored)), np.uint8).reshape(-1, 32)
+    columns: dict[str, Column] = {"sha256": names}
+    for place, name in enumerate(("schema", "header")):
+        data = [parts[place] for parts in stored.values()]
+        lengths = np.array([len(part) for part in data], np.int64)
+        columns[name] = Jagged(lengths, np.frombuffer(b"".join(data), np.uint8))
+    return columns
+
+
+def read_schemas(tree: TreeReader) -> dict[str, tuple[bytes, bytes]]:
+    """JSON and header by SHA-256.
+
+    Raises
+    ------
+    CorruptionError
+        If bytes do not have the SHA-256 that the table says.
+    """
+    limits.check("schemas in a file", tree.num_entries, limits.MAX_MODELS_PER_FILE, tree.where)
+    names = np.asarray(tree.read("sha256", 0, tree.num_entries)).astype(np.uint8)
+    parts = [_rows(tree, name) for name in ("schema", "header")]
+    stored = {}
+    for entry, (text, header) in enumerate(zip(*parts, strict=True)):
+        name = names[entry].tobytes().hex()
+        if hashlib.sha256(text).hexdigest() != name:
+            raise CorruptionError("a schema does not have its SHA-256", where=tree.where, expected=name)
+        stored[name] = text, header
+    return stored
+
+
+def _rows(tree: TreeReader, name: str) -> list[bytes]:
+    column = tree.read(name, 0, tree.num_entries)
+    assert isinstance(column, Jagged)
+    edges = np.concatenate([[0], np.cumsum(column.counts)])
+    data = np.ascontiguousarray(column.values).tobytes()
+    return [data[start:stop] for start, stop in pairwise(edges.tolist())]
+
+
+def stored_tree(text: bytes, where: str) -> StoredTree:
+    """The description of a tree from its JSON.
+
+    Raises
+    ------
+    CorruptionError
+        If it is not one of this format version.
+    """
+    limits.check("bytes of a schema", len(text), limits.MAX_MANIFEST_BYTES, where)
+    try:
+        stored = msgspec.json.decode(text, type=StoredTree)
+    except msgspec.DecodeError as problem:
+        raise CorruptionError("a schema that cannot be read", where=where, got=str(problem)) from None
+    stored.schema.require_sense(where)
+    for branch in stored.branches:
+        known = all(0 <= column < len(stored.schema.columns) for column in branch.columns)
+        if not known or len(branch.columns) != len(branch.layout.columns):
+            raise CorruptionError("a branch of columns that are not there", where=f"{where}, {branch.path}")
+    return stored

@@ -1,0 +1,126 @@
+"""A whole file: every tree compressed without a bound, read by plain uproot as the original, and given back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import awkward as ak
+import numpy as np
+import pytest
+import uproot
+
+from hepae.errors import CorruptionError
+from hepae.files.compress.file import compress_file
+from hepae.files.decompress.file import compressed_trees, restore_file
+from hepae.root.file.source import open_source
+
+ENTRIES = 3000
+
+
+def equal(one: Any, other: Any) -> bool:
+    return str(one.type) == str(other.type) and ak.array_equal(one, other, equal_nan=True)
+
+
+@pytest.fixture(scope="module")
+def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Jets with a counter, numbers and flags of the event, fixed arrays, strings, a second tree, a histogram."""
+    rng = np.random.default_rng(1)
+    counts = rng.poisson(3, ENTRIES)
+    jets = int(counts.sum())
+
+    def jagged(values: np.ndarray) -> ak.Array:
+        return ak.unflatten(values, counts)
+
+    columns = {
+        "run": np.full(ENTRIES, 7, np.uint32),
+        "event": np.arange(ENTRIES, dtype=np.uint64) + 2**60,
+        "HLT_a": rng.random(ENTRIES) < 0.1,
+        "cov": rng.normal(size=(ENTRIES, 3)).astype(np.float32),
+        "Jet_pt": jagged(rng.exponential(30, jets).astype(np.float32)),
+        "Jet_eta": jagged(rng.normal(0, 2, jets)),
+        "Jet_id": jagged(rng.integers(0, 7, jets).astype(np.int32)),
+        "tag": ak.Array(["a", "", "long" * 100] * (ENTRIES // 3)),
+    }
+    path = tmp_path_factory.mktemp("whole") / "events.root"
+    with uproot.recreate(path) as file:
+        types = {
+            name: values.dtype if isinstance(values, np.ndarray) else values.type.content
+            for name, values in columns.items()
+        }
+        types["cov"] = "3 * float32"
+        tree = file.mktree("dir/Events", types, counter_name=lambda name: "nJet")
+        for start in (0, 1000):
+            stop = 1000 if start == 0 else ENTRIES
+            tree.extend({name: values[start:stop] for name, values in columns.items()})
+        runs = file.mktree("Runs", {"genEventSumw": "float64"})
+        runs.extend({"genEventSumw": np.array([3.5, 4.5])})
+        file["h"] = np.histogram(rng.normal(size=100))
+    return path
+
+
+@pytest.fixture(scope="module")
+def small(original: Path) -> Path:
+    path = original.with_name("small.root")
+    compress_file(original, path)
+    return path
+
+
+@pytest.fixture
+def trees(original: Path, small: Path) -> Iterator[tuple[Any, Any]]:
+    with uproot.open(original) as before, uproot.open(small) as after:
+        yield before["dir/Events"], after["dir/Events"]
+
+
+def test_the_file_is_smaller(original: Path, small: Path) -> None:
+    assert small.stat().st_size < 0.9 * original.stat().st_size
+
+
+def test_uproot_sees_the_original_branches(trees: tuple[Any, Any]) -> None:
+    before, after = trees
+    assert after.keys() == before.keys()
+    assert after.num_entries == before.num_entries
+    for name in before.keys():  # noqa: SIM118 - a tree is no dict
+        assert after[name].typename == before[name].typename
+        assert after[name].title == before[name].title
+        assert equal(before[name].array(), after[name].array())
+
+
+def test_every_way_of_reading_gives_the_same(trees: tuple[Any, Any]) -> None:
+    before, after = trees
+    names, run = ["Jet_pt", "run"], {"entry_start": 990, "entry_stop": 1020}
+    assert equal(before.arrays(names, **run), after.arrays(names, **run))
+    assert equal(before.arrays("Jet_pt * 2", cut="nJet > 2"), after.arrays("Jet_pt * 2", cut="nJet > 2"))
+    one, other = (tree.arrays(["cov", "Jet_id"], library="np") for tree in trees)
+    assert one["cov"].tobytes() == other["cov"].tobytes()
+    assert all(map(np.array_equal, one["Jet_id"], other["Jet_id"]))
+    chunks = [chunk.Jet_eta for chunk in after.iterate(["Jet_eta"], step_size=700)]
+    assert equal(ak.concatenate(chunks), before["Jet_eta"].array())
+
+
+def test_the_original_comes_back(original: Path, small: Path, tmp_path: Path) -> None:
+    back = tmp_path / "back.root"
+    with open_source(small) as source:
+        assert compressed_trees(source) == ["dir/Events", "Runs"]
+        restore_file(back, source)
+    with uproot.open(original) as before, uproot.open(back) as after:
+        assert set(after.keys()) == set(before.keys())
+        for path in ("dir/Events", "Runs"):
+            assert after[path].keys() == before[path].keys()
+            for name, branch in before[path].items():
+                assert equal(branch.array(), after[path][name].array())
+                assert after[path][name].compression == branch.compression
+        assert np.array_equal(before["h"].values(), after["h"].values())
+
+
+def test_entries_that_another_program_dropped_are_an_error(small: Path, tmp_path: Path) -> None:
+    """A tree that lost entries, but kept the payload tree beside it."""
+    with open_source(small) as source:
+        payload = source.directory["dir/Events__hepae"]
+        assert payload["entries"].array().to_list() == [ENTRIES]
+    from hepae.root.ttree.reader import TTreeReader
+    from hepae.stored.payload import Payload
+
+    with open_source(small) as source, pytest.raises(CorruptionError, match="not there for every entry"):
+        Payload(TTreeReader(source.directory["dir/Events__hepae"], "small"), ENTRIES - 1)
