@@ -1,0 +1,1 @@
+"""What is compressed: events of ROOT and CSV files, through the same words."""

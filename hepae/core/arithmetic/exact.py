@@ -19,8 +19,8 @@ from typing import Final
 import numpy as np
 
 from hepae.arrays import Floats, Integers
-from hepae.core.arithmetic.constants import LN2, PI, SMALLEST
 from hepae.core.compiled import loops_for
+from hepae.core.compiled.constants import LN2, PI, SMALLEST
 
 __all__ = ["arctan2", "cos", "cosh", "exp", "log", "log_table", "sin", "sinh", "table_arctan2", "table_log"]
 

@@ -1,0 +1,1 @@
+"""Integers to bytes: pcodec blocks, tANS streams, short numbers, and the frame around them with its checksums."""

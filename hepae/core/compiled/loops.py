@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hepae.arrays import Array, Floats, Integers, Narrow, Words
-from hepae.core.arithmetic.constants import LN2, PI, SMALLEST
+from hepae.core.compiled.constants import LN2, PI, SMALLEST
 
 __all__ = [
     "add_predictions",

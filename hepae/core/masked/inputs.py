@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
-from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hepae.arrays import Integers
 from hepae.core.compiled import loops_for
+from hepae.core.masked.shapes import LEVELS, MISSING_LEVEL
 from hepae.core.prediction.context import Context
 from hepae.core.prediction.predictors import Source
 from hepae.core.prediction.tables import expand
 
-__all__ = ["LEVELS", "MISSING_LEVEL", "Inputs"]
-
-LEVELS: Final = 256
-MISSING_LEVEL: Final = 128
+__all__ = ["Inputs"]
 
 
 class Inputs:

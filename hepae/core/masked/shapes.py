@@ -18,9 +18,24 @@ from hepae.arrays import Array, Integers
 from hepae.core.coding.ans import STATES
 from hepae.errors import ModelRejectedError
 
-__all__ = ["ACTIVATIONS", "GRID", "LOG_UNIT", "SHIFT", "frequencies", "grid", "log_tables", "uniform"]
+__all__ = [
+    "ACTIVATIONS",
+    "GRID",
+    "LEVELS",
+    "LOG_UNIT",
+    "MISSING_LEVEL",
+    "SHIFT",
+    "frequencies",
+    "grid",
+    "log_tables",
+    "uniform",
+]
 
 
+LEVELS: Final = 256
+"""Levels of an input: what networks see are numbers from 0 to 255."""
+MISSING_LEVEL: Final = 128
+"""The level of an input that an object lacks: the middle."""
 SHIFT: Final = 6
 """After each layer the sum is divided by ``2**SHIFT`` and rounded."""
 ACTIVATIONS: Final = 255

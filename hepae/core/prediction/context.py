@@ -321,8 +321,8 @@ class Context:
         """What several columns look at, made once."""
         if key not in self._kept:
             self._kept[key] = make()
-        found: Value = self._kept[key]
-        return found
+        value: Value = self._kept[key]
+        return value
 
     def once(self, key: Hashable, rank: int | None, make: Callable[[], Integers]) -> Integers:
         """A column that several others look at, for one rank or for all; the latest is kept."""

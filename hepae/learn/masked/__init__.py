@@ -1,0 +1,1 @@
+"""Training of the exact-integer networks that choose coding tables: inputs, mirrors, fit, export."""

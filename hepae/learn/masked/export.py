@@ -17,8 +17,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from hepae.core.masked.inputs import LEVELS
-from hepae.core.masked.shapes import ACTIVATIONS, SHIFT
+from hepae.core.masked.shapes import ACTIVATIONS, LEVELS, SHIFT
 from hepae.errors import ModelRejectedError
 
 __all__ = ["CELL_SHIFT", "EXACT", "IntegerLayer", "IntegerNetwork", "export", "headroom", "radix"]

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from hepae.arrays import Integers
-from hepae.core.masked.inputs import LEVELS, Inputs
+from hepae.core.masked.inputs import Inputs
+from hepae.core.masked.shapes import LEVELS
 from hepae.core.prediction.predictors import Source
 from hepae.learn.masked.coded import Coded
 

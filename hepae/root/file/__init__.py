@@ -1,0 +1,1 @@
+"""ROOT files without their trees: keys, records, other objects, compression, atomic replacement."""

@@ -1,0 +1,1 @@
+"""RNTuples, read and written."""

@@ -1,0 +1,1 @@
+"""TTrees: reading, headers, raw copy of baskets, writing."""

@@ -8,7 +8,6 @@ import numpy as np
 
 from hepae.arrays import Floats, Integers
 from hepae.core.arithmetic import exact as exactmath
-from hepae.core.prediction.columns.objects import Neighbour
 from hepae.core.prediction.context import MISSING, SMALLEST, Context, Kind, Reach, finite, octaves, of_ranks
 
 __all__ = ["Ceiling", "Recoil", "RecoilPoint", "RecoilSize"]
@@ -128,7 +127,7 @@ class Ceiling(Kind, frozen=True, tag="ceiling"):
         return set(self.needs) <= reach.behind
 
     def read(self, context: Context, rank: int | None) -> Integers:
-        points = RecoilPoint(self.recoil), Neighbour(self.recoil.pt, -1)
-        recoil, before = (np.asarray(point.read(context, rank)) for point in points)
+        recoil = RecoilPoint(self.recoil).read(context, rank)
+        before = context.order.neighbour(context.known[self.recoil.pt], -1, MISSING, rank)
         least = np.where((recoil == MISSING) | ((before != MISSING) & (before < recoil)), before, recoil)
         return np.where(least == MISSING, 0, least)
