@@ -219,3 +219,25 @@ def test_every_folder_says_what_is_in_it() -> None:
         if path.name == "__init__.py" and not ast.get_docstring(ast.parse(path.read_text()))
     ]
     assert silent == []
+
+
+def test_types_of_arrays_are_defined_once() -> None:
+    def definitions(name: str) -> dict[str, str]:
+        """What a module calls types of arrays: by what they are."""
+        aliases = [
+            (target, node.value)
+            for node in ast.parse(files()[name].read_text()).body
+            if isinstance(node, ast.Assign | ast.AnnAssign)
+            for target in (node.targets if isinstance(node, ast.Assign) else [node.target])
+            if node.value is not None
+        ]
+        return {
+            ast.unparse(value): ast.unparse(target)
+            for target, value in aliases
+            if ast.unparse(value).startswith(("NDArray[", "Mapping[str, NDArray["))
+        }
+
+    once = definitions("hepae.arrays")
+    again = {name: definitions(name).keys() & once.keys() for name in files() if name != "hepae.arrays"}
+    assert len(once) > 5
+    assert {name: types for name, types in again.items() if types} == {}

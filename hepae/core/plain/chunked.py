@@ -5,23 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
+from hepae.arrays import Columns, Integers
 from hepae.core.coding.integers import pack, unpack
 from hepae.core.prediction.context import Memory
 from hepae.core.prediction.ranks import Ranked, RankOrder
 
 __all__ = ["Plain"]
 
-Integers = NDArray[np.int64]
-
 
 class Plain:
     """A chunked codec (`hepae.core.chunk.ChunkCodec`) that predicts nothing."""
 
-    def encode(
-        self, counts: Integers, integers: dict[str, Integers], events: Mapping[str, NDArray[np.generic]]
-    ) -> dict[str, bytes]:
+    def encode(self, counts: Integers, integers: dict[str, Integers], events: Columns) -> dict[str, bytes]:
         """One payload for each feature, whose integers are taken out."""
         return {name: pack(integers.pop(name)) for name in list(integers)}
 
@@ -29,7 +25,7 @@ class Plain:
         self,
         counts: Integers,
         payloads: Mapping[str, bytes],
-        events: Mapping[str, NDArray[np.generic]],
+        events: Columns,
         features: Sequence[str],
         memory: Memory | None = None,
     ) -> Iterator[tuple[str, Ranked]]:

@@ -10,16 +10,14 @@ import lzma
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from hepae import limits
+from hepae.arrays import Array, Integers
 from hepae.core.coding.integers import pack, unpack
 from hepae.errors import CorruptionError
 
 __all__ = ["METHODS", "decode", "encode", "raw", "squeeze", "unsqueeze"]
 
-Values = NDArray[Any]
-Integers = NDArray[np.int64]
 
 NONE: Final = 0
 INTEGERS: Final = 1
@@ -37,7 +35,7 @@ FEW: Final = 1 << 12
 """Bytes up to which all methods are tried: it takes no time."""
 
 
-def encode(values: Values, methods: tuple[int, ...] = ()) -> bytes:
+def encode(values: Array, methods: tuple[int, ...] = ()) -> bytes:
     """The shortest block of a column among the methods that are tried.
 
     Parameters
@@ -60,7 +58,7 @@ def encode(values: Values, methods: tuple[int, ...] = ()) -> bytes:
     return min(blocks, key=len) if blocks else _block(values, BYTES) or b""
 
 
-def _block(values: Values, method: int) -> bytes | None:
+def _block(values: Array, method: int) -> bytes | None:
     """The block of one method, None where it does not suit the values."""
     if method == INTEGERS:
         integers, shift = image(values)
@@ -77,14 +75,14 @@ def _block(values: Values, method: int) -> bytes | None:
     return bytes([method]) + squeeze(little.tobytes())
 
 
-def raw(values: Values) -> bytes:
+def raw(values: Array) -> bytes:
     """The block of the values as they are, little-endian, for whoever squeezes several together."""
     if values.size == 0:
         return bytes([NONE])
     return bytes([RAW]) + np.ascontiguousarray(values, values.dtype.newbyteorder("<")).tobytes()
 
 
-def decode(block: bytes, n: int, dtype: str, shape: tuple[int, ...] = ()) -> Values:
+def decode(block: bytes, n: int, dtype: str, shape: tuple[int, ...] = ()) -> Array:
     """The column of a block, array [n, *shape].
 
     Raises
@@ -115,7 +113,7 @@ def decode(block: bytes, n: int, dtype: str, shape: tuple[int, ...] = ()) -> Val
     raise CorruptionError("a block does not decode", expected=f"{size} values of {dtype}", got=method)
 
 
-def image(values: Values) -> tuple[Integers, int]:
+def image(values: Array) -> tuple[Integers, int]:
     """Integers in the order of the values, and how many low bits that are zero in all of them were taken off.
 
     A float's bits are its sign and magnitude; a negative one becomes minus its magnitude minus one, so that the
@@ -135,7 +133,7 @@ def image(values: Values) -> tuple[Integers, int]:
     return flat.astype(np.int64), 0
 
 
-def from_image(integers: Integers, shift: int, dtype: np.dtype[Any]) -> Values:
+def from_image(integers: Integers, shift: int, dtype: np.dtype[Any]) -> Array:
     """The values of `image`.
 
     Raises
