@@ -20,6 +20,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 import hepae
+from hepae.files.pipeline import compress_collection
 from hepae.lab.judge import judge
 from hepae.lab.report.figures import save, styled
 from hepae.lab.tagging.detector import detect
@@ -79,7 +80,7 @@ def _compressed(options: argparse.Namespace, bound: float, file: Path) -> Result
     recipe = hepae.Recipe(
         codec=options.codec, effort=options.effort, dither=options.dither, train_objects=options.train_objects
     )
-    done = hepae.compress(
+    done = compress_collection(
         options.file,
         file,
         collection="Constituent",

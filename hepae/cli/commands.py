@@ -49,6 +49,7 @@ def train(options: argparse.Namespace) -> int:
 
 def compress(options: argparse.Namespace) -> int:
     """`hepae compress`."""
+    from hepae.files.compress.file import FileDone
     from hepae.files.pipeline import compress as run
 
     choices = choices_of(options)
@@ -67,15 +68,27 @@ def compress(options: argparse.Namespace) -> int:
             bounds=choices["bound"],
             tree=choices["tree"],
             model=None if options.model is None else Model.load(options.model),
-            recipe=recipe_of(recipe_choices(choices)),
+            recipe=recipe_of(recipe_choices(choices)) if _is_narrowed(choices, options) else None,
             side=options.side is not None,
             embed=not options.model_by_reference,
             container=options.format or "ttree",
             threads=options.chunk_threads,
             report=report,
         )
-    tables.show(asdict(outcome), tables.compression, options.json)
+    shown = tables.whole_file if isinstance(outcome, FileDone) else tables.compression
+    tables.show(asdict(outcome), shown, options.json)
     return 0
+
+
+def _is_narrowed(choices: dict[str, Any], options: argparse.Namespace) -> bool:
+    """Whether one collection is meant: something was said that only a model has a use for."""
+    said = [choice for name, choice in recipe_choices(choices).items() if choice not in (None, False)]
+    return (
+        bool(said)
+        or choices["collection"] is not None
+        or options.model is not None
+        or options.side is not None
+    )
 
 
 def decompress(options: argparse.Namespace) -> int:

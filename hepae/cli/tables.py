@@ -13,7 +13,7 @@ from rich.table import Table
 
 from hepae.names import printable
 
-__all__ = ["compression", "facts", "inspection", "show", "table", "verification"]
+__all__ = ["compression", "facts", "inspection", "show", "table", "verification", "whole_file"]
 
 Result = Mapping[str, Any]
 
@@ -83,6 +83,31 @@ def compression(result: Result, console: Console) -> None:
     facts({name: value for name, value in result.items() if name not in ("features", "warning")}, console)
     if result["warning"]:
         console.print(f"[yellow]{result['warning']}[/yellow]")
+
+
+def whole_file(result: Result, console: Console) -> None:
+    """What `hepae compress` did with a whole file: a row a tree, and the sizes."""
+    shown = table("tree", "entries", "branches", "kept", "before, B", "after, B", "after/before")
+    for row in result["trees"]:
+        shown.add_row(
+            row["path"],
+            f"{row['entries']:,}",
+            f"{len(row['replaced']):,}",
+            f"{len(row['kept']):,}",
+            f"{row['before']:,}",
+            f"{row['after']:,}",
+            f"{row['after'] / max(row['before'], 1):.3f}",
+        )
+    if shown.row_count:
+        console.print(shown)
+    before, after = result["file_before"], result["file_after"]
+    console.print(f"file: {before:,} B before, {after:,} B after, {after / max(before, 1):.3f} of it")
+    console.print(
+        f"every value compared with the input; {result['encode_seconds']:.1f} s to compress, "
+        f"{result['verify_seconds']:.1f} s to verify"
+    )
+    for line in result["left"]:
+        console.print(line)
 
 
 def verification(result: Result, console: Console) -> None:

@@ -18,6 +18,8 @@ from hepae.core.values.bounds import Bound
 from hepae.core.values.objects import Collection
 from hepae.errors import BoundViolationError, CollectionError, SchemaError, UnsupportedError, nearest
 from hepae.files.agreement import checked_bounds, require_agreement
+from hepae.files.compress.file import FileDone, compress_file
+from hepae.files.decompress.file import compressed_trees, restore_file
 from hepae.files.encoding import Encoding, write_ntuple, write_tree
 from hepae.files.summary import Compression, measure
 from hepae.files.verify import Verification, verify
@@ -39,14 +41,86 @@ from hepae.root.ttree.reader import TTreeReader
 from hepae.stored.layout import encoder_of, restored_plan
 from hepae.stored.restore import CompressedCollection, compressed_collections, models_of, runs_of
 
-__all__ = ["compress", "decompress"]
+__all__ = ["compress", "compress_collection", "decompress"]
 
 Container = Literal["ttree", "rntuple"]
 WRITERS = {"ttree": write_tree, "rntuple": write_ntuple}
 
 
-@unloaded()
 def compress(
+    source: str | Path,
+    target: str | Path,
+    *,
+    collection: str | Sequence[str] | None = None,
+    features: Sequence[str] | None = None,
+    bounds: Iterable[str | tuple[str, Bound]] = (),
+    tree: str | None = None,
+    model: Model | None = None,
+    recipe: Recipe | None = None,
+    side: bool = False,
+    embed: bool = True,
+    container: Container = "ttree",
+    threads: int | None = None,
+    report: Report = silent,
+) -> FileDone | Compression:
+    """Compress a file: every tree, every column, losslessly but for the bounds. Or one collection, with a model.
+
+    Parameters
+    ----------
+    source
+        ROOT or CSV.
+    target
+        ROOT file to write. It appears complete and verified, or not at all.
+    bounds
+        ``PATTERNS=BOUND`` over names of columns, with or without the prefix of their table; later ones win. Columns
+        without a bound are exact.
+    threads
+        Chunks coded at once; the cores where it is None.
+    report
+        Told how far the work is.
+    collection, features, tree, model, recipe, side, embed, container
+        Each of them makes this `compress_collection`, which says what they mean.
+
+    Returns
+    -------
+    FileDone or Compression
+        What became of each tree; of a collection sizes, escapes and largest errors.
+
+    Raises
+    ------
+    BoundViolationError
+        If a value as read back is out of the bound asked for. Nothing has been written under the final name.
+    HepaeError
+        As the catalogue says.
+
+    Examples
+    --------
+    >>> done = compress("events.root", "small.root", bounds=["Jet_*=rel:1e-3"])  # doctest: +SKIP
+    >>> done.file_before / done.file_after  # doctest: +SKIP
+    1.6
+    """
+    part = any(said is not None for said in (collection, features, tree, model, recipe))
+    if part or side or not embed or container != "ttree" or is_csv(source):
+        return compress_collection(
+            source,
+            target,
+            collection=collection,
+            features=features,
+            bounds=bounds,
+            tree=tree,
+            model=model,
+            recipe=recipe,
+            side=side,
+            embed=embed,
+            container=container,
+            threads=threads,
+            report=report,
+        )
+    return compress_file(source, target, selection_of(bounds=bounds).bounds, threads, report)
+
+
+@unloaded()
+def compress_collection(
     source: str | Path,
     target: str | Path,
     *,
@@ -103,7 +177,7 @@ def compress(
 
     Examples
     --------
-    >>> done = compress("events.root", "small.root", collection="Jet", bounds=["*=rel:1e-3"])  # doctest: +SKIP
+    >>> done = compress_collection("in.root", "out.root", collection="Jet")  # doctest: +SKIP
     >>> done.file_before / done.file_after  # doctest: +SKIP
     3.1
     """
@@ -172,6 +246,9 @@ def decompress(
         If the file is damaged, or events of a chunk were dropped.
     """
     with atomic_output(target, (source,)) as temporary, open_source(source) as opened:
+        if tree is None and compressed_trees(opened):
+            restore_file(temporary, opened, models, report)
+            return
         events = opened.tree(tree)
         found = compressed_collections(events)
         if not found:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from hepae.core.values.bounds import Bound
+from hepae.files.compress.bounds import Pairs
+from hepae.files.compress.check import check_tree
 from hepae.files.compress.whole import TreeDone, write_whole
 from hepae.progress import Report, silent
 from hepae.root.file.atomic import atomic_output
@@ -54,7 +55,7 @@ def holds_ntuples(source: Source) -> bool:
 def compress_file(
     source: str | Path,
     target: str | Path,
-    bounds: Mapping[str, Bound] | None = None,
+    bounds: Pairs = (),
     threads: int | None = None,
     report: Report = silent,
 ) -> FileDone:
@@ -65,7 +66,8 @@ def compress_file(
     source, target
         The file, and where to write.
     bounds
-        Bounds of columns, by full path; all others are exact.
+        Patterns over columns, with or without the prefix of their table, and their bounds; the last that matches
+        wins. All other columns are exact.
     threads
         Chunks coded at once; the cores where it is None.
     report
@@ -84,8 +86,13 @@ def compress_file(
                 "a file with an RNTuple is copied as it is: RNTuples are not compressed as a whole yet"
             )
         else:
-            done.trees = _written(temporary, opened, bounds or {}, threads, report)
+            done.trees = _written(temporary, opened, bounds, threads, report)
         done.encode_seconds = time.perf_counter() - began
+        with open_source(temporary) if done.trees else nullcontext() as written:
+            for tree in done.trees:
+                assert written is not None
+                check_tree(opened, written, tree.path, set(tree.kept), tree.bounds, report)
+        done.verify_seconds = time.perf_counter() - began - done.encode_seconds
         done.file_before = Path(source).stat().st_size
         if not done.trees or temporary.stat().st_size >= done.file_before:
             if done.trees:
@@ -97,12 +104,12 @@ def compress_file(
 
 
 def _written(
-    temporary: Path, source: Source, bounds: Mapping[str, Bound], threads: int | None, report: Report
+    temporary: Path, source: Source, pairs: Pairs, threads: int | None, report: Report
 ) -> list[TreeDone]:
     """Write the file; again, with a branch kept, where its baskets are not what its layout says."""
     kept: dict[str, set[str]] = {}
     while True:
         try:
-            return write_whole(temporary, source, bounds, kept, threads, report)
+            return write_whole(temporary, source, pairs, kept, threads, report)
         except IrregularError as found:
             kept.setdefault(found.tree, set()).add(found.path)

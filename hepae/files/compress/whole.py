@@ -7,21 +7,22 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from hepae.core.values.bounds import Bound
+from hepae.files.compress.bounds import Pairs, bounds_by_tree
 from hepae.files.compress.tree import TreePlan, encoded, marks, plan_tree
 from hepae.progress import Report, silent
 from hepae.read.trees import compressed_of
 from hepae.root.file.compression import ZSTD_DEFAULT
-from hepae.root.file.source import MODELS_TREE, PAYLOAD, SCHEMAS_TREE, Source
+from hepae.root.file.source import PAYLOAD, SCHEMAS_TREE, Source
 from hepae.root.file.writer import RootWriter
 from hepae.root.ttree.branches import new_branch, new_leaf
 from hepae.root.ttree.columns import TreeColumns
-from hepae.root.ttree.header import TreeHeader
+from hepae.root.ttree.header import TREE_CLASSES, TreeHeader
 from hepae.root.ttree.reader import TTreeReader
 from hepae.root.ttree.rewriter import TreeRewriter
 from hepae.root.ttree.writer import TreeWriter
 from hepae.stored.header import header_of, without_baskets
 from hepae.stored.payload import MARKER, payload_plan, row_columns
-from hepae.stored.schemas import schema_plan, schema_rows
+from hepae.stored.schemas import read_schemas, schema_plan, schema_rows
 
 __all__ = ["TreeDone", "write_whole"]
 
@@ -42,6 +43,8 @@ class TreeDone:
         Paths of branches that were compressed, and that were left as they are.
     before, after
         Bytes of the replaced branches in the source, and of what stands in their place.
+    bounds
+        Bounds of columns, by name; all others are exact.
     """
 
     path: str
@@ -50,12 +53,13 @@ class TreeDone:
     kept: list[str] = field(default_factory=list)
     before: int = 0
     after: int = 0
+    bounds: dict[str, Bound] = field(default_factory=dict)
 
 
 def write_whole(
     temporary: Path,
     source: Source,
-    bounds: Mapping[str, Bound],
+    pairs: Pairs,
     kept: Mapping[str, set[str]],
     threads: int | None = None,
     report: Report = silent,
@@ -68,8 +72,8 @@ def write_whole(
         Where to write.
     source
         The file.
-    bounds
-        Bounds of columns, by name.
+    pairs
+        Patterns and the bounds of the columns that they match.
     kept
         Branches of each tree that stay as they are, by path.
 
@@ -79,24 +83,42 @@ def write_whole(
         If a branch turns out not to be what its layout says: it has to be kept, and the file written anew.
     """
     done: list[TreeDone] = []
-    schemas: dict[str, tuple[bytes, bytes]] = {}
+    schemas = _schemas_of(source)
+    trees = _compressible(source, kept)
+    bounds = bounds_by_tree(pairs, {path: columns.infos for path, columns in trees.items()}, source.path)
     with RootWriter(temporary, source) as out:
-        out.done |= {MODELS_TREE, SCHEMAS_TREE}
-        for path in source.trees:
-            tree = source.tree(path)
-            if isinstance(tree, TTreeReader) and tree.num_entries and compressed_of(tree.tree) is None:
-                header = header_of(source, path)
-                columns = TreeColumns(tree, kept.get(path, set()) | _needed(header, tree))
-                if columns.infos:
-                    plan = plan_tree(columns, columns.layouts, bounds)
-                    schemas[plan.stored.sha256] = plan.stored.to_json(), without_baskets(header)
-                    done.append(_write_tree(out, source, tree, header, columns, plan, threads, report))
+        out.done |= {SCHEMAS_TREE}
+        for path, columns in trees.items():
+            header = header_of(source, path)
+            plan = plan_tree(columns, columns.layouts, bounds[path])
+            schemas[plan.stored.sha256] = plan.stored.to_json(), without_baskets(header)
+            done.append(_write_tree(out, source, columns, header, plan, threads, report))
+            done[-1].bounds = bounds[path]
         if schemas:
             table = out.new_tree(SCHEMAS_TREE, schema_plan(), "how hepae stores trees, by SHA-256")
             table.append(schema_rows(schemas))
             table.finish()
         out.copy_rest()
     return done
+
+
+def _schemas_of(source: Source) -> dict[str, tuple[bytes, bytes]]:
+    """The schemas of trees that are compressed already, which stay."""
+    known = any(key.path == SCHEMAS_TREE for key in source.keys)
+    return read_schemas(source.tree(SCHEMAS_TREE)) if known else {}
+
+
+def _compressible(source: Source, kept: Mapping[str, set[str]]) -> dict[str, TreeColumns]:
+    """The columns of each tree that has any which can be replaced, and is not compressed already."""
+    trees = {}
+    for path, classname in source.trees.items():
+        tree = source.tree(path) if classname in TREE_CLASSES else None
+        if isinstance(tree, TTreeReader) and tree.num_entries and compressed_of(tree.tree) is None:
+            needed = _needed(header_of(source, path), tree)
+            columns = TreeColumns(tree, kept.get(path, set()) | needed)
+            if columns.infos:
+                trees[path] = columns
+    return trees
 
 
 def _needed(header: TreeHeader, tree: TTreeReader) -> set[str]:
@@ -115,14 +137,13 @@ def _needed(header: TreeHeader, tree: TTreeReader) -> set[str]:
 def _write_tree(
     out: RootWriter,
     source: Source,
-    tree: TTreeReader,
-    header: TreeHeader,
     columns: TreeColumns,
+    header: TreeHeader,
     plan: TreePlan,
     threads: int | None,
     report: Report,
 ) -> TreeDone:
-    replaced = {branch.path for branch in plan.stored.branches}
+    tree, replaced = columns.tree, {branch.path for branch in plan.stored.branches}
     home, entries = out.home_of(tree.path), tree.num_entries
     changed = header.copy()
     changed.remove([branch for branch in changed.branches if branch.path in replaced])

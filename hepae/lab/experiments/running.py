@@ -20,7 +20,7 @@ from hepae.core.decode import codec_of
 from hepae.core.values.bounds import parse_assignments
 from hepae.core.values.objects import Collection, Objects
 from hepae.errors import HepaeError, InputError
-from hepae.files.pipeline import compress
+from hepae.files.pipeline import compress_collection
 from hepae.files.summary import Compression
 from hepae.input.events import open_events
 from hepae.lab.experiments.collection_file import write_objects
@@ -130,7 +130,7 @@ def _outcomes(
     with tempfile.TemporaryDirectory() as scratch:
         source, target = Path(scratch) / "sample.root", Path(scratch) / "stored.root"
         write_objects(source, objects, collection, names)
-        done = compress(source, target, collection=collection.name, model=model, report=report)
+        done = compress_collection(source, target, collection=collection.name, model=model, report=report)
         latents = _latent_bytes(target, collection.name)
     costs = {
         "parameters": _parameters(model),

@@ -105,7 +105,7 @@ def _bounded(
         columns = [
             number
             for number, column in enumerate(found.columns)
-            if column.table == table and number not in modelled and column.name in bounds
+            if column.table == table and number not in modelled and column.name in bounds and not column.shape
         ]
         if columns:
             features = [_feature(found.columns[number], sample, bounds, dither) for number in columns]
