@@ -357,11 +357,43 @@ def test_objects_of_one_width_are_columns() -> None:
     assert not round_trip(layout, Basket.of(other, basket.offsets, 1))
 
 
-def test_vectors_without_any_object_have_no_rows() -> None:
-    data = np.frombuffer(struct.pack(">IHi", 0x40000000 | 6, 9, 0) * 2, np.uint8)
+def memberwise_entry(rows: list[tuple[int, int, float]]) -> bytes:
+    """A vector of ``LINK``, member by member: those of the base class first, then the objects inside."""
+    points = b"".join(struct.pack(">IHf", 0x40000000 | 6, 1, x) for _, _, x in rows)
+    numbers = struct.pack(f">{len(rows)}I{len(rows)}h", *(r[0] for r in rows), *(r[1] for r in rows))
+    body = struct.pack(">HHIi", 0x4009, 0, 77, len(rows)) + numbers + points
+    return struct.pack(">I", 0x40000000 | len(body)) + body
+
+
+def test_objects_stored_member_by_member_are_columns() -> None:
+    rows = [[(7, -1, 0.5), (8, 2, 1.5)], [], [(9, 0, 2.5)]]
+    entries = [memberwise_entry(entry) for entry in rows]
+    data = np.frombuffer(b"".join(entries), np.uint8)
+    basket = Basket.of(data, np.cumsum([0, *map(len, entries)]), 3)
     layout = layout_of(msgspec.structs.replace(element("vector<Link>", 300), object=LINK))
     assert layout is not None
-    basket = Basket.of(data, np.array([0, 10, 20]), 2)
+    layout = fitted(layout, basket.data, basket.offsets)
+    assert round_trip(layout, basket)
+    assert msgspec.json.decode(msgspec.json.encode(layout), type=Layout) == layout
+    array = branch_to_awkward(layout, layout.decode(basket.data, basket.offsets, 3, {}, ""))
+    assert array.to_list() == [[{"key": k, "at": a, "inside": {"x": x}} for k, a, x in e] for e in rows]
+    for place in range(len(data)):
+        other = data.copy()
+        other[place] ^= 255
+        try:
+            back = layout.decode(other, basket.offsets, 3, {}, "")
+        except InputError:
+            continue
+        assert layout.encode(back)[0].tobytes() == other.tobytes()
+
+
+@pytest.mark.parametrize("memberwise", [False, True])
+def test_vectors_without_any_object_have_no_rows(memberwise: bool) -> None:
+    entry = memberwise_entry([]) if memberwise else struct.pack(">IHi", 0x40000000 | 6, 9, 0)
+    data = np.frombuffer(entry * 2, np.uint8)
+    layout = layout_of(msgspec.structs.replace(element("vector<Link>", 300), object=LINK))
+    assert layout is not None
+    basket = Basket.of(data, np.arange(3) * len(entry), 2)
     layout = fitted(layout, basket.data, basket.offsets)
     assert round_trip(layout, basket)
     array = branch_to_awkward(layout, layout.decode(basket.data, basket.offsets, 2, {}, ""))

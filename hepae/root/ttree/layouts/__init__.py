@@ -3,9 +3,9 @@
 ::
 
     branches = describe_tree(tree)                  # uproot's tree -> BranchType by path: plain data, msgspec writes it
-    layout = layout_of(branches["Jet_pt"])          # Scalar | Counted | LeafList | Collection, or None: kept as it is
+    layout = layout_of(branches["Jet_pt"])          # a `Layout`, or None: kept as it is
     basket = read_basket(record)                    # a record of the file -> Basket(data, offsets, entries, ...)
-    layout = fitted(layout, basket.data, basket.offsets)       # what only bytes tell; once, with the first basket
+    layout = fitted(layout, basket.data, basket.offsets)       # what only bytes tell; once, with the largest basket
     round_trip(layout, basket, {"nJet": counts})    # True: these bytes come back; otherwise the branch is kept
 
     layout.columns                                  # tuple of ColumnType: name, dtype, levels, dimensions, counter
@@ -22,6 +22,8 @@ name of its leaf where the branch has several, otherwise an empty one; ``column_
 
 - `rows`: rows of fixed width, one per entry, as many as a counter says, or leaf after leaf;
 - `collection`: vectors of any depth and strings; `nesting` and `chains` have the arithmetic;
+- `memberwise`: vectors of objects, member by member;
+- `classes`: objects of one width that are not split: fields and constants; `members`: codes of types;
 - `fields`: the numbers in a row, and what they mean; `ranges` reads those of ``Double32_t``;
 - `branch`, `describe`, `cpptypes`, `layout`: from a branch to its layout;
 - `basket`: the records that hold the bytes.

@@ -7,6 +7,7 @@ Source: ``TBufferFile::WriteVersion``, ``TStreamerInfo::WriteBufferAux`` and ``T
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Final
 
 import msgspec
@@ -15,7 +16,7 @@ import numpy as np
 from hepae.arrays import Array
 from hepae.root.ttree.layouts.fields import Field
 
-__all__ = ["T_OBJECT", "ClassType", "Member", "fields_of_object"]
+__all__ = ["NO_ROWS", "T_OBJECT", "ClassType", "Member", "fields_of_object", "groups_of_objects"]
 
 BYTE_COUNT: Final = 0x40000000
 COUNT_BYTES, VERSION_BYTES, CHECKSUM_BYTES = 4, 2, 4
@@ -25,6 +26,9 @@ T_OBJECT_FIELDS: Final = (Field("@fUniqueID", "uint32"), Field("@fBits", "uint32
 
 T_OBJECT_BITS: Final = slice(6, 10)
 IS_REFERENCED: Final = 1 << 4
+
+NO_ROWS: Final = (Field("", "uint8"),)
+"""What stands for objects in vectors that are all empty: other baskets do not come back if they have any."""
 
 
 class Member(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -83,6 +87,42 @@ def fields_of_object(kind: ClassType, data: Array) -> tuple[Field, ...]:
     return joined_constants(fields) if whole else ()
 
 
+def groups_of_objects(kind: ClassType, data: Array, rows: int) -> tuple[tuple[Field, ...], ...]:
+    """The fields of each member, where objects are stored member by member.
+
+    Parameters
+    ----------
+    kind
+        The class.
+    data : uint8[n]
+        Bytes from where the first member of ``rows`` objects begins.
+
+    Returns
+    -------
+    tuple of tuples of Field
+        Empty where there are no objects, or no fields that have one width.
+    """
+    groups: list[tuple[Field, ...]] = []
+    place = 0
+    for member in flat_members(kind):
+        fields = walked_member(member, data[place:], "")
+        groups.append(joined_constants(fields))
+        place += rows * sum(field.stored.itemsize for field in fields)
+    columns = [[field.name for field in group if not field.is_constant] for group in groups]
+    names = [name for group in columns for name in group]
+    whole = rows and all(columns) and len(set(names)) == len(names) and place == len(data)
+    return tuple(groups) if whole else ()
+
+
+def flat_members(kind: ClassType) -> Iterator[Member]:
+    """Members of a class, those of its base classes in the place of these; ``TObject`` is one."""
+    for member in kind.members:
+        if member.object is None or member.name or member.object.name == T_OBJECT:
+            yield member
+        else:
+            yield from flat_members(member.object)
+
+
 def walked(kind: ClassType, data: Array, path: str) -> list[Field]:
     """Fields of an object, those of its base classes and members among them."""
     if kind.name == T_OBJECT:
@@ -92,15 +132,19 @@ def walked(kind: ClassType, data: Array, path: str) -> list[Field]:
     head = data[: header_bytes(data)]
     fields, place = [constant(head)], len(head)
     for member in kind.members:
-        name = f"{path}.{member.name}".strip(".")
-        if member.object is not None:
-            inside = walked(member.object, data[place:], name)
-        else:
-            assert member.field is not None
-            inside = [msgspec.structs.replace(member.field, name=name)]
+        inside = walked_member(member, data[place:], path)
         fields += inside
         place += sum(field.stored.itemsize for field in inside)
     return fields
+
+
+def walked_member(member: Member, data: Array, path: str) -> list[Field]:
+    """Fields of a member of what is at a path."""
+    name = f"{path}.{member.name}".strip(".")
+    if member.object is not None:
+        return walked(member.object, data, name)
+    assert member.field is not None
+    return [msgspec.structs.replace(member.field, name=name)]
 
 
 def header_bytes(data: Array) -> int:

@@ -12,8 +12,9 @@ from hepae.arrays import Array, Integers
 from hepae.core.values.nested import Nested
 from hepae.root.ttree.layouts.chains import COUNT_BYTES
 from hepae.root.ttree.layouts.checks import Offsets, entry_lengths, require, require_whole_rows
-from hepae.root.ttree.layouts.classes import ClassType, fields_of_object
+from hepae.root.ttree.layouts.classes import NO_ROWS, ClassType, fields_of_object
 from hepae.root.ttree.layouts.fields import ColumnType, Field, named, row_dtype
+from hepae.root.ttree.layouts.memberwise import Memberwise
 from hepae.root.ttree.layouts.nesting import (
     Nesting,
     built,
@@ -35,9 +36,6 @@ STREAMER_INFO_VERSION: Final = 9
 """Class version of ``TStreamerInfo``, which ROOT writes before collections; 10 since ROOT 6.36."""
 
 BYTE_COUNT: Final = 0x40000000
-NO_ROWS: Final = (Field("", "uint8"),)
-"""What stands for objects in vectors that are all empty: other baskets do not come back if they have any."""
-
 MEMBERWISE: Final = 1 << 14
 """Bit of the version of a collection whose objects are stored member by member: ``kStreamedMemberWise``."""
 
@@ -104,7 +102,7 @@ class Collection(msgspec.Struct, frozen=True, tag="collection", omit_defaults=Tr
         """What an entry is made of, its header apart."""
         return Nesting(self.depth, self.text, row_dtype(self.fields).itemsize)
 
-    def fitted(self, data: Array, offsets: Offsets) -> Collection:
+    def fitted(self, data: Array, offsets: Offsets) -> Collection | Memberwise:
         """This layout with what only the bytes of a basket tell: the version, and how empty strings are stored."""
         if self.is_string and offsets is not None:
             return msgspec.structs.replace(self, blank=bool((np.diff(offsets) == 0).any()))
@@ -112,8 +110,11 @@ class Collection(msgspec.Struct, frozen=True, tag="collection", omit_defaults=Tr
         if self.header and len(data) >= HEADER.itemsize:
             version = int(data[: HEADER.itemsize].view(HEADER)["version"][0])
             layout = msgspec.structs.replace(layout, version=version)
-        if self.object is None or self.fields or offsets is None or layout.version & MEMBERWISE:
+        if self.object is None or self.fields or offsets is None or not len(data):
             return layout
+        if layout.version & MEMBERWISE:
+            simple = self.depth == 1 and not self.counter
+            return (Memberwise.seen(self.object, data, offsets) if simple else None) or layout
         place = first_row(data, offsets, self.depth, self._lead, bool(self.counter))
         fields = NO_ROWS if place is None else fields_of_object(self.object, data[place:])
         return msgspec.structs.replace(layout, fields=fields)

@@ -17,11 +17,12 @@ from hepae.root.ttree.layouts.collection import Collection
 from hepae.root.ttree.layouts.cpptypes import collection_type, number
 from hepae.root.ttree.layouts.fields import Field
 from hepae.root.ttree.layouts.members import AFTER_POINTERS, POINTER, coded_field, member_field
+from hepae.root.ttree.layouts.memberwise import Memberwise
 from hepae.root.ttree.layouts.rows import Counted, Leaf, LeafList, Scalar
 
 __all__ = ["Layout", "fitted", "layout_of", "round_trip"]
 
-Layout: TypeAlias = Scalar | Counted | LeafList | Collection
+Layout: TypeAlias = Scalar | Counted | LeafList | Collection | Memberwise
 """How the bytes of a branch become columns; msgspec writes each with its tag."""
 
 BYTES: Final = Field("", "uint8")

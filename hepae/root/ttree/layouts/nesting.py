@@ -29,6 +29,10 @@ PIECE_BYTES: Final = 1 << 18
 """Entries are taken apart in runs of about this size, which bounds the memory for hops (some 40 times as much)."""
 
 
+LONGEST_ENTRY: Final = 1 << 24
+"""A longer entry is not taken apart, which bounds the memory to some 700 MB: its branch is kept as it is."""
+
+
 class Nesting(NamedTuple):
     """What an entry is made of.
 
@@ -81,6 +85,7 @@ def taken_apart(
         If the entries do not hold what their counts say.
     """
     unit, step = nesting.unit, COUNT_BYTES // nesting.unit
+    require(np.diff(edges) <= LONGEST_ENTRY, "an entry is too long to be taken apart", where, LONGEST_ENTRY)
     require(edges % unit == 0, "an entry is no whole number of rows", where)
     starts, ends = edges[:-1] // unit, edges[1:] // unit
     stored, keep = counts_everywhere(data, unit), np.ones(len(data), bool)
