@@ -21,6 +21,9 @@ UPWARDS = {
 }
 """Imports that do not point downwards yet. Whoever mends one takes it off here: the list only gets shorter."""
 
+OUTSIDE = {("uproot", "stored/view")}
+"""Packages that a module imports outside the rooms of the page, for now. It only gets shorter too."""
+
 MOST_LOOSE = 12
 LONGEST_CHAIN = 17
 """Modules directly in the package, and files that import each other in a row. To be lowered as the code allows."""
@@ -109,10 +112,12 @@ def room(row: Row) -> tuple[int, str]:
 
 def test_the_page_names_every_folder_and_every_module_once() -> None:
     named = [f"{row.folder}/{module}".lstrip("/") for row in rows() for module in row.modules]
-    there = [path.relative_to(ROOT / "hepae").with_suffix("").as_posix() for path in files().values()]
-    own = {name for name in there if name.endswith("/__init__")}
-    assert sorted(named) == sorted(set(there) - own)
-    assert {row.folder for row in rows()} == {name.rpartition("/")[0] for name in there}
+    every = {path.relative_to(ROOT / "hepae").with_suffix("").as_posix() for path in files().values()}
+    there = {name for name in every if not name.endswith("/__init__")}
+    assert there - set(named) == set(), f"{PAGE.name} does not name these modules"
+    assert set(named) - there == set(), f"{PAGE.name} names modules that are not there"
+    assert len(named) == len(set(named))
+    assert {row.folder for row in rows()} == {name.rpartition("/")[0] for name in every}
 
 
 def test_floors_rise_down_the_page() -> None:
@@ -147,7 +152,9 @@ def test_heavy_packages_are_imported_in_their_rooms_only(package: str) -> None:
     rooms = allowed()[package]
     strangers = {name for name in importers if not any(f"{name}/".startswith(f"{room}/") for room in rooms)}
     idle = {room for room in rooms if not any(f"{name}/".startswith(f"{room}/") for name in importers)}
-    assert strangers == set()
+    excused = {name for other, name in OUTSIDE if other == package}
+    assert strangers - excused == set()
+    assert excused - strangers == set(), "these exceptions are not needed any more: take them off the list"
     assert idle == set(), "the page allows what no module does"
 
 
