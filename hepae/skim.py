@@ -1,0 +1,5 @@
+"""`from hepae.skim import skim`: the public path of `hepae.files.skim`."""
+
+from hepae.files.skim import skim
+
+__all__ = ["skim"]
