@@ -6,9 +6,9 @@ import sys
 import traceback
 from collections.abc import Sequence
 
+from hepae.core.values.names import printable
 from hepae.errors import BoundViolationError, HepaeError
 from hepae.extras import needed
-from hepae.names import printable
 
 __all__ = ["main"]
 

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from hepae.names import printable
+from hepae.core.values.names import printable
 
 __all__ = ["compression", "facts", "inspection", "show", "table", "verification", "whole_file"]
 

@@ -13,9 +13,9 @@ from hepae.core.bottleneck.spec import BottleneckSpec
 from hepae.core.features import FeatureSpec
 from hepae.core.lifting.spec import LiftingSpec
 from hepae.core.masked.spec import MaskedSpec
+from hepae.core.values.names import is_name
 from hepae.core.versioned import Versioned
 from hepae.errors import ModelRejectedError
-from hepae.names import is_name
 
 __all__ = ["Manifest", "Training"]
 

@@ -21,6 +21,7 @@ from hepae.core.manifest import Manifest, Training
 from hepae.core.values.bounds import Bound, assign
 from hepae.core.values.lattice import Linear, Log
 from hepae.core.values.lattice_fit import fit_lattice, require_feasible
+from hepae.core.values.names import is_name
 from hepae.core.values.objects import Collection, Objects, concatenate
 from hepae.errors import (
     AlreadyCompressedError,
@@ -34,7 +35,6 @@ from hepae.input.events import open_events
 from hepae.input.selection import Selection, selection_of
 from hepae.learn.recipe import BottleneckChoices, Choices, LiftingChoices, MaskedChoices, Recipe
 from hepae.model.model import Model
-from hepae.names import is_name
 from hepae.progress import Report, silent
 from hepae.root.tree import TreeReader
 from hepae.stored.restore import compressed_collections
