@@ -116,7 +116,9 @@ def _layouts(tree: Any, branches: Mapping[str, Any], entries: int) -> dict[str, 
         if path not in branches or not _is_whole(branches[path], entries):
             continue
         layout = layout_of(description)
-        if layout is not None:
+        if layout is not None and not layout.columns:
+            layout = _seen(branches[path], layout, path)
+        if layout is not None and layout.columns:
             layouts[path] = layout
     while True:
         columns = {column_path(path, c.name) for path, layout in layouts.items() for c in layout.columns}
@@ -125,6 +127,26 @@ def _layouts(tree: Any, branches: Mapping[str, Any], entries: int) -> dict[str, 
             return layouts
         for path in dangling:
             del layouts[path]
+
+
+def _seen(branch: Any, layout: Layout, path: str) -> Layout:
+    """A layout of objects, whose columns are known once one was seen: the largest basket has most."""
+    number = int(np.argmax(branch.member("fBasketBytes")[: int(branch.num_baskets)]))
+    basket = _stored(branch, number, f"{path}, basket {number}")
+    return fitted(layout, basket.data, basket.offsets)
+
+
+def _stored(branch: Any, number: int, where: str) -> Basket:
+    """A basket from its record on disk, or as uproot holds one of the header."""
+    in_file = int(branch.num_baskets) - len(branch.embedded_baskets)
+    if number >= in_file:
+        held = branch.embedded_baskets[number - in_file]
+        offsets = None if held.byte_offsets is None else np.asarray(held.byte_offsets, np.int64)
+        edges = branch.entry_offsets
+        entries = int(edges[number + 1]) - int(edges[number])
+        return Basket.of(np.asarray(held.data).view(np.uint8), offsets, entries)
+    seek, size = int(branch.member("fBasketSeek")[number]), int(branch.member("fBasketBytes")[number])
+    return read_basket(bytes(branch.file.source.chunk(seek, seek + size).raw_data), where)
 
 
 def _is_whole(branch: Any, entries: int) -> bool:
@@ -184,7 +206,7 @@ class _BranchRun:
     def _decoded(self, number: int) -> dict[str, Nested]:
         start, stop = int(self.edges[number]), int(self.edges[number + 1])
         where = f"{self.where}, basket {number}"
-        basket = self._stored(number, where)
+        basket = _stored(self.branch, number, where)
         if basket.entries != stop - start:
             raise InputError(
                 "a basket has another number of entries",
@@ -206,16 +228,3 @@ class _BranchRun:
         if not same_offsets or not np.array_equal(data, basket.data):
             raise IrregularError(self.tree, self.path)
         return {self.names[name]: column for name, column in columns.items()}
-
-    def _stored(self, number: int, where: str) -> Basket:
-        """A basket from its record on disk, or as uproot holds one of the header."""
-        in_file = int(self.branch.num_baskets) - len(self.branch.embedded_baskets)
-        if number >= in_file:
-            held = self.branch.embedded_baskets[number - in_file]
-            offsets = None if held.byte_offsets is None else np.asarray(held.byte_offsets, np.int64)
-            entries = int(self.edges[number + 1] - self.edges[number])
-            return Basket.of(np.asarray(held.data).view(np.uint8), offsets, entries)
-        seek = int(self.branch.member("fBasketSeek")[number])
-        size = int(self.branch.member("fBasketBytes")[number])
-        record = bytes(self.branch.file.source.chunk(seek, seek + size).raw_data)
-        return read_basket(record, where)
