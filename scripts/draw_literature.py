@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from hepae.core.bottleneck.codec import Bottleneck
 from hepae.core.bottleneck.spec import BottleneckSpec
-from hepae.core.chunk import ChunkCoder
+from hepae.core.chunk import ChunkCodec
 from hepae.core.decode import codec_of
 from hepae.core.values.objects import Objects
 from hepae.input.events import open_events
@@ -124,9 +124,9 @@ def _losses(axes: Axes, outcomes: list[Outcome]) -> None:
 def _restored(name: str, model: Model | None, jets: Objects) -> Mapping[str, NDArray[np.generic]]:
     if model is None:
         return constant_mass(jets.columns)
-    spec, coder = model.manifest.codec, codec_of(model)
-    if isinstance(coder, ChunkCoder):
-        return coder.decode(jets.counts, jets.events, coder.encode(jets, 0), list(jets.columns))
+    spec, codec = model.manifest.codec, codec_of(model)
+    if isinstance(codec, ChunkCodec):
+        return codec.decode(jets.counts, jets.events, codec.encode(jets, 0), list(jets.columns))
     assert isinstance(spec, BottleneckSpec)
     alone = Bottleneck(msgspec.structs.replace(spec, latents_only=True), model.networks, model.tables)
     return alone.decode(alone.encode(jets.columns))

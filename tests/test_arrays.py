@@ -57,11 +57,11 @@ def foreign(values: np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize("dtype", [*FLOATS, *INTEGERS])
 def test_arrays_of_every_dtype_and_byte_order_are_within_their_bounds(dtype: str) -> None:
     found = objects(dtype)
-    coder = chunk_codec(trained("lifting", found, dtype))
+    codec = chunk_codec(trained("lifting", found, dtype))
     other = Objects(found.counts, {name: foreign(values) for name, values in found.columns.items()})
-    frames = coder.encode(other, 0)
-    assert frames == coder.encode(found, 0)
-    back = coder.decode(found.counts, {}, frames, list(found.columns))
+    frames = codec.encode(other, 0)
+    assert frames == codec.encode(found, 0)
+    back = codec.decode(found.counts, {}, frames, list(found.columns))
     for name, values in found.columns.items():
         bound = parse(BOUNDS[name]) if values.dtype.kind == "f" else parse("exact")
         assert back[name].dtype == np.dtype(dtype)
@@ -73,13 +73,13 @@ def test_the_bottleneck_takes_either_byte_order() -> None:
     found = objects("float32")
     model = trained("bottleneck", found, "float32")
     assert isinstance(model.manifest.codec, BottleneckSpec)
-    coder = Bottleneck(model.manifest.codec, model.networks, model.tables)
+    codec = Bottleneck(model.manifest.codec, model.networks, model.tables)
     swapped = {name: foreign(values) for name, values in found.columns.items()}
-    back = coder.decode(coder.encode(swapped))
+    back = codec.decode(codec.encode(swapped))
     for name, values in back.items():
         assert accept(found.columns[name], values, parse(BOUNDS[name])).all(), name
     with pytest.raises(SchemaError, match="expected float32, got float64"):
-        coder.encode({name: values.astype(np.float64) for name, values in found.columns.items()})
+        codec.encode({name: values.astype(np.float64) for name, values in found.columns.items()})
 
 
 def test_a_branch_of_float16_is_refused_because_root_has_none(tmp_path: Path) -> None:

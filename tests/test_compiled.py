@@ -168,13 +168,13 @@ def test_a_chunk_has_the_same_bytes_and_values_whoever_works(
     loops: Any, sample: tuple[Model, Objects]
 ) -> None:
     model, objects = sample
-    coder = chunk_codec(model)
+    codec = chunk_codec(model)
     with compiled.using(None):
-        written = coder.encode(objects, 0)
-        read = coder.decode(objects.counts, objects.events, written, list(written))
+        written = codec.encode(objects, 0)
+        read = codec.decode(objects.counts, objects.events, written, list(written))
     with compiled.using(loops):
-        assert coder.encode(objects, 0) == written
-        again = coder.decode(objects.counts, objects.events, written, list(written))
+        assert codec.encode(objects, 0) == written
+        again = codec.decode(objects.counts, objects.events, written, list(written))
     assert {name: column.tobytes() for name, column in again.items()} == {
         name: column.tobytes() for name, column in read.items()
     }

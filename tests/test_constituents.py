@@ -153,9 +153,9 @@ def test_particles_that_are_no_jets_cost_hardly_more_than_plain_coding(
     events["FatJet_pt"][:3] = np.nan, np.inf, 0.0
     whole = Objects(counts, columns, events)
     for codec in ("lifting", "masked"):
-        coder = chunk_codec(models[codec])
-        frames = coder.encode(whole, 0)
-        restored = coder.decode(counts, events, frames, FEATURES)
+        chunks = chunk_codec(models[codec])
+        frames = chunks.encode(whole, 0)
+        restored = chunks.decode(counts, events, frames, FEATURES)
         (pcodec,) = [one for one in available() if one.name == "lattice + pcodec"]
         apart = sum(
             len(pcodec.encode(columns[f.name], f.bound, f.lattice).data)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from hepae import limits
-from hepae.core.chunk import ChunkCoder, OpenChunk
+from hepae.core.chunk import ChunkCodec, OpenChunk
 from hepae.core.coding import ans
 from hepae.core.coding.frame import FIXED, Frame, Header, belongs, sealed, serialise
 from hepae.core.coding.frame import parse as parse_frame
@@ -121,7 +121,7 @@ def test_streams_of_symbols_say_what_is_wrong() -> None:
     assert ans.read_bits(b"\5", np.array([], np.int64)).tolist() == []
 
 
-def chunk() -> tuple[ChunkCoder, Objects, Model]:
+def chunk() -> tuple[ChunkCodec, Objects, Model]:
     rng = np.random.default_rng(2)
     pt = rng.exponential(30, 60).astype(np.float32)
     found = Objects(np.full(20, 3), {"pt": pt, "twice": np.rint(2 * pt).astype(np.int32)})
@@ -135,10 +135,10 @@ def chunk() -> tuple[ChunkCoder, Objects, Model]:
 
 
 def test_a_chunk_is_read_feature_by_feature_and_remembers() -> None:
-    coder, found, model = chunk()
-    frames = coder.encode(found, 0)
-    opened = OpenChunk(coder, found.counts, {})
-    assert opened.needs(["twice"]) == coder.needs(["twice"])
+    codec, found, model = chunk()
+    frames = codec.encode(found, 0)
+    opened = OpenChunk(codec, found.counts, {})
+    assert opened.needs(["twice"]) == codec.needs(["twice"])
     opened.decode(frames, ["twice"])
     assert opened.needs(["pt"]) == ["pt"]
     before = opened.nbytes
@@ -151,36 +151,36 @@ def test_a_chunk_is_read_feature_by_feature_and_remembers() -> None:
     assert all(back[name].tobytes() == opened.columns[name].tobytes() for name in back)
 
 
-def test_a_model_without_chunks_has_no_chunk_coder() -> None:
+def test_a_model_without_chunks_has_no_chunk_codec() -> None:
     with pytest.raises(SchemaError, match="without chunks"):
         chunk_codec(Model.from_bytes(a_model()))
 
 
 def test_a_value_out_of_its_bound_is_never_written() -> None:
-    coder, found, _ = chunk()
+    codec, found, _ = chunk()
     wrong = found.columns["pt"].copy()
     wrong[4] += 1
     with pytest.raises(BoundViolationError, match="Jet_pt, object 4"):
-        coder._require_bound("pt", found.columns["pt"], wrong)
+        codec._require_bound("pt", found.columns["pt"], wrong)
 
 
 def test_values_foreign_to_the_lattice_bring_their_own_where_that_pays() -> None:
-    coder, found, _ = chunk()
-    spec = coder.features["pt"]
+    codec, found, _ = chunk()
+    spec = codec.features["pt"]
     short = msgspec.structs.replace(
         spec, bound=EXACT, lattice=Lattice("float32", Pattern(13), (Inserted(0),))
     )
-    coder.features["pt"] = short
-    frames = coder.encode(found, 0)
+    codec.features["pt"] = short
+    frames = codec.encode(found, 0)
     assert parse_frame(frames["pt"]).override
-    assert coder.fell_back("pt", parse_frame(frames["pt"]))
-    assert coder.decode(found.counts, {}, frames, ["pt"])["pt"].tobytes() == found.columns["pt"].tobytes()
+    assert codec.fell_back("pt", parse_frame(frames["pt"]))
+    assert codec.decode(found.counts, {}, frames, ["pt"])["pt"].tobytes() == found.columns["pt"].tobytes()
     # random bits escape from any lattice of this bound: another one does not pay
-    coder.features["pt"] = msgspec.structs.replace(spec, bound=Bound("abs", 1e-3))
+    codec.features["pt"] = msgspec.structs.replace(spec, bound=Bound("abs", 1e-3))
     noise = np.random.default_rng(3).integers(0, 2**32, 60, np.uint32).view(np.float32)
-    frames = coder.encode(Objects(found.counts, {**found.columns, "pt": noise}), 0)
+    frames = codec.encode(Objects(found.counts, {**found.columns, "pt": noise}), 0)
     assert not parse_frame(frames["pt"]).override
-    assert accept(noise, coder.decode(found.counts, {}, frames, ["pt"])["pt"], Bound("abs", 1e-3)).all()
+    assert accept(noise, codec.decode(found.counts, {}, frames, ["pt"])["pt"], Bound("abs", 1e-3)).all()
 
 
 def test_the_escape_may_stand_after_other_points() -> None:

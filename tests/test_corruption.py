@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 import hepae
 from hepae import limits
 from hepae.core.bottleneck.event_check import event_checks
-from hepae.core.chunk import ChunkCoder
+from hepae.core.chunk import ChunkCodec
 from hepae.core.coding.frame import CHECKSUMS, EXTRAS, FIXED, Frame, Header, parse, sealed, serialise
 from hepae.core.coding.varint import varint
 from hepae.core.manifest import Manifest
@@ -74,12 +74,12 @@ class Whole:
         """Objects per event."""
         return np.frombuffer(self.values["counts"], np.int64)
 
-    def coder(self) -> ChunkCoder:
+    def codec(self) -> ChunkCodec:
         """The codec of its frames."""
         start = parse(next(iter(self.frames().values()))).header.model.hex()
-        coder = self.models.coder(start, "")
-        assert isinstance(coder, ChunkCoder)
-        return coder
+        codec = self.models.codec(start, "")
+        assert isinstance(codec, ChunkCodec)
+        return codec
 
 
 @pytest.fixture(scope="module", params=CODECS)
@@ -163,11 +163,11 @@ def test_every_bit_and_every_length_of_a_frame_is_checked(chunked: Whole) -> Non
                 parse(bytes(flipped), name)
 
 
-def outcome(whole: Whole, coder: ChunkCoder, frames: dict[str, bytes]) -> str:
+def outcome(whole: Whole, codec: ChunkCodec, frames: dict[str, bytes]) -> str:
     """Decode all features of the only chunk."""
     tracemalloc.clear_traces()
     try:
-        found = coder.decode(whole.counts, {}, frames, list(frames))
+        found = codec.decode(whole.counts, {}, frames, list(frames))
     except HepaeError:
         return "refused"
     return "identical" if all(found[n].tobytes() == whole.values[n] for n in found) else "silent"
@@ -175,8 +175,8 @@ def outcome(whole: Whole, coder: ChunkCoder, frames: dict[str, bytes]) -> str:
 
 def test_payloads_that_lie_under_a_good_checksum_are_refused(chunked: Whole) -> None:
     rng = np.random.default_rng(12)
-    coder, frames = chunked.coder(), chunked.frames()
-    context = coder.context(chunked.counts, {})
+    codec, frames = chunked.codec(), chunked.frames()
+    context = codec.context(chunked.counts, {})
     for round_ in range(150):
         for name, frame in frames.items():
             found = parse(frame)
@@ -186,18 +186,18 @@ def test_payloads_that_lie_under_a_good_checksum_are_refused(chunked: Whole) -> 
             if len(parts[place]) > 8:
                 parts[place] = kind(np.frombuffer(parts[place], np.uint8).copy(), rng).tobytes()
             lie = serialise(Frame(found.header, *parts), context)
-            assert outcome(chunked, coder, {**frames, name: lie}) != "silent", (name, round_, kind.__name__)
+            assert outcome(chunked, codec, {**frames, name: lie}) != "silent", (name, round_, kind.__name__)
 
 
 def test_every_length_of_a_payload_under_a_good_checksum_is_refused(chunked: Whole) -> None:
-    coder, frames = chunked.coder(), chunked.frames()
-    context = coder.context(chunked.counts, {})
+    codec, frames = chunked.codec(), chunked.frames()
+    context = codec.context(chunked.counts, {})
     for name, frame in frames.items():
         found = parse(frame)
         for length in range(len(found.payload)):
             parts = found.escaped, found.override, found.payload[:length]
             lie = serialise(Frame(found.header, *parts), context)
-            assert outcome(chunked, coder, {**frames, name: lie}) == "refused", (name, length)
+            assert outcome(chunked, codec, {**frames, name: lie}) == "refused", (name, length)
 
 
 FIXED_FIELDS = ("magic", "kind", "model", "chunk", "content")
@@ -223,8 +223,8 @@ def with_field(frame: bytes, context: int, field: str, value: int | bytes) -> by
 def test_headers_that_lie_are_refused_before_anything_is_allocated(
     chunked: Whole, field: str, value: int
 ) -> None:
-    coder, frames = chunked.coder(), chunked.frames()
-    context, (name, frame) = coder.context(chunked.counts, {}), next(iter(frames.items()))
+    codec, frames = chunked.codec(), chunked.frames()
+    context, (name, frame) = codec.context(chunked.counts, {}), next(iter(frames.items()))
     try:
         lie = with_field(
             frame, context, field, value.to_bytes(8, "little")[:4] if field == "model" else value
@@ -235,7 +235,7 @@ def test_headers_that_lie_are_refused_before_anything_is_allocated(
     tracemalloc.start()
     try:
         expected = "identical" if honest else "refused"
-        assert outcome(chunked, coder, {**frames, name: lie}) == expected
+        assert outcome(chunked, codec, {**frames, name: lie}) == expected
         assert honest or tracemalloc.get_traced_memory()[1] < 4 << 20
     finally:
         tracemalloc.stop()
@@ -258,21 +258,21 @@ def test_numbers_that_are_longer_than_needed_are_refused(chunked: Whole) -> None
 
 
 def test_frames_of_another_feature_chunk_or_model_are_refused(chunked: Whole) -> None:
-    coder, frames = chunked.coder(), chunked.frames()
-    counts, context = chunked.counts, coder.context(chunked.counts, {})
+    codec, frames = chunked.codec(), chunked.frames()
+    counts, context = chunked.counts, codec.context(chunked.counts, {})
     first, second = list(frames)[:2]
     with pytest.raises(CorruptionError, match="another feature"):
-        coder.decode(counts, {}, {**frames, first: frames[second]}, list(frames))
+        codec.decode(counts, {}, {**frames, first: frames[second]}, list(frames))
     lie = with_field(frames[second], context, "chunk", 7)
     with pytest.raises(CorruptionError, match="another chunk"):
-        coder.decode(counts, {}, {**frames, second: lie}, list(frames))
+        codec.decode(counts, {}, {**frames, second: lie}, list(frames))
     lie = with_field(frames[first], context, "model", b"abcd")
     with pytest.raises(CorruptionError, match="another model"):
-        coder.decode(counts, {}, {**frames, first: lie}, list(frames))
+        codec.decode(counts, {}, {**frames, first: lie}, list(frames))
     with pytest.raises(CorruptionError, match="events of a chunk were dropped"):
-        coder.decode(counts[:-1], {}, frames, list(frames))
+        codec.decode(counts[:-1], {}, frames, list(frames))
     with pytest.raises(CorruptionError, match="counts or conditions"):
-        coder.decode(counts[::-1].copy(), {}, frames, list(frames))
+        codec.decode(counts[::-1].copy(), {}, frames, list(frames))
 
 
 def test_a_damaged_model_is_never_the_model(whole: Whole) -> None:
@@ -288,7 +288,7 @@ def test_a_damaged_model_is_never_the_model(whole: Whole) -> None:
             assert Model.from_bytes(damaged).sha256 != sha256
         store = ModelStore({sha256: damaged})
         with pytest.raises(HepaeError):
-            store.coder(sha256[:8], "")
+            store.codec(sha256[:8], "")
 
 
 def test_every_length_of_a_model_is_refused(whole: Whole) -> None:

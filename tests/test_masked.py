@@ -68,7 +68,7 @@ def falling(events: int, seed: int) -> tuple[NDArray[np.int64], Columns]:
     return np.full(events, 3), {name: column.astype(np.float32) for name, column in columns.items()}
 
 
-class Coder:
+class Fitted:
     """A trained masked codec of some data."""
 
     def __init__(
@@ -101,65 +101,67 @@ class Coder:
 
 
 @pytest.fixture(scope="module")
-def coder() -> Coder:
-    return Coder(*jets(8000))
+def fitted() -> Fitted:
+    return Fitted(*jets(8000))
 
 
 def require_round_trip(
-    coder: Coder, counts: NDArray[np.int64], integers: dict[str, NDArray[np.int64]]
+    fitted: Fitted, counts: NDArray[np.int64], integers: dict[str, NDArray[np.int64]]
 ) -> dict[str, bytes]:
-    payloads = coder.codec.encode(counts, dict(integers), {})
-    restored = dict(coder.codec.decode(counts, payloads, {}, list(integers)))
+    payloads = fitted.codec.encode(counts, dict(integers), {})
+    restored = dict(fitted.codec.decode(counts, payloads, {}, list(integers)))
     for name, q in integers.items():
         np.testing.assert_array_equal(restored[name].to_events(), q, err_msg=name)
     return payloads
 
 
-def test_every_integer_comes_back(coder: Coder) -> None:
+def test_every_integer_comes_back(fitted: Fitted) -> None:
     counts, columns = jets(2000, seed=1)
-    require_round_trip(coder, counts, coder.integers(columns))
+    require_round_trip(fitted, counts, fitted.integers(columns))
 
 
-def test_networks_are_used_and_pay(coder: Coder) -> None:
+def test_networks_are_used_and_pay(fitted: Fitted) -> None:
     """Else the tests here would show nothing of networks: width depends on share, pt on the rank."""
-    used = {shape.feature for shape in coder.trained.spec.shapes if shape.levels}
-    assert {"inner", "width"} <= used, coder.trained.bits
+    used = {shape.feature for shape in fitted.trained.spec.shapes if shape.levels}
+    assert {"inner", "width"} <= used, fitted.trained.bits
     assert not used & {"eta", "phi", "constant", "wide"}
-    without, with_network = coder.trained.bits["width"]
+    without, with_network = fitted.trained.bits["width"]
     assert with_network < without - 0.3
 
 
-def test_payloads_are_smaller_than_plain_coding(coder: Coder) -> None:
+def test_payloads_are_smaller_than_plain_coding(fitted: Fitted) -> None:
     counts, columns = jets(4000, seed=2)
-    integers = coder.integers(columns)
-    payloads = coder.codec.encode(counts, dict(integers), {})
+    integers = fitted.integers(columns)
+    payloads = fitted.codec.encode(counts, dict(integers), {})
     plain = {name: len(pack(q)) for name, q in integers.items()}
     assert len(payloads["width"]) < 0.96 * plain["width"]
     assert len(payloads["inner"]) < 0.88 * plain["inner"]
 
 
 @pytest.mark.parametrize("events", [0, 1, 2, 10])
-def test_few_events_code_and_train(coder: Coder, events: int) -> None:
+def test_few_events_code_and_train(fitted: Fitted, events: int) -> None:
     counts, columns = jets(events, seed=3)
-    require_round_trip(coder, counts, coder.integers(columns))
-    own = Coder(counts, columns)
+    require_round_trip(fitted, counts, fitted.integers(columns))
+    own = Fitted(counts, columns)
     require_round_trip(own, counts, own.integers(columns))
 
 
-def test_one_event_with_many_objects(coder: Coder) -> None:
+def test_one_event_with_many_objects(fitted: Fitted) -> None:
     _, columns = jets(700, seed=4)
     counts = np.array([0, len(columns["pt"]), 0], np.int64)
-    require_round_trip(coder, counts, coder.integers(columns))
+    require_round_trip(fitted, counts, fitted.integers(columns))
 
 
 @pytest.mark.parametrize("features", [["pt"], ["number"], ["inner", "eta"]])
-def test_a_feature_is_decoded_from_itself_and_its_ancestors_alone(coder: Coder, features: list[str]) -> None:
+def test_a_feature_is_decoded_from_itself_and_its_ancestors_alone(
+    fitted: Fitted, features: list[str]
+) -> None:
     counts, columns = jets(300, seed=5)
-    integers = coder.integers(columns)
-    payloads = coder.codec.encode(counts, dict(integers), {})
-    needed = set(features).union(*(coder.codec.ancestors(name) for name in features))
+    integers = fitted.integers(columns)
+    payloads = fitted.codec.encode(counts, dict(integers), {})
+    needed = set(features).union(*(fitted.codec.ancestors(name) for name in features))
     given = {name: payloads[name] for name in needed}
-    restored = dict(coder.codec.decode(counts, given, {}, features))
+    restored = dict(fitted.codec.decode(counts, given, {}, features))
     assert set(restored) == set(features)
     for name in features:
         np.testing.assert_array_equal(restored[name].to_events(), integers[name])
@@ -167,57 +169,57 @@ def test_a_feature_is_decoded_from_itself_and_its_ancestors_alone(coder: Coder, 
 
 def test_pt_is_coded_by_how_far_it_is_below_what_bounds_it() -> None:
     counts, columns = falling(3000, 11)
-    coder = Coder(counts, columns, settings=Settings(first_plain=True))
-    spec = coder.trained.spec
+    fitted = Fitted(counts, columns, settings=Settings(first_plain=True))
+    spec = fitted.trained.spec
     assert isinstance(spec.predictors["pt"].base, Ceiling)
     assert spec.together == ("pt", "eta", "phi")
-    assert set(coder.codec.ancestors("pt")) == {"eta", "phi"}
+    assert set(fitted.codec.ancestors("pt")) == {"eta", "phi"}
     counts, columns = falling(500, 12)
-    payloads = require_round_trip(coder, counts, coder.integers(columns))
-    plain = Coder(*falling(3000, 11)).codec.encode(counts, coder.integers(columns), {})
+    payloads = require_round_trip(fitted, counts, fitted.integers(columns))
+    plain = Fitted(*falling(3000, 11)).codec.encode(counts, fitted.integers(columns), {})
     assert len(payloads["pt"]) < 0.95 * len(plain["pt"])
     rng = np.random.default_rng(13)
     wild = {name: rng.integers(-(2**62), 2**62, 1500) >> rng.integers(0, 62, 1500) for name in columns}
-    require_round_trip(coder, counts, wild)
+    require_round_trip(fitted, counts, wild)
 
 
 def test_what_bounds_pt_is_known_without_networks_too() -> None:
     counts, columns = falling(2000, 16)
     effort = Effort(QUICK.sizes, bins=32, samples=20_000, least_gain=99.0, batch=256)
-    coder = Coder(counts, columns, effort, Settings(first_plain=True))
-    assert coder.trained.networks == {}
-    assert isinstance(coder.trained.spec.predictors["pt"].base, Ceiling)
-    require_round_trip(coder, counts, coder.integers(columns))
+    fitted = Fitted(counts, columns, effort, Settings(first_plain=True))
+    assert fitted.trained.networks == {}
+    assert isinstance(fitted.trained.spec.predictors["pt"].base, Ceiling)
+    require_round_trip(fitted, counts, fitted.integers(columns))
 
 
 def test_pt_in_no_order_is_coded_as_it_is() -> None:
     counts, columns = jets(2000, seed=14)
     columns["pt"] = np.random.default_rng(15).uniform(20, 200, len(columns["pt"])).astype(np.float32)
-    coder = Coder(counts, columns, settings=Settings(first_plain=True))
-    assert coder.trained.spec.predictors["pt"].base is None
+    fitted = Fitted(counts, columns, settings=Settings(first_plain=True))
+    assert fitted.trained.spec.predictors["pt"].base is None
 
 
-def test_random_integers_cost_no_more_than_plain_coding(coder: Coder) -> None:
+def test_random_integers_cost_no_more_than_plain_coding(fitted: Fitted) -> None:
     rng = np.random.default_rng(6)
     counts, columns = jets(2000, seed=6)
     integers = {name: rng.integers(-(2**40), 2**40, len(columns["pt"])) for name in columns}
-    payloads = require_round_trip(coder, counts, integers)
+    payloads = require_round_trip(fitted, counts, integers)
     plain = sum(len(pack(q)) for q in integers.values())
     assert sum(map(len, payloads.values())) <= 1.01 * plain + 4096
 
 
-def test_extreme_integers_come_back(coder: Coder) -> None:
+def test_extreme_integers_come_back(fitted: Fitted) -> None:
     counts, columns = jets(50, seed=7)
     info = np.iinfo(np.int64)
     values = itertools.cycle([info.min, info.max, 0, -1, 1, 2**53, -(2**60)])
     integers = {name: np.array(list(itertools.islice(values, len(columns["pt"])))) for name in columns}
-    require_round_trip(coder, counts, integers)
+    require_round_trip(fitted, counts, integers)
 
 
-def test_damage_is_an_error_or_other_integers_but_never_a_crash(coder: Coder) -> None:
+def test_damage_is_an_error_or_other_integers_but_never_a_crash(fitted: Fitted) -> None:
     """The frame around a payload has a checksum; here only what a decoder does with garbage counts."""
     counts, columns = jets(60, seed=8)
-    payloads = coder.codec.encode(counts, coder.integers(columns), {})
+    payloads = fitted.codec.encode(counts, fitted.integers(columns), {})
     rng = np.random.default_rng(8)
     for name, payload in payloads.items():
         for _ in range(60):
@@ -226,7 +228,7 @@ def test_damage_is_an_error_or_other_integers_but_never_a_crash(coder: Coder) ->
             if rng.random() < 0.3:
                 damaged = damaged[: rng.integers(len(damaged))]
             try:
-                restored = dict(coder.codec.decode(counts, payloads | {name: bytes(damaged)}, {}, [name]))
+                restored = dict(fitted.codec.decode(counts, payloads | {name: bytes(damaged)}, {}, [name]))
             except HepaeError:
                 continue
             assert len(restored[name]) == counts.sum()
@@ -252,7 +254,7 @@ def test_inputs_with_noise_are_inputs() -> None:
 
 def test_training_is_reproducible() -> None:
     counts, columns = jets(400, seed=9)
-    first, second = Coder(counts, columns), Coder(counts, columns)
+    first, second = Fitted(counts, columns), Fitted(counts, columns)
     assert first.trained.spec == second.trained.spec
     assert {k: m.SerializeToString() for k, m in first.trained.networks.items()} == {
         k: m.SerializeToString() for k, m in second.trained.networks.items()

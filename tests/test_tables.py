@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hepae.core.chunk import ChunkCoder
+from hepae.core.chunk import ChunkCodec
 from hepae.core.features import FeatureSpec
 from hepae.core.plain import codec
 from hepae.core.plain.chunked import Plain
-from hepae.core.tables.schema import Bundle, ColumnInfo, ColumnSpec, Framed, PlainCoder, TableSpec, TreeSchema
+from hepae.core.tables.schema import Bundle, ColumnInfo, ColumnSpec, Framed, PlainCodec, TableSpec, TreeSchema
 from hepae.core.tables.streams import OpenTables, encode
 from hepae.core.values.bounds import accept, parse
 from hepae.core.values.lattice_fit import fit_lattice
@@ -55,7 +55,7 @@ def test_damaged_blocks_are_refused_or_hold_what_they_should(data: bytes, n: int
     assert values.dtype == np.dtype(dtype)
 
 
-def tables(rng: np.random.Generator, entries: int) -> tuple[TreeSchema, dict[int, Nested], list[ChunkCoder]]:
+def tables(rng: np.random.Generator, entries: int) -> tuple[TreeSchema, dict[int, Nested], list[ChunkCodec]]:
     """A tree with a counter, a flag, jets with a bound, and numbers for each jet."""
     counts = rng.poisson(3, entries).astype(np.int64)
     jets = int(counts.sum())
@@ -73,7 +73,7 @@ def tables(rng: np.random.Generator, entries: int) -> tuple[TreeSchema, dict[int
             ColumnSpec("hits", "int16", (), 2),
             ColumnSpec("Jet_hits#2", "uint32", (), 1),
         ),
-        (PlainCoder((2,), (feature,)),),
+        (PlainCodec((2,), (feature,)),),
         (Bundle((0, 1)), Framed(0, 2), Bundle((3, 5)), Bundle((4,))),
     )
     schema.require_sense("test")
@@ -84,11 +84,11 @@ def tables(rng: np.random.Generator, entries: int) -> tuple[TreeSchema, dict[int
         3: Nested((counts,), rng.normal(size=(jets, 3)).astype(np.float32)),
         4: Nested((counts, inner), rng.integers(0, 9, int(inner.sum())).astype(np.int16)),
     }
-    return schema, columns, [ChunkCoder(Plain(), "plain", [feature], (), bytes(32))]
+    return schema, columns, [ChunkCodec(Plain(), "plain", [feature], (), bytes(32))]
 
 
 def opened(
-    schema: TreeSchema, coders: list[ChunkCoder], entries: int, chunk: int, streams: list[bytes]
+    schema: TreeSchema, codecs: list[ChunkCodec], entries: int, chunk: int, streams: list[bytes]
 ) -> tuple[OpenTables, list[int]]:
     asked: list[int] = []
 
@@ -96,7 +96,7 @@ def opened(
         asked.extend(numbers)  # type: ignore[arg-type]
         return {number: streams[number] for number in numbers}  # type: ignore[attr-defined]
 
-    return OpenTables(schema, lambda number: coders[number], entries, chunk, fetch, "test"), asked
+    return OpenTables(schema, lambda number: codecs[number], entries, chunk, fetch, "test"), asked
 
 
 def same(one: Nested, other: Nested) -> bool:
@@ -108,9 +108,9 @@ def same(one: Nested, other: Nested) -> bool:
 
 @pytest.mark.parametrize("entries", [0, 1, 300])
 def test_tables_come_back_and_bounds_are_kept(entries: int) -> None:
-    schema, columns, coders = tables(np.random.default_rng(entries), entries)
-    chunk, streams = encode(schema, coders, columns, entries, 0)
-    restored = opened(schema, coders, entries, chunk, streams)[0].read(list(columns))
+    schema, columns, codecs = tables(np.random.default_rng(entries), entries)
+    chunk, streams = encode(schema, codecs, columns, entries, 0)
+    restored = opened(schema, codecs, entries, chunk, streams)[0].read(list(columns))
     for number in (0, 1, 3, 4):
         assert same(restored[number], columns[number])
     assert np.array_equal(restored[2].levels[0], columns[2].levels[0])
@@ -118,9 +118,9 @@ def test_tables_come_back_and_bounds_are_kept(entries: int) -> None:
 
 
 def test_a_column_is_read_without_the_streams_of_others() -> None:
-    schema, columns, coders = tables(np.random.default_rng(1), 100)
-    chunk, streams = encode(schema, coders, columns, 100, 0)
-    reader, asked = opened(schema, coders, 100, chunk, streams)
+    schema, columns, codecs = tables(np.random.default_rng(1), 100)
+    chunk, streams = encode(schema, codecs, columns, 100, 0)
+    reader, asked = opened(schema, codecs, 100, chunk, streams)
     reader.read([2])
     assert asked == [0, 1]
     reader.read([4])
@@ -128,32 +128,32 @@ def test_a_column_is_read_without_the_streams_of_others() -> None:
 
 
 def test_columns_whose_counts_differ_in_a_chunk_store_their_own() -> None:
-    schema, columns, coders = tables(np.random.default_rng(1), 100)
+    schema, columns, codecs = tables(np.random.default_rng(1), 100)
     counts = columns[2].levels[0].copy()
     counts[7] += 1
     columns[2] = Nested((counts,), np.append(columns[2].values, np.float32(1.0)))
     shorter = columns[3].cut(0, 99)
     columns[3] = Nested((np.append(shorter.levels[0], 0),), shorter.values)
-    chunk, streams = encode(schema, coders, columns, 100, 0)
-    restored = opened(schema, coders, 100, chunk, streams)[0].read(list(columns))
+    chunk, streams = encode(schema, codecs, columns, 100, 0)
+    restored = opened(schema, codecs, 100, chunk, streams)[0].read(list(columns))
     assert all(same(restored[number], columns[number]) for number in columns)
 
 
 @pytest.mark.parametrize("number", range(4))
 def test_a_changed_byte_or_a_stream_of_another_place_is_refused(number: int) -> None:
-    schema, columns, coders = tables(np.random.default_rng(1), 50)
-    chunk, streams = encode(schema, coders, columns, 50, 0)
+    schema, columns, codecs = tables(np.random.default_rng(1), 50)
+    chunk, streams = encode(schema, codecs, columns, 50, 0)
     for place in range(0, len(streams[number]), max(len(streams[number]) // 40, 1)):
         damaged = list(streams)
         damaged[number] = (
             damaged[number][:place] + bytes([damaged[number][place] ^ 1]) + damaged[number][place + 1 :]
         )
         with pytest.raises(CorruptionError, match="checksum"):
-            opened(schema, coders, 50, chunk, damaged)[0].read(list(columns))
+            opened(schema, codecs, 50, chunk, damaged)[0].read(list(columns))
     swapped = list(streams)
     swapped[number] = streams[number - 1]
     with pytest.raises(CorruptionError, match="checksum"):
-        opened(schema, coders, 50, chunk, swapped)[0].read(list(columns))
+        opened(schema, codecs, 50, chunk, swapped)[0].read(list(columns))
 
 
 def test_schemas_that_cannot_be_are_refused() -> None:
@@ -166,7 +166,7 @@ def test_schemas_that_cannot_be_are_refused() -> None:
         {"tables": (*schema.tables, TableSpec("x", 3, 0))},
         {"tables": (schema.tables[0], TableSpec("Jet", 0, 2), schema.tables[2])},
         {"format": 2},
-        {"coders": (PlainCoder((0, 2), ()),)},
+        {"codecs": (PlainCodec((0, 2), ()),)},
     ):
         with pytest.raises(CorruptionError):
             msgspec.structs.replace(schema, **changed).require_sense("test")

@@ -30,14 +30,14 @@ from hepae.core.values.lattice_fit import fit_lattice
 from hepae.core.values.objects import Objects
 from hepae.errors import BoundViolationError, CorruptionError
 
-__all__ = ["ChunkCodec", "ChunkCoder", "OpenChunk"]
+__all__ = ["ChunkCodec", "IntegerCodec", "OpenChunk"]
 
 
 FOREIGN = 0.02
 """Share of escapes from which a lattice of its own is worth trying."""
 
 
-class ChunkCodec(Protocol):
+class IntegerCodec(Protocol):
     """What lifting and masked have in common: integers to payloads and back, one payload a feature."""
 
     def encode(self, counts: Integers, integers: dict[str, Integers], events: Columns) -> dict[str, bytes]:
@@ -66,7 +66,7 @@ class ChunkCodec(Protocol):
         """Whether a payload holds the integers as they are."""
 
 
-class ChunkCoder:
+class ChunkCodec:
     """Encodes and decodes whole chunks with one model.
 
     Parameters
@@ -85,13 +85,13 @@ class ChunkCoder:
 
     def __init__(
         self,
-        codec: ChunkCodec,
+        codec: IntegerCodec,
         name: str,
         features: Sequence[FeatureSpec],
         conditions: Sequence[str],
         model: bytes,
     ) -> None:
-        self.codec, self.name, self.conditions, self.model = codec, name, tuple(conditions), model
+        self.integer_codec, self.name, self.conditions, self.model = codec, name, tuple(conditions), model
         self.features = {feature.name: feature for feature in features}
         self.numbers = {feature.name: number for number, feature in enumerate(features)}
 
@@ -116,7 +116,7 @@ class ChunkCoder:
         integers = {name: q for name, (q, *_) in found.items()}
         beside = {name: one[1:] for name, one in found.items()}
         del found  # the codec lets go of the integers one by one
-        payloads = self.codec.encode(objects.counts, integers, self._conditions(objects))
+        payloads = self.integer_codec.encode(objects.counts, integers, self._conditions(objects))
         chunk = checksum([_u64(context), _u64(sequence), *payloads.values()]) & LOW
         frames = {}
         for name, (escaped, override, content) in beside.items():
@@ -127,12 +127,12 @@ class ChunkCoder:
 
     def fell_back(self, feature: str, frame: Frame) -> bool:
         """Whether the model did not help with this feature of a chunk: it is coded plainly, or on its own lattice."""
-        plain = self.codec.predicts(feature) and self.codec.is_plain(feature, frame.payload)
+        plain = self.integer_codec.predicts(feature) and self.integer_codec.is_plain(feature, frame.payload)
         return plain or bool(frame.override)
 
     def needs(self, features: Sequence[str]) -> list[str]:
         """The features asked for and those they are predicted from, in the order of the manifest."""
-        needed = set(features).union(*(self.codec.ancestors(name) for name in features))
+        needed = set(features).union(*(self.integer_codec.ancestors(name) for name in features))
         return [name for name in self.features if name in needed]
 
     def decode(
@@ -268,12 +268,12 @@ class OpenChunk:
 
     Parameters
     ----------
-    coder, counts, events, where
-        As in `ChunkCoder.decode`.
+    codec, counts, events, where
+        As in `ChunkCodec.decode`.
     """
 
-    def __init__(self, coder: ChunkCoder, counts: Integers, events: Columns, where: str = "") -> None:
-        self.coder, self.counts, self.events, self.where = coder, counts, events, where
+    def __init__(self, codec: ChunkCodec, counts: Integers, events: Columns, where: str = "") -> None:
+        self.codec, self.counts, self.events, self.where = codec, counts, events, where
         self.columns: dict[str, Values] = {}
         self._memory = Memory()
         self._chunk: int | None = None
@@ -286,24 +286,24 @@ class OpenChunk:
     def needs(self, features: Sequence[str]) -> list[str]:
         """Features whose frames are needed for those asked for."""
         return [
-            name for name in self.coder.needs(features) if name in features or name not in self._memory.known
+            name for name in self.codec.needs(features) if name in features or name not in self._memory.known
         ]
 
     @kept_subnormals()
     def decode(self, frames: Mapping[str, bytes], features: Sequence[str]) -> dict[str, Values]:
-        """Restored columns of the features asked for, from the frames of `needs`; see `ChunkCoder.decode`."""
+        """Restored columns of the features asked for, from the frames of `needs`; see `ChunkCodec.decode`."""
         parsed = {name: parse(frames[name], f"{self.where}{name}") for name in self.needs(features)}
-        context = self.coder.context(self.counts, self.events)
+        context = self.codec.context(self.counts, self.events)
         chunk = parsed[features[0]].header.chunk if self._chunk is None else self._chunk
         for name, frame in parsed.items():
             sizes = len(self.counts), int(self.counts.sum())
-            self.coder.require_place(name, frame, *sizes, context, chunk, self.where)
+            self.codec.require_place(name, frame, *sizes, context, chunk, self.where)
         payloads = {name: frame.payload for name, frame in parsed.items()}
         # an error leaves half a feature behind, which must not be taken for a whole one
         memory, self._memory = self._memory, Memory()
-        decoded = self.coder.codec.decode(self.counts, payloads, self.events, features, memory)
+        decoded = self.codec.integer_codec.decode(self.counts, payloads, self.events, features, memory)
         restored = {
-            name: self.coder.restored(name, integers, parsed[name], context, self.where)
+            name: self.codec.restored(name, integers, parsed[name], context, self.where)
             for name, integers in decoded
         }
         self._memory, self._chunk = memory, chunk

@@ -14,7 +14,7 @@ import msgspec
 from hepae.arrays import Array, Columns, Integers, Values
 from hepae.core.bottleneck.codec import Bottleneck
 from hepae.core.bottleneck.spec import BottleneckSpec
-from hepae.core.chunk import ChunkCodec, ChunkCoder
+from hepae.core.chunk import ChunkCodec, IntegerCodec
 from hepae.core.lifting.codec import Lifting
 from hepae.core.lifting.spec import LiftingSpec
 from hepae.core.manifest import Manifest
@@ -53,7 +53,7 @@ class Parts(Protocol):
     def sha256(self) -> str: ...
 
 
-def codec_of(parts: Parts) -> ChunkCoder | Bottleneck:
+def codec_of(parts: Parts) -> ChunkCodec | Bottleneck:
     """What encodes and decodes with a model: chunk by chunk, or event by event."""
     spec = parts.manifest.codec
     if isinstance(spec, BottleneckSpec):
@@ -61,7 +61,7 @@ def codec_of(parts: Parts) -> ChunkCoder | Bottleneck:
     return chunk_codec(parts)
 
 
-def chunk_codec(parts: Parts, exact: bool = False) -> ChunkCoder:
+def chunk_codec(parts: Parts, exact: bool = False) -> ChunkCodec:
     """What encodes and decodes chunks with a model.
 
     Parameters
@@ -79,7 +79,7 @@ def chunk_codec(parts: Parts, exact: bool = False) -> ChunkCoder:
     """
     manifest = parts.manifest
     spec, features = manifest.codec, manifest.features
-    codec: ChunkCodec
+    codec: IntegerCodec
     match spec:
         case LiftingSpec():
             codec = Lifting(spec, features)
@@ -89,7 +89,7 @@ def chunk_codec(parts: Parts, exact: bool = False) -> ChunkCoder:
             raise SchemaError("a model without chunks", where=parts.sha256, got=manifest.codec_name)
     if exact:
         features = tuple(msgspec.structs.replace(feature, bound=Bound("exact")) for feature in features)
-    return ChunkCoder(codec, manifest.codec_name, features, manifest.conditions, bytes.fromhex(parts.sha256))
+    return ChunkCodec(codec, manifest.codec_name, features, manifest.conditions, bytes.fromhex(parts.sha256))
 
 
 def decode(

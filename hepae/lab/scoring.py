@@ -176,11 +176,11 @@ class _OfFeatures:
     """Scores of the objects of a collection, given their features."""
 
     def __init__(self, model: Model, reader: ObjectReader, name: str, jet: str | None, latents: bool) -> None:
-        coder = codec_of(model)
-        if not isinstance(coder, Bottleneck):
+        codec = codec_of(model)
+        if not isinstance(codec, Bottleneck):
             hint = "train one with --codec bottleneck, or `hepae images train`"
             raise SchemaError("the model reconstructs nothing", got=model.manifest.codec_name, hint=hint)
-        self.coder, self.reader, self.collection = coder, reader, model.manifest.collection
+        self.codec, self.reader, self.collection = codec, reader, model.manifest.collection
         counter = reader.counter(self.collection) if self.collection in reader.collections else None
         if counter is None:
             found = ", ".join(reader.collections) or "none"
@@ -191,14 +191,14 @@ class _OfFeatures:
         title = f"mean squared error of the scaled features; model {model.sha256[:16]}"
         self.branches = [NewBranch(self.score, "float32", title, counter)]
         if latents:
-            title, dtype = f"latents; model {model.sha256[:16]}", coder.spec.latent.stored_dtype
-            self.branches.append(NewBranch(self.latent, dtype, title, counter, (coder.spec.latents,)))
+            title, dtype = f"latents; model {model.sha256[:16]}", codec.spec.latent.stored_dtype
+            self.branches.append(NewBranch(self.latent, dtype, title, counter, (codec.spec.latents,)))
         self.latents = latents
 
     def columns(self, start: int, stop: int) -> dict[str, Column]:
-        names = [column.name for column in self.coder.spec.columns]
+        names = [column.name for column in self.codec.spec.columns]
         objects = self.reader.read(self.collection, names, start, stop)
-        latents = self.coder.encode(objects.columns).latents
+        latents = self.codec.encode(objects.columns).latents
         columns: dict[str, Column] = {self.score: Jagged(objects.counts, self._errors(objects, latents))}
         if self.latents:
             columns[self.latent] = Jagged(objects.counts, latents)
@@ -206,9 +206,9 @@ class _OfFeatures:
 
     def _errors(self, objects: Objects, latents: Values) -> NDArray[np.float32]:
         """Mean over the features whose value a network can take; NaN where there is none."""
-        predicted = self.coder.predict(latents)
+        predicted = self.codec.predict(latents)
         summed, taken = np.zeros(len(predicted)), np.zeros(len(predicted))
-        for place, column in enumerate(self.coder.spec.columns):
+        for place, column in enumerate(self.codec.spec.columns):
             scaled, domain = column.transform.forward(objects.columns[column.name])
             error = predicted[:, place].astype(np.float64) - scaled
             summed += np.where(domain, np.square(error), 0.0)

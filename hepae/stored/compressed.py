@@ -11,10 +11,10 @@ from collections.abc import Mapping
 from functools import cached_property, partial
 
 from hepae.arrays import Array
-from hepae.core.chunk import ChunkCoder
+from hepae.core.chunk import ChunkCodec
 from hepae.core.decode import chunk_codec
 from hepae.core.plain.chunked import Plain
-from hepae.core.tables.schema import ModelCoder
+from hepae.core.tables.schema import ModelCodec
 from hepae.core.tables.streams import OpenTables
 from hepae.core.values.nested import Nested
 from hepae.errors import CorruptionError
@@ -23,7 +23,7 @@ from hepae.stored.payload import Payload, Row
 from hepae.stored.restore import ModelStore
 from hepae.stored.schemas import StoredBranch, StoredTree
 
-__all__ = ["PLAIN_MODEL", "CompressedTree", "coder_of_schema"]
+__all__ = ["PLAIN_MODEL", "CompressedTree", "codec_of_schema"]
 
 CACHED_BYTES = 256 << 20
 """What is kept of chunks that were read: a dozen chunks of a NanoAOD file's jets."""
@@ -74,7 +74,7 @@ class CompressedTree:
         }
         self._open: OrderedDict[int, OpenTables] = OrderedDict()
         self._baskets: OrderedDict[tuple[int, str], tuple[Array, Offsets]] = OrderedDict()
-        self._coders: dict[tuple[str, int], ChunkCoder] = {}
+        self._codecs: dict[tuple[str, int], ChunkCodec] = {}
         self._lock = threading.RLock()
 
     @cached_property
@@ -130,7 +130,7 @@ class CompressedTree:
                 )
             self._open[row.index] = OpenTables(
                 schema,
-                partial(self._coder, row.schema),
+                partial(self._codec, row.schema),
                 row.stop - row.start,
                 row.chunk,
                 partial(self.payload.fetch, row),
@@ -138,11 +138,11 @@ class CompressedTree:
             )
         return self._open[row.index]
 
-    def _coder(self, schema: str, number: int) -> ChunkCoder:
+    def _codec(self, schema: str, number: int) -> ChunkCodec:
         key = schema, number
-        if key not in self._coders:
-            self._coders[key] = coder_of_schema(self.stored[schema], number, self.models, self.where)
-        return self._coders[key]
+        if key not in self._codecs:
+            self._codecs[key] = codec_of_schema(self.stored[schema], number, self.models, self.where)
+        return self._codecs[key]
 
     def _forget(self, row: Row) -> None:
         """Keep the chunks that were used last, up to `CACHED_BYTES`."""
@@ -151,9 +151,9 @@ class CompressedTree:
             self._open.popitem(last=False)
 
 
-def coder_of_schema(stored: StoredTree, number: int, models: ModelStore, where: str) -> ChunkCoder:
-    """What codes the columns of one coder of a schema."""
-    spec = stored.schema.coders[number]
-    if isinstance(spec, ModelCoder):
+def codec_of_schema(stored: StoredTree, number: int, models: ModelStore, where: str) -> ChunkCodec:
+    """What codes the columns of one codec of a schema."""
+    spec = stored.schema.codecs[number]
+    if isinstance(spec, ModelCodec):
         return chunk_codec(models.find(spec.sha256, where))
-    return ChunkCoder(Plain(), "plain", spec.features, (), PLAIN_MODEL)
+    return ChunkCodec(Plain(), "plain", spec.features, (), PLAIN_MODEL)

@@ -96,11 +96,11 @@ class ChunkedEncoder(Encoder):
 
     def __init__(self, model: Model, side: bool, exact: bool = False) -> None:
         super().__init__(model, side)
-        self._coder = chunk_codec(model, exact)
+        self._codec = chunk_codec(model, exact)
 
     def encode(self, objects: Objects, number: int) -> dict[str, Column]:
         """A frame for each feature, in the first event."""
-        frames = self._coder.encode(objects, number)
+        frames = self._codec.encode(objects, number)
         self._count_frames(frames, objects.n_objects)
         columns: dict[str, Column] = {}
         for spec in self.manifest.features:
@@ -115,10 +115,12 @@ class ChunkedEncoder(Encoder):
         sizes = {spec.name: np.dtype(spec.dtype).itemsize for spec in self.manifest.features}
         escapes = {name: len(frame.escaped) // sizes[name] for name, frame in parsed.items()}
         plain = {
-            name: objects * self._coder.fell_back(name, frame) if 2 * escapes[name] <= objects else objects
+            name: objects * self._codec.fell_back(name, frame) if 2 * escapes[name] <= objects else objects
             for name, frame in parsed.items()
         }
-        self._count(escapes, {name: n for name, n in plain.items() if n or self._coder.codec.predicts(name)})
+        self._count(
+            escapes, {name: n for name, n in plain.items() if n or self._codec.integer_codec.predicts(name)}
+        )
 
     def payload(self, spec: FeatureSpec) -> list[NewBranch]:
         """The bytes and their counter."""
@@ -138,11 +140,11 @@ class BottleneckEncoder(Encoder):
 
     def __init__(self, model: Model, spec: BottleneckSpec, side: bool) -> None:
         super().__init__(model, side)
-        self._spec, self._coder = spec, Bottleneck(spec, model.networks, model.tables)
+        self._spec, self._codec = spec, Bottleneck(spec, model.networks, model.tables)
 
     def encode(self, objects: Objects, number: int) -> dict[str, Column]:
         """Latents, corrections and escapes by event; the number of the chunk does not matter."""
-        encoded = self._coder.encode(objects.columns)
+        encoded = self._codec.encode(objects.columns)
         names = [column.name for column in self._spec.columns]
         found = np.bincount(encoded.escapes.features, minlength=len(names))
         self._count(dict(zip(names, found.tolist(), strict=True)), {})

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from hepae import limits
 from hepae.arrays import Integers, Values
 from hepae.core.bottleneck.codec import Bottleneck
-from hepae.core.chunk import ChunkCoder, OpenChunk
+from hepae.core.chunk import ChunkCodec, OpenChunk
 from hepae.core.coding.frame import parse
 from hepae.core.decode import codec_of
 from hepae.core.values.objects import Objects, concatenate
@@ -71,7 +71,7 @@ class ModelStore:
     def __init__(self, embedded: dict[str, bytes] | None = None, given: Iterable[Model] = ()) -> None:
         self.embedded = embedded or {}
         self._open = {model.sha256: model for model in given}
-        self._coders: dict[str, ChunkCoder | Bottleneck] = {}
+        self._codecs: dict[str, ChunkCodec | Bottleneck] = {}
         self._lock = threading.RLock()
 
     def find(self, start: str, where: str) -> Model:
@@ -103,13 +103,13 @@ class ModelStore:
             self._open[model.sha256] = model
             return model
 
-    def coder(self, start: str, where: str) -> ChunkCoder | Bottleneck:
+    def codec(self, start: str, where: str) -> ChunkCodec | Bottleneck:
         """The codec of that model, made once."""
         with self._lock:
             model = self.find(start, where)
-            if model.sha256 not in self._coders:
-                self._coders[model.sha256] = codec_of(model)
-            return self._coders[model.sha256]
+            if model.sha256 not in self._codecs:
+                self._codecs[model.sha256] = codec_of(model)
+            return self._codecs[model.sha256]
 
     def _data(self, start: str) -> bytes | None:
         for sha256, data in self.embedded.items():
@@ -332,16 +332,16 @@ class CompressedCollection:
     def _opened(self, chunk: Chunk, feature: str) -> OpenChunk:
         where = f"{self.tree.where}, events {chunk.start} to {chunk.stop}, {self.name}_"
         first = parse(_bytes(self.tree, self._branch(feature), chunk.start), where + feature)
-        coder = self.models.coder(first.header.model.hex(), where)
-        if not isinstance(coder, ChunkCoder):
+        codec = self.models.codec(first.header.model.hex(), where)
+        if not isinstance(codec, ChunkCodec):
             raise CorruptionError(
                 "a frame of a model without chunks", where=where, got=first.header.model.hex()
             )
         limits.check("events in a chunk", chunk.stop - chunk.start, limits.MAX_EVENTS_PER_CHUNK, where)
         events = {
-            name: np.asarray(self.tree.read(name, chunk.start, chunk.stop)) for name in coder.conditions
+            name: np.asarray(self.tree.read(name, chunk.start, chunk.stop)) for name in codec.conditions
         }
-        return OpenChunk(coder, self.counts(chunk.start, chunk.stop), events, where)
+        return OpenChunk(codec, self.counts(chunk.start, chunk.stop), events, where)
 
     def _restore_events(self, features: Sequence[str], start: int, stop: int) -> Objects:
         """Bottleneck: every event for itself, each run of events with the model that it names."""
@@ -357,29 +357,29 @@ class CompressedCollection:
 
     def _restore_run(self, features: Sequence[str], start: int, stop: int, model: int) -> Objects:
         where = f"{self.tree.where}, events {start} to {stop}, {self.name}"
-        coder = self.models.coder(f"{model:08x}", where)
-        if not isinstance(coder, Bottleneck):
+        codec = self.models.codec(f"{model:08x}", where)
+        if not isinstance(codec, Bottleneck):
             raise CorruptionError("a model with chunks for events without", where=where, got=f"{model:08x}")
         with self._lock:
             key = start, stop
             if key not in self._predicted:
-                self._predicted[key] = self._predict(coder, start, stop)
+                self._predicted[key] = self._predict(codec, start, stop)
             known = self._predicted[key]
             _forget_oldest(self._predicted, key)
             for name in features:
                 self.decoded[name] = self.decoded.get(name, 0) + int(known.payload.counts.sum())
         encoded = known.payload.encoded
         columns = {
-            name: coder.restore(name, known.values, encoded.corrections.get(name), encoded.escapes)
+            name: codec.restore(name, known.values, encoded.corrections.get(name), encoded.escapes)
             for name in features
         }
         return Objects(known.payload.counts, columns)
 
-    def _predict(self, coder: Bottleneck, start: int, stop: int) -> Predicted:
+    def _predict(self, codec: Bottleneck, start: int, stop: int) -> Predicted:
         payloads = {name: stored.payload_branch for name, stored in self.features.items()}
         counts = self.counts(start, stop)
-        payload = read_events(self.tree, self.name, counts, coder.spec, payloads, start, stop)
-        return Predicted(payload, coder.predict(payload.encoded.latents))
+        payload = read_events(self.tree, self.name, counts, codec.spec, payloads, start, stop)
+        return Predicted(payload, codec.predict(payload.encoded.latents))
 
 
 def _forget_oldest(kept: OrderedDict[Key, Kept], latest: Key) -> None:

@@ -18,7 +18,7 @@ import onnx
 import hepae
 from hepae.core.bottleneck.codec import Bottleneck
 from hepae.core.bottleneck.spec import BottleneckSpec
-from hepae.core.chunk import ChunkCoder
+from hepae.core.chunk import ChunkCodec
 from hepae.core.coding.frame import Frame, parse, sealed, serialise
 from hepae.core.decode import codec_of
 from hepae.core.manifest import Manifest
@@ -80,7 +80,7 @@ class Seed:
     values: dict[str, bytes]
 
     @functools.cached_property
-    def coder(self) -> ChunkCoder | Bottleneck:
+    def codec(self) -> ChunkCodec | Bottleneck:
         """The codec of the model."""
         return codec_of(self.model)
 
@@ -154,9 +154,9 @@ def check_payload(data: bytes) -> str:
     if number == len(CHUNKED):
         return check_events(place, body)
     mine = seed(CHUNKED[number])
-    assert isinstance(mine.coder, ChunkCoder)
+    assert isinstance(mine.codec, ChunkCodec)
     name = list(mine.frames)[place % len(mine.frames)]
-    context = mine.coder.context(mine.counts, {})
+    context = mine.codec.context(mine.counts, {})
     if kind == 0:
         lie = sealed(body, context)
     else:
@@ -164,7 +164,7 @@ def check_payload(data: bytes) -> str:
         parts = [honest.payload, honest.escaped, honest.override]
         parts[kind - 1] = body
         lie = serialise(Frame(honest.header, parts[1], parts[2], parts[0]), context)
-    return compare(mine.coder.decode(mine.counts, {}, {**mine.frames, name: lie}, [name]), mine.values)
+    return compare(mine.codec.decode(mine.counts, {}, {**mine.frames, name: lie}, [name]), mine.values)
 
 
 def check_events(place: int, body: bytes) -> str:
@@ -206,14 +206,14 @@ def model_seeds() -> list[bytes]:
 def check_model(data: bytes) -> str:
     """Admit a model, and decode with it what another wrote, under checksums that say that it was this one."""
     model = Model.from_bytes(data)
-    coder = codec_of(model)
-    return decoded(model, coder)
+    codec = codec_of(model)
+    return decoded(model, codec)
 
 
-def decoded(model: Model, coder: ChunkCoder | Bottleneck) -> str:
+def decoded(model: Model, codec: ChunkCodec | Bottleneck) -> str:
     """Restore the seed of the codec with another model."""
     mine = seed(model.manifest.codec_name)
-    if isinstance(coder, Bottleneck):
+    if isinstance(codec, Bottleneck):
         names = [own_branch("Jet", "model"), own_branch("Jet", "check")]
         columns = dict(mine.tree.columns)
         columns[names[0]] = np.full(len(mine.counts), int(model.sha256[:8], 16), np.uint32)
@@ -222,14 +222,14 @@ def decoded(model: Model, coder: ChunkCoder | Bottleneck) -> str:
         one = CompressedCollection(cast(TreeReader, tree), "Jet", ModelStore(given=[model]))
         one.restore(list(one.features), 0, tree.num_entries)
         return "used"
-    if coder.conditions or not set(coder.features) <= set(mine.frames):
+    if codec.conditions or not set(codec.features) <= set(mine.frames):
         return "asks for other branches"
-    context, frames = coder.context(mine.counts, {}), {}
+    context, frames = codec.context(mine.counts, {}), {}
     for name, frame in mine.frames.items():
         parsed = parse(frame)
-        header = replace(parsed.header, model=coder.model[:4])
+        header = replace(parsed.header, model=codec.model[:4])
         frames[name] = serialise(Frame(header, parsed.escaped, parsed.override, parsed.payload), context)
-    coder.decode(mine.counts, {}, frames, list(coder.features))
+    codec.decode(mine.counts, {}, frames, list(codec.features))
     return "used"
 
 

@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 
 from hepae import limits
-from hepae.core.chunk import ChunkCoder
+from hepae.core.chunk import ChunkCodec
 from hepae.core.coding.frame import FIXED, Frame, parse, sealed, serialise
 from hepae.core.coding.integers import pack
 from hepae.core.coding.varint import varint
@@ -38,7 +38,7 @@ OBJECTS = 300
 
 
 @functools.cache
-def written() -> tuple[ChunkCoder, Objects, Frames]:
+def written() -> tuple[ChunkCodec, Objects, Frames]:
     """A chunk of two features: pt with an escape, and twice of it, which is predicted."""
     rng = np.random.default_rng(3)
     pt = rng.exponential(30, OBJECTS).astype(np.float32)
@@ -52,14 +52,14 @@ def written() -> tuple[ChunkCoder, Objects, Frames]:
     model = model_of(
         found, collection, list(found.columns), [("pt", Bound("abs", 0.01))], recipe_of({"codec": "lifting"})
     )
-    coder = chunk_codec(model)
-    return coder, found, coder.encode(found, 0)
+    codec = chunk_codec(model)
+    return codec, found, codec.encode(found, 0)
 
 
 def read(frames: Frames, counts: np.ndarray | None = None) -> Any:
-    """Decode the chunk; the coder is a new one, so that nothing is remembered."""
-    coder, found, whole = written()
-    return coder.decode(found.counts if counts is None else counts, {}, {**whole, **frames}, list(whole))
+    """Decode the chunk; the codec is a new one, so that nothing is remembered."""
+    codec, found, whole = written()
+    return codec.decode(found.counts if counts is None else counts, {}, {**whole, **frames}, list(whole))
 
 
 def _lie(
@@ -68,9 +68,9 @@ def _lie(
     """The frame of a feature, changed, with the checksums that belong to it."""
 
     def run(_: Path) -> object:
-        coder, found, frames = written()
+        codec, found, frames = written()
         changed = lie(parse(frames[of]))
-        return read({of: serialise(changed, coder.context(found.counts, {}))})
+        return read({of: serialise(changed, codec.context(found.counts, {}))})
 
     return Attack(f"payload: {name}", run, refusal, words)
 
@@ -79,10 +79,10 @@ def _header(name: str, numbers: list[int], words: str, refusal: type[HepaeError]
     """Numbers of a frame written as they are given: feature, events, objects, bytes escaped, bytes of the override."""
 
     def run(_: Path) -> object:
-        coder, found, frames = written()
+        codec, found, frames = written()
         magic, kind, *rest = FIXED.unpack_from(frames["pt"])
         head = FIXED.pack(magic, kind | 8, *rest) + b"".join(map(varint, numbers))
-        return read({"pt": sealed(head + parse(frames["pt"]).payload, coder.context(found.counts, {}))})
+        return read({"pt": sealed(head + parse(frames["pt"]).payload, codec.context(found.counts, {}))})
 
     return Attack(f"payload: {name}", run, refusal, words)
 
@@ -121,19 +121,19 @@ def _exchanged(_: Path) -> object:
 
 
 def _another_chunk(_: Path) -> object:
-    coder, found = written()[:2]
-    return read({"pt": coder.encode(found, 1)["pt"]})
+    codec, found = written()[:2]
+    return read({"pt": codec.encode(found, 1)["pt"]})
 
 
 def _looks_at(column: Callable[[], Column]) -> Callable[[Path], object]:
     """Code a chunk with a model that predicts one feature from a column that is not there."""
 
     def run(_: Path) -> object:
-        coder, found = written()[:2]
+        codec, found = written()[:2]
         predicted = Predictor("twice", terms=(Term(0, (0, 1)),))
         spec = LiftingSpec(Predictors((Predictor("pt"), predicted), (Source(column(), 0, 0, (1,)),)))
         integers = {name: np.arange(OBJECTS) for name in found.columns}
-        return Lifting(spec, list(coder.features.values())).encode(found.counts, integers, {})
+        return Lifting(spec, list(codec.features.values())).encode(found.counts, integers, {})
 
     return run
 

@@ -66,7 +66,7 @@ class _Feature:
 
 
 class Masked:
-    """Encodes and decodes chunks; see `hepae.core.chunk.ChunkCodec`.
+    """Encodes and decodes chunks; see `hepae.core.chunk.IntegerCodec`.
 
     Parameters
     ----------

@@ -15,7 +15,7 @@ __all__ = ["Plain"]
 
 
 class Plain:
-    """A chunked codec (`hepae.core.chunk.ChunkCodec`) that predicts nothing."""
+    """A chunked codec (`hepae.core.chunk.IntegerCodec`) that predicts nothing."""
 
     def encode(self, counts: Integers, integers: dict[str, Integers], events: Columns) -> dict[str, bytes]:
         """One payload for each feature, whose integers are taken out."""

@@ -18,8 +18,8 @@ __all__ = [
     "ColumnInfo",
     "ColumnSpec",
     "Framed",
-    "ModelCoder",
-    "PlainCoder",
+    "ModelCodec",
+    "PlainCodec",
     "TableSpec",
     "TreeSchema",
 ]
@@ -92,7 +92,7 @@ class ColumnInfo:
     counter: str | None = None
 
 
-class ModelCoder(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="model"):
+class ModelCodec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="model"):
     """Columns that are coded with a model.
 
     Parameters
@@ -108,7 +108,7 @@ class ModelCoder(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="m
     conditions: tuple[int, ...] = ()
 
 
-class PlainCoder(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="plain"):
+class PlainCodec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="plain"):
     """Columns of one table with bounds that are coded without a model, each by itself.
 
     Parameters
@@ -128,15 +128,15 @@ class Bundle(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="bundl
 
 
 class Framed(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="frame"):
-    """A stream of one column of a coder.
+    """A stream of one column of a codec.
 
     Parameters
     ----------
-    coder, column
-        Which coder, and which of all columns.
+    codec, column
+        Which codec, and which of all columns.
     """
 
-    coder: int
+    codec: int
     column: int
 
 
@@ -147,14 +147,14 @@ class TreeSchema(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=T
     ----------
     format
         Version of the file format.
-    tables, columns, coders, streams
+    tables, columns, codecs, streams
         The parts, which name each other by number.
     """
 
     format: int
     tables: tuple[TableSpec, ...]
     columns: tuple[ColumnSpec, ...]
-    coders: tuple[ModelCoder | PlainCoder, ...]
+    codecs: tuple[ModelCodec | PlainCodec, ...]
     streams: tuple[Bundle | Framed, ...]
 
     @cached_property
@@ -210,7 +210,7 @@ class TreeSchema(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=T
             and all(0 <= column.table < len(self.tables) for column in self.columns)
             and all(self._is_counted(number) for number in range(1, len(self.tables)))
             and all(self._is_framed(stream) for stream in self.streams if isinstance(stream, Framed))
-            and all(self._is_of_one_table(coder) for coder in self.coders)
+            and all(self._is_of_one_table(codec) for codec in self.codecs)
         )
         if not sensible:
             raise CorruptionError("a schema that cannot be", where=where)
@@ -225,12 +225,12 @@ class TreeSchema(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=T
         return counter.table == table.parent and not counter.shape and exact
 
     def _is_framed(self, stream: Framed) -> bool:
-        return 0 <= stream.coder < len(self.coders) and stream.column in self.coders[stream.coder].columns
+        return 0 <= stream.codec < len(self.codecs) and stream.column in self.codecs[stream.codec].columns
 
-    def _is_of_one_table(self, coder: ModelCoder | PlainCoder) -> bool:
-        conditions = coder.conditions if isinstance(coder, ModelCoder) else ()
-        named = (*coder.columns, *conditions)
-        if not coder.columns or any(not 0 <= column < len(self.columns) for column in named):
+    def _is_of_one_table(self, codec: ModelCodec | PlainCodec) -> bool:
+        conditions = codec.conditions if isinstance(codec, ModelCodec) else ()
+        named = (*codec.columns, *conditions)
+        if not codec.columns or any(not 0 <= column < len(self.columns) for column in named):
             return False
-        tables = {self.columns[column].table for column in coder.columns}
+        tables = {self.columns[column].table for column in codec.columns}
         return len(tables) == 1 and all(self.columns[column].table == EVENTS for column in conditions)

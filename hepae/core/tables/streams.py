@@ -1,6 +1,6 @@
 """A chunk of a tree to streams and back: every table, bundles and frames. No I/O.
 
-A stream is what is read as a whole: a frame of one column that a coder made, or a bundle of exact columns. Each ends
+A stream is what is read as a whole: a frame of one column that a codec made, or a bundle of exact columns. Each ends
 with a checksum that ties its bytes to its chunk and to its place among the streams.
 """
 
@@ -12,10 +12,10 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from hepae.core.chunk import ChunkCoder, OpenChunk
+from hepae.core.chunk import ChunkCodec, OpenChunk
 from hepae.core.coding.frame import LOW, checksum
 from hepae.core.tables.bundle import Levels, is_bundle, open_bundle, pack_bundle, unpack_column
-from hepae.core.tables.schema import EVENTS, Bundle, Framed, ModelCoder, TreeSchema
+from hepae.core.tables.schema import EVENTS, Bundle, Framed, ModelCodec, TreeSchema
 from hepae.core.values.nested import Nested
 from hepae.core.values.objects import Objects
 from hepae.errors import CorruptionError
@@ -31,7 +31,7 @@ SEAL: Final = 4
 
 def encode(
     schema: TreeSchema,
-    coders: Sequence[ChunkCoder],
+    codecs: Sequence[ChunkCodec],
     columns: Columns,
     entries: int,
     sequence: int,
@@ -41,8 +41,8 @@ def encode(
 
     Parameters
     ----------
-    schema, coders
-        How the tree is stored, and what codes the columns of each of its coders.
+    schema, codecs
+        How the tree is stored, and what codes the columns of each of its codecs.
     columns
         Every column of the schema for these entries, by number; columns for counts alone (``#``) may be left out.
     entries
@@ -60,11 +60,11 @@ def encode(
     counts = table_counts(schema, columns, entries)
     whole = {**_counted(schema, columns), **columns}
     levels = [tuple(counts[table] for table in schema.chain(column.table)) for column in schema.columns]
-    frames = [_frames(schema, number, coder, whole, levels, sequence) for number, coder in enumerate(coders)]
+    frames = [_frames(schema, number, codec, whole, levels, sequence) for number, codec in enumerate(codecs)]
     bodies = []
     for stream in schema.streams:
-        if isinstance(stream, Framed) and stream.column in frames[stream.coder]:
-            bodies.append(frames[stream.coder][stream.column])
+        if isinstance(stream, Framed) and stream.column in frames[stream.codec]:
+            bodies.append(frames[stream.codec][stream.column])
             continue
         named = stream.columns if isinstance(stream, Bundle) else (stream.column,)
         tried = [(methods or {}).get(column, ()) for column in named]
@@ -109,23 +109,23 @@ def _counted(schema: TreeSchema, columns: Columns) -> dict[int, Nested]:
 def _frames(
     schema: TreeSchema,
     number: int,
-    coder: ChunkCoder,
+    codec: ChunkCodec,
     columns: Columns,
     levels: Sequence[Levels],
     sequence: int,
 ) -> dict[int, bytes]:
-    """Frames of the columns of a coder; none where a column does not have the counts of its table."""
-    spec = schema.coders[number]
+    """Frames of the columns of a codec; none where a column does not have the counts of its table."""
+    spec = schema.codecs[number]
     for column in spec.columns:
         if not _agree(columns[column].levels, levels[column]):
             return {}
-    values = {name: columns[c].values for name, c in zip(coder.features, spec.columns, strict=True)}
+    values = {name: columns[c].values for name, c in zip(codec.features, spec.columns, strict=True)}
     objects = Objects(_rows(levels[spec.columns[0]], columns[spec.columns[0]]), values)
-    if isinstance(spec, ModelCoder):
+    if isinstance(spec, ModelCodec):
         objects.events = {
-            name: columns[c].values for name, c in zip(coder.conditions, spec.conditions, strict=True)
+            name: columns[c].values for name, c in zip(codec.conditions, spec.conditions, strict=True)
         }
-    made = coder.encode(objects, sequence)
+    made = codec.encode(objects, sequence)
     return dict(zip(spec.columns, made.values(), strict=True))
 
 
@@ -148,8 +148,8 @@ class OpenTables:
 
     Parameters
     ----------
-    schema, coders
-        How the tree is stored; what decodes the columns of each coder, when it is asked for.
+    schema, codecs
+        How the tree is stored; what decodes the columns of each codec, when it is asked for.
     entries, chunk
         Entries of the chunk, and its number.
     fetch
@@ -161,13 +161,13 @@ class OpenTables:
     def __init__(
         self,
         schema: TreeSchema,
-        coders: Callable[[int], ChunkCoder],
+        codecs: Callable[[int], ChunkCodec],
         entries: int,
         chunk: int,
         fetch: Callable[[Sequence[int]], Mapping[int, bytes]],
         where: str,
     ) -> None:
-        self.schema, self.coders, self.entries, self.chunk = schema, coders, entries, chunk
+        self.schema, self.codecs, self.entries, self.chunk = schema, codecs, entries, chunk
         self.fetch, self.where = fetch, where
         self.columns: dict[int, Nested] = {}
         self._bytes: dict[int, bytes] = {}
@@ -212,11 +212,11 @@ class OpenTables:
         return wanted
 
     def _ancestors(self, stream: Framed) -> tuple[int, ...]:
-        spec, coder = self.schema.coders[stream.coder], self.coders(stream.coder)
-        names = dict(zip(spec.columns, coder.features, strict=True))
-        numbers = dict(zip(coder.features, spec.columns, strict=True))
-        needed = tuple(numbers[name] for name in coder.needs([names[stream.column]]))
-        return (*needed, *spec.conditions) if isinstance(spec, ModelCoder) else needed
+        spec, codec = self.schema.codecs[stream.codec], self.codecs(stream.codec)
+        names = dict(zip(spec.columns, codec.features, strict=True))
+        numbers = dict(zip(codec.features, spec.columns, strict=True))
+        needed = tuple(numbers[name] for name in codec.needs([names[stream.column]]))
+        return (*needed, *spec.conditions) if isinstance(spec, ModelCodec) else needed
 
     def _fetch(self, columns: Sequence[int]) -> None:
         missing = sorted(self.needs(columns) - self._bytes.keys())
@@ -262,17 +262,17 @@ class OpenTables:
         )
 
     def _decode(self, stream: Framed) -> None:
-        spec, coder = self.schema.coders[stream.coder], self.coders(stream.coder)
-        names = dict(zip(spec.columns, coder.features, strict=True))
+        spec, codec = self.schema.codecs[stream.codec], self.codecs(stream.codec)
+        names = dict(zip(spec.columns, codec.features, strict=True))
         levels = self._levels(stream.column)
-        if stream.coder not in self._open:
+        if stream.codec not in self._open:
             events: dict[str, NDArray[Any]] = {}
-            if isinstance(spec, ModelCoder):
-                pairs = zip(coder.conditions, spec.conditions, strict=True)
+            if isinstance(spec, ModelCodec):
+                pairs = zip(codec.conditions, spec.conditions, strict=True)
                 events = {name: self._column(c).values for name, c in pairs}
             rows = levels[-1] if levels else np.ones(self.entries, np.int64)
-            self._open[stream.coder] = OpenChunk(coder, rows, events, f"{self.where}, ")
-        opened = self._open[stream.coder]
+            self._open[stream.codec] = OpenChunk(codec, rows, events, f"{self.where}, ")
+        opened = self._open[stream.codec]
         wanted = names[stream.column]
         numbers = {name: column for column, name in names.items()}
         frames = {name: self._bytes[self.schema.stream_of[numbers[name]]] for name in opened.needs([wanted])}

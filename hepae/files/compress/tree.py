@@ -12,7 +12,7 @@ from typing import TypeVar
 import numpy as np
 
 from hepae.arrays import Array
-from hepae.core.chunk import ChunkCoder
+from hepae.core.chunk import ChunkCodec
 from hepae.core.tables.streams import encode
 from hepae.core.values.bounds import Bound
 from hepae.core.values.nested import Nested
@@ -21,7 +21,7 @@ from hepae.learn.whole.plan import Planned, planned
 from hepae.learn.whole.tables import find_tables
 from hepae.progress import Report
 from hepae.root.ttree.layouts.layout import Layout
-from hepae.stored.compressed import coder_of_schema
+from hepae.stored.compressed import codec_of_schema
 from hepae.stored.restore import ModelStore
 from hepae.stored.schemas import StoredBranch, StoredTree
 
@@ -53,10 +53,10 @@ class TreePlan:
     models: ModelStore
 
     @property
-    def coders(self) -> list[ChunkCoder]:
-        """What codes the columns of each coder of the schema."""
-        numbers = range(len(self.stored.schema.coders))
-        return [coder_of_schema(self.stored, number, self.models, "") for number in numbers]
+    def codecs(self) -> list[ChunkCodec]:
+        """What codes the columns of each codec of the schema."""
+        numbers = range(len(self.stored.schema.codecs))
+        return [codec_of_schema(self.stored, number, self.models, "") for number in numbers]
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ def encoded(
     source: ColumnSource, plan: TreePlan, threads: int | None, report: Report
 ) -> Iterator[EncodedChunk]:
     """The chunks of a tree in order, coded on the cores."""
-    coders = plan.coders
+    codecs = plan.codecs
     schema, numbers = plan.stored.schema, plan.stored.schema.numbers
     names = [info.name for info in source.infos]
 
@@ -113,7 +113,7 @@ def encoded(
 
     def made(run: tuple[int, int, int, dict[int, Nested]]) -> EncodedChunk:
         sequence, start, stop, columns = run
-        number, streams = encode(schema, coders, columns, stop - start, sequence, plan.planned.methods)
+        number, streams = encode(schema, codecs, columns, stop - start, sequence, plan.planned.methods)
         return EncodedChunk(number, start, stop, streams)
 
     for chunk in _in_order(made, read(), threads or os.cpu_count() or 1):

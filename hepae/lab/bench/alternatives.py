@@ -103,7 +103,7 @@ def on_lattice(
     to_bytes: Callable[[Integers], bytes],
     to_integers: Callable[[bytes, int], Integers],
 ) -> Alternative:
-    """A coder of integers on hepae's lattice, one column at a time."""
+    """A codec of integers on hepae's lattice, one column at a time."""
 
     def encode(values: Array, bound: Bound, lattice: Lattice) -> Packed:
         q, escaped = lattice.to_integers(values, bound)

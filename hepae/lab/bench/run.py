@@ -143,18 +143,18 @@ class Chunked:
     def __init__(self, name: str, model: Model, train_seconds: float) -> None:
         self.name, self.train_seconds = name, train_seconds
         self.model_bytes = len(LZMA_BEST.pack(model.data))
-        self._coder = chunk_codec(model)
+        self._codec = chunk_codec(model)
         self._features = [feature.name for feature in model.manifest.features]
 
     def encode(self, chunk: Objects, number: int) -> Any:
         """Frames, checksums included."""
-        return self._coder.encode(chunk, number)
+        return self._codec.encode(chunk, number)
 
     def restore(
         self, encoded: Any, chunk: Objects, features: Sequence[str] | None = None
     ) -> dict[str, Array]:
         """The features asked for, by way of those that they are predicted from."""
-        return self._coder.decode(chunk.counts, chunk.events, encoded, features or self._features)
+        return self._codec.decode(chunk.counts, chunk.events, encoded, features or self._features)
 
     def sizes(self, encoded: Any) -> dict[str, int]:
         """Bytes of the frames."""
@@ -169,11 +169,11 @@ class Autoencoder:
     ) -> None:
         self.name, self.train_seconds, self._others = name, train_seconds, others
         self.model_bytes = len(LZMA_BEST.pack(model.data))
-        self._coder = Bottleneck(spec, model.networks, model.tables)
+        self._codec = Bottleneck(spec, model.networks, model.tables)
 
     def encode(self, chunk: Objects, number: int) -> Any:
         """Latents, corrections and escapes."""
-        encoded = self._coder.encode(chunk.columns)
+        encoded = self._codec.encode(chunk.columns)
         parts = {"latents": encoded.latents, **encoded.corrections}
         parts |= {name: chunk.columns[name] for name in self._others}
         packed = {name: len(ZSTD_DEFAULT.pack(_big_endian(column))) for name, column in parts.items()}
@@ -184,7 +184,7 @@ class Autoencoder:
         self, encoded: Any, chunk: Objects, features: Sequence[str] | None = None
     ) -> dict[str, Array]:
         """All features, which its networks give together."""
-        return {**self._coder.decode(encoded[0]), **encoded[2]}
+        return {**self._codec.decode(encoded[0]), **encoded[2]}
 
     def sizes(self, encoded: Any) -> dict[str, int]:
         """Compressed bytes by branch."""

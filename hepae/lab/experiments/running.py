@@ -15,7 +15,7 @@ import onnx
 
 from hepae.core.bottleneck.codec import Bottleneck
 from hepae.core.bottleneck.spec import BottleneckSpec
-from hepae.core.chunk import ChunkCoder
+from hepae.core.chunk import ChunkCodec
 from hepae.core.decode import codec_of
 from hepae.core.values.bounds import parse_assignments
 from hepae.core.values.objects import Collection, Objects
@@ -155,9 +155,9 @@ def _stored_ways(
     """Of a bottleneck its latents alone, and with corrections; of other codecs themselves."""
     spec, scalings = model.manifest.codec, transforms_of(objects, names, model.manifest)
     everything = 8 * done.collection_after / max(1, done.objects)
-    coder = codec_of(model)
-    if isinstance(coder, ChunkCoder):
-        restored = coder.decode(held_back.counts, held_back.events, coder.encode(held_back, 0), names)
+    codec = codec_of(model)
+    if isinstance(codec, ChunkCodec):
+        restored = codec.decode(held_back.counts, held_back.events, codec.encode(held_back, 0), names)
         quality = quality_of(held_back, restored, *scalings)
         words = f"{model.manifest.codec_name}, bounded"
         yield make(stored=model.manifest.codec_name, words=words, quality=quality, bits=everything, **costs)
@@ -168,7 +168,7 @@ def _stored_ways(
     bits = 8 * latents / max(1, done.objects)
     yield make(stored=LATENTS, words=spec.architecture, quality=quality, bits=bits, **costs)
     if not spec.latents_only:
-        quality = quality_of(held_back, coder.decode(coder.encode(held_back.columns)), *scalings)
+        quality = quality_of(held_back, codec.decode(codec.encode(held_back.columns)), *scalings)
         yield make(stored=CORRECTED, words=spec.architecture, quality=quality, bits=everything, **costs)
 
 

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from hepae.arrays import Array, Values
 from hepae.core.bottleneck.codec import TILE, Bottleneck
-from hepae.core.chunk import ChunkCoder
+from hepae.core.chunk import ChunkCodec
 from hepae.core.decode import codec_of
 from hepae.core.network import Network
 from hepae.core.values.objects import Objects
@@ -88,8 +88,8 @@ def _main(model: str, columns: str) -> None:
     with np.load(columns, allow_pickle=False) as file:
         arrays = {name: file[name] for name in file.files}
     objects = _enough(Objects(arrays["counts"], _under(arrays, "column."), _under(arrays, "event.")))
-    coder = codec_of(Model.load(model))
-    found = _bottleneck(coder, objects) if isinstance(coder, Bottleneck) else _chunked(coder, objects)
+    codec = codec_of(Model.load(model))
+    found = _bottleneck(codec, objects) if isinstance(codec, Bottleneck) else _chunked(codec, objects)
     scale = 1e3 * PUBLISHED_JETS / max(1, objects.n_objects)
     times = {name: None if seconds is None else scale * seconds for name, seconds in found.items()}
     sys.stdout.write(json.dumps({**times, "peak_mb": _peak()}))
@@ -121,16 +121,16 @@ def _enough(objects: Objects) -> Objects:
     return whole.slice(0, int(np.searchsorted(np.cumsum(whole.counts), PUBLISHED_JETS)) + 1)
 
 
-def _bottleneck(coder: Bottleneck, objects: Objects) -> dict[str, float | None]:
-    encoded = coder.encode(objects.columns)
+def _bottleneck(codec: Bottleneck, objects: Objects) -> dict[str, float | None]:
+    encoded = codec.encode(objects.columns)
     inputs = np.stack(
-        [column.transform.forward(objects.columns[column.name])[0] for column in coder.spec.columns], axis=1
+        [column.transform.forward(objects.columns[column.name])[0] for column in codec.spec.columns], axis=1
     )
-    latents = coder.spec.latent.load(encoded.latents)
-    encoder, decoder = coder.networks["encoder"], coder.networks["decoder"]
+    latents = codec.spec.latent.load(encoded.latents)
+    encoder, decoder = codec.networks["encoder"], codec.networks["decoder"]
     return {
-        "encode_ms": _best(lambda: coder.encode(objects.columns)),
-        "decode_ms": _best(lambda: coder.decode(encoded)),
+        "encode_ms": _best(lambda: codec.encode(objects.columns)),
+        "decode_ms": _best(lambda: codec.decode(encoded)),
         "network_encode_ms": _best(lambda: _run(encoder, "features", inputs)),
         "network_decode_ms": _best(lambda: _run(decoder, "latents", latents)),
     }
@@ -141,12 +141,12 @@ def _run(network: Network, source: str, inputs: NDArray[np.float32]) -> None:
         network(**{source: inputs[at : at + TILE]})
 
 
-def _chunked(coder: ChunkCoder, objects: Objects) -> dict[str, float | None]:
-    frames = coder.encode(objects, 0)
+def _chunked(codec: ChunkCodec, objects: Objects) -> dict[str, float | None]:
+    frames = codec.encode(objects, 0)
     return {
-        "encode_ms": _best(lambda: coder.encode(objects, 0)),
+        "encode_ms": _best(lambda: codec.encode(objects, 0)),
         "decode_ms": _best(
-            lambda: coder.decode(objects.counts, objects.events, frames, list(coder.features))
+            lambda: codec.decode(objects.counts, objects.events, frames, list(codec.features))
         ),
         "network_encode_ms": None,
         "network_decode_ms": None,

@@ -81,7 +81,7 @@ class Additive:
 
 
 def bits(residuals: Floats) -> float:
-    """Bits per residual, once rounded, for a coder that knows their distribution.
+    """Bits per residual, once rounded, for a codec that knows their distribution.
 
     The distribution is taken from the residuals themselves: one cell for each small integer, cells of equal
     ratio beyond, uniform inside; the entropy is corrected for the number of cells (G. Miller, 1955).

@@ -14,7 +14,7 @@ import numpy as np
 
 from hepae import limits
 from hepae.core.features import FeatureSpec
-from hepae.core.tables.schema import Bundle, ColumnSpec, Framed, ModelCoder, PlainCoder, TreeSchema
+from hepae.core.tables.schema import Bundle, ColumnSpec, Framed, ModelCodec, PlainCodec, TreeSchema
 from hepae.core.values.bounds import Bound
 from hepae.core.values.lattice_fit import fit_lattice, require_feasible
 from hepae.core.values.nested import Nested
@@ -43,7 +43,7 @@ class Planned:
     Attributes
     ----------
     schema
-        Tables, columns, coders, streams.
+        Tables, columns, codecs, streams.
     methods
         Methods that are tried, by column.
     """
@@ -75,10 +75,10 @@ def planned(
     models
         Models, each for columns of one table.
     """
-    coders: list[ModelCoder | PlainCoder] = [ModelCoder(m.sha256, m.columns, m.conditions) for m in models]
+    codecs: list[ModelCodec | PlainCodec] = [ModelCodec(m.sha256, m.columns, m.conditions) for m in models]
     modelled = {column for model in models for column in model.columns}
-    coders += _bounded(found, sample, bounds, modelled, dither)
-    framed = [Framed(number, column) for number, coder in enumerate(coders) for column in coder.columns]
+    codecs += _bounded(found, sample, bounds, modelled, dither)
+    framed = [Framed(number, column) for number, codec in enumerate(codecs) for column in codec.columns]
     coded = {stream.column for stream in framed}
     exact = [number for number in range(len(found.columns)) if number not in coded]
     methods = {
@@ -87,7 +87,7 @@ def planned(
         if (name := found.columns[number].name) in sample
     }
     streams: list[Bundle | Framed] = [*_bundles(found, exact, sample, share), *framed]
-    parts = tuple(found.tables), tuple(found.columns), tuple(coders), tuple(streams)
+    parts = tuple(found.tables), tuple(found.columns), tuple(codecs), tuple(streams)
     schema = TreeSchema(limits.FORMAT_VERSION, *parts)
     return Planned(schema, methods)
 
@@ -98,9 +98,9 @@ def _bounded(
     bounds: Mapping[str, Bound],
     modelled: set[int],
     dither: bool,
-) -> list[PlainCoder]:
-    """A coder for each table that has columns with bounds and no model."""
-    coders = []
+) -> list[PlainCodec]:
+    """A codec for each table that has columns with bounds and no model."""
+    codecs = []
     for table in range(len(found.tables)):
         columns = [
             number
@@ -109,8 +109,8 @@ def _bounded(
         ]
         if columns:
             features = [_feature(found.columns[number], sample, bounds, dither) for number in columns]
-            coders.append(PlainCoder(tuple(columns), tuple(features)))
-    return coders
+            codecs.append(PlainCodec(tuple(columns), tuple(features)))
+    return codecs
 
 
 def _feature(
