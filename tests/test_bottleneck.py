@@ -13,7 +13,7 @@ from hepae.core.bottleneck.codec import Bottleneck, Encoded
 from hepae.core.bottleneck.corrections import code_dtype, correct, restore
 from hepae.core.bottleneck.escapes import Escapes
 from hepae.core.bottleneck.scaling import SCALINGS, chooses_log, fit_transform
-from hepae.core.bottleneck.spec import BottleneckSpec, ColumnSpec, LatentSpec
+from hepae.core.bottleneck.spec import BottleneckColumn, BottleneckSpec, LatentSpec
 from hepae.core.values.bounds import Bound, accept, bits_equal
 from hepae.errors import CorruptionError, LimitError, ModelRejectedError, SchemaError
 
@@ -44,13 +44,15 @@ def toward(y: NDArray[np.float32], drift: float, sign: NDArray[np.float64] | flo
     return np.where(too_far, np.nextafter(moved, y), moved)
 
 
-def an_unperturbed_column(values: NDArray[np.generic], bound: Bound, drift: float, log: bool) -> ColumnSpec:
+def an_unperturbed_column(
+    values: NDArray[np.generic], bound: Bound, drift: float, log: bool
+) -> BottleneckColumn:
     transform = fit_transform("x", values, "minmax", log)
     size = (bound.size if bound.kind == "abs" else bound.relative) * 0.9
     step = 2 * size if bound.kind == "abs" else (1 + size) / (1 - size)
     if values.dtype.kind != "f":
         step = 1.0
-    return ColumnSpec("x", str(values.dtype), bound, transform, drift, step)
+    return BottleneckColumn("x", str(values.dtype), bound, transform, drift, step)
 
 
 @st.composite

@@ -23,7 +23,7 @@ from hepae.core.masked.alphabet import Alphabet
 from hepae.core.masked.spec import MaskedSpec, Shape
 from hepae.core.prediction import columns as c
 from hepae.core.prediction.evaluation import Evaluation
-from hepae.core.prediction.predictors import Predictor, Predictors, Source
+from hepae.core.prediction.predictors import Lookup, Predictor, Predictors
 from hepae.core.prediction.tables import Period, Term, Widths
 from hepae.core.values.bounds import Bound
 from hepae.core.values.lattice import Inserted, Integer, Lattice, Linear, Log, Pattern
@@ -117,13 +117,17 @@ def test_values_that_are_no_numbers(bound: str, tmp_path: Path) -> None:
 def masked_model(rng: np.random.Generator, names: list[str]) -> Model:
     """A masked model made by hand: without and with networks, side by side and not, around a circle, random tables."""
     alphabet = Alphabet(-120, ((5, 2), (1, 8), (0, 30), (2, 10), (6, 2)))
-    here = Source(c.Here("a"), -40, 0, (1, 30, 80))
-    sources = (here, Source(c.Neighbour("e", -1), -100, 1, (1, 50, 100)), Source(c.Count(), 0, 0, (1, 3, 9)))
+    here = Lookup(c.Here("a"), -40, 0, (1, 30, 80))
+    sources = (
+        here,
+        Lookup(c.Neighbour("e", -1), -100, 1, (1, 50, 100)),
+        Lookup(c.Count(), 0, 0, (1, 3, 9)),
+    )
     inputs = (
         *sources,
-        Source(c.Predicted("b"), -100, 0, (1, 90, 200)),
-        Source(c.PredictedOffset("b"), 0, 0, (1, 64)),
-        Source(c.Condition("met"), -5000, 4, (1, 500, 700)),
+        Lookup(c.Predicted("b"), -100, 0, (1, 90, 200)),
+        Lookup(c.PredictedOffset("b"), 0, 0, (1, 64)),
+        Lookup(c.Condition("met"), -5000, 4, (1, 500, 700)),
     )
     terms = (Term(0, (0, -4000, 77, 4000)), Term(2, (9, -300, 0, 1000)))
     predictors = Predictors(
@@ -228,7 +232,7 @@ def columns_of_every_kind() -> list[c.Column]:
     """All columns that lifting knows, for predicting phi; formulas land on lattices of every kind."""
     names, targets, values = list(kinematics.FORMULAS), list(LATTICES), ("pt", "eta", "mass", "pt")
     formulas = [
-        c.Formula(name, targets[k % 5], values[: len(kinematics.FORMULAS[name].needs)])
+        c.FormulaPoint(name, targets[k % 5], values[: len(kinematics.FORMULAS[name].needs)])
         for k, name in enumerate([*names, *names[::-1]])
     ]
     recoil = c.Recoil("pt", "phi", "met", "met_phi")
@@ -248,7 +252,7 @@ def test_every_column_table_and_class_is_the_same() -> None:
     """Also with places beyond the last rank, values that are not finite, and tables that are left at either end."""
     rng = np.random.default_rng(11)
     kinds = columns_of_every_kind()
-    sources = tuple(Source(kind, -300, k % 4, (1, 7, 80, 500)) for k, kind in enumerate(kinds))
+    sources = tuple(Lookup(kind, -300, k % 4, (1, 7, 80, 500)) for k, kind in enumerate(kinds))
     terms = tuple(
         Term(k, tuple(rng.integers(-9000, 9000, 5).tolist())) for k in rng.permutation(len(kinds)).tolist()
     )

@@ -27,7 +27,7 @@ from hepae.core.prediction.columns import (
     When,
 )
 from hepae.core.prediction.evaluation import Evaluation
-from hepae.core.prediction.predictors import Predictor, Predictors, Source, trivial
+from hepae.core.prediction.predictors import Lookup, Predictor, Predictors, trivial
 from hepae.core.prediction.ranks import LAST_RANK, RankOrder
 from hepae.core.prediction.tables import Period, Term, Widths, expand
 from hepae.core.values.bounds import parse
@@ -84,7 +84,7 @@ def everything() -> Predictors:
         When("last", Neighbour("phi", -1)),
     ]  # fmt: skip
     sources = tuple(
-        Source(column, -500, k % 3, (1, 40 + k, 900 + 100 * k)) for k, column in enumerate(columns)
+        Lookup(column, -500, k % 3, (1, 40 + k, 900 + 100 * k)) for k, column in enumerate(columns)
     )
     values = [(64 * k, -640 + k, 64 * k, 6400) for k in range(len(sources))]
     term = [Term(k, values[k]) for k in range(len(sources))]
@@ -250,13 +250,13 @@ def test_tables_pass_through_their_knots(runs: list[int], data: st.DataObject) -
         lambda: Predictors((Predictor("a"), Predictor("a"))),
         lambda: LiftingSpec(Predictors((Predictor("a", base=Here("b")), Predictor("b")))),
         lambda: Predictors((Predictor("a", 0, (Term(0, (0, 1)),)),)),
-        lambda: LiftingSpec(Predictors((Predictor("a", 0, (Term(0, (0, 1)),)),), (Source(Here("a"), 0, 0, (1,)),))),
-        lambda: Predictors((Predictor("b"), Predictor("a", 0, (Term(0, (0,)),))), (Source(Here("b"), 0, 0, (1,)),)),
+        lambda: LiftingSpec(Predictors((Predictor("a", 0, (Term(0, (0, 1)),)),), (Lookup(Here("a"), 0, 0, (1,)),))),
+        lambda: Predictors((Predictor("b"), Predictor("a", 0, (Term(0, (0,)),))), (Lookup(Here("b"), 0, 0, (1,)),)),
         lambda: Predictors((Predictor("b"), Predictor("a", 1 << 60)),),
-        lambda: Source(Here("a"), 0, 0, ()),
-        lambda: Source(Here("a"), 0, 0, (1, 1)),
-        lambda: Source(Here("a"), 0, 99, (1, 2)),
-        lambda: Source(Here("a"), 0, 0, (1, 1 << 40)),
+        lambda: Lookup(Here("a"), 0, 0, ()),
+        lambda: Lookup(Here("a"), 0, 0, (1, 1)),
+        lambda: Lookup(Here("a"), 0, 99, (1, 2)),
+        lambda: Lookup(Here("a"), 0, 0, (1, 1 << 40)),
         lambda: Period(3, 3),
     ],
 )  # fmt: skip

@@ -16,7 +16,7 @@ from hepae.core.masked.alphabet import Alphabet, fit_alphabet
 from hepae.core.masked.codec import Masked
 from hepae.core.masked.spec import MaskedSpec, Shape
 from hepae.core.prediction.columns import Ceiling, Here, Neighbour
-from hepae.core.prediction.predictors import Predictor, Predictors, Source
+from hepae.core.prediction.predictors import Lookup, Predictor, Predictors
 from hepae.core.values.bounds import parse
 from hepae.core.values.lattice_fit import fit_lattice
 from hepae.errors import HepaeError, ModelRejectedError
@@ -266,7 +266,7 @@ def test_a_network_that_looks_ahead_is_refused(column: Here | Neighbour) -> None
     shapes = (Shape("pt", Alphabet(0, ((0, 4),)), (0,), (2,)), Shape("eta", Alphabet(0, ((0, 4),))))
     predictors = Predictors((Predictor("pt"), Predictor("eta")))
     with pytest.raises(ModelRejectedError, match="looks ahead"):
-        MaskedSpec(predictors, shapes, (Source(column, 0, 0, (1, 5)),))
+        MaskedSpec(predictors, shapes, (Lookup(column, 0, 0, (1, 5)),))
 
 
 @pytest.mark.parametrize("bins", [32, 100])

@@ -13,7 +13,7 @@ import uproot
 
 import hepae
 from hepae.core.bottleneck.scaling import Transform
-from hepae.core.bottleneck.spec import BottleneckSpec, ColumnSpec, LatentSpec
+from hepae.core.bottleneck.spec import BottleneckColumn, BottleneckSpec, LatentSpec
 from hepae.core.values.bounds import Bound
 from hepae.errors import CorruptionError, OutputError, SchemaError, UnsupportedError
 from hepae.learn.recipe import recipe_of
@@ -260,7 +260,7 @@ def events_of(**changes: Any) -> Any:
     names = {"pt": "Jet_pt__hepae", **{part: f"Jet_{part}__hepae" for part in ("model", "escape", "latent")}}
     held = {names[name]: column for name, column in columns.items() if column is not None}
     held["Jet_check__hepae"] = checks_of(counts, [one for one in columns.values() if one is not None])
-    column = ColumnSpec(
+    column = BottleneckColumn(
         "pt", "float32", Bound("abs", 1e-3), Transform("linear", 0.0, 1.0, 0.0, 1.0), 1e-6, 1e-3
     )
     spec = BottleneckSpec((column,), 1, LatentSpec("float32"), False)

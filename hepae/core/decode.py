@@ -24,10 +24,10 @@ from hepae.core.network import Network
 from hepae.core.values.bounds import Bound
 from hepae.errors import SchemaError
 
-__all__ = ["Parts", "chunk_codec", "codec_of", "decode"]
+__all__ = ["ModelParts", "chunk_codec", "codec_of", "decode"]
 
 
-class Parts(Protocol):
+class ModelParts(Protocol):
     """What of a model a codec is made of; `hepae.model.model.Model` is one.
 
     Attributes
@@ -53,7 +53,7 @@ class Parts(Protocol):
     def sha256(self) -> str: ...
 
 
-def codec_of(parts: Parts) -> ChunkCodec | Bottleneck:
+def codec_of(parts: ModelParts) -> ChunkCodec | Bottleneck:
     """What encodes and decodes with a model: chunk by chunk, or event by event."""
     spec = parts.manifest.codec
     if isinstance(spec, BottleneckSpec):
@@ -61,7 +61,7 @@ def codec_of(parts: Parts) -> ChunkCodec | Bottleneck:
     return chunk_codec(parts)
 
 
-def chunk_codec(parts: Parts, exact: bool = False) -> ChunkCodec:
+def chunk_codec(parts: ModelParts, exact: bool = False) -> ChunkCodec:
     """What encodes and decodes chunks with a model.
 
     Parameters
@@ -93,7 +93,11 @@ def chunk_codec(parts: Parts, exact: bool = False) -> ChunkCodec:
 
 
 def decode(
-    parts: Parts, counts: Integers, conditions: Columns, frames: Mapping[str, bytes], names: Sequence[str]
+    parts: ModelParts,
+    counts: Integers,
+    conditions: Columns,
+    frames: Mapping[str, bytes],
+    names: Sequence[str],
 ) -> dict[str, Values]:
     """Restored columns of one chunk.
 

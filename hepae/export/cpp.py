@@ -24,7 +24,7 @@ from pathlib import Path
 
 import numpy as np
 
-from hepae.core.bottleneck.spec import BottleneckSpec, ColumnSpec
+from hepae.core.bottleneck.spec import BottleneckColumn, BottleneckSpec
 from hepae.errors import OutputError, UnsupportedError
 from hepae.export.cpp_network import NetworkCode, array, number
 from hepae.export.sources import bottleneck_models
@@ -232,7 +232,7 @@ def _load(spec: BottleneckSpec) -> str:
     return "return (void)j, static_cast<float>(stored);"
 
 
-def _column(place: int, column: ColumnSpec) -> str:
+def _column(place: int, column: BottleneckColumn) -> str:
     """Constants of one feature, called by its place in the network so that any name will do."""
     kind = "integer" if column.is_integer else "absolute" if column.bound.kind == "abs" else "relative"
     frequent = ", ".join(f"{bits}u" if bits < 1 << 32 else f"{bits}ull" for bits in column.frequent) or "0"

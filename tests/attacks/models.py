@@ -14,7 +14,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from hepae import limits
 from hepae.core.bottleneck.scaling import Transform
-from hepae.core.bottleneck.spec import BottleneckSpec, ColumnSpec, LatentSpec
+from hepae.core.bottleneck.spec import BottleneckColumn, BottleneckSpec, LatentSpec
 from hepae.core.features import FeatureSpec
 from hepae.core.manifest import Manifest, Training
 from hepae.core.values.bounds import Bound
@@ -32,7 +32,7 @@ BOUND = Bound("abs", 1e-3)
 
 def a_manifest() -> Manifest:
     """A manifest with one feature."""
-    column = ColumnSpec("pt", "float32", BOUND, Transform("linear", 0.0, 1.0, 0.0, 1.0), 1e-6, 1e-3)
+    column = BottleneckColumn("pt", "float32", BOUND, Transform("linear", 0.0, 1.0, 0.0, 1.0), 1e-6, 1e-3)
     lattice = Lattice("float32", Linear(2e-3), (Inserted(-1),))
     return Manifest(
         limits.FORMAT_VERSION,

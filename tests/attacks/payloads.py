@@ -19,8 +19,8 @@ from hepae.core.coding.varint import varint
 from hepae.core.decode import chunk_codec
 from hepae.core.lifting.codec import Lifting
 from hepae.core.lifting.spec import LiftingSpec
-from hepae.core.prediction.columns import Column, Condition, Formula
-from hepae.core.prediction.predictors import Predictor, Predictors, Source
+from hepae.core.prediction.columns import Column, Condition, FormulaPoint
+from hepae.core.prediction.predictors import Lookup, Predictor, Predictors
 from hepae.core.prediction.tables import Term
 from hepae.core.values.bounds import Bound
 from hepae.core.values.lattice import Inserted, Lattice, Linear, Log
@@ -131,7 +131,7 @@ def _looks_at(column: Callable[[], Column]) -> Callable[[Path], object]:
     def run(_: Path) -> object:
         codec, found = written()[:2]
         predicted = Predictor("twice", terms=(Term(0, (0, 1)),))
-        spec = LiftingSpec(Predictors((Predictor("pt"), predicted), (Source(column(), 0, 0, (1,)),)))
+        spec = LiftingSpec(Predictors((Predictor("pt"), predicted), (Lookup(column(), 0, 0, (1,)),)))
         integers = {name: np.arange(OBJECTS) for name in found.columns}
         return Lifting(spec, list(codec.features.values())).encode(found.counts, integers, {})
 
@@ -152,13 +152,13 @@ ATTACKS = (
     ),
     Attack(
         "payload: a formula for a feature that is not there",
-        _looks_at(lambda: Formula("energy_massless", "E", ("pt", "pt"))),
+        _looks_at(lambda: FormulaPoint("energy_massless", "E", ("pt", "pt"))),
         ModelRejectedError,
         "a feature that",
     ),
     Attack(
         "payload: a formula that nobody knows",
-        _looks_at(lambda: Formula("nonsense", "pt", ("pt",))),
+        _looks_at(lambda: FormulaPoint("nonsense", "pt", ("pt",))),
         ModelRejectedError,
         "no such formula",
     ),

@@ -19,7 +19,7 @@ from hepae.arrays import Array, Booleans, Integers, Words
 from hepae.core.arithmetic.denormals import kept_subnormals
 from hepae.core.bottleneck.corrections import correct, restore
 from hepae.core.bottleneck.escapes import Escapes
-from hepae.core.bottleneck.spec import BottleneckSpec, ColumnSpec
+from hepae.core.bottleneck.spec import BottleneckColumn, BottleneckSpec
 from hepae.core.features import FeatureSpec
 from hepae.core.network import Network
 from hepae.core.values.bounds import native, raw_bits
@@ -200,7 +200,7 @@ class Bottleneck:
         return names.index(feature)
 
     @staticmethod
-    def _taken(columns: Mapping[str, Array], column: ColumnSpec) -> Array:
+    def _taken(columns: Mapping[str, Array], column: BottleneckColumn) -> Array:
         found = native(columns[column.name]) if column.name in columns else None
         if found is None or found.dtype != column.dtype:
             raise SchemaError(
@@ -301,7 +301,9 @@ def _escapes(taken: Sequence[Array], escaped: Sequence[Booleans]) -> Escapes:
     return Escapes(objects[order], features[order], np.concatenate(bits)[order])
 
 
-def _uncorrected(column: ColumnSpec, predicted: NDArray[np.float32], at: Integers, bits: Words) -> Array:
+def _uncorrected(
+    column: BottleneckColumn, predicted: NDArray[np.float32], at: Integers, bits: Words
+) -> Array:
     x = column.transform.inverse(predicted)
     dtype = np.dtype(column.dtype)
     if dtype.kind in "iu":

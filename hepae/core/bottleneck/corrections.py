@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hepae.arrays import Array, Booleans, Floats, Integers, Words
-from hepae.core.bottleneck.spec import ColumnSpec
+from hepae.core.bottleneck.spec import BottleneckColumn
 from hepae.core.values.bounds import error, limit, raw_bits
 from hepae.errors import CorruptionError
 
@@ -45,7 +45,7 @@ def code_dtype(dtype: str) -> np.dtype[np.unsignedinteger]:
 
 
 @np.errstate(invalid="ignore", over="ignore")  # signalling NaN are quietly widened
-def correct(column: ColumnSpec, stored: Array, predicted: NDArray[np.float32]) -> Codes:
+def correct(column: BottleneckColumn, stored: Array, predicted: NDArray[np.float32]) -> Codes:
     """Codes uint[n] of stored values, given the decoder's output for this feature.
 
     Every value is restored as the reader will and compared with what was stored. Code 0 is an escape.
@@ -63,7 +63,7 @@ def correct(column: ColumnSpec, stored: Array, predicted: NDArray[np.float32]) -
 
 
 def restore(
-    column: ColumnSpec,
+    column: BottleneckColumn,
     codes: Codes,
     predicted: NDArray[np.float32],
     escaped_at: Integers,
@@ -103,7 +103,7 @@ def restore(
     return bits.view(values.dtype)
 
 
-def allowance(column: ColumnSpec, x: Floats, restored: Array, factor: Floats | float = 1.0) -> Floats:
+def allowance(column: BottleneckColumn, x: Floats, restored: Array, factor: Floats | float = 1.0) -> Floats:
     """How far the restored value may be on another machine: the drift, and the rounding to the branch's dtype."""
     with np.errstate(invalid="ignore", over="ignore"):
         magnitude = np.abs(restored)
@@ -111,7 +111,7 @@ def allowance(column: ColumnSpec, x: Floats, restored: Array, factor: Floats | f
         return np.asarray(column.transform.spread(x, column.drift) * factor + rounding)
 
 
-def _within(column: ColumnSpec, stored: Array, x: Floats, c: Integers) -> Booleans:
+def _within(column: BottleneckColumn, stored: Array, x: Floats, c: Integers) -> Booleans:
     """Where the bound holds for every prediction within the drift. Zeros are restored only as themselves."""
     restored = _corrected(column, x, c)
     with np.errstate(invalid="ignore", over="ignore"):
@@ -122,7 +122,7 @@ def _within(column: ColumnSpec, stored: Array, x: Floats, c: Integers) -> Boolea
     )
 
 
-def _nearest(column: ColumnSpec, stored: Array, x: Floats) -> Integers:
+def _nearest(column: BottleneckColumn, stored: Array, x: Floats) -> Integers:
     """Number of steps from the prediction to the value; 0 where there is no such number."""
     true = stored.astype(np.float64)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
@@ -134,7 +134,7 @@ def _nearest(column: ColumnSpec, stored: Array, x: Floats) -> Integers:
         return np.asarray(np.rint(np.where(np.abs(steps) < TRUSTED, steps, 0.0)), np.int64)
 
 
-def _corrected(column: ColumnSpec, x: Floats, c: Integers) -> Array:
+def _corrected(column: BottleneckColumn, x: Floats, c: Integers) -> Array:
     with np.errstate(over="ignore", invalid="ignore"):
         moved = x + c * column.step if column.bound.kind == "abs" else x * _power(column.step, c)
         return moved.astype(column.dtype)
@@ -145,20 +145,20 @@ def _power(base: float, c: Integers) -> Floats:
         return np.asarray(np.power(base, c.astype(np.float64)))
 
 
-def _anchor(column: ColumnSpec, x: Floats) -> Integers:
+def _anchor(column: BottleneckColumn, x: Floats) -> Integers:
     with np.errstate(invalid="ignore"):
         return np.rint(x / column.step).astype(np.int64) * int(column.step)
 
 
-def _nearest_integer(column: ColumnSpec, stored: Array, x: Floats) -> Integers:
+def _nearest_integer(column: BottleneckColumn, stored: Array, x: Floats) -> Integers:
     return stored.astype(np.int64) - _anchor(column, x)
 
 
-def _corrected_integer(column: ColumnSpec, x: Floats, c: Integers) -> Array:
+def _corrected_integer(column: BottleneckColumn, x: Floats, c: Integers) -> Array:
     return (_anchor(column, x) + c).astype(column.dtype)
 
 
-def _certain(column: ColumnSpec, x: Floats) -> Booleans:
+def _certain(column: BottleneckColumn, x: Floats) -> Booleans:
     """Where every prediction within the drift is rounded to the same multiple."""
     moved = column.transform.spread(x, column.drift) + ELEMENTARY * np.abs(x)
     return np.asarray(np.rint((x - moved) / column.step) == np.rint((x + moved) / column.step))

@@ -12,14 +12,14 @@ from hepae.arrays import Array
 from hepae.core.bottleneck.scaling import Transform
 from hepae.core.values.bounds import Bound
 
-__all__ = ["BottleneckSpec", "ColumnSpec", "LatentDtype", "LatentSpec"]
+__all__ = ["BottleneckColumn", "BottleneckSpec", "LatentDtype", "LatentSpec"]
 
 LatentDtype = Literal["float32", "float16", "uint16", "uint8"]
 
 FLOAT16_LARGEST: Final = 65504.0
 
 
-class ColumnSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class BottleneckColumn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One feature of the bottleneck.
 
     Parameters
@@ -113,7 +113,7 @@ class BottleneckSpec(
         The networks in words, for the reader of a manifest.
     """
 
-    columns: tuple[ColumnSpec, ...]
+    columns: tuple[BottleneckColumn, ...]
     latents: int
     latent: LatentSpec
     latents_only: bool

@@ -25,7 +25,7 @@ from hepae.core.features import FeatureSpec
 from hepae.core.lifting.spec import LiftingSpec
 from hepae.core.prediction.context import Memory
 from hepae.core.prediction.derived import carriers, smallest, unbundled, with_derived
-from hepae.core.prediction.evaluation import Evaluation, plan_of
+from hepae.core.prediction.evaluation import Evaluation, prepared
 from hepae.core.prediction.ranks import Ranked
 from hepae.errors import CorruptionError
 
@@ -54,13 +54,13 @@ class Lifting:
     """
 
     def __init__(self, spec: LiftingSpec, features: Sequence[FeatureSpec], *_: object) -> None:
-        self.predictors, self.plan = spec.predictors, plan_of(spec.predictors)
+        self.predictors, self.prepared = spec.predictors, prepared(spec.predictors)
         self.lattices = {feature.name: feature.lattice for feature in features}
         self.predictors.require(self.lattices)
 
     def ancestors(self, feature: str) -> tuple[str, ...]:
         """Features whose payloads are needed to decode this one, itself left out."""
-        return carriers(self.predictors.derived, self.plan.ancestors[feature], feature)
+        return carriers(self.predictors.derived, self.prepared.ancestors[feature], feature)
 
     def predicts(self, feature: str) -> bool:
         """Whether a feature has a prediction or classes."""
@@ -91,7 +91,7 @@ class Lifting:
         evaluation = Evaluation(self.predictors, self.lattices, counts, events)
         return {
             name: _smallest(evaluation, name, evaluation.order.to_ranks(integers.pop(name)))
-            for name in self.plan.order
+            for name in self.prepared.order
         }
 
     def decode(
@@ -118,12 +118,12 @@ class Lifting:
         """
         evaluation = Evaluation(self.predictors, self.lattices, counts, events, memory)
         known = evaluation.context.known
-        needed = set(features).union(*(self.plan.ancestors[name] for name in features)) - set(known)
+        needed = set(features).union(*(self.prepared.ancestors[name] for name in features)) - set(known)
         payloads = unbundled(self.predictors.derived, payloads)
-        for name in self.plan.order:
+        for name in self.prepared.order:
             if name in needed:
                 _decoded(evaluation, name, payloads[name])
-                evaluation.forget(name, latents=not evaluation.plan.wants_latent[name])
+                evaluation.forget(name, latents=not evaluation.prepared.wants_latent[name])
             if name in features:
                 yield name, Ranked(known[name], evaluation.order)
 
@@ -132,16 +132,16 @@ def _smallest(evaluation: Evaluation, name: str, q: Integers) -> bytes:
     """The smallest payload of a feature, whose integers and latents become known."""
     choices = [pack(q)]
     latents = evaluation.encode(name, q)
-    predictor = evaluation.plan.features[name]
+    predictor = evaluation.prepared.features[name]
     around = AROUND if evaluation.around(name, q) else 0
     if not predictor.trivial:
         choices.append(_marked(LATENTS | around, pack(latents)))
     if predictor.n_classes > 1:
         blocks = _by_class(
-            latents, evaluation.classes(name), predictor.n_classes, evaluation.plan.ranked[name]
+            latents, evaluation.classes(name), predictor.n_classes, evaluation.prepared.ranked[name]
         )
         choices.append(bytes([(CLASSES | around) << KIND]) + blocks)
-    evaluation.forget(name, latents=not evaluation.plan.wants_latent[name])
+    evaluation.forget(name, latents=not evaluation.prepared.wants_latent[name])
     return min(choices, key=len)
 
 
@@ -170,7 +170,7 @@ def _decoded(evaluation: Evaluation, name: str, payload: bytes) -> Integers:
     kind, around = marked & ~AROUND, bool(marked & AROUND)
     if marked == PLAIN:
         q = unpack(payload, n)
-        if evaluation.plan.wants_latent[name]:
+        if evaluation.prepared.wants_latent[name]:
             evaluation.encode(name, q)
         else:
             evaluation.put(name, q)
@@ -179,19 +179,19 @@ def _decoded(evaluation: Evaluation, name: str, payload: bytes) -> Integers:
         return evaluation.decode(name, unpack_narrow(payload, n), around=around)
     if kind != CLASSES:
         raise CorruptionError("unknown mode of a payload", where=name, got=marked)
-    ranked = evaluation.plan.ranked[name]
-    blocks = _split(name, payload, evaluation.plan.features[name].n_classes, ranked)
+    ranked = evaluation.prepared.ranked[name]
+    blocks = _split(name, payload, evaluation.prepared.features[name].n_classes, ranked)
     if ranked:
         counts = [limits.check("latents of a class", count, n, name) for count, _ in blocks]
-        return _decoded_by_rank(evaluation, name, _Classes(evaluation, counts, blocks), around)
+        return _decoded_by_rank(evaluation, name, _ClassLatents(evaluation, counts, blocks), around)
     classes = evaluation.classes(name)
     counts = evaluation.count(classes, len(blocks)).tolist()
     latents = np.empty(n, np.int64)
-    _Classes(evaluation, counts, blocks).deal(name, classes, latents)
+    _ClassLatents(evaluation, counts, blocks).deal(name, classes, latents)
     return evaluation.decode(name, latents, around=around)
 
 
-class _Classes:
+class _ClassLatents:
     """The latents of the classes, each dealt out in order to the objects of its class."""
 
     def __init__(
@@ -233,7 +233,7 @@ def _split(name: str, payload: bytes, n_classes: int, ranked: bool) -> list[tupl
     return blocks
 
 
-def _decoded_by_rank(evaluation: Evaluation, name: str, dealt: _Classes, around: bool) -> Integers:
+def _decoded_by_rank(evaluation: Evaluation, name: str, dealt: _ClassLatents, around: bool) -> Integers:
     """The same where the class of an object can depend on this feature of the objects before it."""
     order = evaluation.order
     q, latents = evaluation.begin(name), np.empty(order.n_objects, np.int64)

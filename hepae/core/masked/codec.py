@@ -47,7 +47,7 @@ MOST_LANES: Final = 2048
 
 
 @dataclass(frozen=True)
-class _Feature:
+class _ReadyShape:
     """A shape ready for use: its coding tables, the last of which is for what the others have no room for."""
 
     shape: Shape
@@ -89,7 +89,7 @@ class Masked:
         self._lattices = {feature.name: feature.lattice for feature in features}
         spec.predictors.require(self._lattices)
         self._places = {shape.feature: place for place, shape in enumerate(spec.shapes)}
-        self._ready: dict[str, _Feature] = {}
+        self._ready: dict[str, _ReadyShape] = {}
         parents = {shape.feature: spec.parents(shape) for shape in spec.shapes}
         self._ancestors = {name: self._find_ancestors(name, parents) for name in self._places}
         self._ranked = {shape.feature: spec.ranked(shape) for shape in spec.shapes}
@@ -137,7 +137,7 @@ class Masked:
             coded = self._code(name, evaluation, inputs, residuals, evaluation.around(name, q))
             payloads[name] = min(coded, pack(in_events), key=len)
             inputs.fill(inputs.latents_of(name))
-            evaluation.forget(name, latents=not evaluation.plan.wants_latent[name])
+            evaluation.forget(name, latents=not evaluation.prepared.wants_latent[name])
         return payloads
 
     def _code(
@@ -253,11 +253,11 @@ class Masked:
     def _shape(self, name: str) -> Shape:
         return self.spec.shapes[self._places[name]]
 
-    def _feature(self, name: str) -> _Feature:
+    def _feature(self, name: str) -> _ReadyShape:
         if name not in self._ready:
             place = self._places[name]
             shape = self.spec.shapes[place]
-            self._ready[name] = _Feature(
+            self._ready[name] = _ReadyShape(
                 shape,
                 np.array(shape.inputs, np.int64),
                 self._network(place, shape) if shape.levels else None,
@@ -302,7 +302,7 @@ def _parts(evaluation: Evaluation, ranked: bool) -> list[slice]:
     return [order.part(k) for k in range(order.n_ranks)] if ranked else [slice(0, order.n_objects)]
 
 
-def _cells(feature: _Feature, inputs: Inputs, start: int, stop: int) -> Integers:
+def _cells(feature: _ReadyShape, inputs: Inputs, start: int, stop: int) -> Integers:
     """Which coding table each object takes."""
     cells = np.zeros(stop - start, np.int64)
     if feature.network is None:
@@ -318,7 +318,7 @@ def _cells(feature: _Feature, inputs: Inputs, start: int, stop: int) -> Integers
     return cells
 
 
-def _two_passes(feature: _Feature, cells: Integers, symbols: Integers) -> list[tuple[Integers, Integers]]:
+def _two_passes(feature: _ReadyShape, cells: Integers, symbols: Integers) -> list[tuple[Integers, Integers]]:
     """Symbols with their own tables, then those that had no room there with the last table."""
     has_room = feature.tables.frequencies[cells, symbols] > 0
     rest = symbols[~has_room | (symbols == feature.other)]
@@ -342,7 +342,7 @@ def _hide(raw: bytes, lanes: int, ranked: bool) -> tuple[Integers | None, bytes]
 class _Stream:
     """A payload that is being decoded."""
 
-    def __init__(self, feature: _Feature, payload: bytes, objects: int, hides: bool) -> None:
+    def __init__(self, feature: _ReadyShape, payload: bytes, objects: int, hides: bool) -> None:
         where, kind = feature.shape.feature, payload[0] >> KIND
         if payload[0] not in (CODED << KIND, (CODED | AROUND) << KIND):
             raise CorruptionError("a payload has a bad header", where=where, got=payload[:8].hex())

@@ -12,7 +12,7 @@ from hepae.arrays import Integers
 from hepae.core.compiled import loops_for
 from hepae.core.masked.shapes import LEVELS, MISSING_LEVEL
 from hepae.core.prediction.context import Context
-from hepae.core.prediction.predictors import Source
+from hepae.core.prediction.predictors import Lookup
 from hepae.core.prediction.tables import expand
 
 __all__ = ["Inputs"]
@@ -30,7 +30,7 @@ class Inputs:
         What is known of the chunk.
     """
 
-    def __init__(self, sources: Sequence[Source], context: Context) -> None:
+    def __init__(self, sources: Sequence[Lookup], context: Context) -> None:
         self._sources, self._context = sources, context
         self._levels = np.empty((len(sources), context.order.n_objects), np.uint8)
         self._full = np.zeros(len(sources), bool)
@@ -54,7 +54,7 @@ class Inputs:
             else:
                 self._fill(source, rank, self._levels[number, where])
 
-    def _fill(self, source: Source, rank: int | None, out: NDArray[np.uint8]) -> None:
+    def _fill(self, source: Lookup, rank: int | None, out: NDArray[np.uint8]) -> None:
         table = _table(source)
         if self._loops:
             place = self._place[: len(out)]
@@ -76,7 +76,7 @@ class Inputs:
 
 
 @functools.lru_cache(maxsize=1024)
-def _table(source: Source) -> NDArray[np.uint8]:
+def _table(source: Lookup) -> NDArray[np.uint8]:
     knots = len(source.knots)
     steps = [(LEVELS - 1) * k // max(knots - 1, 1) for k in range(knots)]
     table = expand(source.knots, (MISSING_LEVEL, *steps)).astype(np.uint8)

@@ -6,7 +6,7 @@ import msgspec
 
 from hepae.core.masked.alphabet import Alphabet
 from hepae.core.prediction.context import Reach
-from hepae.core.prediction.predictors import Predictors, Source
+from hepae.core.prediction.predictors import Lookup, Predictors
 from hepae.errors import ModelRejectedError
 
 __all__ = ["MaskedSpec", "Shape", "network_name", "table_names"]
@@ -54,7 +54,7 @@ class MaskedSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_fi
 
     predictors: Predictors
     shapes: tuple[Shape, ...]
-    inputs: tuple[Source, ...] = ()
+    inputs: tuple[Lookup, ...] = ()
     together: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:

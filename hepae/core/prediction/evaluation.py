@@ -49,18 +49,18 @@ from hepae.arrays import Columns, Integers, Narrow, Words
 from hepae.core.arithmetic.memory import keep_freed_memory
 from hepae.core.compiled import loops_for
 from hepae.core.prediction.context import Context, Memory, Places
-from hepae.core.prediction.predictors import Predictors, Source
+from hepae.core.prediction.predictors import Lookup, Predictors
 from hepae.core.prediction.ranks import RankOrder
-from hepae.core.prediction.tables import FRACTION_BITS, Tables, Term
+from hepae.core.prediction.tables import FRACTION_BITS, TableSum, Term
 from hepae.core.values.lattice import Lattice
 
-__all__ = ["Evaluation", "Plan", "plan_of"]
+__all__ = ["Evaluation", "Prepared", "prepared"]
 
 BLOCK: Final = 20_480
 """Objects summed at once, so that what is looked up stays in the cache."""
 
 
-class Plan:
+class Prepared:
     """Predictors made ready: tables expanded, dependences resolved. The same for all chunks."""
 
     def __init__(self, predictors: Predictors) -> None:
@@ -102,9 +102,9 @@ class Plan:
             if p.widths is not None
         }
 
-    def _tables(self, constant: int, terms: Sequence[Term]) -> Tables:
+    def _tables(self, constant: int, terms: Sequence[Term]) -> TableSum:
         """The sum of these terms, its tables expanded."""
-        return Tables(
+        return TableSum(
             constant,
             [
                 (
@@ -118,9 +118,9 @@ class Plan:
 
 
 @functools.lru_cache(maxsize=64)
-def plan_of(predictors: Predictors) -> Plan:
-    """The plan of predictors, made once."""
-    return Plan(predictors)
+def prepared(predictors: Predictors) -> Prepared:
+    """Predictors made ready, once."""
+    return Prepared(predictors)
 
 
 class _Places:
@@ -142,14 +142,14 @@ class _Places:
     Attributes
     ----------
     array : uint32[n_rows, n_objects]
-        See `Source.find`.
+        See `Lookup.find`.
     """
 
     def __init__(
         self,
         loops: ModuleType,
         context: Context,
-        sources: Sequence[Source],
+        sources: Sequence[Lookup],
         kept: Collection[int],
         n_rows: int,
     ) -> None:
@@ -195,14 +195,14 @@ class Evaluation:
         events: Columns,
         memory: Memory | None = None,
     ) -> None:
-        self.predictors, self.plan = predictors, plan_of(predictors)
+        self.predictors, self.prepared = predictors, prepared(predictors)
         self.order = RankOrder(counts, predictors.last_rank)
         self.context = Context(self.order, predictors.lattices(lattices), events, memory)
-        self.context.expect(logs=self.plan.logs, reals=self.plan.reals)
+        self.context.expect(logs=self.prepared.logs, reals=self.prepared.reals)
         self._indices: dict[int, Integers] = {}
-        self.loops = loops_for(self.order.n_objects * len(self.plan.order))
+        self.loops = loops_for(self.order.n_objects * len(self.prepared.order))
         self._places = (
-            _Places(self.loops, self.context, self.plan.sources, self.plan.rows, self.plan.n_rows)
+            _Places(self.loops, self.context, self.prepared.sources, self.prepared.rows, self.prepared.n_rows)
             if self.loops
             else None
         )
@@ -211,20 +211,20 @@ class Evaluation:
         """Index of each object into the tables of a source."""
         if number in self._indices:
             return self.context.part(self._indices[number], rank)
-        source = self.plan.sources[number]
+        source = self.prepared.sources[number]
         if rank is not None and not self.context.unfinished.isdisjoint(source.column.needs):
             return source.place(source.column.read(self.context, rank))
         index = source.place(source.column.read(self.context, None))
-        if rank is not None or self.plan.shared[number]:
+        if rank is not None or self.prepared.shared[number]:
             self._indices[number] = index
         return self.context.part(index, rank)
 
     @np.errstate(all="ignore")
     def predict(self, feature: str, rank: int | None = None) -> Integers:
         """Prediction for the objects of one rank, or for all."""
-        fine = self._sum(self.plan.predictions[feature], rank)
+        fine = self._sum(self.prepared.predictions[feature], rank)
         prediction = fine >> FRACTION_BITS
-        base = self.plan.features[feature].base
+        base = self.prepared.features[feature].base
         if base is not None:
             prediction += base.read(self.context, rank)
         if rank is None:
@@ -234,11 +234,11 @@ class Evaluation:
     @np.errstate(all="ignore")
     def classes(self, feature: str, rank: int | None = None) -> NDArray[np.uint8]:
         """Class of the expected width of the residual, 0 for the narrowest."""
-        widths = self.plan.features[feature].widths
+        widths = self.prepared.features[feature].widths
         size = self.order.size(rank)
         classes = np.zeros(size, np.uint8)
         if widths is not None:
-            tables, edges = self.plan.widths[feature], self.plan.edges[feature]
+            tables, edges = self.prepared.widths[feature], self.prepared.edges[feature]
             if self._places and tables.tables:
                 place = self._found(self._places, tables, rank)
                 self._places.loops.classes(*place, *tables.sums, edges, classes)
@@ -256,7 +256,7 @@ class Evaluation:
         self.loops.count(classes, counts)
         return counts
 
-    def _sum(self, tables: Tables, rank: int | None) -> Integers:
+    def _sum(self, tables: TableSum, rank: int | None) -> Integers:
         size = self.order.size(rank)
         if not tables.tables:
             return np.full(size, tables.constant, np.int64)
@@ -276,7 +276,7 @@ class Evaluation:
             np.add(summed, tables.constant, out=block)
         return out
 
-    def _found(self, places: _Places, tables: Tables, rank: int | None) -> tuple[Places, Words, int]:
+    def _found(self, places: _Places, tables: TableSum, rank: int | None) -> tuple[Places, Words, int]:
         """Where the compiled loops find the places of the sources of a sum: an array, rows, and the first object."""
         for (source, _), row in zip(tables.tables, tables.rows.tolist(), strict=True):
             places.find(source, row, rank)
@@ -306,14 +306,14 @@ class Evaluation:
 
     def residuals(self, feature: str, q: Integers, prediction: Integers) -> Integers:
         """Integers minus prediction, around the circle where there is one."""
-        period = self.plan.features[feature].period
+        period = self.prepared.features[feature].period
         if period is None or not period.holds(q):
             return q - prediction
         return self._wrapped(q - prediction, -(period.length // 2), period.length)
 
     def restored(self, feature: str, residuals: Narrow, prediction: Integers, *, around: bool) -> Integers:
         """Integers of residuals; ``around`` the circle where the residuals were."""
-        period = self.plan.features[feature].period
+        period = self.prepared.features[feature].period
         if period is None or not around:
             return residuals + prediction
         return self._wrapped(residuals + prediction, period.low, period.length)
@@ -326,13 +326,13 @@ class Evaluation:
 
     def around(self, feature: str, q: Integers) -> bool:
         """Whether the residuals of these integers are taken around the circle."""
-        period = self.plan.features[feature].period
+        period = self.prepared.features[feature].period
         return period is not None and period.holds(q)
 
     def encode(self, feature: str, q: Integers) -> Integers:
         """Residuals of a feature, whose integers become known."""
         self.context.known[feature] = q
-        if self.plan.ranked[feature]:
+        if self.prepared.ranked[feature]:
             self.context.unfinished.add(feature)
             ranks = range(self.order.n_ranks)
             prediction = np.concatenate(
@@ -347,22 +347,22 @@ class Evaluation:
 
     def decode(self, feature: str, latents: Narrow, *, around: bool) -> Integers:
         """Integers of a feature from its residuals, in whatever dtype; they become known."""
-        if self.plan.ranked[feature]:
+        if self.prepared.ranked[feature]:
             q = self.begin(feature)
             for rank in range(self.order.n_ranks):
                 part = self.order.part(rank)
                 prediction = self.predict(feature, rank)
                 q[part] = self.restored(feature, latents[part], prediction, around=around)
-        elif self._places and self.plan.features[feature].plain:
-            q = self._added(self._places, self.plan.predictions[feature], latents)
+        elif self._places and self.prepared.features[feature].plain:
+            q = self._added(self._places, self.prepared.predictions[feature], latents)
         else:
             q = self.restored(feature, latents, self.predict(feature), around=around)
         self.put(feature, q)
-        if self.plan.wants_latent[feature]:
+        if self.prepared.wants_latent[feature]:
             self.context.latents[feature] = latents.astype(np.int64, copy=False)
         return q
 
-    def _added(self, places: _Places, tables: Tables, latents: Narrow) -> Integers:
+    def _added(self, places: _Places, tables: TableSum, latents: Narrow) -> Integers:
         """The sum of latents and of predictions that are tables alone, in one go."""
         array, rows, _ = self._found(places, tables, None)
         q = np.empty(len(latents), np.int64)

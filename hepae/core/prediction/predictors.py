@@ -23,7 +23,7 @@ from hepae.core.prediction.tables import Period, Term, Widths, expand
 from hepae.core.values.lattice import Lattice
 from hepae.errors import ModelRejectedError
 
-__all__ = ["Predictor", "Predictors", "Source", "trivial"]
+__all__ = ["Lookup", "Predictor", "Predictors", "trivial"]
 
 
 LARGEST_TABLE_VALUE: Final = 1 << 44
@@ -31,7 +31,7 @@ LARGEST_TABLE: Final = 1 << 17
 LARGEST_RANK: Final = 1024
 
 
-class Source(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Lookup(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A column as the index of tables: ``((column - low) >> shift) + 1``, 0 where the column is missing.
 
     Parameters
@@ -157,7 +157,7 @@ class Predictors(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """
 
     features: tuple[Predictor, ...]
-    sources: tuple[Source, ...] = ()
+    sources: tuple[Lookup, ...] = ()
     derived: tuple[Derived, ...] = ()
     last_rank: int = LAST_RANK
 
@@ -271,7 +271,7 @@ class Predictors(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return any(feature in source.column.latents for source in self.sources)
 
 
-def _check(predictor: Predictor, sources: tuple[Source, ...]) -> None:
+def _check(predictor: Predictor, sources: tuple[Lookup, ...]) -> None:
     where = predictor.feature
     largest = abs(predictor.constant)
     terms = predictor.all_terms

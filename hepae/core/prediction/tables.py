@@ -12,7 +12,7 @@ import numpy as np
 from hepae.arrays import Integers
 from hepae.errors import ModelRejectedError
 
-__all__ = ["FRACTION_BITS", "WIDTH_BITS", "Period", "Tables", "Term", "Widths", "expand"]
+__all__ = ["FRACTION_BITS", "WIDTH_BITS", "Period", "TableSum", "Term", "Widths", "expand"]
 
 FRACTION_BITS: Final = 6
 """Predictions are summed in 1/64 of a lattice step: fine enough that rounding a table costs nothing."""
@@ -73,7 +73,7 @@ def expand(knots: tuple[int, ...], values: tuple[int, ...]) -> Integers:
     return np.concatenate([np.asarray(values[:1], np.int64), table])
 
 
-class Tables:
+class TableSum:
     """Expanded tables of one sum: a constant, and source number and table for each term.
 
     Parameters

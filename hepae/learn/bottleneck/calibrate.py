@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from hepae.arrays import Floats
 from hepae.core.bottleneck.corrections import allowance
-from hepae.core.bottleneck.spec import ColumnSpec
+from hepae.core.bottleneck.spec import BottleneckColumn
 from hepae.core.values.bounds import Bound, raw_bits
 from hepae.errors import BoundError
 from hepae.model.runtime import session
@@ -77,7 +77,9 @@ def frequent_patterns(values: NDArray[Any]) -> tuple[int, ...]:
     return tuple(int(pattern) for pattern in patterns[often][order])
 
 
-def with_step(column: ColumnSpec, values: NDArray[Any], predicted: NDArray[np.float32]) -> ColumnSpec:
+def with_step(
+    column: BottleneckColumn, values: NDArray[Any], predicted: NDArray[np.float32]
+) -> BottleneckColumn:
     """The column with the step that keeps its bound under drift for nearly all values of the training sample.
 
     Parameters
@@ -114,7 +116,7 @@ def with_step(column: ColumnSpec, values: NDArray[Any], predicted: NDArray[np.fl
     return msgspec.structs.replace(column, step=_step(column, lost))
 
 
-def suits(column: ColumnSpec, values: NDArray[Any]) -> bool:
+def suits(column: BottleneckColumn, values: NDArray[Any]) -> bool:
     """Whether a float network can resolve the bulk of the values at all; random bits, for one, it cannot.
 
     Parameters
@@ -137,13 +139,13 @@ def suits(column: ColumnSpec, values: NDArray[Any]) -> bool:
     )
 
 
-def _corrected(values: NDArray[Any], column: ColumnSpec) -> NDArray[np.bool_]:
+def _corrected(values: NDArray[Any], column: BottleneckColumn) -> NDArray[np.bool_]:
     bits = raw_bits(values)
     special = np.isin(bits, np.array(column.frequent, bits.dtype)) | (values == 0)
     return np.asarray(np.isfinite(values) & ~special)
 
 
-def _step(column: ColumnSpec, lost: Floats) -> float:
+def _step(column: BottleneckColumn, lost: Floats) -> float:
     bound = column.bound
     size = bound.size if bound.kind == "abs" else bound.relative
     typical, most = (float(np.median(lost)), float(np.quantile(lost, TYPICAL))) if len(lost) else (0.0, 0.0)

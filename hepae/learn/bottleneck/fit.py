@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from hepae.core.bottleneck.codec import TILE, enters
 from hepae.core.bottleneck.scaling import chooses_log, fit_transform
-from hepae.core.bottleneck.spec import BottleneckSpec, ColumnSpec, LatentSpec
+from hepae.core.bottleneck.spec import BottleneckColumn, BottleneckSpec, LatentSpec
 from hepae.core.features import FeatureSpec
 from hepae.core.values.bounds import raw_bits
 from hepae.core.values.objects import Objects, concatenate
@@ -164,13 +164,13 @@ def check_device(device: str) -> None:
         raise SchemaError("no such device", got=device, hint=str(problem).splitlines()[0]) from None
 
 
-def _column(feature: FeatureSpec, values: NDArray[Any], recipe: Hyperparameters) -> ColumnSpec:
+def _column(feature: FeatureSpec, values: NDArray[Any], recipe: Hyperparameters) -> BottleneckColumn:
     frequent = () if recipe.latents_only else frequent_patterns(values)
     ordinary = _ordinary(values, frequent)
     log = chooses_log(feature.name, ordinary, feature.bound.kind in ("rel", "bits"))
     transform = fit_transform(feature.name, ordinary, recipe.scaling, log)
     step = 2.0 if feature.bound.kind in ("rel", "bits") else 1.0
-    return ColumnSpec(feature.name, feature.dtype, feature.bound, transform, 0.0, step, frequent)
+    return BottleneckColumn(feature.name, feature.dtype, feature.bound, transform, 0.0, step, frequent)
 
 
 def _ordinary(values: NDArray[Any], frequent: tuple[int, ...]) -> NDArray[Any]:
@@ -180,7 +180,7 @@ def _ordinary(values: NDArray[Any], frequent: tuple[int, ...]) -> NDArray[Any]:
 
 
 def _training_name(
-    columns: Sequence[ColumnSpec], recipe: Hyperparameters, inputs: NDArray[np.float32]
+    columns: Sequence[BottleneckColumn], recipe: Hyperparameters, inputs: NDArray[np.float32]
 ) -> str:
     """Digest of all that a training depends on."""
     digest = hashlib.sha256(msgspec.json.encode([columns, recipe]))
@@ -190,7 +190,7 @@ def _training_name(
 
 def _exported(
     network: Autoencoder,
-    columns: Sequence[ColumnSpec],
+    columns: Sequence[BottleneckColumn],
     values: Sequence[NDArray[Any]],
     inputs: NDArray[np.float32],
     recipe: Hyperparameters,

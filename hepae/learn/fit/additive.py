@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hepae.arrays import Floats, Integers
-from hepae.core.prediction.predictors import Source
+from hepae.core.prediction.predictors import Lookup
 
 __all__ = [
     "Additive",
@@ -51,7 +51,7 @@ SCORED: Final = 16_384
 class Candidate:
     """A source and its indices for the objects of the training and validation events."""
 
-    source: Source
+    source: Lookup
     train: Integers
     validation: Integers
 
@@ -106,7 +106,7 @@ def bits_of_groups(values: Integers, group: NDArray[np.bool_]) -> float:
     return sum(len(part) * bits(part - np.median(part)) for part in parts) / max(len(values), 1)
 
 
-def hats(source: Source, index: Integers) -> NDArray[np.float32]:
+def hats(source: Lookup, index: Integers) -> NDArray[np.float32]:
     """Piecewise-linear basis of a source: [n, knots + 1]; the first column marks missing objects."""
     knots = np.asarray(source.knots, np.int64)
     basis = np.zeros((len(index), len(knots) + 1), np.float32)

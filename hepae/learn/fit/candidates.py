@@ -14,7 +14,7 @@ from hepae.core.prediction.columns import (
     Column,
     Condition,
     Count,
-    Formula,
+    FormulaPoint,
     Here,
     Latent,
     Neighbour,
@@ -25,7 +25,7 @@ from hepae.core.prediction.columns import (
     When,
 )
 from hepae.core.prediction.context import MISSING, Context
-from hepae.core.prediction.predictors import LARGEST_TABLE, Source
+from hepae.core.prediction.predictors import LARGEST_TABLE, Lookup
 
 __all__ = ["bases", "ceiling", "make_source", "products", "simple"]
 
@@ -39,7 +39,7 @@ FREQUENT: Final = 0.02
 ANGLE_UNITS: Final = 64.0
 
 
-def make_source(column: Column, values: Integers, knots: int) -> Source | None:
+def make_source(column: Column, values: Integers, knots: int) -> Lookup | None:
     """A source with knots at the quantiles of the column; None where there is nothing to look at."""
     present = values[values != MISSING]
     if len(present) == 0:
@@ -53,7 +53,7 @@ def make_source(column: Column, values: Integers, knots: int) -> Source | None:
     shift = max(0, (high - low + 1).bit_length() - (LARGEST_TABLE.bit_length() - 2))
     at = unique if len(unique) <= EVERY_VALUE else _quantile_knots(unique, counts, knots)
     index = np.unique(((at - low) >> shift) + 1)
-    return Source(column, low, shift, tuple(int(k) for k in index))
+    return Lookup(column, low, shift, tuple(int(k) for k in index))
 
 
 def _quantile_knots(unique: Integers, counts: Integers, knots: int) -> Integers:
@@ -132,7 +132,7 @@ def bases(
     for name, formula in kinematics.FORMULAS.items():
         features = kinematics.roles_of(formula.needs, roles)
         if roles.get(formula.target) == feature and features and set(features) <= set(known):
-            found.append(Formula(name, feature, features))
+            found.append(FormulaPoint(name, feature, features))
     if roles.get("phi") == feature:
         found += _recoils(feature, known, roles, met)
         if met:

@@ -10,8 +10,8 @@ from hepae.core.prediction.columns import (
     Axis,
     Column,
     ConditionPoint,
-    Formula,
     FormulaOffset,
+    FormulaPoint,
     Here,
     Leading,
     Left,
@@ -97,9 +97,9 @@ def seen_by_networks(
             found += [Apart(Nearest(eta, eta, most), Here(eta)) for most in NEAREST]
     if feature == roles.get("eta"):
         found.append(Product((feature,), (1,), 0))
-    if isinstance(base, Formula):
+    if isinstance(base, FormulaPoint):
         for other in candidates.bases(feature, known, roles, {}):
-            if isinstance(other, Formula) and other != base:
+            if isinstance(other, FormulaPoint) and other != base:
                 found += [Apart(other, base), FormulaOffset(other)]
     if isinstance(base, MassShell):
         found.append(FormulaOffset(base))

@@ -14,8 +14,8 @@ from hepae.core.prediction.columns import (
     Column,
     Condition,
     Count,
-    Formula,
     FormulaOffset,
+    FormulaPoint,
     Here,
     Latent,
     Neighbour,
@@ -27,7 +27,7 @@ from hepae.core.prediction.columns import (
     RecoilSize,
 )
 from hepae.core.prediction.context import MISSING, Context
-from hepae.core.prediction.predictors import Predictors, Source
+from hepae.core.prediction.predictors import Lookup, Predictors
 from hepae.learn.fit import crowd
 from hepae.learn.fit.derived import is_crowded
 
@@ -84,7 +84,7 @@ def candidate_columns(
         if predictors[name].terms and not predictors.ranked(name):
             columns += [Predicted(name), PredictedOffset(name)]
         base = predictors[name].base
-        if isinstance(base, Formula):
+        if isinstance(base, FormulaPoint):
             columns.append(FormulaOffset(base))
         if crowded:
             period, known = predictors[name].period, predictors.order[: predictors.order.index(name)]
@@ -100,7 +100,7 @@ def candidate_columns(
     return columns
 
 
-def scale_input(column: Column, context: Context) -> Source | None:
+def scale_input(column: Column, context: Context) -> Lookup | None:
     """Knots at which an input rises in equal steps: quantiles at equal steps of a normal variable.
 
     None where the column is constant, so that there is nothing to see.
@@ -122,7 +122,7 @@ def scale_input(column: Column, context: Context) -> Source | None:
     if len(distinct) <= KNOTS:
         knots = distinct
     knots = np.union1d(knots, [1, int(index.max())])
-    return Source(column, low, shift, tuple(int(knot) for knot in knots))
+    return Lookup(column, low, shift, tuple(int(knot) for knot in knots))
 
 
 def _normal_cumulative(z: NDArray[np.float64]) -> NDArray[np.float64]:

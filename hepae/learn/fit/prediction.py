@@ -14,7 +14,7 @@ from hepae.core.arithmetic.kinematics import find_met, find_roles, find_totals
 from hepae.core.coding.integers import pack
 from hepae.core.prediction.columns import Blend, Column, Rank
 from hepae.core.prediction.derived import with_derived
-from hepae.core.prediction.predictors import Predictor, Predictors, Source
+from hepae.core.prediction.predictors import Lookup, Predictor, Predictors
 from hepae.core.prediction.tables import FRACTION_BITS, Period, expand
 from hepae.core.values.lattice import Lattice
 from hepae.learn.fit import additive, candidates, crowd
@@ -278,7 +278,7 @@ def _fit_terms(
 
 
 def _evaluate(
-    predictor: Predictor, sources: Sequence[Source], indices: Sequence[Integers], size: int
+    predictor: Predictor, sources: Sequence[Lookup], indices: Sequence[Integers], size: int
 ) -> Integers:
     """What the reader will predict, without the base."""
     total = np.full(size, predictor.constant + (1 << (FRACTION_BITS - 1)), np.int64)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from hepae.arrays import Floats, Integers
 from hepae.core.prediction.columns import Column
 from hepae.core.prediction.context import Context
-from hepae.core.prediction.predictors import Predictor, Source
+from hepae.core.prediction.predictors import Lookup, Predictor
 from hepae.core.prediction.ranks import LAST_RANK, RankOrder
 from hepae.core.prediction.tables import FRACTION_BITS, Term
 from hepae.core.values.lattice import Lattice
@@ -136,7 +136,7 @@ class Fitting:
     conditions: Mapping[str, float | None]
     totals: Mapping[str, str]
     positive: list[str]
-    sources: list[Source] = field(default_factory=list)
+    sources: list[Lookup] = field(default_factory=list)
     pool: dict[Column, Candidate | None] = field(default_factory=dict)
     latents: list[str] = field(default_factory=list)
     ancestors: dict[str, set[str]] = field(default_factory=dict)
@@ -183,7 +183,7 @@ class Fitting:
             for c, values in zip(model.chosen, model.values, strict=True)
         )
 
-    def _source(self, source: Source) -> int:
+    def _source(self, source: Lookup) -> int:
         if source not in self.sources:
             self.sources.append(source)
         return self.sources.index(source)
@@ -196,7 +196,7 @@ def table_grain(residuals: Floats) -> float:
     )
 
 
-def columns_of(predictor: Predictor, sources: Sequence[Source]) -> list[Column]:
+def columns_of(predictor: Predictor, sources: Sequence[Lookup]) -> list[Column]:
     """What a predictor and its classes look at."""
     terms = predictor.terms + (predictor.widths.terms if predictor.widths else ())
     found = [sources[term.source].column for term in terms]

@@ -15,7 +15,7 @@ from hepae.core.masked.alphabet import Alphabet, fit_alphabet
 from hepae.core.masked.shapes import LOG_UNIT, interpolate
 from hepae.core.prediction.context import Reach
 from hepae.core.prediction.evaluation import Evaluation
-from hepae.core.prediction.predictors import Predictors, Source
+from hepae.core.prediction.predictors import Lookup, Predictors
 from hepae.core.values.lattice import Lattice
 from hepae.learn.masked.efforts import Effort
 from hepae.learn.masked.integer_network import Plan, Size
@@ -103,7 +103,7 @@ def anchors_of(data: Coded, name: str, gap: int) -> tuple[int, ...]:
 
 
 def mask_of(
-    predictors: Predictors, sources: Sequence[Source], together: Collection[str]
+    predictors: Predictors, sources: Sequence[Lookup], together: Collection[str]
 ) -> NDArray[np.bool_]:
     """Which inputs the network of each feature may see: [features, inputs].
 

@@ -19,7 +19,7 @@ from hepae.core.coding.ans import STATES
 from hepae.core.masked.shapes import frequencies
 from hepae.core.masked.spec import MaskedSpec, Shape, network_name, table_names
 from hepae.core.prediction.derived import with_derived
-from hepae.core.prediction.predictors import Predictors, Source
+from hepae.core.prediction.predictors import Lookup, Predictors
 from hepae.core.values.lattice import Lattice
 from hepae.learn.descent import Epoch, deterministic
 from hepae.learn.fit.inputs import candidate_columns, scale_input
@@ -283,7 +283,7 @@ def _static_bits(data: Coded, name: str, static: NDArray[np.uint8]) -> float:
 def _assembled(
     data: Coded,
     predictors: Predictors,
-    sources: Sequence[Source],
+    sources: Sequence[Lookup],
     static: Mapping[str, NDArray[np.uint8]],
     best: Mapping[str, _Chosen],
     history: tuple[tuple[float, float], ...],

@@ -12,7 +12,7 @@ from torch import Tensor
 from hepae.arrays import Integers
 from hepae.core.masked.inputs import Inputs
 from hepae.core.masked.shapes import LEVELS
-from hepae.core.prediction.predictors import Source
+from hepae.core.prediction.predictors import Lookup
 from hepae.learn.masked.coded import Coded
 
 __all__ = ["Shown", "blurred"]
@@ -37,7 +37,7 @@ class Shown:
     images: int = 1
 
     @classmethod
-    def of(cls, data: Coded, sources: Sequence[Source]) -> Shown:
+    def of(cls, data: Coded, sources: Sequence[Lookup]) -> Shown:
         inputs = Inputs(sources, data.evaluation.context)
         every = np.arange(len(sources))
         inputs.fill(every.tolist())
@@ -48,7 +48,7 @@ class Shown:
         ]
         return cls(torch.from_numpy(levels), torch.from_numpy(np.stack(symbols)))
 
-    def with_images(self, images: Sequence[Coded], sources: Sequence[Source]) -> Shown:
+    def with_images(self, images: Sequence[Coded], sources: Sequence[Lookup]) -> Shown:
         """The same, and the images of the same objects."""
         every = [self, *(Shown.of(image, sources) for image in images)]
         levels, symbols = (

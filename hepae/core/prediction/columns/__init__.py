@@ -10,7 +10,7 @@ from __future__ import annotations
 from hepae.core.prediction.columns.axis import Axis, Left
 from hepae.core.prediction.columns.combined import Apart, When
 from hepae.core.prediction.columns.events import Condition, ConditionPoint
-from hepae.core.prediction.columns.formulas import Formula, FormulaOffset, MassShell, Slope
+from hepae.core.prediction.columns.formulas import FormulaOffset, FormulaPoint, MassShell, Slope
 from hepae.core.prediction.columns.objects import Count, Here, Latent, Leading, Nearest, Neighbour, Rank
 from hepae.core.prediction.columns.predicted import Predicted, PredictedOffset
 from hepae.core.prediction.columns.recoil import Ceiling, Recoil, RecoilPoint, RecoilSize
@@ -28,8 +28,8 @@ __all__ = [
     "ConditionPoint",
     "Context",
     "Count",
-    "Formula",
     "FormulaOffset",
+    "FormulaPoint",
     "Here",
     "Latent",
     "Leading",
@@ -59,7 +59,7 @@ Column = (
     | Count
     | Rank
     | Condition
-    | Formula
+    | FormulaPoint
     | FormulaOffset
     | Predicted
     | PredictedOffset

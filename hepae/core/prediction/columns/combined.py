@@ -9,7 +9,7 @@ import numpy as np
 from hepae.arrays import Integers
 from hepae.core.prediction.columns.axis import Axis
 from hepae.core.prediction.columns.events import Condition, ConditionPoint
-from hepae.core.prediction.columns.formulas import Formula
+from hepae.core.prediction.columns.formulas import FormulaPoint
 from hepae.core.prediction.columns.objects import Here, Leading, Nearest, Neighbour
 from hepae.core.prediction.columns.recoil import RecoilPoint
 from hepae.core.prediction.context import MISSING, Context, Kind, Reach
@@ -54,8 +54,8 @@ class Apart(Kind, frozen=True, tag="apart"):
 
     optional: ClassVar[bool] = True
 
-    column: Here | Neighbour | Leading | Nearest | Formula | Axis
-    base: ConditionPoint | Axis | Formula | Here | Neighbour | Leading | RecoilPoint
+    column: Here | Neighbour | Leading | Nearest | FormulaPoint | Axis
+    base: ConditionPoint | Axis | FormulaPoint | Here | Neighbour | Leading | RecoilPoint
     length: int = 0
 
     @property

@@ -9,10 +9,10 @@ from hepae.core.arithmetic import kinematics
 from hepae.core.prediction.context import SMALLEST, Context, Kind, octaves
 from hepae.errors import ModelRejectedError
 
-__all__ = ["Formula", "FormulaOffset", "MassShell", "Slope"]
+__all__ = ["FormulaOffset", "FormulaPoint", "MassShell", "Slope"]
 
 
-class Formula(Kind, frozen=True, tag="formula"):
+class FormulaPoint(Kind, frozen=True, tag="formula"):
     """Lattice point of `target` that a formula of `kinematics` gives for the restored values of features."""
 
     formula: str
@@ -41,9 +41,9 @@ class Formula(Kind, frozen=True, tag="formula"):
 
 
 class FormulaOffset(Kind, frozen=True, tag="formula_offset"):
-    """How far the value of a formula is from the lattice point that `Formula` gives, in 1/64 of the spacing."""
+    """How far the value of a formula is from the lattice point that `FormulaPoint` gives, in 1/64 of the spacing."""
 
-    point: Formula | MassShell
+    point: FormulaPoint | MassShell
 
     @property
     def needs(self) -> tuple[str, ...]:
