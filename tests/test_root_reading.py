@@ -14,7 +14,7 @@ import uproot
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hepae.core.values.objects import Collection, Feature, concatenate
+from hepae.core.values.objects import Collection, Feature, concatenate, find_collections
 from hepae.errors import CollectionError, HepaeError, InputError, UnsupportedError
 from hepae.root import Jagged, NewBranch, RootWriter, TreeReader, open_source
 from hepae.stored.inspection import describe
@@ -252,3 +252,18 @@ def test_description(tmp_path: Path) -> None:
     assert (pt.mantissa, pt.low, pt.high, pt.non_finite, pt.values) == (7, 1.5, 40.25, 0.5, 4)
     assert (facts.counters["Jet"], facts.entries, pt.title) == ("nJet", 2, "p")
     assert pt.compressed > 0
+
+
+@pytest.mark.parametrize(
+    ("branches", "collections"),
+    [
+        ({"px": "nparticles", "py": "nparticles"}, {"particles": ["px", "py"]}),
+        ({"reco_jet_pt": "reco_jet_n", "reco_mu_pt": "reco_mu_n"}, {"reco_jet": ["pt"], "reco_mu": ["pt"]}),
+        ({"Jet_pt": "nJet_pt", "Jet_eta": "nJet_eta"}, {"Jet": ["pt", "eta"]}),
+        ({"Jet_pt": "NJet", "Muon_pt": None, "x": None}, {"Jet": ["pt"], "Muon": ["pt"]}),
+    ],
+)
+def test_collections_are_what_a_counter_counts(branches: dict[str, str | None], collections: object) -> None:
+    described = {name: ("float32", counter, "") for name, counter in branches.items()}
+    named = {c.name: [feature.name for feature in c.features] for c in find_collections(described).values()}
+    assert named == collections

@@ -136,8 +136,9 @@ def find_collections(
 ) -> dict[str, Collection]:
     """Collections among the branches of a tree, by name.
 
-    A jagged branch belongs to the collection of its counter: ``Jet_pt`` counted by ``nJet`` or ``NJet``; branches
-    with a dot (``AnalysisJetsAuxDyn.pt``) belong to what stands before the dot, whatever counts them.
+    A jagged branch belongs to the collection of its counter: ``Jet_pt`` counted by ``nJet`` or ``Jet_n``, ``px`` counted by
+    ``nparticles``. Branches with a dot (``AnalysisJetsAuxDyn.pt``) belong to what stands before the dot, whatever counts
+    them; branches that each have a counter of their own, or none, to what stands before the underscore.
 
     Parameters
     ----------
@@ -163,7 +164,18 @@ def _split(branch: str, counter: str | None) -> tuple[str, str]:
     if "." in branch:
         name, short = branch.split(".", 1)
         return name, short
-    if counter is not None and counter[:1] in ("n", "N") and branch.startswith(counter[1:] + "_"):
-        return counter[1:], branch[len(counter) :]
+    for stem in _stems(counter or ""):
+        if branch.startswith(f"{stem}_"):
+            return stem, branch[len(stem) + 1 :]
     name, _, short = branch.partition("_")
+    if not short and counter is not None and branch not in _stems(counter):
+        return next(iter(_stems(counter)), counter), branch
     return name, short
+
+
+def _stems(counter: str) -> list[str]:
+    """What a counter counts, by its name: ``nJet``, ``NJet``, ``Jet_n`` and ``Jet_size`` count ``Jet``."""
+    stems = [counter.removesuffix(end) for end in ("_n", "_N", "_size") if counter.endswith(end)]
+    if counter[:1] in ("n", "N"):
+        stems.append(counter[1:])
+    return [stem for stem in stems if stem]
