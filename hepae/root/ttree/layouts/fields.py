@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Final
 
 import msgspec
@@ -134,6 +135,7 @@ def column_path(branch: str, name: str) -> str:
     return f"{branch}.{name}" if name else branch
 
 
+@lru_cache(maxsize=4096)
 def row_dtype(fields: tuple[Field, ...]) -> np.dtype[np.void]:
     """A row as it is stored: fields one after the other, without padding."""
     return np.dtype([(f"f{number}", field.stored) for number, field in enumerate(fields)])
