@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +18,15 @@ from hepae.core.values.nested import Nested
 from hepae.errors import InputError
 from hepae.root.ttree.layouts.awkward import to_awkward
 from hepae.root.ttree.layouts.basket import Basket, read_basket
+from hepae.root.ttree.layouts.classes import ClassType
 from hepae.root.ttree.layouts.collection import Collection
 from hepae.root.ttree.layouts.describe import describe_tree
 from hepae.root.ttree.layouts.fields import Field, Quantised, Truncated
 from hepae.root.ttree.layouts.layout import Layout, fitted, layout_of, round_trip
+from hepae.root.ttree.layouts.memberwise import Memberwise
 from hepae.root.ttree.layouts.nesting import Nesting, taken_apart
 from hepae.root.ttree.layouts.rows import Counted, Leaf, LeafList, Scalar
+from tests.format_layouts import entries_of, entry_bytes
 
 DTYPES = ("int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64", "float32", "float64")
 LENGTHS = (0, 1, 2, 5, 254, 255, 256, 700)
@@ -85,6 +89,18 @@ def collections(draw: Any) -> tuple[Layout, dict[str, Nested]]:
 
 
 @st.composite
+def objects(draw: Any) -> tuple[Layout, dict[str, Nested]]:
+    """Vectors of objects: headers that are constant between members, row by row or member by member."""
+    a, b = number_field(draw, "a"), number_field(draw, "p.b")
+    head = Field("", "", constant="4000000c0003")
+    kind = ClassType("Thing")
+    layout: Layout = Memberwise(((a,), (head, b)), "40090002", kind)
+    if draw(st.booleans()):
+        layout = Collection((head, a, head, b), draw(st.integers(1, 3)), header=True, object=kind)
+    return layout, draw(nested_columns(layout.columns[0].levels, False, (a, b)))
+
+
+@st.composite
 def leaf_lists(draw: Any) -> tuple[Layout, dict[str, Nested]]:
     """``n/I:x[n]:k:y[m]``, the one counted inside, the other by a branch ``m``."""
     seed, entries = draw(st.integers(0, 2**32 - 1)), draw(st.integers(0, 12))
@@ -107,8 +123,8 @@ def counts_in(layout: Layout, columns: dict[str, Nested]) -> dict[str, np.ndarra
     return {} if name is None else dict.fromkeys(layout.counters, columns[name].levels[0])
 
 
-@given(st.one_of(scalars(), counted(), collections(), leaf_lists()))
-@settings(max_examples=400, deadline=None)
+@given(st.one_of(scalars(), counted(), collections(), leaf_lists(), objects()))
+@settings(max_examples=200, deadline=None)
 def test_columns_of_every_kind_come_back(case: tuple[Layout, dict[str, Nested]]) -> None:
     layout, columns = case
     entries = len(next(iter(columns.values())))
@@ -126,15 +142,15 @@ def test_columns_of_every_kind_come_back(case: tuple[Layout, dict[str, Nested]])
         assert got.values.tobytes() == expected.values.tobytes()
 
 
-@given(st.one_of(scalars(), counted(), collections(), leaf_lists()))
+@given(st.one_of(scalars(), counted(), collections(), leaf_lists(), objects()))
 @settings(max_examples=50, deadline=None)
 def test_a_layout_is_plain_data(case: tuple[Layout, dict[str, Nested]]) -> None:
     layout, _ = case
     assert msgspec.json.decode(msgspec.json.encode(layout), type=Layout) == layout
 
 
-@given(st.one_of(counted(), collections(), leaf_lists()), st.data())
-@settings(max_examples=400, deadline=None)
+@given(st.one_of(counted(), collections(), leaf_lists(), objects()), st.data())
+@settings(max_examples=200, deadline=None)
 def test_damaged_bytes_are_refused_or_come_back(
     case: tuple[Layout, dict[str, Nested]], data: st.DataObject
 ) -> None:
@@ -154,6 +170,20 @@ def test_damaged_bytes_are_refused_or_come_back(
     again, edges = layout.encode(back)
     assert again.tobytes() == raw.tobytes()
     np.testing.assert_array_equal(edges, offsets)
+
+
+@given(st.one_of(scalars(), counted(), collections(), leaf_lists(), objects()))
+@settings(max_examples=200, deadline=None)
+def test_a_second_writer_makes_the_same_bytes(case: tuple[Layout, dict[str, Nested]]) -> None:
+    """From the page and the JSON of the layout alone."""
+    layout, columns = case
+    data, offsets = layout.encode(columns)
+    nested = [columns[column.name] for column in layout.columns]
+    plain = json.loads(msgspec.json.encode(layout))
+    entries = zip(*(entries_of(column.levels, column.values) for column in nested), strict=True)
+    parts = [entry_bytes(plain, list(entry)) for entry in entries]
+    assert b"".join(parts) == data.tobytes()
+    assert np.cumsum([0, *map(len, parts)]).tolist() == offsets.tolist()
 
 
 @pytest.mark.parametrize("count", [-1, 2, 2**31 - 1])
