@@ -33,7 +33,7 @@ from hepae.files.cut.syntax import (
     Prefix,
 )
 from hepae.files.cut.values import Aligned, Value, aligned, either, of_column, per_event
-from hepae.root.columns import Column
+from hepae.root.columns import Column, Jagged
 
 __all__ = ["SIGNATURES", "Evaluation"]
 
@@ -148,6 +148,8 @@ class Evaluation:
             label = node.name + "".join(
                 f"[{index.value}]" for index in node.indices if isinstance(index, Literal)
             )
+            if not isinstance(self._columns[node.name], Jagged):
+                raise CutError(f"no event has {label}")
             self.lacking[label] = ~inside
         else:
             hint = "say when it is there: i >= 0 && i < n && x[i] > 30"

@@ -1,8 +1,8 @@
 """Functions of one or two numbers, each as C++ computes it, and where ``TTree::Draw`` computes something else.
 
 ``TFormula`` has its own ``sqrt`` (of the absolute value), ``log`` (0 for what has none), ``exp`` (cut off at 700) and
-inverse functions (0 outside their domain: ``TTreeFormula::EvalInstance``); ``TMath::`` and ``std::`` functions are those
-of C++ for both. A value outside ``agree`` is unknown: the cut is refused if an event depends on it.
+inverse functions (0 outside their domain: ``TTreeFormula::EvalInstance``). ``TMath::`` and ``std::`` functions are
+those of C++ for both. A value outside ``agree`` is unknown: the cut is refused if an event depends on it.
 """
 
 from __future__ import annotations
