@@ -28,13 +28,13 @@ def add_commands(add: Add) -> None:
     part.add_argument("source", type=Path, metavar="MODEL_OR_FILE", help="model (.onnx) or compressed file")
     part.add_argument("-o", "--output", type=Path, required=True, metavar="DIRECTORY", help="where to write")
     part = add("skim", skim, "write the events that pass a cut; compressed collections stay compressed",
-               "hepae skim small.root dijets.root --cut 'nJet >= 2 and any(Jet_pt > 50)'")  # fmt: skip
+               "hepae skim small.root dijets.root --cut 'nJet >= 2 && Jet_pt[0] > 50'")  # fmt: skip
     part.add_argument("input", type=Path)
     part.add_argument("output", type=Path)
     part.add_argument(
         "--cut",
         required=True,
-        help="branches, numbers, comparisons, and, or, not, any(), sum(), max(), …",
+        help="condition as for TTree::Draw: 'Sum$(Jet_pt > 30) >= 2 && MET_pt > 50'; see docs/cuts.md",
     )
     part.add_argument("--model", type=Path, action="append", default=[], help="model held by reference")
     part.add_argument("--tree", help="name of the tree")
