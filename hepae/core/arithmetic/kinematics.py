@@ -19,12 +19,11 @@ import numpy as np
 
 from hepae.arrays import Floats
 from hepae.core.arithmetic import exact as exactmath
+from hepae.core.compiled.constants import ETA_LARGEST
 from hepae.errors import SchemaError
 
 __all__ = ["FORMULAS", "ROLES", "find_met", "find_roles", "find_totals", "parse_roles"]
 
-
-ETA_LARGEST: Final = 30.0
 
 ROLES: Final[dict[str, re.Pattern[str]]] = {
     role: re.compile(pattern, re.IGNORECASE)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence, Set
 from types import ModuleType
-from typing import Any, ClassVar, Final, Generic, NamedTuple, TypeAlias, TypeVar
+from typing import Any, ClassVar, Final, NamedTuple, Protocol, TypeAlias, TypeVar
 
 import msgspec
 import numpy as np
@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 
 from hepae.arrays import Array, Columns, Floats, Integers, Values, Words
 from hepae.core.arithmetic import exact as exactmath
-from hepae.core.arithmetic import kinematics
 from hepae.core.arithmetic.tabulated import tabulated
 from hepae.core.compiled import loops_for
+from hepae.core.compiled.constants import ETA_LARGEST
 from hepae.core.prediction.ranks import RankOrder
-from hepae.core.values.lattice import Lattice
+from hepae.core.prediction.rows import Rows
 from hepae.errors import ModelRejectedError
 
 __all__ = [
@@ -50,11 +50,25 @@ TRANSFORMS: Final[dict[str, Callable[[Floats], Array]]] = {
     "value": lambda x: x,
     "cos": exactmath.cos,
     "sin": exactmath.sin,
-    "cosh": lambda x: exactmath.cosh(np.clip(x, -kinematics.ETA_LARGEST, kinematics.ETA_LARGEST)),
-    "sinh": lambda x: exactmath.sinh(np.clip(x, -kinematics.ETA_LARGEST, kinematics.ETA_LARGEST)),
+    "cosh": lambda x: exactmath.cosh(np.clip(x, -ETA_LARGEST, ETA_LARGEST)),
+    "sinh": lambda x: exactmath.sinh(np.clip(x, -ETA_LARGEST, ETA_LARGEST)),
     "log": lambda x: np.rint(exactmath.log(np.maximum(np.abs(x), SMALLEST)) * LOG_UNIT).astype(np.int64),
 }
 """Functions of one restored value, which are tabulated over the lattice."""
+
+
+class Points(Protocol):
+    """What a prediction knows of a lattice (`hepae.core.values.lattice.Lattice`): its points."""
+
+    @property
+    def even(self) -> bool:
+        """Whether values rise in equal steps with their integers."""
+
+    def centres(self, q: Integers) -> Floats:
+        """Values of integers, all of them finite."""
+
+    def nearest(self, values: Floats) -> Integers:
+        """Integers of the points near values."""
 
 
 Places: TypeAlias = NDArray[np.uint32]
@@ -164,42 +178,6 @@ class Memory:
         return sum(column.nbytes for columns in (self.known, self.latents) for column in columns.values())
 
 
-class _Rows(Generic[Number]):
-    """A column of each feature, made when it is first asked for: rows of one array, so that loops can take several."""
-
-    def __init__(self, objects: int, dtype: np.dtype[Number]) -> None:
-        self._place: dict[str, int] = {}
-        self.array: NDArray[Number] = np.empty((0, objects), dtype)
-        self._made: set[str] = set()
-
-    def expect(self, features: Iterable[str]) -> None:
-        """Make room for these when the first is asked for; others are moved where there is none."""
-        for feature in features:
-            self._place.setdefault(feature, len(self._place))
-
-    def row(self, feature: str, fill: Callable[[NDArray[Number]], None], unfinished: bool) -> NDArray[Number]:
-        """The column; of an ``unfinished`` feature it is made again each time."""
-        self.expect((feature,))
-        if len(self._place) > len(self.array):
-            self._grow()
-        row: NDArray[Number] = self.array[self._place[feature]]
-        if feature not in self._made:
-            fill(row)
-            if not unfinished:
-                self._made.add(feature)
-        return row
-
-    def places(self, features: tuple[str, ...]) -> Words:
-        """Rows of these features."""
-        return np.array([self._place[feature] for feature in features], np.uint64)
-
-    def _grow(self) -> None:
-        before, rows = self.array, max(len(self._place), 2 * len(self.array))
-        self.array = np.empty((rows, before.shape[1]), before.dtype)
-        for feature in self._made:
-            self.array[self._place[feature]] = before[self._place[feature]]
-
-
 class _There(dict[str, Value]):
     """What a model may look at, by name; a name that is not there is the model's fault."""
 
@@ -241,7 +219,7 @@ class Context:
     def __init__(
         self,
         order: RankOrder,
-        lattices: Mapping[str, Lattice],
+        lattices: Mapping[str, Points],
         events: Columns,
         memory: Memory | None = None,
     ) -> None:
@@ -252,8 +230,8 @@ class Context:
         self.predictions: dict[str, Integers] = {}
         self.fine: dict[str, Integers] = {}
         self.unfinished: set[str] = set()
-        self._logs: _Rows[np.int64] = _Rows(order.n_objects, np.dtype(np.int64))
-        self._reals: _Rows[np.float64] = _Rows(order.n_objects, np.dtype(np.float64))
+        self._logs: Rows[np.int64] = Rows(order.n_objects, np.dtype(np.int64))
+        self._reals: Rows[np.float64] = Rows(order.n_objects, np.dtype(np.float64))
         self._kept: dict[Hashable, Any] = {}
         self._sums: dict[Hashable, tuple[int, tuple[Floats, ...]]] = {}
         self._latest: dict[Hashable, tuple[int | None, Integers]] = {}

@@ -13,49 +13,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-import msgspec
 import numpy as np
 
 from hepae.arrays import Integers
 from hepae.core.arithmetic import kinematics
 from hepae.core.coding.integers import pack
 from hepae.core.coding.varint import read_varint, varint
+from hepae.core.prediction.predictors import Derived
 from hepae.core.values.lattice import Lattice
-from hepae.errors import CorruptionError, ModelRejectedError
+from hepae.errors import CorruptionError
 
-__all__ = ["Derived", "carriers", "smallest", "unbundled", "with_derived"]
-
-
-class Derived(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A feature computed from others.
-
-    Parameters
-    ----------
-    name
-        Its short name, of no other feature.
-    formula
-        One of `hepae.core.arithmetic.kinematics.FORMULAS` without tabulated functions: ``pt``, ``eta`` or ``phi``.
-    features
-        What the formula needs. The first carries the payload.
-    lattice
-        Of the derived values.
-    """
-
-    name: str
-    formula: str
-    features: tuple[str, ...]
-    lattice: Lattice
-
-    def __post_init__(self) -> None:
-        formula = kinematics.FORMULAS.get(self.formula)
-        plain = formula is not None and set(formula.transforms) == {"value"}
-        if formula is None or not plain or len(formula.needs) != len(self.features):
-            raise ModelRejectedError("a feature is derived by no formula", where=self.name, got=self.formula)
-
-    @property
-    def carrier(self) -> str:
-        """The feature in front of whose payload that of this one travels."""
-        return self.features[0]
+__all__ = ["carriers", "smallest", "unbundled", "with_derived"]
 
 
 def with_derived(

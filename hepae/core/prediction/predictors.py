@@ -15,15 +15,15 @@ import numpy as np
 
 from hepae import limits
 from hepae.arrays import Integers
+from hepae.core.arithmetic import kinematics
 from hepae.core.prediction.columns import Column
 from hepae.core.prediction.context import Context, Places, Reach
-from hepae.core.prediction.derived import Derived
 from hepae.core.prediction.ranks import LAST_RANK
 from hepae.core.prediction.tables import Period, Term, Widths, expand
 from hepae.core.values.lattice import Lattice
 from hepae.errors import ModelRejectedError
 
-__all__ = ["Lookup", "Predictor", "Predictors", "trivial"]
+__all__ = ["Derived", "Lookup", "Predictor", "Predictors", "trivial"]
 
 
 LARGEST_TABLE_VALUE: Final = 1 << 44
@@ -134,6 +134,38 @@ class Predictor(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def trivial(self) -> bool:
         """Whether the prediction is the same for all objects."""
         return not self.terms and self.base is None
+
+
+class Derived(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A feature computed from others.
+
+    Parameters
+    ----------
+    name
+        Its short name, of no other feature.
+    formula
+        One of `hepae.core.arithmetic.kinematics.FORMULAS` without tabulated functions: ``pt``, ``eta`` or ``phi``.
+    features
+        What the formula needs. The first carries the payload.
+    lattice
+        Of the derived values.
+    """
+
+    name: str
+    formula: str
+    features: tuple[str, ...]
+    lattice: Lattice
+
+    def __post_init__(self) -> None:
+        formula = kinematics.FORMULAS.get(self.formula)
+        plain = formula is not None and set(formula.transforms) == {"value"}
+        if formula is None or not plain or len(formula.needs) != len(self.features):
+            raise ModelRejectedError("a feature is derived by no formula", where=self.name, got=self.formula)
+
+    @property
+    def carrier(self) -> str:
+        """The feature in front of whose payload that of this one travels."""
+        return self.features[0]
 
 
 class Predictors(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

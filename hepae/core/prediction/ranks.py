@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 
 from hepae.arrays import Array, Integers
 from hepae.core.compiled import loops_for
-from hepae.core.values.objects import offsets
 
 __all__ = ["LAST_RANK", "RankOrder", "Ranked"]
 
@@ -80,9 +79,14 @@ class RankOrder:
         return slice(self._starts[rank], self.n_objects if rank == self.last else self._starts[rank + 1])
 
     @cached_property
+    def _offsets(self) -> Integers:
+        """Index of the first object of each event, and one past the last."""
+        return np.concatenate([np.zeros(1, np.int64), np.cumsum(self.counts)])
+
+    @cached_property
     def permutation(self) -> Integers:
         """Place in event order of each object in rank order, int64[n_objects]."""
-        first = np.take(offsets(self.counts), self.event_order)
+        first = np.take(self._offsets, self.event_order)
         return self._prefixes(lambda place, size: first[:size] + place, np.dtype(np.int64), None)
 
     @cached_property
@@ -92,7 +96,7 @@ class RankOrder:
         loops = loops_for()
         if loops:
             starts = np.asarray(self._starts, np.uint32)
-            loops.places_in_rank_order(self.event_order, offsets(self.counts), starts, inverse)
+            loops.places_in_rank_order(self.event_order, self._offsets, starts, inverse)
             return inverse
         inverse[self.permutation] = np.arange(self.n_objects, dtype=np.uint32)
         return inverse

@@ -66,6 +66,7 @@ class Linear(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="linea
     """Equidistant points, ``n * step``."""
 
     kind: ClassVar[str] = "float"
+    even: ClassVar[bool] = True
 
     step: float
 
@@ -101,6 +102,7 @@ class Log(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="log"):
     """
 
     kind: ClassVar[str] = "float"
+    even: ClassVar[bool] = False
 
     first: float
     base: float
@@ -160,6 +162,7 @@ class Pattern(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="patt
     """
 
     kind: ClassVar[str] = "float"
+    even: ClassVar[bool] = False
 
     shift: int
 
@@ -194,6 +197,7 @@ class Integer(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="inte
     """The integers themselves; unsigned 64-bit ones wrap, which is undone on reading."""
 
     kind: ClassVar[str] = "integer"
+    even: ClassVar[bool] = True
 
     def natural(self, values: Values, place: Places = None) -> Integers:
         """The values as int64; there is no dither."""
@@ -333,6 +337,11 @@ class Lattice(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """
         n = self.grid.nearest(values, self.dtype)
         return np.asarray(n + self._inserted_until(n), np.int64)
+
+    @property
+    def even(self) -> bool:
+        """Whether values rise in equal steps with their integers."""
+        return self.grid.even
 
     @property
     def escape(self) -> int | None:

@@ -136,9 +136,10 @@ def find_collections(
 ) -> dict[str, Collection]:
     """Collections among the branches of a tree, by name.
 
-    A jagged branch belongs to the collection of its counter: ``Jet_pt`` counted by ``nJet`` or ``Jet_n``, ``px`` counted
-    by ``nparticles``. Branches with a dot (``AnalysisJetsAuxDyn.pt``) belong to what stands before the dot, whatever
-    counts them; branches that each have a counter of their own, or none, to what stands before the underscore.
+    A jagged branch belongs to the collection of its counter: ``Jet_pt`` counted by ``nJet`` or ``Jet_n``, ``px``
+    counted by ``nparticles``. Branches with a dot (``AnalysisJetsAuxDyn.pt``) belong to what stands before the dot,
+    whatever counts them; branches that each have a counter of their own, or none, to what stands before the
+    underscore.
 
     Parameters
     ----------

@@ -10,7 +10,7 @@ import numpy as np
 
 from hepae.arrays import Floats, Integers
 from hepae.core.arithmetic import kinematics
-from hepae.core.prediction.derived import Derived
+from hepae.core.prediction.predictors import Derived
 from hepae.core.prediction.ranks import LAST_RANK
 from hepae.core.values.lattice import Grid, Lattice, Linear, Log
 

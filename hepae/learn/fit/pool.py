@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from hepae.arrays import Floats, Integers
 from hepae.core.prediction.columns import Blend, Column, MassShell, Mix
-from hepae.core.values.lattice import Integer, Linear
 from hepae.learn.fit import additive, candidates
 from hepae.learn.fit.additive import Candidate
 from hepae.learn.fit.state import Fitting
@@ -76,7 +75,7 @@ def _mixes(state: Fitting, known: Sequence[str], y: NDArray[np.generic]) -> list
 def blends(state: Fitting, name: str, known: Sequence[str]) -> list[Column]:
     """A robust linear combination of restored values, for features whose lattice is not linear in them."""
     lattices = state.train.context.lattices
-    if len(known) < 2 or isinstance(lattices[name].grid, Linear | Integer):
+    if len(known) < 2 or lattices[name].even:
         return []
     values = {other: state.train.values(other, additive.SCORED) for other in (*known, name)}
     target = values[name]
