@@ -142,7 +142,8 @@ def test_a_counter_may_stand_behind_what_it_counts(small: Path) -> None:
 def test_two_branches_of_one_name_are_told_apart() -> None:
     header = new_tree("t", "")
     for _ in range(3):
-        header.add(new_branch("w", "w/F", new_leaf("TLeafF", "w", "w")))
+        header.insert(new_branch("w", "w/F", new_leaf("TLeafF", "w", "w")))
+    header.refresh()
     assert [branch.path for branch in header.branches] == ["w", "w#2", "w#3"]
     header.remove([header.branch("w#2")])
     assert [branch.path for branch in header.branches] == ["w", "w#3"]

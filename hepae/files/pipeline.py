@@ -36,7 +36,6 @@ from hepae.root.file.source import MODELS_TREE, open_source
 from hepae.root.file.writer import RootWriter
 from hepae.root.rntuple.writer import refuse_several_trees
 from hepae.root.tree import TreeReader
-from hepae.root.ttree.raw_copy import refuse_unless_rewritable
 from hepae.root.ttree.reader import TTreeReader
 from hepae.stored.layout import encoder_of, restored_plan
 from hepae.stored.restore import CompressedCollection, compressed_collections, models_of, runs_of
@@ -291,7 +290,6 @@ def _require_writable(source: str | Path, events: TreeReader, container: Contain
             else:
                 refuse_what_cannot_be_moved(file, (events.path, MODELS_TREE))
     if isinstance(events, TTreeReader) and container == "ttree":
-        refuse_unless_rewritable(events)
         return
     for name, branch in events.branches.items():
         if branch.kind == "other":

@@ -20,7 +20,6 @@ from hepae.root.columns import Column, Jagged
 from hepae.root.file.source import MODELS_TREE, Source
 from hepae.root.file.writer import RootWriter
 from hepae.root.tree import TreeReader
-from hepae.root.ttree.raw_copy import refuse_unless_rewritable
 from hepae.root.ttree.reader import TTreeReader
 from hepae.root.ttree.writer import NewBranch
 from hepae.stored.layout import model_plan, model_rows
@@ -40,7 +39,6 @@ def tree_of(source: Source, name: str | None) -> TTreeReader:
     tree = source.tree(name)
     if not isinstance(tree, TTreeReader):
         raise UnsupportedError("only TTrees are skimmed and merged", where=tree.where)
-    refuse_unless_rewritable(tree)
     return tree
 
 

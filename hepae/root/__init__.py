@@ -11,7 +11,6 @@ Reading::
         for objects in tree.iterate(collection, ["pt", "eta"], events=["MET_pt"], events_per_chunk=10_000):
             ...                                    # hepae.core.values.objects.Objects, native byte order, dtypes kept
         tree.read("Jet_pt", 0, 100)                # an array [n_events], or Jagged(counts, values)
-        refuse_unless_rewritable(tree)             # UnsupportedError naming branches, before any work
 
 Writing::
 
@@ -37,7 +36,6 @@ from hepae.root.file.compression import LZMA_BEST, STORED, ZSTD_DEFAULT, Compres
 from hepae.root.file.source import Key, Source, open_source
 from hepae.root.file.writer import RootWriter
 from hepae.root.tree import TreeReader
-from hepae.root.ttree.raw_copy import refuse_unless_rewritable
 from hepae.root.ttree.reader import TTreeReader
 from hepae.root.ttree.writer import Keep, NewBranch, Plan, TreeWriter
 
@@ -60,5 +58,4 @@ __all__ = [
     "TreeWriter",
     "atomic_output",
     "open_source",
-    "refuse_unless_rewritable",
 ]

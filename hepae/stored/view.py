@@ -16,6 +16,7 @@ import uproot
 
 from hepae.arrays import Array
 from hepae.errors import CorruptionError
+from hepae.root.ttree.header import STATE
 from hepae.root.ttree.layouts.checks import Offsets
 from hepae.stored.compressed import CompressedTree
 from hepae.stored.payload import MARKER, Row
@@ -138,6 +139,9 @@ def restored_view(tree: Any, header: bytes, compressed: CompressedTree) -> Any:
             where=f"{where}, {path}",
             hint="were compressed and plain files merged by another program? Use `hepae merge`",
         )
+    view._members |= {
+        name: tree.member(name, none_if_missing=True) for name in STATE if name in view._members
+    }
     view._members["fEntries"] = int(tree.num_entries)
     _fill(view, "", kept, compressed, Marks(tree, where))
     _extend(view, tree)

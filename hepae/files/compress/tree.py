@@ -134,5 +134,5 @@ def _in_order(function: Callable[[Given], Made], items: Iterable[Given], workers
 
 
 def marks(chunk: EncodedChunk) -> Array:
-    """The marker of the entries of a chunk, as a basket holds it."""
-    return np.full(chunk.stop - chunk.start, chunk.number, ">u4").view(np.uint8)
+    """The marker of the entries of a chunk, uint32[entries]."""
+    return np.full(chunk.stop - chunk.start, chunk.number, np.uint32)

@@ -11,16 +11,13 @@ from hepae.files.compress.bounds import Pairs, bounds_by_tree
 from hepae.files.compress.tree import TreePlan, encoded, marks, plan_tree
 from hepae.progress import Report, silent
 from hepae.read.trees import compressed_of
-from hepae.root.file.compression import ZSTD_DEFAULT
 from hepae.root.file.source import PAYLOAD, SCHEMAS_TREE, Source
 from hepae.root.file.writer import RootWriter
-from hepae.root.ttree.branches import new_branch, new_leaf
 from hepae.root.ttree.columns import TreeColumns
 from hepae.root.ttree.header import TREE_CLASSES, TreeHeader
+from hepae.root.ttree.raw_copy import Copied
 from hepae.root.ttree.reader import TTreeReader
-from hepae.root.ttree.rewriter import TreeRewriter
-from hepae.root.ttree.writer import TreeWriter
-from hepae.stored.header import header_of, without_baskets
+from hepae.root.ttree.writer import Filling, NewBranch, Treatment
 from hepae.stored.payload import MARKER, payload_plan, row_columns
 from hepae.stored.schemas import read_schemas, schema_plan, schema_rows
 
@@ -89,9 +86,9 @@ def write_whole(
     with RootWriter(temporary, source) as out:
         out.done |= {SCHEMAS_TREE}
         for path, columns in trees.items():
-            header = header_of(source, path)
+            header = source.header(source.key(path))
             plan = plan_tree(columns, columns.layouts, bounds[path])
-            schemas[plan.stored.sha256] = plan.stored.to_json(), without_baskets(header)
+            schemas[plan.stored.sha256] = plan.stored.to_json(), header.lean()
             done.append(_write_tree(out, source, columns, header, plan, threads, report))
             done[-1].bounds = bounds[path]
         if schemas:
@@ -114,7 +111,7 @@ def _compressible(source: Source, kept: Mapping[str, set[str]]) -> dict[str, Tre
     for path, classname in source.trees.items():
         tree = source.tree(path) if classname in TREE_CLASSES else None
         if isinstance(tree, TTreeReader) and tree.num_entries and compressed_of(tree.tree) is None:
-            needed = _needed(header_of(source, path), tree)
+            needed = _needed(source.header(source.key(path)), tree)
             columns = TreeColumns(tree, kept.get(path, set()) | needed)
             if columns.infos:
                 trees[path] = columns
@@ -144,23 +141,25 @@ def _write_tree(
     report: Report,
 ) -> TreeDone:
     tree, replaced = columns.tree, {branch.path for branch in plan.stored.branches}
-    home, entries = out.home_of(tree.path), tree.num_entries
-    changed = header.copy()
-    changed.remove([branch for branch in changed.branches if branch.path in replaced])
-    leaf = new_leaf("TLeafI", MARKER, MARKER, unsigned=True)
-    changed.add(new_branch(MARKER, MARKER_TITLE, leaf, compression=ZSTD_DEFAULT.code))
-    written = TreeRewriter(out.file, home, changed)
-    kept = {branch.path: branch for branch in header.branches if branch.path not in replaced}
-    written.copy(source, kept)
-    title = f"columns of {tree.name}, compressed by hepae"
-    payload = TreeWriter(out.file, tree.name + PAYLOAD, title, payload_plan(), directory=home)
-    done = TreeDone(tree.path, entries, sorted(replaced), sorted(kept))
-    done.before = sum(header.branch(path).sizes[1] for path in replaced)
+    treatments: dict[str, Treatment] = {
+        branch.path: Filling.DROPPED if branch.path in replaced else Copied(source, branch)
+        for branch in header.branches
+    }
+    before = sum(branch.sizes[1] for branch in header.branches if branch.path in replaced)
+    done = TreeDone(
+        tree.path, tree.num_entries, sorted(replaced), sorted(treatments.keys() - replaced), before
+    )
+    key, marker = source.key(tree.path), NewBranch(MARKER, "uint32", MARKER_TITLE)
+    written = out.rewrite(
+        header.copy(), treatments, path=tree.path, key=key, new=[(marker, None)], entries=done.entries
+    )
+    payload = out.new_tree(
+        tree.path + PAYLOAD, payload_plan(), f"columns of {tree.name}, compressed by hepae"
+    )
     for chunk in encoded(columns, plan, threads, report):
-        written.append(MARKER, marks(chunk), None, chunk.stop - chunk.start)
+        written.append({MARKER: marks(chunk)})
         payload.append(row_columns(chunk.number, chunk.stop - chunk.start, plan.stored.sha256, chunk.streams))
         done.after += sum(map(len, chunk.streams))
-    written.finish(entries, source.newest_cycle(tree.path))
+    written.finish()
     payload.finish()
-    out.done.add(tree.path)
     return done

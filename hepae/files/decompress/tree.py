@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from hepae.progress import Report
 from hepae.read.trees import compressed_of
 from hepae.root.file.source import PAYLOAD, Source
 from hepae.root.file.writer import RootWriter
+from hepae.root.ttree.branches import BranchHeader
 from hepae.root.ttree.header import parse_tree
+from hepae.root.ttree.raw_copy import Copied
 from hepae.root.ttree.reader import TTreeReader
-from hepae.root.ttree.rewriter import TreeRewriter
-from hepae.stored.header import header_of
+from hepae.root.ttree.writer import Filling, Treatment
+from hepae.stored.compressed import CompressedTree
 from hepae.stored.payload import MARKER
 
 __all__ = ["is_compressed", "restore_tree"]
@@ -34,17 +38,27 @@ def restore_tree(out: RootWriter, source: Source, tree: TTreeReader, report: Rep
     """
     compressed = compressed_of(tree.tree)
     assert compressed is not None
-    now = header_of(source, tree.path)
-    header = parse_tree(compressed.header, tree.where)
-    written = TreeRewriter(out.file, out.home_of(tree.path), header)
+    key = source.key(tree.path)
+    header, now = parse_tree(compressed.header, tree.where), source.header(key)
     there = {branch.path: branch for branch in now.branches if branch.path != MARKER}
-    gone = [b for b in header.branches if b.path not in compressed.branches and b.path not in there]
-    header.remove(gone)
-    written.copy(source, {path: branch for path, branch in there.items() if path not in compressed.branches})
+    treatments = {branch.path: treatment_of(branch, compressed, source, there) for branch in header.branches}
+    header.take_state(now)
+    written = out.rewrite(header, treatments, path=tree.path, key=key, entries=tree.num_entries)
     for row in compressed.payload.rows:
         for path in compressed.branches:
             data, offsets = compressed.basket(row, path)
-            written.append(path, data, offsets, row.stop - row.start)
+            written.append_bytes(path, data, offsets, row.stop - row.start)
         report("restoring", row.stop, tree.num_entries, "")
-    written.finish(tree.num_entries, source.newest_cycle(tree.path), now)
-    out.done |= {tree.path, tree.path + PAYLOAD}
+    written.finish()
+    out.done.add(tree.path + PAYLOAD)
+
+
+def treatment_of(
+    branch: BranchHeader, compressed: CompressedTree, source: Source, there: Mapping[str, BranchHeader]
+) -> Treatment:
+    """What becomes of a branch of the original header: restored, copied, or left out where it was dropped."""
+    if branch.path in compressed.branches:
+        return Filling.GIVEN
+    if branch.path in there:
+        return Copied(source, there[branch.path])
+    return Filling.DROPPED

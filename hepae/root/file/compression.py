@@ -10,6 +10,8 @@ from hepae.errors import InputError, UnsupportedError
 
 __all__ = ["LZMA_BEST", "STORED", "ZSTD_DEFAULT", "Compression", "require_whole", "unpack"]
 
+BEST = 9
+"""The highest level of all algorithms."""
 CODES = {"zlib": 1, "lzma": 2, "lz4": 4, "zstd": 5}
 CLASSES = {"zlib": uproot.ZLIB, "lzma": uproot.LZMA, "lz4": uproot.LZ4, "zstd": uproot.ZSTD}
 
@@ -26,6 +28,26 @@ class Compression:
             raise UnsupportedError(
                 f"no compression {self.algorithm!r}", expected=", ".join(CODES), hint="choose one of these"
             )
+
+    @classmethod
+    def of(cls, code: int, inherited: int = 101) -> Compression:
+        """The setting that ROOT's number stands for.
+
+        Parameters
+        ----------
+        code
+            ``100 * algorithm + level``; a level alone, and algorithms that are no more, are zlib.
+        inherited
+            The number of the file, which a negative one stands for.
+
+        Examples
+        --------
+        >>> Compression.of(207), Compression.of(-1, inherited=1)
+        (Compression(algorithm='lzma', level=7), Compression(algorithm='zlib', level=1))
+        """
+        code = inherited if code < 0 else code
+        names = {number: name for name, number in CODES.items()}
+        return cls(names.get(code // 100, "zlib"), min(code % 100, BEST))
 
     @property
     def code(self) -> int:

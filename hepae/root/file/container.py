@@ -52,6 +52,11 @@ class RootFile:
         Time stamp of all records, in ROOT's packed form.
     seed
         Bytes that the UUID depends on beside what is written, such as the UUID of the source.
+
+    Attributes
+    ----------
+    order : dict of int
+        Where keys stand in the list of their directory, by path of the directory, name and cycle; others come last.
     """
 
     def __init__(self, path: str | Path, datime: int = DEFAULT_DATIME, seed: bytes = b"") -> None:
@@ -73,6 +78,7 @@ class RootFile:
         self.root.names_length = key.length + len(names)
         self._append(bytes(DIRECTORY_BYTES))
         self.directories = {"": self.root}
+        self.order: dict[tuple[str, str, int], int] = {}
 
     def append_raw(self, data: bytes | bytearray | memoryview) -> int:
         """Append bytes that are a copy of another file's; return where they begin."""
@@ -111,6 +117,10 @@ class RootFile:
         packed = compression.pack(data)
         return self.write_packed(classname, name, title, packed, len(data), directory, cycle=cycle)
 
+    def key(self, classname: str, name: str, title: str, home: Directory) -> Key:
+        """The key of an object that would be written next."""
+        return Key(classname, name, title, 0, self.position, home.seek, self.datime, big=self.big)
+
     def write_packed(
         self,
         classname: str,
@@ -128,7 +138,8 @@ class RootFile:
         count from the start of the key.
         """
         home = directory or self.root
-        key = Key(classname, name, title, objlen, self.position, home.seek, self.datime, len(packed))
+        key = self.key(classname, name, title, home)
+        key.objlen, key.payload = objlen, len(packed)
         key.big = self.big if big is None else big
         if self.big and not key.big:
             raise UnsupportedError(
@@ -139,10 +150,10 @@ class RootFile:
         home.keys.append(key)
         return key
 
-    def write_streamers(self, data: bytes, big: bool = False) -> None:
-        """Write the list of streamer infos, given uncompressed."""
+    def write_streamers(self, data: bytes, big: bool = False, title: str = "Doubly linked list") -> None:
+        """Write the list of streamer infos, given uncompressed, under a key of the length that it was made for."""
         packed = LZMA_BEST.pack(data)
-        key = Key("TList", "StreamerInfo", "Doubly linked list", len(data), self.position, BEGIN, self.datime)
+        key = Key("TList", "StreamerInfo", title, len(data), self.position, BEGIN, self.datime)
         key.payload, key.big = len(packed), big or self.big
         self.info_seek, self.info_bytes = self.position, key.nbytes
         self.append(key.pack() + packed)
@@ -174,6 +185,8 @@ class RootFile:
         self.close()
 
     def _write_keys(self, directory: Directory) -> Key:
+        last = len(self.order)
+        directory.keys.sort(key=lambda key: self.order.get((directory.path, key.name, key.cycle), last))
         body = struct.pack(">i", len(directory.keys)) + b"".join(key.pack() for key in directory.keys)
         key = Key(
             directory.classname, directory.name, directory.title, len(body), self.position, directory.seek, 0

@@ -6,8 +6,8 @@ import numpy as np
 import xxhash
 
 from hepae.errors import UnsupportedError
-from hepae.root.file.source import DIRECTORIES, OWN_TREES, Source, reading
-from hepae.root.file.stored import read_record
+from hepae.root.file.directory import DIRECTORIES
+from hepae.root.file.source import OWN_TREES, Source, reading
 from hepae.root.tree import TreeReader
 from hepae.root.ttree.reader import TTreeReader
 
@@ -41,9 +41,7 @@ def other_objects(source: Source, tree: str) -> dict[str, str]:
         if key.classname in TREES:
             found[name] = _tree_checksum(source, name, key.path)
         else:
-            record = source.directory.key(name)
-            stored = read_record(source, int(record.fSeekKey), int(record.fNbytes))
-            found[name] = f"{key.classname} {xxhash.xxh3_128_hexdigest(stored.unpacked())}"
+            found[name] = f"{key.classname} {xxhash.xxh3_128_hexdigest(source.object(key))}"
     return found
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -13,8 +13,12 @@ from typing import Any
 import uproot
 
 from hepae.errors import HepaeError, InputError, nearest
-from hepae.root.file.compression import require_whole
+from hepae.root.file.classes import Classes
+from hepae.root.file.compression import require_whole, unpack
+from hepae.root.file.directory import Key, keys_of
 from hepae.root.rntuple.reader import RNTupleReader
+from hepae.root.ttree.header import TREE_CLASSES as TTREES
+from hepae.root.ttree.header import TreeHeader, parse_tree
 from hepae.root.ttree.reader import TTreeReader
 
 __all__ = ["Key", "Source", "open_source", "reading"]
@@ -28,17 +32,7 @@ OWN_TREES = (MODELS_TREE, SCHEMAS_TREE, TITLES_TREE)
 PAYLOAD = "__hepae"
 """At the end of the name of a payload tree, after that of the tree."""
 
-TREE_CLASSES = ("TTree", "ROOT::RNTuple", "ROOT::Experimental::RNTuple")
-DIRECTORIES = ("TDirectory", "TDirectoryFile")
-
-
-@dataclass(frozen=True)
-class Key:
-    """One key of a ROOT file: its path in the file's directories, cycle and class."""
-
-    path: str
-    cycle: int
-    classname: str
+TREE_CLASSES = (*TTREES, "ROOT::RNTuple", "ROOT::Experimental::RNTuple")
 
 
 @contextmanager
@@ -88,7 +82,7 @@ class Source:
 
     def _begin(self, directory: Any) -> None:
         self.directory = directory
-        self.keys = list(_keys(directory, "", set()))
+        self.keys = keys_of(self.raw, int(directory.file.fBEGIN) + int(directory.file.fNbytesName))
         self._open: dict[str, TTreeReader | RNTupleReader] = {}
 
     @property
@@ -99,10 +93,6 @@ class Source:
             for key in self.keys
             if key.classname in TREE_CLASSES and not self._is_own(key.path)
         }
-
-    def newest_cycle(self, path: str) -> int:
-        """The highest cycle of the keys of that path."""
-        return max(key.cycle for key in self.keys if key.path == path)
 
     def _is_own(self, path: str) -> bool:
         """Whether a tree is one of those that hepae keeps for itself."""
@@ -126,14 +116,74 @@ class Source:
         """Whether the file carries a table of models."""
         return any(key.path == MODELS_TREE for key in self.keys)
 
+    def raw(self, start: int, stop: int) -> bytes:
+        """Bytes of the file."""
+        return bytes(self.directory.file.source.chunk(start, stop).raw_data)
+
+    @cached_property
+    def classes(self) -> Classes:
+        """What the file says of the classes of its objects."""
+        with reading(f"{self.path}, streamer infos"):
+            return Classes(self.directory.file.streamers)
+
+    def object(self, key: Key) -> bytes:
+        """The bytes of an object, uncompressed.
+
+        Raises
+        ------
+        InputError
+            If the record is not as long as its key says.
+        """
+        packed = self.raw(key.seek + key.length, key.seek + key.nbytes)
+        if len(packed) == key.objlen:
+            return packed
+        return unpack(packed, key.objlen, f"{self.path}:{key.path};{key.cycle}")
+
+    def key(self, path: str, cycle: int | None = None) -> Key:
+        """The key of a path: that of the highest cycle, or the one asked for.
+
+        Raises
+        ------
+        InputError
+            If there is none.
+        """
+        found = [key for key in self.keys if key.path == path and cycle in (None, key.cycle)]
+        if not found:
+            raise InputError(f"no object {path!r}", where=self.path)
+        return max(found, key=lambda key: key.cycle)
+
+    def header(self, key: Key) -> TreeHeader:
+        """The header of a TTree.
+
+        Raises
+        ------
+        InputError
+            If it is damaged, or no tree.
+        """
+        where = f"{self.path}:{key.path};{key.cycle}"
+        data = self.object(key)
+        return parse_tree(data, where, classname=key.classname, key_length=key.length, classes=self.classes)
+
     def get(self, name: str) -> Any:
-        """An object as uproot reads it, after a look at what its key says of its size."""
-        key = self.directory.key(name)
-        if key.is_compressed:
-            start = int(key.data_cursor.index)
-            packed = self.directory.file.chunk(start, start + int(key.data_compressed_bytes))
-            require_whole(bytes(packed.raw_data), int(key.fObjlen), f"{self.path}, {name}")
-        return self.directory[name]
+        """An object as uproot reads it, by path or path and cycle, after a look at what its key says of its size."""
+        path, _, cycle = name.rpartition(";")
+        key = self.key(path, int(cycle)) if path and cycle.isdigit() else self.key(name)
+        packed = self.raw(key.seek + key.length, key.seek + key.nbytes)
+        if len(packed) != key.objlen:
+            require_whole(packed, key.objlen, f"{self.path}, {name}")
+        try:
+            return self.directory[f"{key.path};{key.cycle}"]
+        except uproot.KeyInFileError:  # a name with slashes or colons in it
+            return self._key_of(key).get()
+
+    def _key_of(self, key: Key) -> Any:
+        """A key as uproot has it, read where it stands."""
+        file = self.directory.file
+        chunk, cursor = (
+            file.source.chunk(key.seek, key.seek + key.length),
+            uproot.source.cursor.Cursor(key.seek),
+        )
+        return uproot.reading.ReadOnlyKey(chunk, cursor, {}, file, self.directory, read_strings=True)
 
     def tree(self, name: str | None = None) -> TTreeReader | RNTupleReader:
         """The tree of that name; without a name the only one, or the one with most entries.
@@ -149,7 +199,7 @@ class Source:
             classname = self.trees.get(name) or self._own(name)
             with reading(f"{self.path}, tree {name}"):
                 found, where = self.get(name), f"{self.path}:{name}"
-                reader = TTreeReader if classname == "TTree" else RNTupleReader
+                reader = TTreeReader if classname in TTREES else RNTupleReader
                 self._open[name] = reader(found, where, name)
                 self._give_titles(self._open[name])
         return self._open[name]
@@ -200,19 +250,6 @@ class Source:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-
-def _keys(directory: Any, above: str, seen: set[int]) -> Iterator[Key]:
-    """The keys of a directory and of those in it, each of which stands in one place only."""
-    for name, classname in directory.classnames(recursive=False, cycle=True).items():
-        item, _, cycle = name.rpartition(";")
-        yield Key(above + item, int(cycle), classname)
-        if classname in DIRECTORIES:
-            place = int(directory.key(name).fSeekKey)
-            if place in seen:
-                raise InputError("a directory is in itself or in two places", where=above + item)
-            seen.add(place)
-            yield from _keys(directory[name], f"{above}{item}/", seen)
 
 
 def open_source(path: str | Path) -> Source:

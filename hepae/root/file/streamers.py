@@ -14,6 +14,7 @@ from hepae.root.file.stored import read_record
 __all__ = ["streamer_list"]
 
 HEAD_BYTES = 6 + 10 + 1 + 4
+TITLE = "Doubly linked list"
 NEEDED = (
     "TTree",
     "TBranch",
@@ -28,21 +29,21 @@ NEEDED = (
 )
 
 
-def streamer_list(source: Source | None = None) -> tuple[bytes, bool]:
-    """The list, uncompressed, and whether its key must hold positions of 8 bytes.
+def streamer_list(source: Source | None = None) -> tuple[bytes, bool, str]:
+    """The list, uncompressed, whether its key must hold positions of 8 bytes, and the title of the key.
 
     What a source describes is kept byte for byte, since its other objects are copied; what a TTree of ours needs and
     the source does not have is added.
     """
     have: set[tuple[str, int]] = set()
-    items, count, big = b"", 0, False
+    items, count, big, title = b"", 0, False, TITLE
     if source is not None and source.directory.file.fSeekInfo:
-        items, count, big, have = of_source(source)
+        items, count, big, title, have = of_source(source)
     for name, version, raw in own_streamers():
         if (name, version) not in have:
             items += raw
             count += 1
-    return counted(5, root_object() + root_string("") + struct.pack(">i", count) + items), big
+    return counted(5, root_object() + root_string("") + struct.pack(">i", count) + items), big, title
 
 
 def own_streamers() -> list[tuple[str, int, bytes]]:
@@ -57,8 +58,8 @@ def own_streamers() -> list[tuple[str, int, bytes]]:
     ]
 
 
-def of_source(source: Source) -> tuple[bytes, int, bool, set[tuple[str, int]]]:
-    """Bytes of the items of a source's list, their number, the width of its key, and what they describe."""
+def of_source(source: Source) -> tuple[bytes, int, bool, str, set[tuple[str, int]]]:
+    """Bytes of the items of a source's list, their number, the width and title of its key, and what they describe."""
     file = source.directory.file
     record = read_record(source, int(file.fSeekInfo), int(file.fNbytesInfo))
     data = record.unpacked()
@@ -67,4 +68,4 @@ def of_source(source: Source) -> tuple[bytes, int, bool, set[tuple[str, int]]]:
         have = {
             (str(name), int(version)) for name, versions in file.streamers.items() for version in versions
         }
-    return data[HEAD_BYTES:], int(count), record.key.big, have
+    return data[HEAD_BYTES:], int(count), record.key.big, record.key.title, have

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 
-from hepae.errors import OutputError
+import numpy as np
+
+from hepae.arrays import Integers
+from hepae.errors import OutputError, SchemaError
 from hepae.root.file.container import DEFAULT_DATIME, Directory, RootFile
-from hepae.root.file.rest import copy_rest
+from hepae.root.file.directory import DIRECTORIES
+from hepae.root.file.directory import Key as FileKey
+from hepae.root.file.records import Key
+from hepae.root.file.rest import copy_object, refuse_what_cannot_be_moved
 from hepae.root.file.source import Source
 from hepae.root.file.streamers import streamer_list
-from hepae.root.ttree.raw_copy import refuse_unless_rewritable
+from hepae.root.ttree.header import TREE_CLASSES, TreeHeader, new_tree
+from hepae.root.ttree.raw_copy import Copied, Moved
 from hepae.root.ttree.reader import TTreeReader
-from hepae.root.ttree.writer import Keep, Plan, TreeWriter
+from hepae.root.ttree.writer import Filling, Keep, NewBranch, Plan, Rewriting, Treatment, TreeWriter
 
 __all__ = ["RootWriter"]
 
@@ -21,14 +30,14 @@ class RootWriter:
     """A ROOT file that is being written, front to back. Use as a context manager.
 
     Leaving the context without an error completes the file; after an error it is left incomplete, which is why it
-    should be a temporary one (`hepae.rootio.atomic_output`).
+    should be a temporary one (`hepae.root.atomic_output`).
 
     Parameters
     ----------
     path
         Where to write.
     source
-        File that trees and other keys are copied from; its time stamp is kept.
+        File that other keys are copied from; its time stamp, streamer infos and order of keys are kept.
 
     Examples
     --------
@@ -48,14 +57,99 @@ class RootWriter:
     def __init__(self, path: str | Path, source: Source | None = None) -> None:
         self.source = source
         self.done: set[str] = set()
+        self.moved: dict[str, Moved] = {}
+        self.originals: dict[str, Integers] = {}
         seed = source.uuid if source is not None else b""
-        streamers, big = streamer_list(source)
         self.file = RootFile(path, source.datime if source is not None else DEFAULT_DATIME, seed)
-        self.file.write_streamers(streamers, big)
+        self.file.write_streamers(*streamer_list(source))
+        if source is not None:
+            self.file.order = {
+                (key.above, key.name, key.cycle): number for number, key in enumerate(source.keys)
+            }
 
-    def new_tree(self, name: str, plan: Plan, title: str = "") -> TreeWriter:
-        """Begin a tree that has no source: `append` to it, then `finish` it."""
-        return TreeWriter(self.file, name, title, plan)
+    def new_tree(self, path: str, plan: Plan, title: str = "") -> TreeWriter:
+        """Begin a tree that has no source: `TreeWriter.append` to it, then `TreeWriter.finish` it.
+
+        Parameters
+        ----------
+        path
+            Name, with the directories that it is in before it.
+        plan
+            Its branches in order.
+        title
+            Title of the tree.
+        """
+        for branch in plan:
+            if isinstance(branch, Keep):
+                raise SchemaError("no such branch to keep", where=branch.name)
+        header = new_tree(path.rpartition("/")[2], title)
+        new = [(branch, None) for branch in plan if isinstance(branch, NewBranch)]
+        return self.rewrite(header, {}, path=path, new=new)
+
+    def rewrite(
+        self,
+        header: TreeHeader,
+        treatments: Mapping[str, Treatment],
+        *,
+        path: str,
+        cycle: int = 0,
+        key: FileKey | None = None,
+        new: Sequence[tuple[NewBranch, int | None]] = (),
+        entries: int | None = None,
+    ) -> TreeWriter:
+        """Begin a tree with a header that exists.
+
+        Parameters
+        ----------
+        header
+            What the tree is; it is changed, and belongs to the writer from now on.
+        treatments
+            For every branch of the header, by path: `Copied` from a branch of a source (at once),
+            ``Filling.GIVEN`` (`TreeWriter.append_basket`), or ``Filling.DROPPED``.
+        path, cycle
+            Where it is listed: directories and name, and which version (0 for the next).
+        key
+            The key whose name, title and cycle it has, in place of the two.
+        new
+            Further branches, each with its place among those at the top, None for the end; `TreeWriter.append`
+            fills them.
+        entries
+            Number of entries, where it is not the number that is appended to new branches.
+
+        Raises
+        ------
+        SchemaError
+            If a branch has no treatment, or one that counts another is dropped; nothing has been written then.
+        """
+        dropped = Filling.DROPPED in treatments.values()
+        if dropped or new:
+            header.become_tree()
+        above, name, title = path.rpartition("/")[0], path.rpartition("/")[2], header.title
+        if key is not None:
+            above, name, title, cycle = key.above, key.name, key.title, key.cycle
+            self.done.add(f"{key.path};{key.cycle}")
+        home = self.home_of(above)
+        listed = Key(header.classname, name, title, 0, 0, 0, 0, cycle=cycle)
+        return TreeWriter(self.file, Rewriting(header, treatments, new, entries), listed, home, self.moved)
+
+    def keep_tree(self, key: FileKey) -> None:
+        """Copy a TTree of the source with all its baskets.
+
+        Parameters
+        ----------
+        key
+            One of the keys of the source, of any cycle.
+
+        Raises
+        ------
+        InputError
+            If its header or a basket is not what it should be.
+        """
+        assert self.source is not None
+        header = self.source.header(key)
+        self.rewrite(
+            header, kept(self.source, header), path=key.path, key=key, entries=header.entries
+        ).finish()
 
     def rewrite_tree(
         self, tree: TTreeReader, plan: Plan | None = None, title: str | None = None
@@ -67,44 +161,80 @@ class RootWriter:
         tree
             A tree of the source.
         plan
-            Branches in order; all of the tree's by default.
+            Branches in order; all of the tree's by default. New ones stand where they are in it.
         title
             A new title, the tree's own by default.
 
         Raises
         ------
-        UnsupportedError
-            If the tree cannot be rewritten; raised before anything is copied.
+        SchemaError
+            If there is no branch of a name that is to be kept.
         """
-        refuse_unless_rewritable(tree)
+        assert self.source is not None
+        key = self.source.key(tree.path)
+        header = self.source.header(key)
+        self.originals[key.path] = all_seeks(header)
         branches = plan if plan is not None else [Keep(name) for name in tree.branches]
-        self.done.add(tree.path)
-        above, _, name = tree.path.rpartition("/")
-        home = self.file.directory(above) if above else None
-        return TreeWriter(self.file, name, tree.title if title is None else title, branches, tree, home)
+        treatments, new = arranged(branches, tree, header, self.source)
+        copies = any(isinstance(treatment, Copied) for treatment in treatments.values())
+        if not copies:
+            header.forget_entries()
+        if title is not None:
+            header.title = title
+            key = replace(key, title=title)
+        entries = tree.num_entries if copies else None
+        return self.rewrite(header, treatments, path=key.path, key=key, new=new, entries=entries)
 
-    def home_of(self, path: str) -> Directory:
-        """The directory that an object of that path is in, made as it is in the source."""
-        above = path.rpartition("/")[0]
-        if not above:
-            return self.file.root
-        self.home_of(above)
-        key = self.source.directory.key(above) if self.source is not None else None
+    def home_of(self, above: str) -> Directory:
+        """The directory of a path, made with those that it is in as they are in the source; empty for the top."""
+        if not above or above in self.file.directories:
+            return self.file.directories[above]
+        keys = self.source.keys if self.source is not None else []
+        key = next((key for key in keys if key.path == above and key.classname in DIRECTORIES), None)
+        self.home_of(key.above if key is not None else above.rpartition("/")[0])
         if key is None:
             return self.file.directory(above)
-        return self.file.directory(above, str(key.fTitle), str(key.fClassName))
+        return self.file.directory(above, key.title, key.classname)
 
     def copy_rest(self) -> list[str]:
-        """Copy every other key of the source raw; return the keys that were left out.
+        """Copy every other key of the source; return the keys that were left out.
 
-        Left out are only older cycles of rewritten trees, which are back-ups of the same entries.
+        Trees are written again with all their baskets, other objects as they are. Left out are only older cycles of
+        rewritten trees whose baskets are all among those of the newer one, and were not all kept: back-ups of the same
+        entries. Called first, it puts objects with positions of 4 bytes where they fit.
 
         Raises
         ------
         UnsupportedError
             If there is a key that cannot be moved, such as an RNTuple.
         """
-        return copy_rest(self.source, self.file, self.done) if self.source is not None else []
+        if self.source is None:
+            return []
+        refuse_what_cannot_be_moved(self.source, self.done)
+        left_out = []
+        for key in self.source.keys:
+            item = f"{key.path};{key.cycle}"
+            if key.path in self.done or item in self.done:
+                continue
+            if key.classname in DIRECTORIES:
+                self.home_of(key.path)
+            elif key.classname not in TREE_CLASSES:
+                copy_object(self.source, key, self.file, self.home_of(key.above))
+            elif self._is_backup(key):
+                left_out.append(item)
+            else:
+                self.keep_tree(key)
+        return left_out
+
+    def _is_backup(self, key: FileKey) -> bool:
+        """Whether a tree is an older cycle of a rewritten one, and what it has is there but was not all kept."""
+        assert self.source is not None
+        newer = self.originals.get(key.path)
+        if newer is None:
+            return False
+        seeks = all_seeks(self.source.header(key))
+        kept = self.moved.get(self.source.path, Moved()).find(seeks)[0]
+        return bool(np.isin(seeks, newer).all() and not kept.all())
 
     def __enter__(self) -> RootWriter:
         return self
@@ -120,3 +250,40 @@ class RootWriter:
         except OutputError:
             if not isinstance(error, OutputError):
                 raise
+
+
+def kept(source: Source, header: TreeHeader) -> dict[str, Treatment]:
+    """Every branch of a header copied from the source that the header is of."""
+    return {branch.path: Copied(source, branch) for branch in header.branches}
+
+
+def all_seeks(header: TreeHeader) -> Integers:
+    """Where the baskets of a tree are in its file."""
+    tables = [np.zeros(0, np.int64), *(branch.baskets.seeks for branch in header.branches)]
+    seeks: Integers = np.concatenate(tables)
+    on_disk: Integers = seeks[seeks != 0]
+    return on_disk
+
+
+def arranged(
+    plan: Plan, tree: TTreeReader, header: TreeHeader, source: Source
+) -> tuple[dict[str, Treatment], list[tuple[NewBranch, int | None]]]:
+    """What becomes of each branch, and where new ones stand among those at the top."""
+    listed = [branch for branch in header.branches if branch.classname != "TBranchRef"]
+    by_name = dict(zip(tree.sources, listed, strict=True))
+    treatments: dict[str, Treatment] = {branch.path: Filling.DROPPED for branch in header.branches}
+    new: list[tuple[NewBranch, int | None]] = []
+    place = 0
+    for item in plan:
+        if isinstance(item, NewBranch):
+            new.append((item, place))
+            place += 1
+            continue
+        branch = by_name.get(item.name)
+        if branch is None:
+            raise SchemaError("no such branch to keep", where=item.name)
+        treatments[branch.path] = Copied(source, branch)
+        place += branch.parent is None
+    if place > len(new):  # a table of references belongs to the entries that are kept
+        treatments.update({b.path: Copied(source, b) for b in header.branches if b.classname == "TBranchRef"})
+    return treatments, new

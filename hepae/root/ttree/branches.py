@@ -10,7 +10,7 @@ import numpy as np
 
 from hepae.arrays import Integers
 from hepae.errors import InputError
-from hepae.root.file.nodes import ABSENT, PRESENT, WIDE, Record, Streamed, Table, Tag, target
+from hepae.root.file.nodes import PRESENT, WIDE, Record, Streamed, Table, Tag, target
 from hepae.root.file.packing import blank
 from hepae.root.file.records import root_object
 from hepae.root.ttree.layouts.basket import entries_of
@@ -86,6 +86,23 @@ class LeafHeader:
         """Let the leaf know of a larger value: ROOT makes buffers of that size."""
         if value > self.maximum:
             record_of(self.node).put("fMaximum", value)
+
+    def raise_count(self, value: int) -> None:
+        """Let the leaf that counts this one know of a larger multiplicity."""
+        counter = target(record_of(self.node).part("fLeafCount"))
+        if counter is not None:
+            leaf_of(counter).raise_maximum(value)
+
+    def raise_length(self, value: int) -> None:
+        """Let a leaf of strings know of a longer one, its length included."""
+        if value > self.maximum:
+            record_of(self.node).put("fLen", value)
+            record_of(self.node).put("fMaximum", value)
+
+    def count_by(self, counter: LeafHeader) -> None:
+        """From now on that leaf counts this one, and knows that it does."""
+        record_of(self.node).put("fLeafCount", counter.node)
+        record_of(counter.node).put("fIsRange", True)
 
 
 class BranchHeader:
@@ -199,14 +216,7 @@ class BranchHeader:
     def cut(self) -> None:
         """Forget the baskets and how much was in them."""
         self.count(0, 0, 0)
-        self.record.put("fWriteBasket", 0)
-        self.record.put("fMaxBaskets", 0)
-        for name in ("Bytes", "Entry", "Seek"):
-            part = self.record.table(f"fBasket{name}")
-            none = Table(ABSENT, part.letter, b"") if part.flag else Table(b"", part.letter, bytes(4))
-            self.record.put(f"fBasket{name}", none)
-        held = self.record.collection("fBaskets")
-        held.items = []
+        self.baskets = Baskets(np.zeros(0, np.int64), np.zeros(1, np.int64), np.zeros(0, np.int64))
 
     def count(self, entries: int, total: int, zipped: int) -> None:
         """Set the number of entries, and the bytes of its baskets before and after compression."""
@@ -284,7 +294,6 @@ def new_leaf(
     length: int = 1,
     width: int = 4,
     unsigned: bool = False,
-    counter: LeafHeader | None = None,
 ) -> Streamed:
     """A leaf of numbers or strings.
 
@@ -298,16 +307,11 @@ def new_leaf(
         Product of the fixed dimensions; bytes per number.
     unsigned
         Whether integers have no sign.
-    counter
-        The leaf that counts this one; it knows from now on that it does.
     """
     record = blank(classname)
     for member, value in (("fName", name), ("fTitle", title), ("fLen", length), ("fLenType", width)):
         record.put(member, value)
     record.put("fIsUnsigned", unsigned)
-    if counter is not None:
-        record.put("fLeafCount", counter.node)
-        record_of(counter.node).put("fIsRange", True)
     return Streamed(Tag(classname), [record])
 
 

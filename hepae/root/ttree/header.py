@@ -157,6 +157,21 @@ class TreeHeader:
             self.record.put(name, part[name] if isinstance(part, Numbers) else part)
         named_part(self.record).put("TObject", named_part(other.record).part("TObject"))
 
+    def become_tree(self) -> None:
+        """Become a ``TTree``, if it is a ``TNtuple`` or another class based on it, which takes all its branches for
+        numbers of one kind.
+        """
+        base = self.record.base("TTree")
+        assert base is not None
+        self.top, self.record, self.classname = Streamed(Tag("TTree"), [base]), base, "TTree"
+
+    def forget_entries(self) -> None:
+        """Drop what belongs to entries that will not be there: the index, and runs of clusters."""
+        empty = new_tree("", "")
+        for name in ("fIndexValues", "fIndex", "fTreeIndex"):
+            self.record.put(name, empty.record.part(name))
+        self.clusters = np.zeros(0, np.int64), np.zeros(0, np.int64)
+
     @property
     def clusters(self) -> tuple[Integers, Integers]:
         """Last entries of runs of clusters, and the entries of a cluster in each."""
@@ -197,14 +212,20 @@ class TreeHeader:
         self._drop(nodes)
         self.branches = [branch for branch in self.branches if branch not in gone]
 
-    def add(self, node: Streamed, at: int | None = None) -> BranchHeader:
-        """Put a branch among those at the top, at the end or at a place, and its leaves among those of the tree."""
+    def insert(self, node: Streamed, at: int | None = None) -> BranchHeader:
+        """Put a branch among those at the top, at the end or at a place, and its leaves among those of the tree.
+
+        `branches` has it after `refresh`: many may be put in at once.
+        """
         top, leaves = (self.record.collection(name) for name in ("fBranches", "fLeaves"))
         made = BranchHeader(node, "", None)
         top.items.insert(len(top.items) if at is None else at, node)
         leaves.items += [leaf.node for leaf in made.leaves]
+        return made
+
+    def refresh(self) -> None:
+        """List the branches anew."""
         self.branches = list(self._walk())
-        return next(branch for branch in self.branches if branch.node is node)
 
     def count(self, entries: int) -> None:
         """Set the number of entries, and the bytes of all branches from those of each."""

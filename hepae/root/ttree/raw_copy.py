@@ -1,254 +1,247 @@
-"""Copy branches of a TTree without decompressing their baskets."""
+"""Copy baskets without decompressing them, in the order of the source's file, in bounded memory."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
 
 import numpy as np
 
-from hepae.errors import InputError, UnsupportedError
-from hepae.root.file.compression import Compression
-from hepae.root.file.container import RootFile
-from hepae.root.file.records import Key
-from hepae.root.ttree.baskets import BasketContent, pack_basket, pack_embedded, rewrite_key
-from hepae.root.ttree.plain_header import LIMITS, BranchHeader, LeafHeader, TreeHeader
-from hepae.root.ttree.reader import TTreeReader
+from hepae.arrays import Integers
+from hepae.errors import InputError
+from hepae.root.file.compression import ZSTD_DEFAULT, Compression
+from hepae.root.file.container import Directory, RootFile
+from hepae.root.file.records import Key, key_at
+from hepae.root.ttree.baskets import packed_basket, rewrite_key
+from hepae.root.ttree.branches import Baskets, BranchHeader
+from hepae.root.ttree.layouts.basket import Basket, read_basket
 
-__all__ = ["copy_branches", "counter_of", "refuse_unless_rewritable", "settings_of"]
+__all__ = ["Bytes", "Copied", "Moved", "Room", "copy_baskets", "written_basket"]
 
 MERGE_GAP = 1 << 16
+"""Records closer than this are read at once: skipping costs a request or a seek, about as long as 64 KiB take."""
 MERGE_BYTES = 1 << 24
-LEAF_CLASSES = {f"TLeaf{letter}" for letter in LIMITS}
-SIDE_HINT = "use --side FILE, which leaves the original alone"
-EXTRAS = {
-    "fAliases": "aliases",
-    "fTreeIndex": "an index",
-    "fFriends": "friends",
-    "fUserInfo": "user information",
-    "fBranchRef": "a table of references",
-}
+"""No more than this is read at once, which bounds memory."""
+LEAST_KEY = 26
+HELD_BYTES, HELD_PACKED_BYTES, HELD_BYTES_OF_TREE = 1 << 16, 1 << 11, 1 << 20
 
 
-def refuse_unless_rewritable(source: TTreeReader) -> None:
-    """Raise `UnsupportedError`, naming branches and types, if the tree holds what cannot be rewritten.
+class Bytes(Protocol):
+    """A file that gives its bytes, such as `Source`."""
 
-    Plain branches (``TBranch``) with one leaf of numbers or strings can be; objects (``TBranchElement``), several
-    leaves, and trees with friends, indices or user information cannot.
+    path: str
+
+    def raw(self, start: int, stop: int) -> bytes:
+        """Bytes between two positions."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Copied:
+    """The baskets of a branch are copied as they are, from this branch of a source.
+
+    Parameters
+    ----------
+    source
+        File that is open for reading.
+    branch
+        A branch in the header of one of its trees.
     """
-    reasons = [
-        f"{branch.name} ({branch.typename or branch.classname})"
-        for branch in source.tree.branches
-        if unsupported(branch)
-    ]
-    if reasons:
-        more = f" and {len(reasons) - 4} more" if len(reasons) > 4 else ""
-        raise UnsupportedError(
-            "branches that cannot be rewritten",
-            where=source.where,
-            got=", ".join(reasons[:4]) + more,
-            hint=SIDE_HINT,
-        )
-    held = [
-        word
-        for member, word in EXTRAS.items()
-        if source.tree.member(member, none_if_missing=True) is not None
-    ]
-    if held:
-        raise UnsupportedError(
-            "the tree cannot be rewritten", where=source.where, got=", ".join(held), hint=SIDE_HINT
-        )
+
+    source: Bytes
+    branch: BranchHeader
 
 
-def unsupported(branch: Any) -> bool:
-    """Whether a branch is anything but a plain one with one leaf."""
-    leaves = branch.member("fLeaves")
-    plain = branch.classname == "TBranch" and len(leaves) == 1 and not len(branch.branches)
-    return not plain or leaves[0].classname not in LEAF_CLASSES
+@dataclass
+class Moved:
+    """Where records of a source are now, so that what two cycles of a tree share is shared in the copy."""
+
+    old: Integers = field(default_factory=lambda: np.zeros(0, np.int64))
+    new: Integers = field(default_factory=lambda: np.zeros(0, np.int64))
+    sizes: Integers = field(default_factory=lambda: np.zeros(0, np.int64))
+
+    def add(self, old: Integers, new: Integers, sizes: Integers) -> None:
+        """Records that have been copied: old and new positions, and bytes in the copy."""
+        order = np.argsort(np.concatenate([self.old, old]), kind="stable")
+        self.old = np.concatenate([self.old, old])[order]
+        self.new = np.concatenate([self.new, new])[order]
+        self.sizes = np.concatenate([self.sizes, sizes])[order]
+
+    def find(self, old: Integers) -> tuple[Integers, Integers]:
+        """New positions and bytes of records, 0 where they have not been copied."""
+        if not len(self.old):
+            return np.zeros_like(old), np.zeros_like(old)
+        at = np.minimum(np.searchsorted(self.old, old), len(self.old) - 1)
+        there = self.old[at] == old
+        return np.where(there, self.new[at], 0), np.where(there, self.sizes[at], 0)
 
 
-def settings_of(source: TTreeReader, name: str, title: str) -> TreeHeader:
-    """The header of a tree without branches, with the settings of another."""
-    member = source.tree.member
-    features = member("fIOFeatures", none_if_missing=True)
-    return TreeHeader(
-        name,
-        title,
-        weight=float(member("fWeight")),
-        timer_interval=int(member("fTimerInterval")),
-        scan_field=int(member("fScanField")),
-        update=int(member("fUpdate")),
-        default_entry_offset_length=number(member, "fDefaultEntryOffsetLen", 1000),
-        max_entries=int(member("fMaxEntries")),
-        max_entry_loop=int(member("fMaxEntryLoop")),
-        max_virtual_size=int(member("fMaxVirtualSize")),
-        auto_save=int(member("fAutoSave")),
-        auto_flush=number(member, "fAutoFlush", -30_000_000),
-        estimate=int(member("fEstimate")),
-        cluster_ends=list_of(member("fClusterRangeEnd", none_if_missing=True)),
-        cluster_sizes=list_of(member("fClusterSize", none_if_missing=True)),
-        io_bits=int(features.member("fIOBits")) if features is not None else 0,
-    )
-
-
-def counter_of(branch: Any) -> str | None:
-    """Name of the branch that counts a plain branch."""
-    counted = branch.member("fLeaves")[0].member("fLeafCount", none_if_missing=True) is not None
-    return str(branch.count_branch.name) if counted else None
-
-
-def number(member: Callable[..., Any], name: str, default: int) -> int:
-    """A member that trees of old versions of ROOT do not have."""
-    found = member(name, none_if_missing=True)
-    return default if found is None else int(found)
-
-
-def list_of(array: Any) -> list[int]:
-    return [] if array is None else [int(x) for x in array]
-
-
-def copied_header(branch: Any) -> BranchHeader:
-    """The header of a branch, its baskets apart."""
-    member = branch.member
-    leaf = branch.member("fLeaves")[0]
-    features = member("fIOFeatures", none_if_missing=True)
-    return BranchHeader(
-        str(branch.name),
-        str(branch.title),
-        LeafHeader(
-            leaf.classname[-1],
-            str(leaf.member("fName")),
-            str(leaf.member("fTitle")),
-            int(leaf.member("fLen")),
-            int(leaf.member("fLenType")),
-            int(leaf.member("fOffset")),
-            bool(leaf.member("fIsRange")),
-            bool(leaf.member("fIsUnsigned")),
-            counter_of(branch),
-            leaf.member("fMinimum"),
-            leaf.member("fMaximum"),
-        ),
-        compression=int(member("fCompress")),
-        basket_size=int(member("fBasketSize")),
-        entry_offset_length=int(member("fEntryOffsetLen")),
-        io_bits=int(features.member("fIOBits")) if features is not None else 0,
-        entries=int(member("fEntries")),
-        first_entry=number(member, "fFirstEntry", 0),
-        split_level=int(member("fSplitLevel")),
-    )
-
-
-@dataclass(order=True)
-class Copy:
-    """One record to copy: where it is, how long, and which basket of which branch it is."""
-
-    seek: int
-    size: int
-    branch: str
-    number: int
-
-
-def copy_branches(
-    source: TTreeReader, names: Sequence[str], file: RootFile, parent: int, tree: str
-) -> dict[str, BranchHeader]:
-    """Copy the baskets of branches in the order of the source's file; return the headers that find them.
-
-    Baskets on disk are copied as they are. Baskets that the source holds inside its header stay inside the header.
+@dataclass
+class Room:
+    """What the header of a tree may hold of baskets: whoever opens the tree reads the header, but a small last basket
+    there saves its key.
     """
-    headers = {name: copied_header(source.sources[name]) for name in names}
-    copies = sorted(copy for name in names for copy in copies_of(source.sources[name], headers[name]))
-    for copy, record in records(source.where, source.tree.file.source, copies):
-        seek = file.position
-        if not rewrite_key(record, seek, parent):
-            raise UnsupportedError(
-                "a basket cannot be moved beyond 2 GB", where=f"{source.where}, {copy.branch}", hint=SIDE_HINT
-            )
-        headers[copy.branch].baskets.seeks[copy.number] = file.append_raw(record)
-    for name in names:
-        finish_embedded(source, name, headers[name], file, parent, tree)
-    return headers
+
+    left: int = HELD_BYTES_OF_TREE
+
+    def take(self, data: bytes) -> bool:
+        """Whether a last basket of these bytes is better kept in the header; then it has its room."""
+        if len(data) > min(HELD_BYTES, self.left) or len(ZSTD_DEFAULT.pack(data)) > HELD_PACKED_BYTES:
+            return False
+        self.left -= len(data)
+        return True
 
 
-def copies_of(branch: Any, header: BranchHeader) -> Iterator[Copy]:
-    """The baskets of a branch that are on disk; their places in the new header are made, but not filled."""
-    on_disk = int(branch.num_baskets) - len(branch.embedded_baskets)
-    sizes, seeks = branch.member("fBasketBytes"), branch.member("fBasketSeek")
-    header.baskets.sizes = [int(size) for size in sizes[:on_disk]]
-    header.baskets.entries = [int(entry) for entry in branch.member("fBasketEntry")[:on_disk]]
-    header.baskets.seeks = [0] * on_disk
-    header.total_bytes, header.zipped_bytes = int(branch.member("fTotBytes")), int(branch.member("fZipBytes"))
-    for number in range(on_disk):
-        yield Copy(int(seeks[number]), int(sizes[number]), header.name, number)
-
-
-def records(where: str, reader: Any, copies: Sequence[Copy]) -> Iterator[tuple[Copy, bytearray]]:
-    """The bytes of records, read in large pieces."""
-    for group in grouped(copies):
-        low, high = group[0].seek, max(copy.seek + copy.size for copy in group)
-        try:
-            piece = memoryview(reader.chunk(low, high).raw_data)
-        except OSError as error:
-            raise InputError("cannot be read", where=f"{where}, byte {low}", got=error) from error
-        for copy in group:
-            record = bytearray(piece[copy.seek - low : copy.seek - low + copy.size])
-            if len(record) != copy.size or int.from_bytes(record[:4], "big") != copy.size:
-                raise InputError(
-                    "a basket is not where the tree says",
-                    where=f"{where}, {copy.branch}, basket {copy.number}, byte {copy.seek}",
-                    expected=copy.size,
-                    got=int.from_bytes(record[:4], "big"),
-                    hint="is the file damaged?",
-                )
-            yield copy, record
-
-
-def grouped(copies: Iterable[Copy]) -> Iterator[list[Copy]]:
-    """Records that lie close together, to be read at once."""
-    group: list[Copy] = []
-    end = 0
-    for copy in copies:
-        if group and (copy.seek > end + MERGE_GAP or copy.seek + copy.size - group[0].seek > MERGE_BYTES):
-            yield group
-            group = []
-        group.append(copy)
-        end = max(end, copy.seek + copy.size) if len(group) > 1 else copy.seek + copy.size
-    if group:
-        yield group
-
-
-def finish_embedded(
-    source: TTreeReader, name: str, header: BranchHeader, file: RootFile, parent: int, tree: str
+def copy_baskets(
+    pairs: Sequence[tuple[Copied, BranchHeader]],
+    file: RootFile,
+    home: Directory,
+    moved: dict[str, Moved],
+    room: Room,
 ) -> None:
-    """Baskets inside the source's header: the last stays inside, others (files of old ROOT) go to disk."""
-    branch = source.sources[name]
-    held = list(branch.embedded_baskets)
-    entry = int(branch.entry_offsets[len(header.baskets.sizes)]) if held else 0
-    for number, basket in enumerate(held):
-        key = Key("TBasket", name, tree, 0, 0, parent, file.datime, cycle=0)
-        content = content_in(basket, branch)
-        if number == len(held) - 1:
-            header.embedded = pack_embedded(content, key)
-            header.embedded_entry = entry
-        else:
-            key.seek, key.big = file.position, file.big
-            record, _ = pack_basket(content, key, setting(header.compression))
-            header.baskets.add(len(record), entry, file.append(record))
-        entry += content.events
+    """Copy the baskets of branches, and tell the branches of a new header where they are.
+
+    Parameters
+    ----------
+    pairs
+        From where, and to which branch of the new header.
+    file, home
+        The file that is written, and the directory of the tree in it.
+    moved
+        By the path of a source, what has been copied of it before.
+    room
+        What the new header may hold. Baskets inside the source's header that do not fit are written.
+    """
+    for path in dict.fromkeys(copied.source.path for copied, _ in pairs):
+        of_source = [pair for pair in pairs if pair[0].source.path == path]
+        tables = [copied.branch.baskets for copied, _ in of_source]
+        copy_records(of_source, tables, file, home, moved.setdefault(path, Moved()))
+        for (copied, branch), table in zip(of_source, tables, strict=True):
+            total, zipped = copied.branch.sizes
+            added = write_embedded(copied, table, file, home, room)
+            if branch.node is not copied.branch.node:
+                branch.record.put("fFirstEntry", copied.branch.record.number("fFirstEntry"))
+                branch.count(copied.branch.entries, 0, 0)
+            branch.record.put("fTotBytes", total + added[0])
+            branch.record.put("fZipBytes", zipped + added[1])
+            branch.baskets = table
 
 
-def content_in(basket: Any, branch: Any) -> BasketContent:
-    """What a basket in memory holds."""
-    data = np.asarray(basket.data).view(np.uint8).tobytes()
-    events = int(basket.num_entries)
-    if basket.byte_offsets is None:
-        return BasketContent(data, None, events, int(basket.member("fNevBufSize")))
-    edges = np.asarray(basket.byte_offsets, np.int64)
-    lengths = (edges[1:] - edges[:-1]).astype(np.int64)
-    return BasketContent(data, lengths, events, 0)
+def copy_records(
+    pairs: Sequence[tuple[Copied, BranchHeader]],
+    tables: Sequence[Baskets],
+    file: RootFile,
+    home: Directory,
+    moved: Moved,
+) -> None:
+    """Copy the baskets on disk, each once; put their new places into the tables."""
+    seeks = np.concatenate([np.zeros(0, np.int64), *(table.seeks for table in tables)])
+    sizes = np.concatenate([np.zeros(0, np.int64), *(table.sizes for table in tables)])
+    owners = np.repeat(np.arange(len(tables)), [len(table) for table in tables])
+    there = np.flatnonzero((seeks != 0) & (moved.find(seeks)[0] == 0))
+    old, first = np.unique(seeks[there], return_index=True)
+    chosen = there[first]
+    places, lengths = np.zeros_like(old), np.zeros_like(old)
+    labels = [pairs[owner][0] for owner in owners[chosen].tolist()]
+    for at, place, length in records(labels, old, sizes[chosen], file, home):
+        places[at], lengths[at] = place, length
+    moved.add(old, places, lengths)
+    new, bytes_of = moved.find(seeks)
+    edges = np.cumsum([0, *(len(table) for table in tables)])
+    for number, table in enumerate(tables):
+        part = slice(edges[number], edges[number + 1])
+        table.seeks, table.sizes = new[part].copy(), bytes_of[part].copy()
 
 
-def setting(code: int) -> Compression:
-    """The compression that ROOT's number stands for."""
-    algorithm = {1: "zlib", 2: "lzma", 4: "lz4", 5: "zstd"}.get(code // 100, "zlib")
-    return Compression(algorithm, code % 100)
+def records(
+    labels: Sequence[Copied], seeks: Integers, sizes: Integers, file: RootFile, home: Directory
+) -> Iterator[tuple[int, int, int]]:
+    """Copy records in the order of their places: for each its number, its new place and its bytes there."""
+    for first, last in grouped(seeks, sizes):
+        source = labels[first].source
+        low = int(seeks[first])
+        high = int((seeks[first:last] + sizes[first:last]).max())
+        try:
+            piece = bytearray(source.raw(low, high))
+        except OSError as error:
+            raise InputError("cannot be read", where=f"{source.path}, byte {low}", got=error) from error
+        view, start = memoryview(piece), 0
+        end, position = 0, file.position
+        for at in range(first, last):
+            begin, size = int(seeks[at]) - low, int(sizes[at])
+            require_basket(piece, begin, size, labels[at], low + begin)
+            if begin != end:
+                file.append_raw(view[start:end])
+                start = end = begin
+            position = file.position + (begin - start)
+            if not rewrite_key(view[begin : begin + size], position, home.seek):
+                file.append_raw(view[start:end])
+                record = with_wide_key(bytes(view[begin : begin + size]), labels[at], file, home)
+                yield at, file.append_raw(record), len(record)
+                start = end = begin + size
+                continue
+            end = begin + size
+            yield at, position, size
+        file.append_raw(view[start:end])
+
+
+def require_basket(piece: bytearray, begin: int, size: int, label: Copied, place: int) -> None:
+    """Refuse a place where there is no record of that size."""
+    found = int.from_bytes(piece[begin : begin + 4], "big")
+    if size < LEAST_KEY or begin + size > len(piece) or found != size:
+        raise InputError(
+            "a basket is not where the tree says",
+            where=f"{label.source.path}, {label.branch.path}, byte {place}",
+            expected=size,
+            got=found,
+            hint="is the file damaged?",
+        )
+
+
+def grouped(seeks: Integers, sizes: Integers) -> Iterator[tuple[int, int]]:
+    """Runs of records that lie close together, to be read at once."""
+    first = end = low = 0
+    for at, (seek, size) in enumerate(zip(seeks.tolist(), sizes.tolist(), strict=True)):
+        if at > first and (seek > end + MERGE_GAP or seek + size - low > MERGE_BYTES):
+            yield first, at
+            first = at
+        if at == first:
+            low = seek
+        end = seek + size
+    if len(seeks):
+        yield first, len(seeks)
+
+
+def with_wide_key(record: bytes, label: Copied, file: RootFile, home: Directory) -> bytes:
+    """A record whose key has room for positions beyond 2 GiB: offsets in it count from the start of the key."""
+    where = f"{label.source.path}, {label.branch.path}"
+    return written_basket(
+        read_basket(record, where), key_at(record)[0], Compression.of(label.branch.compression), file, home
+    )[0]
+
+
+def written_basket(
+    basket: Basket, names: Key, compression: Compression, file: RootFile, home: Directory
+) -> tuple[bytes, int]:
+    """The record of a basket for the next place of a file, and its size before compression."""
+    key = Key("TBasket", names.name, names.title, 0, file.position, home.seek, file.datime, cycle=0)
+    key.big = file.big
+    return packed_basket(basket, key, compression)
+
+
+def write_embedded(
+    copied: Copied, table: Baskets, file: RootFile, home: Directory, room: Room
+) -> tuple[int, int]:
+    """Write the baskets that were inside a header and do not stay there; bytes before and after compression."""
+    total = zipped = 0
+    compression = Compression.of(copied.branch.compression)
+    for at, body in sorted(table.embedded.items()):
+        basket = read_basket(body, f"{copied.source.path}, {copied.branch.path}, basket {at}")
+        if at == len(table) - 1 and room.take(basket.data.tobytes()):
+            continue
+        record, size = written_basket(basket, key_at(body)[0], compression, file, home)
+        table.seeks[at], table.sizes[at] = file.append(record), len(record)
+        total, zipped = total + size, zipped + len(record)
+        del table.embedded[at]
+    return total, zipped

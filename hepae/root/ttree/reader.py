@@ -47,8 +47,7 @@ class TTreeReader(TreeReader):
         self.num_entries = int(tree.num_entries)
         self.sources: dict[str, Any] = {}
         for path, branch in tree.iteritems(recursive=True):
-            name = str(branch.name) if str(branch.name) not in self.sources else str(path)
-            self.sources[name] = branch
+            self.sources[name_of(str(branch.name), str(path), self.sources)] = branch
         self.branches = BranchList(self.sources)
         self._columns: dict[str, BasketColumn] = {}
         self._lock = threading.RLock()
@@ -141,6 +140,15 @@ def reading_errors(where: str) -> Iterator[None]:
         raise InputError(
             "cannot be read", where=where, got=f"{type(error).__name__}: {error}", hint="is the file damaged?"
         ) from error
+
+
+def name_of(name: str, path: str, taken: Mapping[str, Any]) -> str:
+    """A name that no branch has yet: its own, its path, or that with a number behind it."""
+    candidate, number = name if name not in taken else path, 1
+    while candidate in taken:
+        number += 1
+        candidate = f"{path}#{number}"
+    return candidate
 
 
 class BranchList(Mapping[str, Branch]):

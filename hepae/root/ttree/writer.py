@@ -1,27 +1,46 @@
-"""Write a TTree chunk by chunk: branches kept from another tree are copied raw, new ones are appended to."""
+"""Write a TTree: branches copied raw from other trees, branches that are given basket by basket, and new ones."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from enum import Enum, auto
 from typing import TypeAlias
 
 import numpy as np
 
+from hepae.arrays import Array
 from hepae.errors import SchemaError, UnsupportedError
 from hepae.root.columns import Column, Jagged
 from hepae.root.file.compression import ZSTD_DEFAULT, Compression
 from hepae.root.file.container import Directory, RootFile
+from hepae.root.file.nodes import Streamed
 from hepae.root.file.records import Key
-from hepae.root.ttree.baskets import BasketContent, content_of, pack_basket, pack_embedded, strings_of
-from hepae.root.ttree.plain_header import BasketList, BranchHeader, LeafHeader, TreeHeader, pack_tree
-from hepae.root.ttree.raw_copy import copy_branches, counter_of, settings_of
-from hepae.root.ttree.reader import TTreeReader
+from hepae.root.ttree.baskets import basket_of, embedded_basket, strings_of
+from hepae.root.ttree.branches import Baskets, BranchHeader, new_branch, new_leaf
+from hepae.root.ttree.header import TreeHeader
+from hepae.root.ttree.layouts.basket import Basket
+from hepae.root.ttree.layouts.checks import Offsets
+from hepae.root.ttree.raw_copy import HELD_BYTES, Copied, Moved, Room, copy_baskets, written_basket
 
-__all__ = ["Keep", "NewBranch", "Plan", "TreeWriter"]
+__all__ = ["Filling", "Keep", "NewBranch", "Plan", "Rewriting", "Treatment", "TreeWriter"]
 
-HELD_BYTES, HELD_PACKED_BYTES, HELD_BYTES_OF_TREE = 1 << 16, 1 << 11, 1 << 20
 LETTERS = {"b": "O", "1": "B", "2": "S", "4": "I", "8": "L", "f4": "F", "f8": "D"}
+OFFSETS = 1000
+"""Bytes that ROOT plans for the table of offsets of a new branch whose entries differ in size."""
+
+
+class Filling(Enum):
+    """What becomes of a branch whose baskets are not copied."""
+
+    GIVEN = auto()
+    """It is filled with `TreeWriter.append_basket`."""
+    DROPPED = auto()
+    """It is left out; where sub-branches of it stay, it stays without baskets."""
+
+
+Treatment: TypeAlias = Copied | Filling
+"""What becomes of a branch of a header."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +69,7 @@ class NewBranch:
     title
         Title of the branch; any text.
     counter
-        For a jagged branch the branch that counts it, kept or new, anywhere before it in the plan.
+        For a jagged branch the branch that counts it, kept or new.
     shape
         Fixed dimensions inside an event, or inside an object of a jagged branch.
     compression
@@ -69,56 +88,104 @@ Plan: TypeAlias = Sequence[Keep | NewBranch]
 """The branches of a tree in order."""
 
 
+@dataclass
+class Rewriting:
+    """What a tree is to be.
+
+    Parameters
+    ----------
+    header
+        Its header, which is changed while the tree is written: take a copy where it is needed after that.
+    treatments
+        For every branch of the header by its path, what becomes of it.
+    new
+        Branches that the header does not have, each with its place among those at the top, None for the end.
+    entries
+        Number of entries, None where what is appended says it.
+    """
+
+    header: TreeHeader
+    treatments: Mapping[str, Treatment]
+    new: Sequence[tuple[NewBranch, int | None]] = ()
+    entries: int | None = None
+
+
 class TreeWriter:
-    """A tree that is being written.
+    """A tree that is being written: copied branches at once, the others as they are appended.
 
     Parameters
     ----------
     file
         The file it goes into.
-    name, title
-        Of the tree.
     plan
-        Its branches in order. New branches take the place where they stand.
-    source
-        The tree that kept branches come from; its settings are kept too.
-    directory
-        Where the tree is listed, the top of the file by default.
-
-    Raises
-    ------
-    UnsupportedError
-        If a kept branch cannot be copied; raised before anything is written.
+        What it is to be.
+    key
+        Class, name and title under which it is listed, and its cycle (0 for the next).
+    home
+        The directory that lists it.
+    moved
+        What has been copied from sources before.
     """
 
     def __init__(
         self,
         file: RootFile,
-        name: str,
-        title: str,
-        plan: Plan,
-        source: TTreeReader | None = None,
-        directory: Directory | None = None,
+        plan: Rewriting,
+        key: Key,
+        home: Directory,
+        moved: dict[str, Moved] | None = None,
     ) -> None:
-        self.file, self.directory = file, directory or file.root
-        self.new = {branch.name: branch for branch in plan if isinstance(branch, NewBranch)}
-        kept = [branch.name for branch in plan if isinstance(branch, Keep)]
-        check_plan(plan, source)
-        copied: dict[str, BranchHeader] = {}
-        self.header = TreeHeader(name, title)
-        if source is not None:
-            self.header = settings_of(source, name, title)
-            copied = copy_branches(source, kept, file, self.directory.seek, name)
-        self.entries = 0
-        self.held: dict[str, tuple[BasketContent, int]] = {}
-        self.kept_entries = source.num_entries if kept and source is not None else None
-        self.header.branches = [
-            copied[branch.name] if isinstance(branch, Keep) else new_header(branch) for branch in plan
+        self.file, self.header, self.key, self.home = file, plan.header, key, home
+        self.new = {branch.name: branch for branch, _ in plan.new}
+        self.entries, self.expected = 0, plan.entries
+        self.room = Room()
+        require_treatments(plan)
+        dropped = [b for b in self.header.branches if plan.treatments[b.path] is Filling.DROPPED]
+        copies = [
+            (treatment, branch)
+            for branch in self.header.branches
+            if isinstance(treatment := plan.treatments[branch.path], Copied)
         ]
-        self.headers = {header.name: header for header in self.header.branches}
-        for counted in self.new.values():
-            if counted.counter is not None:
-                self.headers[counted.counter].leaf.is_range = True
+        given = [b for b in self.header.branches if plan.treatments[b.path] is Filling.GIVEN]
+        self.header.remove(dropped)
+        self.fillers = {
+            branch.path: Filler(branch, Compression.of(branch.compression), self) for branch in given
+        }
+        add_new(self.header, plan.new)
+        for branch in self.header.branches:
+            if branch.path in self.new:
+                self.fillers[branch.path] = Filler(branch, self.new[branch.path].compression, self)
+        copy_baskets(copies, file, home, moved if moved is not None else {}, self.room)
+
+    def append_basket(self, path: str, basket: Basket) -> None:
+        """Append a basket to a branch that is given.
+
+        Parameters
+        ----------
+        path
+            Its path in the header.
+        basket
+            The next entries.
+        """
+        self.fillers[path].append(basket)
+
+    def append_bytes(self, path: str, data: Array, offsets: Offsets, entries: int) -> None:
+        """Append a basket of these bytes to a branch that is given.
+
+        Parameters
+        ----------
+        path
+            Its path in the header.
+        data : uint8[n]
+            The bytes of all entries.
+        offsets : int64[entries + 1] or None
+            Where each begins; left out where the branch has no table of offsets.
+        entries
+            How many.
+        """
+        filler = self.fillers[path]
+        tabled = offsets is not None and bool(filler.branch.record.number("fEntryOffsetLen"))
+        filler.append(Basket.of(data, offsets if tabled else None, entries))
 
     def append(self, columns: Mapping[str, Column]) -> None:
         """Append a run of events to all new branches: one basket each.
@@ -141,35 +208,37 @@ class TreeWriter:
         if len(set(lengths.values())) > 1:
             raise SchemaError("new branches differ in their number of events", got=lengths)
         for name, column in filled.items():
-            self._append_basket(self.new[name], column)
+            self._append_column(self.new[name], column)
         self.entries += next(iter(lengths.values()), 0)
 
-    def finish(self) -> None:
+    def finish(self, entries: int | None = None) -> None:
         """Write the header of the tree, after which nothing can be appended.
+
+        Parameters
+        ----------
+        entries
+            Number of entries of the tree, where it is known now only.
 
         Raises
         ------
         SchemaError
             If kept and new branches differ in their number of events.
         """
-        if self.kept_entries is not None and self.new and self.entries != self.kept_entries:
+        expected = self.expected if entries is None else entries
+        if expected is not None and self.new and self.entries != expected:
             raise SchemaError(
                 "kept and new branches differ in their number of events",
                 where=self.header.name,
-                expected=self.kept_entries,
+                expected=expected,
                 got=self.entries,
             )
-        self.header.entries = self.entries if self.kept_entries is None else self.kept_entries
-        for name in self.new:
-            self.headers[name].entries = self.entries
-        for name, (content, entry) in self.held.items():
-            key = Key("TBasket", name, self.header.name, 0, 0, self.directory.seek, self.file.datime, cycle=0)
-            self.headers[name].embedded = pack_embedded(content, key)
-            self.headers[name].embedded_entry = entry
-        name, title = self.header.name, self.header.title
-        key = Key("TTree", name, title, 0, 0, 0, 0, big=self.file.big)
-        body = pack_tree(self.header, key.length)
-        self.file.write_object("TTree", name, title, body, self.directory)
+        for filler in self.fillers.values():
+            filler.finish()
+        self.header.count(self.entries if expected is None else expected)
+        key = self.key
+        key.big = self.file.big
+        body = self.header.pack(key.length)
+        self.file.write_object(key.classname, key.name, key.title, body, self.home, cycle=key.cycle or None)
 
     def _counts_of(self, columns: Mapping[str, Column]) -> dict[str, Column]:
         counts: dict[str, Column] = {}
@@ -181,65 +250,124 @@ class TreeWriter:
                 counts[counter] = column.counts
         return counts
 
-    def _append_basket(self, branch: NewBranch, column: Column) -> None:
-        header = self.headers[branch.name]
+    def _append_column(self, branch: NewBranch, column: Column) -> None:
         jagged = isinstance(column, Jagged)
         if jagged != (branch.counter is not None):
             raise SchemaError("a jagged branch needs a counter, and no other has one", where=branch.name)
         if not len(column):
             return
-        if isinstance(column, Jagged) and int(column.counts.sum()) != len(column.values):
-            raise SchemaError(
-                "counts do not add up to the values",
-                where=branch.name,
-                expected=int(column.counts.sum()),
-                got=len(column.values),
-            )
+        leaf = self.fillers[branch.name].branch.leaves[0]
         if isinstance(column, Jagged):
-            raise_maximum(self.headers[str(branch.counter)], int(column.counts.max()))
-        content = strings_of(column) if branch.dtype == "str" else content_of(column, branch.dtype)
-        if branch.dtype == "str" and content.lengths is not None:
-            header.leaf.length = max(header.leaf.length, int(content.lengths.max()))
-            header.leaf.maximum = header.leaf.length
-        if branch.name in self.held:
-            self._write_basket(branch, *self.held.pop(branch.name))
-        if self._fits_header(content):
-            self.held[branch.name] = content, self.entries
-        else:
-            self._write_basket(branch, content, self.entries)
-
-    def _write_basket(self, branch: NewBranch, content: BasketContent, entry: int) -> None:
-        header = self.headers[branch.name]
-        key = Key("TBasket", branch.name, self.header.name, 0, self.file.position, self.directory.seek, 0)
-        key.datime, key.cycle, key.big = self.file.datime, 0, self.file.big
-        record, size = pack_basket(content, key, branch.compression)
-        header.baskets.add(len(record), entry, self.file.append(record))
-        header.total_bytes += size
-        header.zipped_bytes += len(record)
-
-    def _fits_header(self, content: BasketContent) -> bool:
-        """Whether a last basket is better kept in the header of the tree, which saves its key: a small file is.
-
-        Packed it must be small, because whoever opens the tree reads the header.
-        """
-        held = sum(len(other.data) for other, _ in self.held.values())
-        if len(content.data) > HELD_BYTES or held > HELD_BYTES_OF_TREE:
-            return False
-        return len(ZSTD_DEFAULT.pack(content.data)) <= HELD_PACKED_BYTES
+            if int(column.counts.sum()) != len(column.values):
+                raise SchemaError(
+                    "counts do not add up to the values",
+                    where=branch.name,
+                    expected=int(column.counts.sum()),
+                    got=len(column.values),
+                )
+            leaf.raise_count(int(column.counts.max()))
+        basket = strings_of(column) if branch.dtype == "str" else basket_of(column, branch.dtype)
+        if branch.dtype == "str" and basket.offsets is not None:
+            leaf.raise_length(int(np.diff(basket.offsets).max()))
+        self.fillers[branch.name].append(basket)
 
 
-def raise_maximum(counter: BranchHeader, most: int) -> None:
-    """Let the leaf of a counter know the largest multiplicity, by which ROOT sizes its buffers."""
-    counter.leaf.maximum = max(int(counter.leaf.maximum), most)
+class Filler:
+    """A branch that is filled: its baskets are written as they come, but a small last one, which the header holds."""
+
+    def __init__(self, branch: BranchHeader, compression: Compression, tree: TreeWriter) -> None:
+        self.branch, self.compression, self.tree = branch, compression, tree
+        self.sizes: list[int] = []
+        self.firsts: list[int] = [int(branch.record.number("fFirstEntry"))]
+        self.seeks: list[int] = []
+        self.total = 0
+        self.last: Basket | None = None
+        branch.cut()
+
+    def append(self, basket: Basket) -> None:
+        """The next entries."""
+        if self.last is not None:
+            self._write(self.last)
+        self.last = basket if len(basket.data) <= HELD_BYTES else None
+        if self.last is None:
+            self._write(basket)
+        self.firsts.append(self.firsts[-1] + basket.entries)
+
+    def finish(self) -> None:
+        """Write what is left, and tell the header where the baskets are."""
+        embedded: dict[int, bytes] = {}
+        if self.last is not None and self.tree.room.take(self.last.data.tobytes()):
+            embedded[len(self.seeks)] = embedded_basket(self.last, self._names())
+            self.sizes.append(0)
+            self.seeks.append(0)
+        elif self.last is not None:
+            self._write(self.last)
+        entries = np.array(self.firsts if self.seeks else [0], np.int64)
+        self.branch.baskets = Baskets(
+            np.array(self.sizes, np.int64), entries, np.array(self.seeks, np.int64), embedded
+        )
+        self.branch.count(self.firsts[-1] - self.firsts[0], self.total, sum(self.sizes))
+
+    def _write(self, basket: Basket) -> None:
+        file = self.tree.file
+        record, size = written_basket(basket, self._names(), self.compression, file, self.tree.home)
+        self.seeks.append(file.append(record))
+        self.sizes.append(len(record))
+        self.total += size
+
+    def _names(self) -> Key:
+        tree = self.tree
+        return Key(
+            "TBasket", self.branch.name, tree.header.name, 0, 0, tree.home.seek, tree.file.datime, cycle=0
+        )
 
 
-def new_header(branch: NewBranch) -> BranchHeader:
-    """The header of a branch that is filled here."""
+def require_treatments(plan: Rewriting) -> None:
+    """Refuse a plan that does not say what becomes of a branch, or says it of one that is not there."""
+    there = {branch.path for branch in plan.header.branches}
+    wrong = there.symmetric_difference(plan.treatments)
+    if wrong:
+        raise SchemaError(
+            "a plan must say of each branch what becomes of it",
+            where=plan.header.where,
+            got=", ".join(sorted(wrong)[:4]),
+        )
+
+
+def add_new(header: TreeHeader, new: Sequence[tuple[NewBranch, int | None]]) -> None:
+    """Put new branches into a header, each where it belongs.
+
+    Raises
+    ------
+    SchemaError
+        If a branch of that name is there already, or a counter is nowhere.
+    UnsupportedError
+        If the dtype cannot be that of a branch.
+    """
+    leaves = {branch.path: branch.leaves[0] for branch in header.branches if len(branch.leaves) == 1}
+    there = {branch.path for branch in header.branches}
+    for branch, at in new:
+        if branch.name in there:
+            raise SchemaError("two branches of one name", where=branch.name)
+        there.add(branch.name)
+        leaves[branch.name] = header.insert(plain_branch(branch), at).leaves[0]
+    for branch, _ in new:
+        if branch.counter is not None:
+            if branch.counter not in leaves:
+                raise SchemaError("a counter is missing", where=branch.name, expected=branch.counter)
+            leaves[branch.name].count_by(leaves[branch.counter])
+    header.refresh()
+
+
+def plain_branch(branch: NewBranch) -> Streamed:
+    """A new branch as a node; its counter comes later."""
+    code = branch.compression.code
     if branch.dtype == "str":
-        leaf = LeafHeader("C", branch.name, branch.name, 1, 1)
-        header = BranchHeader(branch.name, branch.title or f"{branch.name}/C", leaf, branch.compression.code)
-        header.entry_offset_length = 1000
-        return header
+        leaf = new_leaf("TLeafC", branch.name, branch.name, width=1)
+        title = branch.title or f"{branch.name}/C"
+        return new_branch(branch.name, title, leaf, compression=code, offsets=OFFSETS)
+    if not branch.dtype:
+        raise UnsupportedError("no branch of numbers or strings", where=branch.name)
     dtype = np.dtype(branch.dtype)
     letter = LETTERS.get(
         dtype.kind if dtype.kind == "b" else dtype.str[2:] if dtype.kind in "iu" else dtype.str[1:]
@@ -248,28 +376,15 @@ def new_header(branch: NewBranch) -> BranchHeader:
         raise UnsupportedError("dtype cannot be a branch", where=branch.name, got=branch.dtype)
     dimensions = [branch.counter] if branch.counter is not None else []
     dimensions += [str(size) for size in branch.shape]
-    title = branch.name + "".join(f"[{dimension}]" for dimension in dimensions)
-    leaf = LeafHeader(letter, branch.name, title, int(np.prod(branch.shape, dtype=np.int64)), dtype.itemsize)
-    leaf.unsigned, leaf.counter = dtype.kind == "u", branch.counter
-    header = BranchHeader(branch.name, branch.title or f"{title}/{letter}", leaf, branch.compression.code)
-    header.entry_offset_length = 1000 if branch.counter is not None else 0
-    header.baskets = BasketList()
-    return header
-
-
-def check_plan(plan: Plan, source: TTreeReader | None) -> None:
-    """Refuse plans that cannot be written: names twice, counters after what they count or missing."""
-    seen: set[str] = set()
-    for branch in plan:
-        counter = branch.counter if isinstance(branch, NewBranch) else None
-        if isinstance(branch, Keep):
-            if source is None or branch.name not in source.branches:
-                raise SchemaError("no such branch to keep", where=branch.name)
-            counter = counter_of(source.sources[branch.name])
-        if branch.name in seen:
-            raise SchemaError("two branches of one name", where=branch.name)
-        if counter is not None and counter not in seen:
-            raise UnsupportedError(
-                "a counter has to stand before what it counts", where=branch.name, got=counter
-            )
-        seen.add(branch.name)
+    leaf_title = branch.name + "".join(f"[{dimension}]" for dimension in dimensions)
+    leaf = new_leaf(
+        f"TLeaf{letter}",
+        branch.name,
+        leaf_title,
+        length=int(np.prod(branch.shape, dtype=np.int64)),
+        width=dtype.itemsize,
+        unsigned=dtype.kind == "u",
+    )
+    offsets = OFFSETS if branch.counter is not None else 0
+    title = branch.title or f"{leaf_title}/{letter}"
+    return new_branch(branch.name, title, leaf, compression=code, offsets=offsets)
