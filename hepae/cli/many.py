@@ -41,6 +41,7 @@ def compress(options: argparse.Namespace, choices: Mapping[str, Any], recipe: Re
             recipe=recipe,
             side=options.side_dir is not None,
             embed=not options.model_by_reference,
+            force=options.force,
             report=report,
         )
     tables.show(asdict(done), _table, options.json)

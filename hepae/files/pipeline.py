@@ -61,6 +61,7 @@ def compress(
     embed: bool = True,
     container: Container = "ttree",
     threads: int | None = None,
+    force: bool = False,
     report: Report = silent,
 ) -> FileDone | Compression:
     """Compress a file: every tree, every column, losslessly but for the bounds. Or one collection, with a model.
@@ -76,6 +77,8 @@ def compress(
         without a bound are exact.
     threads
         Chunks coded at once; the cores where it is None.
+    force
+        Replace a target that exists, which is an error otherwise.
     report
         Told how far the work is.
     collection, features, tree, model, recipe, side, embed, container
@@ -114,9 +117,10 @@ def compress(
             embed=embed,
             container=container,
             threads=threads,
+            force=force,
             report=report,
         )
-    return compress_file(source, target, selection_of(bounds=bounds).bounds, threads, report)
+    return compress_file(source, target, selection_of(bounds=bounds).bounds, threads, report, force=force)
 
 
 @unloaded()
@@ -134,6 +138,7 @@ def compress_collection(
     embed: bool = True,
     container: Container = "ttree",
     threads: int | None = None,
+    force: bool = False,
     report: Report = silent,
 ) -> Compression:
     """Compress a collection of a file.
@@ -158,6 +163,8 @@ def compress_collection(
         titles of its fields in another one beside it, ``hepae_titles``.
     threads
         Chunks coded at once; the cores where it is None.
+    force
+        Replace a target that exists, which is an error otherwise.
     report
         Told how far the work is.
 
@@ -186,7 +193,7 @@ def compress_collection(
     if model is not None:
         require_agreement(selection, recipe, model.manifest, source)
     with ExitStack() as stack:
-        temporary = stack.enter_context(atomic_output(target, (source,)))
+        temporary = stack.enter_context(atomic_output(target, (source,), force=force))
         events = stack.enter_context(open_events(source, tree))
         found = find_collection(
             events, selection.collection or (model.manifest.collection if model else None)
@@ -223,6 +230,7 @@ def decompress(
     *,
     tree: str | None = None,
     models: Iterable[Model] = (),
+    force: bool = False,
     report: Report = silent,
 ) -> None:
     """Restore the original layout of a compressed file: branches, order, titles, types.
@@ -237,6 +245,8 @@ def decompress(
         Name of the tree.
     models
         Models that the file holds by reference.
+    force
+        Replace a target that exists, which is an error otherwise.
 
     Raises
     ------
@@ -245,7 +255,7 @@ def decompress(
     CorruptionError
         If the file is damaged, or events of a chunk were dropped.
     """
-    with atomic_output(target, (source,)) as temporary, open_source(source) as opened:
+    with atomic_output(target, (source,), force=force) as temporary, open_source(source) as opened:
         if tree is None and compressed_trees(opened):
             restore_file(temporary, opened, models, report)
             return

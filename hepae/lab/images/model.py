@@ -69,9 +69,9 @@ class ImageModel:
         with located(path):
             return cls(data, threads)
 
-    def save(self, path: str | Path) -> None:
-        """Write the model file."""
-        write_model(path, self.data)
+    def save(self, path: str | Path, *, force: bool = False) -> None:
+        """Write the model file; one that exists is replaced only with ``force``."""
+        write_model(path, self.data, force=force)
 
     def encode(self, images: Images) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
         """Latents of images, and the logarithms of their variances where the model is variational.
