@@ -16,7 +16,14 @@ from hepae.core.arithmetic.memory import give_back_freed_memory
 from hepae.core.compiled import unloaded
 from hepae.core.values.bounds import Bound
 from hepae.core.values.objects import Collection
-from hepae.errors import BoundViolationError, CollectionError, SchemaError, UnsupportedError, nearest
+from hepae.errors import (
+    BoundViolationError,
+    CollectionError,
+    SchemaError,
+    UnsupportedError,
+    nearest,
+    report_it,
+)
 from hepae.files.agreement import checked_bounds, require_agreement
 from hepae.files.compress.file import FileDone, compress_file
 from hepae.files.decompress.file import compressed_trees, restore_file
@@ -351,7 +358,7 @@ def _require_kept(checked: Verification) -> None:
         else checked.file,
         expected=offender.stored if offender else None,
         got=offender.restored if offender else "; ".join(checked.differences[:3]),
-        hint="the output was not written; please report this",
+        hint=f"the output was not written; {report_it()}",
     )
 
 

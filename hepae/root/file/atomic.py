@@ -6,6 +6,7 @@ exists is kept unless the user says ``force``, and an input is never the output.
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 from collections.abc import Iterable, Iterator
@@ -16,10 +17,19 @@ from pathlib import Path
 from hepae.errors import OutputError
 from hepae.names import is_url
 
-__all__ = ["atomic_output", "check_target", "output_folder", "remove_stale", "temporary_name"]
+__all__ = [
+    "atomic_output",
+    "check_target",
+    "output_folder",
+    "remove_stale",
+    "remove_unfinished",
+    "temporary_name",
+]
 
 TEMPORARY = re.compile(r"\.(?P<target>.+)\.hepae-(?P<process>\d+)-\d+\.part")
 FORCE_HINT = "write to another name, or replace it with --force (in Python force=True)"
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
+"""Errors of a file system that takes no more, which come without the name of a file."""
 _numbers = count()
 _open: set[Path] = set()
 
@@ -69,7 +79,9 @@ def atomic_output(
             _refuse_existing(final)
         replace(temporary, final)
     except OSError as error:
-        raise OutputError("cannot be written", where=final, got=error.strerror) from error
+        if error.errno in FULL or error.filename in (temporary, str(temporary)):
+            raise OutputError("cannot be written", where=final, got=error.strerror) from error
+        raise
     finally:
         _open.discard(temporary)
         with suppress(OSError):
@@ -142,16 +154,19 @@ def _refuse_existing(final: Path) -> None:
 
 def replace(temporary: Path, final: Path) -> None:
     """Flush a file and its folder to the disk, and rename it in between."""
-    with temporary.open("rb+") as stream:
-        os.fsync(stream.fileno())
-    if final.exists():
-        temporary.chmod(final.stat().st_mode & 0o777)
-    temporary.replace(final)
-    folder = os.open(final.parent, os.O_RDONLY)
     try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+        with temporary.open("rb+") as stream:
+            os.fsync(stream.fileno())
+        if final.exists():
+            temporary.chmod(final.stat().st_mode & 0o777)
+        temporary.replace(final)
+        folder = os.open(final.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+    except OSError as error:
+        raise OutputError("cannot be written", where=final, got=error.strerror) from error
 
 
 def remove_stale(final: Path) -> None:
@@ -161,6 +176,13 @@ def remove_stale(final: Path) -> None:
         if found and found["target"] == final.name and not in_use(path, int(found["process"])):
             with suppress(OSError):
                 path.unlink()
+
+
+def remove_unfinished() -> None:
+    """Remove what this process is writing, where it leaves at once."""
+    for path in tuple(_open):
+        with suppress(OSError):
+            path.unlink(missing_ok=True)
 
 
 def glob_escaped(name: str) -> str:
