@@ -1,8 +1,8 @@
 """ROOT's RDataFrame over compressed files: restored in memory for every codec, or decoded in C++ for ``bottleneck``.
 
-`open` restores columns with hepae and hands them to RDataFrame without a copy, for event loops in one thread. `native` gives a data frame on the file
-itself, in which the decoder runs as C++ inside RDataFrame's event loop: nothing is held in memory, and the loop can run
-in several threads (``ROOT.EnableImplicitMT()`` before it).
+`open` restores columns with hepae and hands them to RDataFrame without a copy, for event loops in one thread. `native`
+gives a data frame on the file itself, in which the decoder runs as C++ inside RDataFrame's event loop: nothing is held
+in memory, and the loop can run in several threads (``ROOT.EnableImplicitMT()`` before it).
 """
 
 from __future__ import annotations
