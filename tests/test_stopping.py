@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -17,6 +16,8 @@ from hepae.root.file.atomic import atomic_output
 
 HERE = Path(__file__).parent.parent
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(HERE), "OMP_NUM_THREADS": "1"}
+
+INTERRUPTED = "hepae: interrupted; nothing was written under the final name\n"
 
 WRITING = """
 import sys, time
@@ -29,7 +30,7 @@ def inspect(options):
     with atomic_output(Path(sys.argv[1])) as temporary:
         temporary.write_bytes(b"half")
         print("writing", flush=True)
-        time.sleep(60)
+        time.sleep(600)
 
 commands.inspect = inspect
 sys.exit(cli.main(["inspect", "a.root"]))
@@ -50,9 +51,8 @@ def test_a_command_that_is_stopped_leaves_nothing(number: signal.Signals, tmp_pa
     assert process.stdout.readline() == "writing\n"
     process.send_signal(number)
     process.send_signal(number) if number != signal.SIGINT else None
-    _, error = process.communicate(timeout=60)
-    assert process.returncode == 128 + number
-    assert error == "hepae: interrupted; nothing was written under the final name\n"
+    _, error = process.communicate(timeout=300)
+    assert (process.returncode, error) == (128 + number, INTERRUPTED)
     assert not list(tmp_path.iterdir())
 
 
@@ -80,7 +80,7 @@ def write(path):
     with atomic_output(Path(path)) as temporary:
         temporary.write_bytes(b"half")
         print("writing", flush=True)
-        time.sleep(60)
+        time.sleep(600)
 
 def inspect(options):
     with many._processes(2) as pool:
@@ -102,13 +102,10 @@ def test_processes_of_a_pool_stop_with_it(tmp_path: Path) -> None:
     )
     assert process.stdout is not None
     assert [process.stdout.readline() for _ in range(2)] == ["writing\n"] * 2
-    began = time.monotonic()
     process.send_signal(signal.SIGTERM)
-    _, error = process.communicate(timeout=60)
-    assert process.returncode == 128 + signal.SIGTERM
-    assert "Traceback" not in error
+    _, error = process.communicate(timeout=300)  # the ten minutes of their sleep are not waited for
+    assert (process.returncode, error) == (128 + signal.SIGTERM, INTERRUPTED)
     assert not list((tmp_path / "out").iterdir())
-    assert time.monotonic() - began < 50  # the sixty seconds of their sleep were not waited for
 
 
 def test_a_reader_that_goes_away_is_no_violation(sample_root: Path) -> None:
@@ -123,7 +120,7 @@ def test_a_reader_that_goes_away_is_no_violation(sample_root: Path) -> None:
         process.stdout.close()
         error = process.stderr.read()
         process.stderr.close()
-        assert process.wait(timeout=60) == 128 + signal.SIGPIPE
+        assert process.wait(timeout=300) == 128 + signal.SIGPIPE
         assert error == ""
 
 
