@@ -10,7 +10,7 @@ import numpy as np
 from hepae.arrays import Floats
 from hepae.errors import HepaeError, ModelRejectedError
 from hepae.lab.tagging.jets import Jets
-from hepae.lab.tagging.spec import MANIFEST_KEY, TaggerManifest, members
+from hepae.lab.tagging.spec import KIND, TaggerManifest, members
 from hepae.model.files import read_model, write_model
 from hepae.model.runtime import session
 
@@ -38,7 +38,7 @@ class Tagger:
     def __init__(self, data: bytes, threads: int = 1) -> None:
         from hepae.model.admission import admit  # imports onnx, which `import hepae` does not
 
-        parts = admit(data, MANIFEST_KEY)
+        parts = admit(data, KIND)
         self.data, self.sha256 = data, parts.sha256
         self.manifest = TaggerManifest.from_json(parts.manifest)
         if sorted(parts.networks) != sorted(members(self.manifest.recipe)):
