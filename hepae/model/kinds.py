@@ -10,7 +10,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from hepae.core.manifest import Manifest
+import msgspec
+
+from hepae import limits
+from hepae.errors import ModelRejectedError
 
 __all__ = ["COMPRESSING", "MANIFEST_KEY", "OPERATORS", "Kind", "Operators", "operators"]
 
@@ -67,8 +70,25 @@ OPERATORS: Final[Mapping[str, Operators]] = {
 """By codec. The networks of ``masked`` are exact in any order of sums; those of ``bottleneck`` are not."""
 
 
+class _Codec(msgspec.Struct):
+    codec: str
+
+
+class _Manifest(msgspec.Struct):
+    """As much of a manifest as tells the codec."""
+
+    codec: _Codec
+
+
 def _of_codec(manifest: bytes) -> Operators:
-    return OPERATORS[Manifest.from_json(manifest).codec_name]
+    limits.check("manifest bytes", len(manifest), limits.MAX_MANIFEST_BYTES)
+    try:
+        codec = msgspec.json.decode(manifest, type=_Manifest).codec.codec
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as problem:
+        raise ModelRejectedError("the manifest does not parse", got=problem) from None
+    if codec not in OPERATORS:
+        raise ModelRejectedError("an unknown codec", expected=", ".join(OPERATORS), got=codec)
+    return OPERATORS[codec]
 
 
 COMPRESSING: Final = Kind(MANIFEST_KEY, _of_codec)
