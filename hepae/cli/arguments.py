@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from hepae.names import is_url
+from hepae.core.values.names import is_url
 
 __all__ = ["add_force", "local", "location"]
 

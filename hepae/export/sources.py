@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from hepae.core.bottleneck.spec import BottleneckSpec
+from hepae.core.values.names import is_url
 from hepae.errors import InputError, UnsupportedError
 from hepae.model.model import Model
-from hepae.names import is_url
 from hepae.root.file.source import open_source
 from hepae.stored.restore import models_of
 

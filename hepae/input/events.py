@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 
 from hepae import limits
+from hepae.core.values.names import is_url
 from hepae.core.values.objects import Objects
 from hepae.errors import InputError
 from hepae.input.csvio import CsvEvents, read_csv
-from hepae.names import is_url
 from hepae.root.columns import Branch, Column, Jagged
 from hepae.root.file.source import open_source, size_of
 from hepae.root.tree import TreeReader

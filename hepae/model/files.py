@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from hepae import limits
+from hepae.core.values.names import is_url
 from hepae.errors import HepaeError, InputError, OutputError
-from hepae.names import is_url
 
 __all__ = ["located", "read_model", "write_model"]
 

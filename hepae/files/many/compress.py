@@ -20,6 +20,7 @@ import msgspec
 import numpy as np
 
 from hepae.core.values.bounds import Bound
+from hepae.core.values.names import is_url
 from hepae.errors import HepaeError, InputError, OutputError, SchemaError
 from hepae.files.agreement import require_agreement
 from hepae.files.many import records
@@ -31,7 +32,6 @@ from hepae.input.selection import Selection, selection_of
 from hepae.learn.modelling import find_collection, train
 from hepae.learn.recipe import Choices, Recipe
 from hepae.model.model import Model
-from hepae.names import is_url
 from hepae.progress import Report, silent
 from hepae.root.file.atomic import check_target, output_folder
 from hepae.root.file.source import size_of

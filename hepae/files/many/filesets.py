@@ -12,9 +12,9 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import urlsplit
 
+from hepae.core.values.names import is_url
 from hepae.errors import InputError, OutputError
 from hepae.input.events import is_csv
-from hepae.names import is_url
 
 __all__ = ["Files", "Job", "compressed_fileset", "jobs_of"]
 

@@ -9,8 +9,8 @@ from typing import TypeVar
 import msgspec
 import xxhash
 
+from hepae.core.values.names import is_url
 from hepae.errors import InputError
-from hepae.names import is_url
 from hepae.root.file.atomic import atomic_output
 from hepae.root.file.source import open_source
 

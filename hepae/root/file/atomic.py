@@ -14,8 +14,8 @@ from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
 
+from hepae.core.values.names import is_url
 from hepae.errors import OutputError
-from hepae.names import is_url
 
 __all__ = [
     "atomic_output",

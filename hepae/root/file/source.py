@@ -13,8 +13,8 @@ from typing import Any
 
 import uproot
 
+from hepae.core.values.names import is_url
 from hepae.errors import HepaeError, InputError, nearest
-from hepae.names import is_url
 from hepae.root.file.compression import require_whole
 from hepae.root.rntuple.reader import RNTupleReader
 from hepae.root.ttree.reader import TTreeReader
