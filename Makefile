@@ -26,9 +26,9 @@ help: ## what there is
 demo: $(VENV)/.hepae-demo ## train on the bundled sample, compress, decompress, verify (about 2 minutes)
 	mkdir -p $(DEMO)
 	$(BIN)/hepae inspect $(SAMPLE)
-	$(BIN)/hepae train $(SAMPLE) -o $(DEMO)/jets.onnx --collection Jet $(BOUNDS)
-	$(BIN)/hepae compress $(SAMPLE) $(DEMO)/small.root --collection Jet --model $(DEMO)/jets.onnx
-	$(BIN)/hepae decompress $(DEMO)/small.root $(DEMO)/restored.root
+	$(BIN)/hepae train $(SAMPLE) -o $(DEMO)/jets.onnx --collection Jet $(BOUNDS) --force
+	$(BIN)/hepae compress $(SAMPLE) $(DEMO)/small.root --collection Jet --model $(DEMO)/jets.onnx --force
+	$(BIN)/hepae decompress $(DEMO)/small.root $(DEMO)/restored.root --force
 	$(BIN)/hepae verify $(SAMPLE) $(DEMO)/restored.root $(BOUNDS)
 	$(BIN)/hepae verify $(SAMPLE) $(DEMO)/small.root
 
@@ -45,7 +45,7 @@ lint: $(VENV)/.hepae-test ## ruff and mypy --strict
 .PHONY: bench
 bench: $(VENV)/.hepae-test ## size, speed and worst error on the bundled sample, beside the alternatives
 	mkdir -p $(DEMO)
-	$(BIN)/hepae bench $(SAMPLE) --collection Jet $(BOUNDS) --held-out 0.2 --plot $(DEMO)/bench.png
+	$(BIN)/hepae bench $(SAMPLE) --collection Jet $(BOUNDS) --held-out 0.2 --plot $(DEMO)/bench.png --force
 
 .PHONY: exhaustive
 exhaustive: $(VENV)/.hepae-test ## every float32 there is under 15 bounds (20 minutes of a core; resumes where it was stopped)

@@ -6,8 +6,11 @@ instead of a traceback and exit with a code other than zero.
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Iterable
 from difflib import get_close_matches
+from importlib.metadata import PackageNotFoundError, metadata
+from pathlib import Path
 
 __all__ = [
     "AlreadyCompressedError",
@@ -26,7 +29,9 @@ __all__ = [
     "OutputError",
     "SchemaError",
     "UnsupportedError",
+    "defect",
     "nearest",
+    "report_it",
 ]
 
 
@@ -145,3 +150,36 @@ def nearest(name: str, candidates: Iterable[str], most: int = 4) -> str:
     """Names close to one that is missing, for a hint: ``did you mean …?``; empty when there is none."""
     near = get_close_matches(name, list(candidates), n=most, cutoff=0.5)
     return f"did you mean {', '.join(near)}?" if near else ""
+
+
+def report_it() -> str:
+    """What to do about a defect of hepae, for a hint: where to report it, as the metadata of the package say.
+
+    Examples
+    --------
+    >>> report_it().startswith("please report it")
+    True
+    """
+    try:
+        urls = dict(entry.split(", ", 1) for entry in metadata(PACKAGE.name).get_all("Project-URL") or ())
+    except PackageNotFoundError:  # a checkout on the path that was not installed
+        urls = {}
+    address = next((urls[label] for label in ("Issues", "Repository", "Homepage") if label in urls), None)
+    return f"please report it: {address}" if address else "please report it, as CONTRIBUTING.md says"
+
+
+def defect(problem: BaseException) -> str:
+    """One line about an exception that hepae did not raise on purpose, with the line of hepae that it came through."""
+    frames = [
+        frame
+        for frame in traceback.extract_tb(problem.__traceback__)
+        if PACKAGE in Path(frame.filename).parents
+    ]
+    place = (
+        f" [{Path(frames[-1].filename).relative_to(PACKAGE.parent)}:{frames[-1].lineno}]" if frames else ""
+    )
+    what = f"{type(problem).__name__}: {problem}".splitlines()[0]
+    return f"a defect of hepae: {what}{place}; {report_it()}"
+
+
+PACKAGE = Path(__file__).parent

@@ -1,8 +1,8 @@
 """ROOT's RDataFrame over compressed files: restored in memory for every codec, or decoded in C++ for ``bottleneck``.
 
-`open` restores columns with hepae and hands them to RDataFrame without a copy. `native` gives a data frame on the file
-itself, in which the decoder runs as C++ inside RDataFrame's event loop: nothing is held in memory, and the loop can run
-in several threads (``ROOT.EnableImplicitMT()`` before it).
+`open` restores columns with hepae and hands them to RDataFrame without a copy, for event loops in one thread. `native`
+gives a data frame on the file itself, in which the decoder runs as C++ inside RDataFrame's event loop: nothing is held
+in memory, and the loop can run in several threads (``ROOT.EnableImplicitMT()`` before it).
 """
 
 from __future__ import annotations
@@ -57,6 +57,8 @@ def open(  # noqa: A001 - the word users know from uproot
     ------
     MissingExtraError
         If ROOT is not installed.
+    UnsupportedError
+        If ROOT's implicit multi-threading is on, with which an event loop over arrays in memory never ends.
 
     Examples
     --------
@@ -64,7 +66,13 @@ def open(  # noqa: A001 - the word users know from uproot
     >>> frame = hepae.rdataframe.open("small.root", ["Jet_pt", "MET"])  # doctest: +SKIP
     >>> frame.Define("HT", "Sum(Jet_pt)").Mean("HT").GetValue()  # doctest: +SKIP
     """
-    _root()
+    if _root().IsImplicitMTEnabled():
+        raise UnsupportedError(
+            "restored columns are read in one thread",
+            where=path,
+            got="ROOT.EnableImplicitMT()",
+            hint="call ROOT.DisableImplicitMT() before it, or use hepae.rdataframe.native (bottleneck files)",
+        )
     with open_source(path) as source:
         reader = source.tree(tree)
         name, branches = reader.path, reader.branches

@@ -61,12 +61,12 @@ def main(folder: str, events: str, target: str) -> None:
         left, right = figure.subplots(1, 2)
         _losses(left, outcomes)
         _errors(right, jets, models)
-        save(figure, Path(target) / "literature.png")
+        save(figure, Path(target) / "literature.png", force=True)
         figure = Figure((7.4, 3.1), layout="constrained")
         left, right = figure.subplots(1, 2)
         _masses(left, jets, models)
         _errors(right, jets, models)
-        save(figure, Path(target) / "jet_mass.png")
+        save(figure, Path(target) / "jet_mass.png", force=True)
 
 
 def _results(folder: Path) -> tuple[list[Outcome], dict[str, Model | None]]:

@@ -78,7 +78,9 @@ def trained(jets: Path, folder: Path, name: str, seed: int) -> ImageModel:
         began = time.process_time()
         recipe = RECIPES[name]
         recipe = ImageRecipe(latents=recipe.latents, beta=recipe.beta, threads=recipe.threads, seed=seed)
-        train_images([jets], recipe=recipe, cut="FatJet_isTop == 0", entries=(0, TRAINED)).save(path)
+        train_images([jets], recipe=recipe, cut="FatJet_isTop == 0", entries=(0, TRAINED)).save(
+            path, force=True
+        )
         print(f"{name}, seed {seed}: trained in {time.process_time() - began:.0f} s of one core", flush=True)
     return ImageModel.load(path)
 
@@ -93,7 +95,7 @@ def scored(
     scores: Scores = {}
     for (name, seed), model in models.items():
         path = folder / f"{name}-{seed}.root"
-        score(jets, path, model, latents=True)
+        score(jets, path, model, latents=True, force=True)
         loss = column(path, "FatJet_hepae_score")
         scores.setdefault(f"{name}: loss", []).append(loss)
         if model.manifest.variational:
@@ -137,7 +139,7 @@ def draw(
     for kind, cut in kinds.items():
         images = read_images(jets, three, cut=cut)
         averages[kind] = [average_image(images[:, place], label=kind) for place in range(len(CHANNELS))]
-    save(average_figure(averages, CHANNELS), folder / "images_average.png")
+    save(average_figure(averages, CHANNELS), folder / "images_average.png", force=True)
     histograms = {
         f"{kind}/{name}": one
         for kind, row in averages.items()
@@ -152,8 +154,12 @@ def draw(
     )
     restored = {name: model.decode(model.encode(examples)[0])[:, 0] for name, model in models.items()}
     names = [kind for kind in kinds for _ in range(EXAMPLES)]
-    save(reconstruction_figure(examples[:, 0], restored, names), folder / "images_reconstructions.png")
-    save(loss_figure(list(models.values())), folder / "images_losses.png")
+    save(
+        reconstruction_figure(examples[:, 0], restored, names),
+        folder / "images_reconstructions.png",
+        force=True,
+    )
+    save(loss_figure(list(models.values())), folder / "images_losses.png", force=True)
     qcd = read_images(jets, ImageSpec(), cut=kinds["QCD"], entries=(TRAINED, None))
     for name in ("VAE", "beta-VAE"):
         figure = traversal_figure(models[name], models[name].encode(qcd)[0])
@@ -167,7 +173,7 @@ def draw(
         "beta-VAE: both, in nats",
     )
     curves = {name: (*roc(scores[name][0], labels), auc(scores[name][0], labels)) for name in shown}
-    save(roc_figure(curves), folder / "images_roc.png")
+    save(roc_figure(curves), folder / "images_roc.png", force=True)
 
 
 if __name__ == "__main__":

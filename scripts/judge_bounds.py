@@ -46,7 +46,7 @@ def main() -> None:
     print(table)
     if options.figure is not None:
         with styled():
-            save(_figure(results), options.figure)
+            save(_figure(results), options.figure, force=True)
 
 
 def _judged(options: argparse.Namespace, bound: float) -> Result:
@@ -87,6 +87,7 @@ def _compressed(options: argparse.Namespace, bound: float, file: Path) -> Result
         bounds=[f"E,px,py,pz=rel:{bound:g}"],
         recipe=recipe,
         threads=options.threads,
+        force=True,
     )
     return {"bytes": done.collection_after / done.objects, "before": done.collection_before / done.objects}
 

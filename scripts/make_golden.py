@@ -127,7 +127,7 @@ def files(folder: Path, home: Path) -> Iterator[str]:
     dtypes = written(home / "dtypes.root", *events(1))
 
     def write(name: str, source: Path, **choices: Any) -> str:
-        hepae.compress(source, folder / name, collection="Jet", threads=1, **choices)
+        hepae.compress(source, folder / name, collection="Jet", threads=1, force=True, **choices)
         return name
 
     bounds = [f"{feature}={bound}" for feature, bound in BOUNDS.items()]

@@ -69,7 +69,7 @@ def main() -> None:
         facts = {"seed": seed, "trained": len(jets) - len(rows), "tested": len(rows), "seconds": seconds}
         print(msgspec.json.encode({**facts, **found, "bytes": len(tagger.data)}).decode(), flush=True)
         if place == 0:
-            tagger.save(options.output)
+            tagger.save(options.output, force=True)
 
 
 def _pretrained(options: argparse.Namespace, jets: Jets, chosen: dict[str, Any]) -> Pretrained:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hepae.errors import HepaeError, InputError, LimitError, ModelRejectedError
-from hepae.model.admission import OPERATORS, admit
+from hepae.model.admission import admit
 from hepae.model.assembly import assemble
 from hepae.model.model import Model
 from hepae.model.runtime import session
@@ -97,10 +97,3 @@ def test_a_network_that_gets_a_wrong_input_says_so() -> None:
         network(features=np.ones((1, 7), np.float32))
     with pytest.raises(ModelRejectedError):
         session(b"nonsense")
-
-
-def test_no_operator_of_the_table_makes_sizes_out_of_values_or_holds_graphs() -> None:
-    assert not set(OPERATORS) & {
-        *("ConstantOfShape", "Expand", "Tile", "Range", "OneHot", "NonZero", "Resize", "Pad", "EyeLike"),
-        *("If", "Loop", "Scan", "SequenceMap", "RandomNormal", "Constant"),
-    }

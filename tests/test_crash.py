@@ -44,7 +44,17 @@ def test_killed_at_any_moment_the_target_is_the_old_file_or_the_whole_new_one() 
 
 
 def compress_with_room_for(size: int, model: Path, target: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "hepae", "compress", str(sample()), str(target), "--model", str(model)]
+    command = [
+        sys.executable,
+        "-m",
+        "hepae",
+        "compress",
+        str(sample()),
+        str(target),
+        "--model",
+        str(model),
+        "--force",
+    ]
     return subprocess.run(
         command,
         # where coverage is measured, it would find no room for its own file either
@@ -80,7 +90,11 @@ def test_a_folder_without_permission_is_refused_before_any_work(model: Path, tmp
 def test_two_writers_of_one_target_leave_a_whole_file(model: Path, tmp_path: Path) -> None:
     target, loaded = tmp_path / "small.root", hepae.Model.load(model)
     with ThreadPoolExecutor(2) as pool:
-        list(pool.map(lambda _: hepae.compress(sample(), target, model=loaded, threads=1), range(2)))
+        list(
+            pool.map(
+                lambda _: hepae.compress(sample(), target, model=loaded, threads=1, force=True), range(2)
+            )
+        )
     assert hepae.verify(sample(), target).kept
     assert [path.name for path in tmp_path.iterdir()] == ["small.root"]
 
@@ -92,7 +106,12 @@ def test_a_reader_of_a_file_that_is_replaced_gets_its_values_or_an_error(model: 
         events = file["Events"]
         before = events.arrays(["Muon_pt"], entry_stop=100)["Muon_pt"].tolist()
         hepae.compress(
-            sample(), target, collection="Muon", features=["eta"], recipe=recipe_of({"codec": "lifting"})
+            sample(),
+            target,
+            collection="Muon",
+            features=["eta"],
+            recipe=recipe_of({"codec": "lifting"}),
+            force=True,
         )
         with suppress(HepaeError):  # uproot opens the path again for each read
             assert events.arrays(["Muon_pt"], entry_stop=100)["Muon_pt"].tolist() == before

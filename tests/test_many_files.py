@@ -89,9 +89,14 @@ def test_what_changed_is_done_again(inputs: Path, tmp_path: Path, small_model: A
     damaged[len(damaged) // 2] ^= 1  # a damaged output of the same size
     (out / "run2.root").write_bytes(damaged)
     (out / "run3.root").write_bytes((out / "run3.root").read_bytes()[:-100])  # one cut short
-    (out / many.RECORDS / "run4.root.json").write_text("{not JSON")  # no record to go by
+    (out / many.RECORDS / "run4.root.json").write_text(
+        "{not JSON"
+    )  # no record to go by: somebody else's file
     again = compress_files(str(inputs / "*.root"), out, model=small_model)
-    assert states(again) == ["compressed"] * 5 + ["present"]
+    assert states(again) == ["compressed"] * 4 + ["failed", "present"]
+    assert "exists already" in again.failed[0].error
+    again = compress_files(str(inputs / "*.root"), out, model=small_model, force=True)
+    assert states(again) == ["present"] * 4 + ["compressed", "present"]
     assert all(hepae.verify(outcome.source, outcome.target).kept for outcome in again.outcomes)
 
 

@@ -285,7 +285,7 @@ def half_written(path: Path) -> None:
 def test_an_error_leaves_the_target_alone(tmp_path: Path) -> None:
     target = tmp_path / "out.root"
     target.write_bytes(b"old")
-    with pytest.raises(ValueError, match="on purpose"), atomic_output(target) as temporary:
+    with pytest.raises(ValueError, match="on purpose"), atomic_output(target, force=True) as temporary:
         half_written(temporary)
     assert target.read_bytes() == b"old"
     assert [path.name for path in tmp_path.iterdir()] == ["out.root"]
@@ -306,7 +306,7 @@ def test_outputs_that_cannot_be(tmp_path: Path, sample_root: Path) -> None:
 
 def test_two_writers_the_last_complete_one_wins(tmp_path: Path) -> None:
     target = tmp_path / "out.root"
-    with atomic_output(target) as temporary:
+    with atomic_output(target, force=True) as temporary:
         temporary.write_bytes(b"slow")
         other = subprocess.run(
             [sys.executable, "-c", KILLED.replace("KILL", "pass"), str(target)], check=True
@@ -320,7 +320,7 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 from hepae.root.file.atomic import atomic_output
-with atomic_output(Path(sys.argv[1])) as temporary:
+with atomic_output(Path(sys.argv[1]), force=True) as temporary:
     temporary.write_bytes(b"other")
     KILL
 """
@@ -334,7 +334,7 @@ def test_what_a_killed_writer_leaves_is_removed(tmp_path: Path) -> None:
     assert killed.returncode == -signal.SIGKILL
     assert target.read_bytes() == b"old"
     assert len(list(tmp_path.iterdir())) == 2
-    with atomic_output(target) as temporary:
+    with atomic_output(target, force=True) as temporary:
         temporary.write_bytes(b"new")
     assert target.read_bytes() == b"new"
     assert [path.name for path in tmp_path.iterdir()] == ["out.root"]

@@ -23,9 +23,9 @@ def rows(frame, columns):
     arrays = frame.AsNumpy(columns)
     return {key: [np.asarray(row).tolist() for row in arrays[key]] for key in columns}
 
-def refusal(*arguments):
+def refusal(*arguments, open=hepae.rdataframe.native):
     try:
-        hepae.rdataframe.native(*arguments)
+        open(*arguments)
     except HepaeError as problem:
         return [type(problem).__name__, str(problem)]
 
@@ -39,12 +39,23 @@ result = {
     "chunked": refusal(lifting),
     "unknown": refusal(bottleneck, ["Jet_mess"]),
 }
+ROOT.EnableImplicitMT(2)
+result["threads"] = refusal(lifting, open=hepae.rdataframe.open)
 """
 
 
 @pytest.fixture(scope="module")
 def read() -> Any:
     return in_root(READ, compressed("lifting"), compressed("bottleneck"))
+
+
+@needs_root
+@pytest.mark.root
+def test_restored_columns_are_refused_to_an_event_loop_in_threads(read: Any) -> None:
+    """It would never end."""
+    kind, text = read["threads"]
+    assert kind == "UnsupportedError"
+    assert "DisableImplicitMT" in text
 
 
 @needs_root

@@ -66,7 +66,7 @@ def test_a_rename_or_flush_that_fails_leaves_the_old_file(
     target = tmp_path / "a.root"
     target.write_bytes(b"old")
     monkeypatch.setattr(*((os, "fsync") if broken == "fsync" else (Path, "replace")), fails)
-    with pytest.raises(OutputError, match="No space left"), atomic_output(target) as temporary:
+    with pytest.raises(OutputError, match="No space left"), atomic_output(target, force=True) as temporary:
         temporary.write_bytes(b"new")
     assert target.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [target]

@@ -1,47 +1,72 @@
-"""The command line: ``hepae COMMAND …``. Exit code 0 only when the promise was kept."""
+"""The command line: ``hepae COMMAND …``.
+
+Exit codes: 0, the promise was kept; 1, a value is out of its bound, or a file of many failed; 2, refused, and a line on
+the standard error says what is wrong, where, and what to do; 128 and the number of a signal that ended the command.
+"""
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
-import traceback
 from collections.abc import Sequence
+from contextlib import suppress
 
+from hepae.cli.stopping import SHELL, exit_code, stoppable
 from hepae.core.values.names import printable
-from hepae.errors import BoundViolationError, HepaeError
+from hepae.errors import BoundViolationError, HepaeError, defect
 from hepae.extras import needed
 
 __all__ = ["main"]
 
-KEPT, VIOLATED, REFUSED, INTERRUPTED = 0, 1, 2, 130
+VIOLATED, REFUSED, UNREAD = 1, 2, SHELL + signal.SIGPIPE
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; errors raised on purpose become one line on the standard error."""
-    words = sys.argv[1:] if arguments is None else list(arguments)
+    """Run one command; whatever goes wrong becomes one line on the standard error."""
     try:
-        with needed("the command line"):
-            from hepae.cli.parser import parser
-        options = parser(words).parse_args(words)
-        with needed("this command"):
-            return int(options.run(options))
+        with stoppable():
+            return _run(arguments)
     except BoundViolationError as problem:
-        _say(f"promise not kept: {problem}")
-        return VIOLATED
+        return _say(f"promise not kept: {problem}", VIOLATED)
     except HepaeError as problem:
-        _say(str(problem))
-        return REFUSED
+        return _say(str(problem), REFUSED)
     except BrokenPipeError:
-        return REFUSED
-    except KeyboardInterrupt:
-        _say("interrupted; nothing was written under the final name")
-        return INTERRUPTED
+        return _unread()
+    except KeyboardInterrupt as problem:
+        return _say("interrupted; nothing was written under the final name", exit_code(problem))
+    except MemoryError:
+        return _say("not enough memory", REFUSED)
+    except OSError as problem:
+        place = f" [{problem.filename}]" if problem.filename else ""
+        return _say(f"the system refused: {problem.strerror or problem}{place}", REFUSED)
     except Exception as problem:  # noqa: BLE001 - whoever runs a command gets a line, whatever went wrong
-        place = traceback.extract_tb(problem.__traceback__)[-1]
-        what = f"{type(problem).__name__}: {problem}".split("\n")[0]
-        _say(f"a defect of hepae, please report it: {what} [{place.filename}:{place.lineno}]")
-        return REFUSED
+        return _say(defect(problem), REFUSED)
 
 
-def _say(text: str) -> None:
+def _run(arguments: Sequence[str] | None) -> int:
+    words = sys.argv[1:] if arguments is None else list(arguments)
+    with needed("the command line"):
+        from hepae.cli.parser import parser
+    options = parser(words).parse_args(words)
+    try:
+        with needed("this command"):
+            code = int(options.run(options))
+        sys.stdout.flush()
+    except SystemExit:  # rich leaves with 1, which says something else here
+        raise BrokenPipeError from None
+    return code
+
+
+def _say(text: str, code: int) -> int:
     """One line on the standard error; names in it come from files."""
-    print(f"hepae: {printable(text)}", file=sys.stderr)
+    with suppress(BrokenPipeError):
+        print(f"hepae: {printable(text)}", file=sys.stderr)
+    return code
+
+
+def _unread() -> int:
+    """Whoever read the output has gone: what is left of it is lost, without words."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return UNREAD

@@ -14,7 +14,8 @@ from hepae.cli.progress import reporter
 from hepae.errors import InputError, SchemaError
 from hepae.learn.recipe import CHOICES, recipe_of
 from hepae.model.model import Model
-from hepae.root.file.atomic import atomic_output
+from hepae.root.file.atomic import atomic_output, check_target
+from hepae.root.file.source import size_of
 
 Run = Callable[[argparse.Namespace], int]
 
@@ -32,7 +33,7 @@ def train(options: argparse.Namespace) -> int:
     from hepae.learn.modelling import train as fit
 
     choices = choices_of(options)
-    with atomic_output(options.output, tuple(options.files)) as temporary, reporter() as report:
+    with atomic_output(options.output, options.files, force=options.force) as temporary, reporter() as report:
         model = fit(
             options.files,
             collection=choices["collection"],
@@ -42,7 +43,7 @@ def train(options: argparse.Namespace) -> int:
             recipe=recipe_of(recipe_choices(choices)),
             report=report,
         )
-        model.save(temporary)
+        model.save(temporary, force=True)
     tables.show(_model_facts(model, options.output), tables.facts, options.json)
     return 0
 
@@ -59,6 +60,7 @@ def compress(options: argparse.Namespace) -> int:
 
         return many.compress(options, choices, recipe_of(recipe_choices(choices)))
     source, target = _source_and_target(options)
+    check_target(target, [source, *filter(None, [options.model, options.config])], force=options.force)
     with reporter() as report:
         outcome = run(
             source,
@@ -73,6 +75,7 @@ def compress(options: argparse.Namespace) -> int:
             embed=not options.model_by_reference,
             container=options.format or "ttree",
             threads=options.chunk_threads,
+            force=options.force,
             report=report,
         )
     shown = tables.whole_file if isinstance(outcome, FileDone) else tables.compression
@@ -97,12 +100,19 @@ def decompress(options: argparse.Namespace) -> int:
 
     models = [Model.load(path) for path in options.model]
     with reporter() as report:
-        run(options.input, options.output, tree=options.tree, models=models, report=report)
+        run(
+            options.input,
+            options.output,
+            tree=options.tree,
+            models=models,
+            force=options.force,
+            report=report,
+        )
     facts = {
         "input": str(options.input),
         "output": str(options.output),
-        "bytes before": options.input.stat().st_size,
-        "bytes after": options.output.stat().st_size,
+        "bytes before": size_of(options.input),
+        "bytes after": size_of(options.output),
     }
     tables.show(facts, tables.facts, options.json)
     return 0
@@ -145,7 +155,7 @@ def _require_use(options: argparse.Namespace) -> None:
         )
 
 
-def _source_and_target(options: argparse.Namespace) -> tuple[Path, Path]:
+def _source_and_target(options: argparse.Namespace) -> tuple[str | Path, str | Path]:
     paths = [*options.files, *filter(None, [options.side])]
     if len(paths) != 2:
         expected = "IN OUT, IN --side FILE, or IN… --out-dir DIR"

@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 from dataclasses import asdict
-from pathlib import Path
 
 from hepae.cli import tables
+from hepae.cli.arguments import add_force, local, location
 from hepae.cli.progress import reporter
 from hepae.model.model import Model
 
@@ -21,28 +21,36 @@ def add_commands(add: Add) -> None:
     """Add the commands of this module to a parser."""
     part = add("export-cpp", export_cpp, "write a C++ header that restores a bottleneck collection",
                "hepae export-cpp small.root -o jets.h")  # fmt: skip
-    part.add_argument("source", type=Path, metavar="MODEL_OR_FILE", help="model (.onnx) or compressed file")
-    part.add_argument("-o", "--output", type=Path, required=True, help="header to write")
+    part.add_argument(
+        "source", type=location, metavar="MODEL_OR_FILE", help="model (.onnx) or compressed file"
+    )
+    part.add_argument("-o", "--output", type=local, required=True, help="header to write")
+    add_force(part)
     part = add("export-onnx", export_onnx, "write encoder and decoder as plain ONNX files, transforms as JSON",
                "hepae export-onnx jets.onnx -o production")  # fmt: skip
-    part.add_argument("source", type=Path, metavar="MODEL_OR_FILE", help="model (.onnx) or compressed file")
-    part.add_argument("-o", "--output", type=Path, required=True, metavar="DIRECTORY", help="where to write")
+    part.add_argument(
+        "source", type=location, metavar="MODEL_OR_FILE", help="model (.onnx) or compressed file"
+    )
+    part.add_argument("-o", "--output", type=local, required=True, metavar="DIRECTORY", help="where to write")
+    add_force(part)
     part = add("skim", skim, "write the events that pass a cut; compressed collections stay compressed",
                "hepae skim small.root dijets.root --cut 'nJet >= 2 && Jet_pt[0] > 50'")  # fmt: skip
-    part.add_argument("input", type=Path)
-    part.add_argument("output", type=Path)
+    part.add_argument("input", type=location)
+    part.add_argument("output", type=local)
+    add_force(part)
     part.add_argument(
         "--cut",
         required=True,
         help="condition as for TTree::Draw: 'Sum$(Jet_pt > 30) >= 2 && MET_pt > 50'; see docs/cuts.md",
     )
-    part.add_argument("--model", type=Path, action="append", default=[], help="model held by reference")
+    part.add_argument("--model", type=location, action="append", default=[], help="model held by reference")
     part.add_argument("--tree", help="name of the tree")
     part = add(
         "merge", merge, "join compressed files, whatever their models", "hepae merge all.root a.root b.root"
     )
-    part.add_argument("output", type=Path)
-    part.add_argument("inputs", type=Path, nargs="+")
+    part.add_argument("output", type=local)
+    part.add_argument("inputs", type=location, nargs="+")
+    add_force(part)
     part.add_argument("--others", choices=("same", "first"), default="same", help="histograms, strings …: must be the "
                       "same in all files (default), or those of the first file")  # fmt: skip
     part.add_argument("--tree", help="name of the tree")
@@ -52,7 +60,7 @@ def export_cpp(options: argparse.Namespace) -> int:
     """`hepae export-cpp`."""
     from hepae.export import write_header
 
-    models = write_header(options.source, options.output)
+    models = write_header(options.source, options.output, force=options.force)
     facts = {
         "header": str(options.output),
         "models": ", ".join(models),
@@ -66,7 +74,7 @@ def export_onnx(options: argparse.Namespace) -> int:
     """`hepae export-onnx`."""
     from hepae.export import write_onnx
 
-    paths = write_onnx(options.source, options.output)
+    paths = write_onnx(options.source, options.output, force=options.force)
     tables.show({path.name: path.stat().st_size for path in paths}, tables.facts, options.json)
     return 0
 
@@ -78,7 +86,13 @@ def skim(options: argparse.Namespace) -> int:
     models = [Model.load(path) for path in options.model]
     with reporter() as report:
         done = run(
-            options.input, options.output, options.cut, tree=options.tree, models=models, report=report
+            options.input,
+            options.output,
+            options.cut,
+            tree=options.tree,
+            models=models,
+            force=options.force,
+            report=report,
         )
     tables.show(asdict(done), tables.facts, options.json)
     return 0
@@ -89,6 +103,13 @@ def merge(options: argparse.Namespace) -> int:
     from hepae.files.merge import merge as run
 
     with reporter() as report:
-        done = run(options.output, options.inputs, tree=options.tree, others=options.others, report=report)
+        done = run(
+            options.output,
+            options.inputs,
+            tree=options.tree,
+            others=options.others,
+            force=options.force,
+            report=report,
+        )
     tables.show(asdict(done), tables.facts, options.json)
     return 0

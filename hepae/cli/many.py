@@ -12,7 +12,7 @@ from typing import Any
 
 from rich.console import Console
 
-from hepae.cli import tables
+from hepae.cli import stopping, tables
 from hepae.cli.progress import reporter
 from hepae.errors import InputError
 from hepae.extras import needed
@@ -41,6 +41,7 @@ def compress(options: argparse.Namespace, choices: Mapping[str, Any], recipe: Re
             recipe=recipe,
             side=options.side_dir is not None,
             embed=not options.model_by_reference,
+            force=options.force,
             report=report,
         )
     tables.show(asdict(done), _table, options.json)
@@ -53,10 +54,22 @@ def _executor(options: argparse.Namespace) -> Iterator[Executor | None]:
         with _cluster(options.scheduler) as executor:
             yield executor
     elif options.workers is not None and options.workers > 1:
-        with ProcessPoolExecutor(options.workers, multiprocessing.get_context("spawn")) as pool:
+        with _processes(options.workers) as pool:
             yield pool
     else:
         yield None
+
+
+@contextmanager
+def _processes(workers: int) -> Iterator[Executor]:
+    """A pool of processes; what they are at is not waited for where the command is stopped."""
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, context, initializer=stopping.worker) as pool:
+        try:
+            yield pool
+        except KeyboardInterrupt:
+            stopping.stop_workers()
+            raise
 
 
 @contextmanager

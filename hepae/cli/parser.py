@@ -11,6 +11,7 @@ from typing import Any
 
 from hepae import __version__
 from hepae.cli import commands, interop
+from hepae.cli.arguments import add_force, local, location
 from hepae.learn.recipe import CODECS, EFFORTS
 
 __all__ = ["PLUGINS", "parser", "training_options"]
@@ -98,7 +99,7 @@ def _inspect(parts: Parts) -> None:  # type: ignore[valid-type]
         parts, "inspect", commands.inspect, "show what is in a file: trees, collections, features, bytes, precision",
         "hepae inspect events.root",
     )  # fmt: skip
-    part.add_argument("file", type=Path, help="ROOT or CSV file")
+    part.add_argument("file", type=location, help="ROOT or CSV file")
     part.add_argument("--tree", help="only this tree")
 
 
@@ -107,8 +108,9 @@ def _train(parts: Parts) -> None:  # type: ignore[valid-type]
         parts, "train", commands.train, "train a model and export it to ONNX",
         "hepae train a.root b.root -o jets.onnx --collection Jet --bound 'pt,mass=rel:1e-3'",
     )  # fmt: skip
-    part.add_argument("files", nargs="+", type=Path, help="ROOT or CSV files to train on")
-    part.add_argument("-o", "--output", type=Path, required=True, help="the model to write (.onnx)")
+    part.add_argument("files", nargs="+", type=location, help="ROOT or CSV files to train on")
+    part.add_argument("-o", "--output", type=local, required=True, help="the model to write (.onnx)")
+    add_force(part)
     training_options(part)
 
 
@@ -119,16 +121,16 @@ def _compress(parts: Parts) -> None:  # type: ignore[valid-type]
     )  # fmt: skip
     part.add_argument(
         "files",
-        type=Path,
+        type=location,
         nargs="+",
         metavar="FILE",
         help="IN OUT; only inputs with --side, --out-dir or --side-dir",
     )
-    part.add_argument("--model", type=Path, help="a model made by `hepae train`")
+    part.add_argument("--model", type=location, help="a model made by `hepae train`")
     part.add_argument("--model-by-reference", action="store_true", help="store only the SHA-256 of the model")
     part.add_argument(
         "--side",
-        type=Path,
+        type=local,
         metavar="FILE",
         help="write only the collection, into a friend of the untouched input",
     )
@@ -136,14 +138,15 @@ def _compress(parts: Parts) -> None:  # type: ignore[valid-type]
     part.add_argument(
         "--threads", dest="chunk_threads", type=int, help="chunks coded at once (default: the cores)"
     )
+    add_force(part)
     _many(part.add_argument_group("many files, one model; what is done already is not done again"))
     training_options(part)
 
 
 def _many(group: argparse._ArgumentGroup) -> None:
-    group.add_argument("--out-dir", type=Path, metavar="DIR", help="compress every input into this folder")
+    group.add_argument("--out-dir", type=local, metavar="DIR", help="compress every input into this folder")
     group.add_argument(
-        "--side-dir", type=Path, metavar="DIR", help="the same, only the collections, as with --side"
+        "--side-dir", type=local, metavar="DIR", help="the same, only the collections, as with --side"
     )
     group.add_argument("--workers", type=int, help="processes on this machine (default: 1)")
     group.add_argument("--scheduler", metavar="tcp://…", help="dask scheduler whose workers do it")
@@ -216,9 +219,10 @@ def _decompress(parts: Parts) -> None:  # type: ignore[valid-type]
         parts, "decompress", commands.decompress, "restore the original layout of a compressed file",
         "hepae decompress small.root restored.root",
     )  # fmt: skip
-    part.add_argument("input", type=Path, help="file written by `hepae compress`")
-    part.add_argument("output", type=Path, help="ROOT file to write")
-    part.add_argument("--model", type=Path, action="append", default=[], help="model held by reference")
+    part.add_argument("input", type=location, help="file written by `hepae compress`")
+    part.add_argument("output", type=local, help="ROOT file to write")
+    add_force(part)
+    part.add_argument("--model", type=location, action="append", default=[], help="model held by reference")
     part.add_argument("--tree", help="name of the tree")
 
 
@@ -227,10 +231,10 @@ def _verify(parts: Parts) -> None:  # type: ignore[valid-type]
         parts, "verify", commands.verify, "compare every value with the original; exit code 1 on a violation",
         "hepae verify events.root small.root",
     )  # fmt: skip
-    part.add_argument("original", type=Path)
-    part.add_argument("file", type=Path, help="compressed or restored file")
+    part.add_argument("original", type=location)
+    part.add_argument("file", type=location, help="compressed or restored file")
     part.add_argument("--bound", action="append", default=[], metavar="NAMES=BOUND", help=BOUNDS_HELP)
-    part.add_argument("--model", type=Path, action="append", default=[], help="model held by reference")
+    part.add_argument("--model", type=location, action="append", default=[], help="model held by reference")
     part.add_argument("--tree", help="name of the tree in the original")
 
 

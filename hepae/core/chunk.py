@@ -28,7 +28,7 @@ from hepae.core.values.dither import places
 from hepae.core.values.lattice import Lattice
 from hepae.core.values.lattice_fit import fit_lattice
 from hepae.core.values.objects import Objects
-from hepae.errors import BoundViolationError, CorruptionError
+from hepae.errors import BoundViolationError, CorruptionError, report_it
 
 __all__ = ["ChunkCodec", "IntegerCodec", "OpenChunk"]
 
@@ -178,7 +178,7 @@ class ChunkCodec:
             raise CorruptionError(
                 "restored values do not carry their checksum",
                 where=f"{where}{name}",
-                hint="the decoder of this machine differs from the writer's; please report it",
+                hint=f"the decoder of this machine differs from the writer's; {report_it()}",
             )
         return values
 

@@ -25,10 +25,11 @@ from pathlib import Path
 import numpy as np
 
 from hepae.core.bottleneck.spec import BottleneckColumn, BottleneckSpec
-from hepae.errors import OutputError, UnsupportedError
+from hepae.errors import UnsupportedError
 from hepae.export.cpp_network import NetworkCode, array, number
 from hepae.export.sources import bottleneck_models
 from hepae.model.model import Model
+from hepae.root.file.atomic import atomic_output
 
 __all__ = ["header", "identifier", "namespace", "payload_order", "write_header"]
 
@@ -93,7 +94,7 @@ Values<{type}> {name}(const Latents &latents, const Codes &codes, const Escapes 
 """
 
 
-def write_header(source: str | Path, target: str | Path) -> list[str]:
+def write_header(source: str | Path, target: str | Path, *, force: bool = False) -> list[str]:
     """Write the header for a model file, or for all bottleneck models of a compressed file.
 
     Parameters
@@ -102,6 +103,8 @@ def write_header(source: str | Path, target: str | Path) -> list[str]:
         Model (.onnx) or compressed ROOT file.
     target
         Header to write.
+    force
+        Replace a target that exists, which is an error otherwise.
 
     Returns
     -------
@@ -112,11 +115,9 @@ def write_header(source: str | Path, target: str | Path) -> list[str]:
     --------
     >>> write_header("small.root", "jets.h")  # doctest: +SKIP
     """
-    models = bottleneck_models(source)
-    try:
-        Path(target).write_text(header(models), encoding="utf-8")
-    except OSError as problem:
-        raise OutputError("the header cannot be written", where=target, got=problem.strerror) from None
+    with atomic_output(target, (source,), force=force) as temporary:
+        models = bottleneck_models(source)
+        temporary.write_text(header(models), encoding="utf-8")
     return [model.sha256 for model in models]
 
 

@@ -12,15 +12,16 @@ from typing import Any
 import msgspec
 
 from hepae.core.bottleneck.spec import BottleneckSpec
-from hepae.errors import OutputError, UnsupportedError
+from hepae.errors import UnsupportedError
 from hepae.export.sources import bottleneck_models
 from hepae.model.model import Model
+from hepae.root.file.atomic import atomic_output, check_target, output_folder
 from hepae.stored.titles import SUFFIX
 
 __all__ = ["transforms", "write_onnx"]
 
 
-def write_onnx(source: str | Path, folder: str | Path) -> list[Path]:
+def write_onnx(source: str | Path, folder: str | Path, *, force: bool = False) -> list[Path]:
     """Write encoder, decoder and transforms of a model.
 
     Parameters
@@ -29,6 +30,8 @@ def write_onnx(source: str | Path, folder: str | Path) -> list[Path]:
         Model (.onnx) or compressed ROOT file with one bottleneck model.
     folder
         Where to write; made if it is not there.
+    force
+        Replace files that exist, which is an error otherwise.
 
     Returns
     -------
@@ -54,14 +57,13 @@ def write_onnx(source: str | Path, folder: str | Path) -> list[Path]:
     networks = admit(models[0].data).networks
     contents = {f"{name}.onnx": networks[name] for name in ("encoder", "decoder")}
     contents["transforms.json"] = msgspec.json.format(msgspec.json.encode(transforms(models[0])), indent=1)
-    folder = Path(folder)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for name, content in contents.items():
-            (folder / name).write_bytes(content)
-    except OSError as problem:
-        raise OutputError("the model cannot be written", where=folder, got=problem.strerror) from None
-    return [folder / name for name in contents]
+    paths = {output_folder(folder) / name: content for name, content in contents.items()}
+    for path in paths:
+        check_target(path, (source,), force=force)
+    for path, content in paths.items():
+        with atomic_output(path, (source,), force=force) as temporary:
+            temporary.write_bytes(content)
+    return list(paths)
 
 
 def transforms(model: Model) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from hepae.core.bottleneck.spec import BottleneckSpec
+from hepae.core.values.names import is_url
 from hepae.errors import InputError, UnsupportedError
 from hepae.model.model import Model
 from hepae.root.file.source import open_source
@@ -23,7 +24,7 @@ def bottleneck_models(path: str | Path) -> list[Model]:
     InputError
         If it cannot be read.
     """
-    models = _models(Path(path))
+    models = _models(path)
     found = [model for model in models if isinstance(model.manifest.codec, BottleneckSpec)]
     if not found:
         raise UnsupportedError(
@@ -35,13 +36,16 @@ def bottleneck_models(path: str | Path) -> list[Model]:
     return found
 
 
-def _models(path: Path) -> list[Model]:
-    try:
-        with path.open("rb") as stream:
-            is_root = stream.read(4) == b"root"
-    except OSError as problem:
-        raise InputError("the model cannot be read", where=path, got=problem.strerror) from None
-    if not is_root:
+def _models(path: str | Path) -> list[Model]:
+    if not is_url(path) and not _is_root(Path(path)):
         return [Model.load(path)]
     with open_source(path) as source:
         return [Model.from_bytes(data) for data in models_of(source).embedded.values() if data]
+
+
+def _is_root(path: Path) -> bool:
+    try:
+        with path.open("rb") as stream:
+            return stream.read(4) == b"root"
+    except OSError as problem:
+        raise InputError("the model cannot be read", where=path, got=problem.strerror) from None

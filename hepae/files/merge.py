@@ -18,7 +18,7 @@ from hepae.progress import Report, silent
 from hepae.root.columns import Branch
 from hepae.root.file.atomic import atomic_output
 from hepae.root.file.content import other_objects
-from hepae.root.file.source import Source, open_source
+from hepae.root.file.source import Source, open_source, size_of
 from hepae.root.file.writer import RootWriter
 from hepae.root.ttree.reader import TTreeReader
 from hepae.stored.restore import CompressedCollection, compressed_collections, models_of
@@ -46,6 +46,7 @@ def merge(
     *,
     tree: str | None = None,
     others: Others = "same",
+    force: bool = False,
     report: Report = silent,
 ) -> Merge:
     """Write the events of several compressed files into one.
@@ -62,6 +63,8 @@ def merge(
         What becomes of other objects (histograms, strings, other trees): with ``same`` they have to be the same in all
         files; with ``first`` those of the first file are taken. ROOT's ``hadd`` adds histograms, and works on these
         files too.
+    force
+        Replace a target that exists, which is an error otherwise.
 
     Raises
     ------
@@ -77,7 +80,7 @@ def merge(
     """
     if not sources:
         raise InputError("no files to merge")
-    with atomic_output(target, tuple(sources)) as temporary:
+    with atomic_output(target, sources, force=force) as temporary:
         with ExitStack() as stack:
             opened = [stack.enter_context(open_source(path)) for path in sources]
             trees = [tree_of(source, tree) for source in opened]
@@ -100,7 +103,7 @@ def merge(
                 out.copy_rest()
             name = trees[0].path
         _check(temporary, name, digests)
-        before, after = sum(Path(path).stat().st_size for path in sources), temporary.stat().st_size
+        before, after = sum(map(size_of, sources)), size_of(temporary)
     return Merge(str(target), len(sources), total, len(models), before, after)
 
 

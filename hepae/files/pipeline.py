@@ -16,7 +16,14 @@ from hepae.core.arithmetic.memory import give_back_freed_memory
 from hepae.core.compiled import unloaded
 from hepae.core.values.bounds import Bound
 from hepae.core.values.objects import Collection
-from hepae.errors import BoundViolationError, CollectionError, SchemaError, UnsupportedError, nearest
+from hepae.errors import (
+    BoundViolationError,
+    CollectionError,
+    SchemaError,
+    UnsupportedError,
+    nearest,
+    report_it,
+)
 from hepae.files.agreement import checked_bounds, require_agreement
 from hepae.files.compress.file import FileDone, compress_file
 from hepae.files.decompress.file import compressed_trees, restore_file
@@ -60,6 +67,7 @@ def compress(
     embed: bool = True,
     container: Container = "ttree",
     threads: int | None = None,
+    force: bool = False,
     report: Report = silent,
 ) -> FileDone | Compression:
     """Compress a file: every tree, every column, losslessly but for the bounds. Or one collection, with a model.
@@ -75,6 +83,8 @@ def compress(
         without a bound are exact.
     threads
         Chunks coded at once; the cores where it is None.
+    force
+        Replace a target that exists, which is an error otherwise.
     report
         Told how far the work is.
     collection, features, tree, model, recipe, side, embed, container
@@ -113,9 +123,10 @@ def compress(
             embed=embed,
             container=container,
             threads=threads,
+            force=force,
             report=report,
         )
-    return compress_file(source, target, selection_of(bounds=bounds).bounds, threads, report)
+    return compress_file(source, target, selection_of(bounds=bounds).bounds, threads, report, force=force)
 
 
 @unloaded()
@@ -133,6 +144,7 @@ def compress_collection(
     embed: bool = True,
     container: Container = "ttree",
     threads: int | None = None,
+    force: bool = False,
     report: Report = silent,
 ) -> Compression:
     """Compress a collection of a file.
@@ -157,6 +169,8 @@ def compress_collection(
         titles of its fields in another one beside it, ``hepae_titles``.
     threads
         Chunks coded at once; the cores where it is None.
+    force
+        Replace a target that exists, which is an error otherwise.
     report
         Told how far the work is.
 
@@ -185,7 +199,7 @@ def compress_collection(
     if model is not None:
         require_agreement(selection, recipe, model.manifest, source)
     with ExitStack() as stack:
-        temporary = stack.enter_context(atomic_output(target, (source,)))
+        temporary = stack.enter_context(atomic_output(target, (source,), force=force))
         events = stack.enter_context(open_events(source, tree))
         found = find_collection(
             events, selection.collection or (model.manifest.collection if model else None)
@@ -222,6 +236,7 @@ def decompress(
     *,
     tree: str | None = None,
     models: Iterable[Model] = (),
+    force: bool = False,
     report: Report = silent,
 ) -> None:
     """Restore the original layout of a compressed file: branches, order, titles, types.
@@ -236,6 +251,8 @@ def decompress(
         Name of the tree.
     models
         Models that the file holds by reference.
+    force
+        Replace a target that exists, which is an error otherwise.
 
     Raises
     ------
@@ -244,7 +261,7 @@ def decompress(
     CorruptionError
         If the file is damaged, or events of a chunk were dropped.
     """
-    with atomic_output(target, (source,)) as temporary, open_source(source) as opened:
+    with atomic_output(target, (source,), force=force) as temporary, open_source(source) as opened:
         if tree is None and compressed_trees(opened):
             restore_file(temporary, opened, models, report)
             return
@@ -339,7 +356,7 @@ def _require_kept(checked: Verification) -> None:
         else checked.file,
         expected=offender.stored if offender else None,
         got=offender.restored if offender else "; ".join(checked.differences[:3]),
-        hint="the output was not written; please report this",
+        hint=f"the output was not written; {report_it()}",
     )
 
 

@@ -15,7 +15,7 @@ import xxhash
 from numpy.typing import NDArray
 
 from hepae import limits
-from hepae.errors import CorruptionError, UnsupportedError
+from hepae.errors import CorruptionError, UnsupportedError, report_it
 from hepae.root.columns import Column, Jagged
 from hepae.root.file.source import MODELS_TREE, Source
 from hepae.root.file.writer import RootWriter
@@ -107,7 +107,7 @@ class Digests:
                 "values differ after writing",
                 where=where,
                 got=", ".join(different[:4]),
-                hint="please report it",
+                hint=report_it(),
             )
 
     def _result(self) -> dict[str, tuple[str, str]]:

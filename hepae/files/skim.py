@@ -30,7 +30,7 @@ from hepae.model.model import Model
 from hepae.progress import Report, silent
 from hepae.root.columns import Column, Jagged
 from hepae.root.file.atomic import atomic_output
-from hepae.root.file.source import Source, open_source
+from hepae.root.file.source import Source, open_source, size_of
 from hepae.root.file.writer import RootWriter
 from hepae.root.ttree.reader import TTreeReader
 from hepae.root.ttree.writer import TreeWriter
@@ -60,6 +60,7 @@ def skim(
     *,
     tree: str | None = None,
     models: Iterable[Model] = (),
+    force: bool = False,
     report: Report = silent,
 ) -> Skim:
     """Write the events that pass a cut into a new file, compressed collections staying compressed.
@@ -77,6 +78,8 @@ def skim(
         Name of the tree.
     models
         Models that the file holds by reference.
+    force
+        Replace a target that exists, which is an error otherwise.
 
     Raises
     ------
@@ -93,7 +96,7 @@ def skim(
     1840
     """
     condition = Cut(cut)
-    with atomic_output(target, (source,)) as temporary:
+    with atomic_output(target, (source,), force=force) as temporary:
         with open_source(source) as opened:
             events = _Events(opened, tree_of(opened, tree), models)
             events.require(condition)
@@ -111,7 +114,7 @@ def skim(
                 out.copy_rest()
             before = events.tree.num_entries
         kept = _check(temporary, events.tree.path, models, written.digests)
-        sizes = Path(source).stat().st_size, temporary.stat().st_size
+        sizes = size_of(source), size_of(temporary)
     return Skim(str(source), str(target), cut, before, kept, *sizes)
 
 

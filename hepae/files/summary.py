@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from hepae.files.verify import Verification
-from hepae.root.file.source import MODELS_TREE, open_source
+from hepae.root.file.source import MODELS_TREE, open_source, size_of
 from hepae.root.tree import TreeReader
 from hepae.stored.layout import Encoder
 
@@ -118,7 +118,7 @@ def measure(
         models = source.tree(MODELS_TREE)
         done.model_bytes = sum(models.bytes_on_disk(name)[0] for name in models.branches)
     done.warning = warning_of(done.features, done.collection_before, done.collection_after)
-    done.file_before, done.file_after = Path(done.source).stat().st_size, temporary.stat().st_size
+    done.file_before, done.file_after = size_of(done.source), size_of(temporary)
 
 
 def warning_of(features: Sequence[FeatureReport], before: int, after: int) -> str:

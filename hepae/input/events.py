@@ -9,11 +9,12 @@ from pathlib import Path
 import numpy as np
 
 from hepae import limits
+from hepae.core.values.names import is_url
 from hepae.core.values.objects import Objects
 from hepae.errors import InputError
 from hepae.input.csvio import CsvEvents, read_csv
 from hepae.root.columns import Branch, Column, Jagged
-from hepae.root.file.source import open_source
+from hepae.root.file.source import open_source, size_of
 from hepae.root.tree import TreeReader
 from hepae.stored import inspection
 from hepae.stored.inspection import FileFacts
@@ -36,7 +37,7 @@ def open_events(path: str | Path, tree: str | None = None) -> Iterator[TreeReade
         If the file cannot be read as what its name says.
     """
     if is_csv(path):
-        yield CsvTree(read_csv(path))
+        yield _csv_tree(path)
         return
     with open_source(path) as source:
         yield source.tree(tree)
@@ -46,10 +47,14 @@ def describe(path: str | Path, tree: str | None = None) -> FileFacts:
     """What is in a ROOT or CSV file: trees, collections, features, bytes, precision in use, range."""
     if not is_csv(path):
         return inspection.describe(path, tree)
-    events = CsvTree(read_csv(path))
-    return FileFacts(
-        str(path), Path(path).stat().st_size, [inspection.tree_facts(events, "CSV", values=True)], [], {}
-    )
+    events = _csv_tree(path)
+    return FileFacts(str(path), size_of(path), [inspection.tree_facts(events, "CSV", values=True)], [], {})
+
+
+def _csv_tree(path: str | Path) -> CsvTree:
+    if is_url(path):
+        raise InputError("CSV is not read from a URL", where=path, hint="download it first")
+    return CsvTree(read_csv(path))
 
 
 class CsvTree(TreeReader):

@@ -70,6 +70,7 @@ def score(
     latents: bool = False,
     tree: str | None = None,
     models: Iterable[Model] = (),
+    force: bool = False,
     report: Report = silent,
 ) -> Scores:
     """Write a copy of a file with a score for every jet.
@@ -94,6 +95,8 @@ def score(
         Name of the tree.
     models
         Models that the file holds by reference.
+    force
+        Replace a target that exists, which is an error otherwise.
     report
         Told how far the work is.
 
@@ -111,7 +114,10 @@ def score(
     0.21
     """
     digests = Digests()
-    with atomic_output(target, (source,)) as temporary, open_objects(source, tree, models) as reader:
+    with (
+        atomic_output(target, (source,), force=force) as temporary,
+        open_objects(source, tree, models) as reader,
+    ):
         scorer = _scorer(model, reader, name, jet, latents)
         done = Scores(str(source), str(target), model.sha256, reader.tree.num_entries)
         sums: dict[str, float] = {}

@@ -1,8 +1,9 @@
 """Admission of models: a staircase of refusals between bytes from a file and ONNX Runtime.
 
-A model may come from a stranger. Only what the networks of hepae need is let through: standard operators from a
-table, with attributes from that table; ordinary initialisers with finite values; values whose size is known and
-small. What is loaded afterwards is rebuilt from the checked parts, so nothing else in the file is ever looked at.
+A model may come from a stranger. Only what the networks of hepae need is let through: standard operators from the table
+of its kind (`hepae.model.kinds`), with attributes from that table; ordinary initialisers with finite values; values
+whose size is known and small. What is loaded afterwards is rebuilt from the checked parts, so nothing else in the file
+is ever looked at.
 """
 
 from __future__ import annotations
@@ -20,67 +21,10 @@ from onnx import AttributeProto, TensorProto, helper, numpy_helper, shape_infere
 from hepae import limits
 from hepae.arrays import Array
 from hepae.errors import ModelRejectedError
-from hepae.model.assembly import IR_VERSION, MANIFEST_KEY, NAME, OPSET, TABLE
+from hepae.model.assembly import IR_VERSION, NAME, OPSET, TABLE
+from hepae.model.kinds import COMPRESSING, Kind, Operators
 
-__all__ = ["OPERATORS", "Admitted", "admit", "manifest_key"]
-
-OPERATORS: Final[dict[str, frozenset[str]]] = {
-    op: frozenset(attributes.split())
-    for op, attributes in {
-        "Abs": "",
-        "Add": "",
-        "And": "",
-        "ArgMax": "axis keepdims select_last_index",
-        "ArgMin": "axis keepdims select_last_index",
-        "Cast": "to",
-        "Ceil": "",
-        "Clip": "",
-        "Concat": "axis",
-        "Conv": "auto_pad dilations group kernel_shape pads strides",
-        "ConvTranspose": "auto_pad dilations group kernel_shape output_padding pads strides",
-        "CumSum": "exclusive reverse",
-        "Div": "",
-        "Elu": "alpha",
-        "Equal": "",
-        "Flatten": "axis",
-        "Floor": "",
-        "Gather": "axis",
-        "GatherElements": "axis",
-        "Gemm": "alpha beta transA transB",
-        "Greater": "",
-        "GreaterOrEqual": "",
-        "Identity": "",
-        "LeakyRelu": "alpha",
-        "Less": "",
-        "LessOrEqual": "",
-        "MatMul": "",
-        "Max": "",
-        "MaxPool": "kernel_shape strides",
-        "Min": "",
-        "Mul": "",
-        "Neg": "",
-        "Not": "",
-        "Or": "",
-        "ReduceMax": "axes keepdims",
-        "ReduceMin": "axes keepdims",
-        "ReduceSum": "keepdims noop_with_empty_axes",
-        "Relu": "",
-        "Reshape": "allowzero",
-        "Round": "",
-        "Sigmoid": "",
-        "Sign": "",
-        "Slice": "",
-        "Softmax": "axis",
-        "Split": "axis",
-        "Squeeze": "",
-        "Sub": "",
-        "Tanh": "",
-        "Transpose": "perm",
-        "Unsqueeze": "",
-        "Where": "",
-    }.items()
-}
-"""Operators that a network may use, and the attributes of each."""
+__all__ = ["Admitted", "admit", "manifest_key"]
 
 NUMBERS: Final = frozenset(
     {
@@ -125,15 +69,15 @@ class Admitted:
     sha256: str
 
 
-def admit(data: bytes, key: str = MANIFEST_KEY) -> Admitted:
+def admit(data: bytes, kind: Kind = COMPRESSING) -> Admitted:
     """Check a model and take it apart.
 
     Parameters
     ----------
     data
         Bytes of an ONNX file. Nothing else is ever read.
-    key
-        Entry of the metadata that holds the manifest, which tells kinds of models apart.
+    kind
+        What the model has to be: its manifest and the operators of its networks.
 
     Raises
     ------
@@ -145,9 +89,9 @@ def admit(data: bytes, key: str = MANIFEST_KEY) -> Admitted:
     limits.check("model bytes", len(data), limits.MAX_MODEL_BYTES, least=1)
     model = _parsed(data)
     try:
-        manifest = _manifest(model, key)
+        manifest = _manifest(model, kind.key)
         _check_header(model)
-        _check_graph(model.graph)
+        _check_graph(model.graph, kind.operators(manifest))
         _check_onnx(model)
         tables = {_local(t.name): _table(t) for t in model.graph.initializer if _owner(t.name) == TABLE}
         return Admitted(manifest, _networks(model.graph), tables, hashlib.sha256(data).hexdigest())
@@ -202,22 +146,22 @@ def _check_header(model: onnx.ModelProto) -> None:
         raise ModelRejectedError("functions and training graphs are not admitted")
 
 
-def _check_graph(graph: onnx.GraphProto) -> None:
+def _check_graph(graph: onnx.GraphProto, operators: Operators) -> None:
     limits.check("nodes of a model", len(graph.node), limits.MAX_MODEL_NODES)
     if graph.sparse_initializer or graph.quantization_annotation:
         raise ModelRejectedError("sparse initialisers and quantisation annotations are not admitted")
     for tensor in graph.initializer:
         _check_initialiser(tensor)
     for node in graph.node:
-        _check_node(node)
+        _check_node(node, operators)
 
 
-def _check_node(node: onnx.NodeProto) -> None:
-    if node.domain or node.op_type not in OPERATORS:
+def _check_node(node: onnx.NodeProto, operators: Operators) -> None:
+    if node.domain or node.op_type not in operators:
         operator = f"{node.domain}.{node.op_type}" if node.domain else node.op_type
         raise ModelRejectedError("an operator that is not admitted", where=node.name, got=operator)
     for attribute in node.attribute:
-        if attribute.name not in OPERATORS[node.op_type] or attribute.type not in PLAIN_ATTRIBUTES:
+        if attribute.name not in operators[node.op_type] or attribute.type not in PLAIN_ATTRIBUTES:
             raise ModelRejectedError("an attribute that is not admitted", where=node.name, got=attribute.name)
         if node.op_type == "Cast" and attribute.i not in NUMBERS:
             raise ModelRejectedError(

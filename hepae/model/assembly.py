@@ -17,12 +17,12 @@ from onnx import helper, numpy_helper
 
 from hepae.arrays import Array
 from hepae.errors import ModelRejectedError
+from hepae.model.kinds import MANIFEST_KEY
 
-__all__ = ["IR_VERSION", "MANIFEST_KEY", "NAME", "OPSET", "TABLE", "assemble"]
+__all__ = ["IR_VERSION", "NAME", "OPSET", "TABLE", "assemble"]
 
 OPSET: Final = 17
 IR_VERSION: Final = 8
-MANIFEST_KEY: Final = "hepae_manifest"
 TABLE: Final = "table"
 NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 """Names of networks, of their inputs and outputs (which are Python keywords at run time), and of tables."""

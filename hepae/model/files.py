@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from hepae import limits
+from hepae.core.values.names import is_url
 from hepae.errors import HepaeError, InputError, OutputError
 
 __all__ = ["located", "read_model", "write_model"]
@@ -20,6 +21,8 @@ def read_model(path: str | Path) -> bytes:
     InputError
         If it cannot be read.
     """
+    if is_url(path):
+        raise InputError("a model is not read from a URL", where=path, hint="download it first")
     try:
         with Path(path).open("rb") as file:
             return file.read(limits.MAX_MODEL_BYTES + 1)
@@ -27,16 +30,21 @@ def read_model(path: str | Path) -> bytes:
         raise InputError("the model cannot be read", where=path, got=problem.strerror) from None
 
 
-def write_model(path: str | Path, data: bytes) -> None:
+def write_model(path: str | Path, data: bytes, *, force: bool = False) -> None:
     """Write a model file.
 
     Raises
     ------
     OutputError
-        If it cannot be written.
+        If it exists and ``force`` does not say to replace it, or it cannot be written.
     """
     try:
-        Path(path).write_bytes(data)
+        with Path(path).open("wb" if force else "xb") as file:
+            file.write(data)
+    except FileExistsError:
+        raise OutputError(
+            "exists already", where=path, hint="save to another name, or replace it with force=True"
+        ) from None
     except OSError as problem:
         raise OutputError("the model cannot be written", where=path, got=problem.strerror) from None
 

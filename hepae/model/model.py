@@ -73,9 +73,9 @@ class Model:
         with located(path):
             return cls.from_bytes(data, threads)
 
-    def save(self, path: str | Path) -> None:
-        """Write the model file."""
-        write_model(path, self.data)
+    def save(self, path: str | Path, *, force: bool = False) -> None:
+        """Write the model file; one that exists is replaced only with ``force``."""
+        write_model(path, self.data, force=force)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Model.from_bytes, (self.data, self.threads)

@@ -7,7 +7,6 @@ knows no codec.
 
 from __future__ import annotations
 
-import threading
 from typing import Any, Protocol
 
 import numpy as np
@@ -15,6 +14,7 @@ import uproot
 from uproot.interpretation.custom import CustomInterpretation
 from uproot.interpretation.jagged import JaggedArray
 
+from hepae.core.locks import ForkSafeLock
 from hepae.errors import HepaeError, UnsupportedError
 from hepae.root.columns import Jagged
 from hepae.root.file.source import Source
@@ -187,13 +187,10 @@ class Readers(list[tuple[Source, TTreeReader]]):
 
 def readers_of(tree: Any) -> tuple[Source, TTreeReader]:
     """Our readers over a tree that uproot has open; they live as long as the tree."""
-    with _opening:
-        kept: Readers = vars(tree).setdefault("_hepae_readers", Readers())
+    kept: Readers = vars(tree).setdefault("_hepae_readers", Readers())
+    with vars(tree).setdefault("_hepae_opening", ForkSafeLock()):
         if not kept:
             source = Source.of(tree.file.root_directory)
             name = str(tree.object_path).partition(":")[2] or str(tree.name)
             kept.append((source, TTreeReader(tree, f"{source.path}:{tree.name}", name)))
         return kept[0]
-
-
-_opening = threading.Lock()

@@ -5,14 +5,14 @@ What was read last is kept, so that branches and ranges asked for one after the 
 
 from __future__ import annotations
 
-import threading
 from collections import OrderedDict
 from collections.abc import Mapping
-from functools import cached_property, partial
+from functools import partial
 
 from hepae.arrays import Array
 from hepae.core.chunk import ChunkCodec
 from hepae.core.decode import chunk_codec
+from hepae.core.locks import ForkSafeLock, computed_once
 from hepae.core.plain.chunked import Plain
 from hepae.core.tables.schema import ModelCodec
 from hepae.core.tables.streams import OpenTables
@@ -75,9 +75,9 @@ class CompressedTree:
         self._open: OrderedDict[int, OpenTables] = OrderedDict()
         self._baskets: OrderedDict[tuple[int, str], tuple[Array, Offsets]] = OrderedDict()
         self._codecs: dict[tuple[str, int], ChunkCodec] = {}
-        self._lock = threading.RLock()
+        self._lock = ForkSafeLock()
 
-    @cached_property
+    @computed_once
     def branches(self) -> dict[str, StoredBranch]:
         """The branches that were replaced, by path."""
         each = list(self._by_path.values())

@@ -92,10 +92,9 @@ def describe(path: str | Path, tree: str | None = None, values: bool = True) -> 
     """
     with open_source(path) as source:
         names = [tree] if tree else list(source.trees)
-        size = Path(path).stat().st_size if "://" not in str(path) else 0
         others = [key for key in source.keys if key.path not in source.trees and key.path not in OWN_TREES]
         facts = [tree_facts(source.tree(name), source.trees.get(name, ""), values) for name in names]
-        return FileFacts(str(path), size, facts, others, models_in(source))
+        return FileFacts(str(path), source.size, facts, others, models_in(source))
 
 
 def models_in(source: Source) -> dict[str, int]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -16,6 +15,7 @@ from hepae.core.bottleneck.spec import BottleneckSpec
 from hepae.core.coding.frame import parse
 from hepae.core.decode import chunk_codec
 from hepae.core.features import FeatureSpec
+from hepae.core.locks import ForkSafeLock
 from hepae.core.values.objects import Collection, Objects
 from hepae.model.model import Model
 from hepae.root.columns import Column, Jagged
@@ -59,7 +59,7 @@ class Encoder(ABC):
         self.counter = model.manifest.counter or f"n{model.manifest.collection}"
         self.escapes: dict[str, int] = {}
         self.fallbacks: dict[str, int] = {}
-        self._lock = threading.Lock()
+        self._lock = ForkSafeLock()
 
     @abstractmethod
     def encode(self, objects: Objects, number: int) -> dict[str, Column]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import threading
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -25,6 +24,7 @@ from hepae.core.bottleneck.codec import Bottleneck
 from hepae.core.chunk import ChunkCodec, OpenChunk
 from hepae.core.coding.frame import parse
 from hepae.core.decode import codec_of
+from hepae.core.locks import ForkSafeLock
 from hepae.core.values.objects import Objects, concatenate
 from hepae.errors import CollectionError, CorruptionError, MissingModelError, nearest
 from hepae.model.model import Model
@@ -72,7 +72,7 @@ class ModelStore:
         self.embedded = embedded or {}
         self._open = {model.sha256: model for model in given}
         self._codecs: dict[str, ChunkCodec | Bottleneck] = {}
-        self._lock = threading.RLock()
+        self._lock = ForkSafeLock()
 
     def find(self, start: str, where: str) -> Model:
         """The model whose SHA-256 starts with these hexadecimal digits.
@@ -227,7 +227,7 @@ class CompressedCollection:
         self._chunks: list[Chunk] | None = None
         self._open: OrderedDict[int, OpenChunk] = OrderedDict()
         self._predicted: OrderedDict[tuple[int, int], Predicted] = OrderedDict()
-        self._lock = threading.RLock()
+        self._lock = ForkSafeLock()
 
     def counts(self, start: int, stop: int) -> Integers:
         """Objects per event, from the counter branch."""
@@ -410,8 +410,8 @@ def restore_branch(source: Source, tree: TreeReader, branch: str, start: int, st
 
     What it needs is kept with the tree, so that branches and ranges asked for one after the other share it.
     """
-    with _opening:
-        kept: dict[str, CompressedCollection] = vars(tree).setdefault("_restored_by_hepae", {})
+    kept: dict[str, CompressedCollection] = vars(tree).setdefault("_restored_by_hepae", {})
+    with vars(tree).setdefault("_restoring", ForkSafeLock()):
         payload = parse_title(tree.branches[branch].title)
         if payload is None:
             raise CollectionError("not a compressed branch", where=f"{tree.where}, {branch}")
@@ -419,9 +419,6 @@ def restore_branch(source: Source, tree: TreeReader, branch: str, start: int, st
             kept[payload.collection] = CompressedCollection(tree, payload.collection, models_of(source))
     objects = kept[payload.collection].restore([payload.feature], start, stop)
     return Jagged(objects.counts, objects.columns[payload.feature])
-
-
-_opening = threading.Lock()
 
 
 def _bytes(tree: TreeReader, branch: str, entry: int) -> bytes:

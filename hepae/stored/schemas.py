@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from functools import cached_property
 from itertools import pairwise
 
 import msgspec
 import numpy as np
 
 from hepae import limits
+from hepae.core.locks import computed_once
 from hepae.core.tables.schema import TreeSchema
 from hepae.errors import CorruptionError
 from hepae.root.columns import Column, Jagged
@@ -67,7 +67,7 @@ class StoredTree(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=T
         """As stored."""
         return msgspec.json.encode(self)
 
-    @cached_property
+    @computed_once
     def sha256(self) -> str:
         """Name of the description, hexadecimal."""
         return hashlib.sha256(self.to_json()).hexdigest()

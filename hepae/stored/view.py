@@ -8,13 +8,13 @@ option of uproot is as before.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 import uproot
 
 from hepae.arrays import Array
+from hepae.core.locks import computed_once
 from hepae.errors import CorruptionError
 from hepae.root.ttree.header import STATE
 from hepae.root.ttree.layouts.checks import Offsets
@@ -80,7 +80,7 @@ class Marks:
         self.tree, self.where = tree, where
         self._checked: set[int] = set()
 
-    @cached_property
+    @computed_once
     def _marker(self) -> Any:
         return self.tree[MARKER]
 

@@ -82,7 +82,7 @@ def compressed(source: Path, target: Path, codec: str) -> Path:
     """That file, compressed by a model trained for a second."""
     EFFORTS["fast"] = QUICKEST
     recipe = recipe_of({"codec": codec, **QUICK[codec]})
-    hepae.compress(source, target, collection="Jet", bounds=BOUNDS, recipe=recipe, threads=1)
+    hepae.compress(source, target, collection="Jet", bounds=BOUNDS, recipe=recipe, threads=1, force=True)
     return target
 
 
@@ -106,7 +106,7 @@ def decompressed(path: Path) -> Arrays:
     """The same by way of `hepae decompress`."""
     target = path.with_suffix(".restored")
     try:
-        hepae.decompress(path, target)
+        hepae.decompress(path, target, force=True)
         return restored(target)
     finally:
         target.unlink(missing_ok=True)

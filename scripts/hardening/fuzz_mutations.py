@@ -10,7 +10,7 @@ import numpy as np
 import onnx
 from google.protobuf.message import DecodeError
 
-from hepae.model.admission import OPERATORS
+from hepae.model.kinds import OPERATORS
 from scripts.hardening import fuzz_files
 
 __all__ = ["Mutation", "any_bytes", "csv_text", "json_text", "onnx_model"]
@@ -107,7 +107,7 @@ def _node(_: onnx.ModelProto, graph: Any, rng: Random) -> None:
     node = pick(graph.node, rng)
     match int(rng.integers(5)):
         case 0:
-            node.op_type = pick((*OPERATORS, *OPERATORS_OFF), rng)
+            node.op_type = pick((*OPERATORS["bottleneck"], *OPERATORS_OFF), rng)
         case 1:
             graph.node.remove(node)
         case 2:

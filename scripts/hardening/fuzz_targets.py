@@ -23,7 +23,7 @@ from hepae.core.coding.frame import Frame, parse, sealed, serialise
 from hepae.core.decode import codec_of
 from hepae.core.manifest import Manifest
 from hepae.input.csvio import read_csv
-from hepae.model.assembly import MANIFEST_KEY
+from hepae.model.kinds import MANIFEST_KEY
 from hepae.model.model import Model
 from hepae.root.columns import Column, Jagged
 from hepae.root.file.source import open_source
@@ -288,7 +288,7 @@ def check_root(data: bytes) -> str:
         if b"__hepae" in data:
             assert fuzz_files.restored(path) in plain_values(), "other values"
             return "identical"
-        hepae.compress(path, path.with_suffix(".small"), model=seed("lifting").model, threads=1)
+        hepae.compress(path, path.with_suffix(".small"), model=seed("lifting").model, threads=1, force=True)
         return "compressed and verified"
 
 

@@ -151,11 +151,11 @@ def jobs(folder: Path) -> list[Job]:
     """`compress` and `decompress` of the bundled sample, each run once to the end."""
     model = hepae.train([SAMPLE], collection="Muon", recipe=recipe_of({"codec": "lifting"}))
     small = folder / "small.root"
-    hepae.compress(SAMPLE, small, model=model, threads=1)
+    hepae.compress(SAMPLE, small, model=model, threads=1, force=True)
     found = []
     for name, run in (
-        ("compress", lambda target: hepae.compress(SAMPLE, target, model=model, threads=2)),
-        ("decompress", lambda target: hepae.decompress(small, target)),
+        ("compress", lambda target: hepae.compress(SAMPLE, target, model=model, threads=2, force=True)),
+        ("decompress", lambda target: hepae.decompress(small, target, force=True)),
     ):
         target = folder / f"{name}.root"
         target.write_bytes(OLD)

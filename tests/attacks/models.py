@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import onnx
 from numpy.typing import NDArray
@@ -17,14 +18,18 @@ from hepae.core.bottleneck.scaling import Transform
 from hepae.core.bottleneck.spec import BottleneckColumn, BottleneckSpec, LatentSpec
 from hepae.core.features import FeatureSpec
 from hepae.core.manifest import Manifest, Training
+from hepae.core.masked.alphabet import Alphabet
+from hepae.core.masked.spec import MaskedSpec, Shape
+from hepae.core.prediction.predictors import Predictor, Predictors
 from hepae.core.values.bounds import Bound
 from hepae.core.values.lattice import Inserted, Lattice, Linear
 from hepae.errors import HepaeError, LimitError, ModelRejectedError
-from hepae.model.assembly import MANIFEST_KEY, assemble
+from hepae.model.assembly import assemble
+from hepae.model.kinds import MANIFEST_KEY
 from hepae.model.model import Model
 from tests.attacks.attack import Attack
 
-__all__ = ["ATTACKS", "a_manifest", "a_model", "a_network", "built"]
+__all__ = ["ATTACKS", "a_manifest", "a_model", "a_network", "an_exact_model", "built"]
 
 Spoil = Callable[[onnx.ModelProto], object]
 BOUND = Bound("abs", 1e-3)
@@ -62,19 +67,14 @@ def built(
 
 
 def a_network(seed: int = 0, width: int = 4) -> onnx.ModelProto:
-    """Integer weights, rounding and clipping, as the exact networks have."""
+    """A layer and its activation, as a bottleneck has them."""
     nodes = [
-        helper.make_node("Cast", ["W"], ["w"], to=TensorProto.FLOAT),
-        helper.make_node("MatMul", ["features", "w"], ["a"]),
-        helper.make_node("Round", ["a"], ["b"]),
-        helper.make_node("Clip", ["b", "least", "most"], ["latents"]),
+        helper.make_node("Gemm", ["features", "w"], ["a"], transB=1),
+        helper.make_node("Mul", ["a", "half"], ["b"]),
+        helper.make_node("Tanh", ["b"], ["latents"]),
     ]
-    weights = np.random.default_rng(seed).integers(-127, 128, (width, 3)).astype(np.int8)
-    constants: dict[str, NDArray[Any]] = {
-        "W": weights,
-        "least": np.array(0, np.float32),
-        "most": np.array(255, np.float32),
-    }
+    weights = np.random.default_rng(seed).normal(size=(3, width)).astype(np.float32)
+    constants: dict[str, NDArray[Any]] = {"w": weights, "half": np.array(0.5, np.float32)}
     return built(nodes, constants, {"features": ["n", width]}, {"latents": ["n", 3]})
 
 
@@ -82,6 +82,19 @@ def a_model() -> bytes:
     """A good model with two networks and two tables."""
     tables = {"bins": np.arange(5, dtype=np.uint64), "half": np.array(0.5)}
     return assemble(a_manifest(), {"encoder": a_network(1), "predict_pt": a_network(2)}, tables)
+
+
+def an_exact_model() -> bytes:
+    """A good model of integer weights, rounding and clipping."""
+    predictors = Predictors((Predictor("pt", 0, ()),), ())
+    spec = MaskedSpec(predictors, (Shape("pt", Alphabet(0, ((0, 4),))),))
+    nodes = [
+        helper.make_node("Cast", ["W"], ["w"], to=TensorProto.FLOAT),
+        helper.make_node("MatMul", ["w", "levels"], ["a"]),
+        helper.make_node("Floor", ["a"], ["cell"]),
+    ]
+    network = built(nodes, {"W": np.ones((1, 4), np.int8)}, {"levels": [4, "n"]}, {"cell": [1, "n"]})
+    return assemble(msgspec.structs.replace(a_manifest(), codec=spec), {"cell0": network}, {})
 
 
 def _external(location: str) -> Spoil:
@@ -123,6 +136,13 @@ def _graph_attribute(model: onnx.ModelProto) -> None:
     model.graph.node[0].attribute.append(helper.make_attribute("to", _graph()))
 
 
+def _attribute(name: str, value: int) -> Spoil:
+    def spoil(model: onnx.ModelProto) -> None:
+        model.graph.node[0].attribute.append(helper.make_attribute(name, value))
+
+    return spoil
+
+
 def _domain(model: onnx.ModelProto) -> None:
     model.graph.node[0].domain = "com.microsoft"
 
@@ -161,8 +181,10 @@ def _strings(model: onnx.ModelProto) -> None:
     model.graph.initializer[0].data_type = TensorProto.STRING
 
 
-def _cast(model: onnx.ModelProto) -> None:
+def _cast() -> bytes:
+    model = onnx.ModelProto.FromString(an_exact_model())
     model.graph.node[0].attribute[0].i = TensorProto.STRING
+    return bytes(model.SerializeToString())
 
 
 def _input(place: int, number: int, name: str) -> Spoil:
@@ -210,19 +232,15 @@ def _many_nodes(model: onnx.ModelProto) -> None:
 
 def _wide() -> onnx.ModelProto:
     """One number a row becomes a quarter of a million."""
-    nodes = [
-        helper.make_node("Cast", ["W"], ["w"], to=TensorProto.FLOAT),
-        helper.make_node("MatMul", ["x", "w"], ["wide"]),
-        helper.make_node("ReduceMax", ["wide"], ["y"], axes=[1], keepdims=1),
-    ]
-    weights = np.zeros((1, limits.MAX_ROW_ELEMENTS + 1), np.int8)
-    return built(nodes, {"W": weights}, {"x": ["n", 1]}, {"y": ["n", 1]})
+    size = limits.MAX_ROW_ELEMENTS + 1
+    node = helper.make_node("Gemm", ["x", "w"], ["y"], transB=1)
+    return built([node], {"w": np.zeros((size, 1), np.float32)}, {"x": ["n", 1]}, {"y": ["n", size]})
 
 
 def _square() -> onnx.ModelProto:
     """Memory grows with the square of the batch."""
-    nodes = [helper.make_node("Transpose", ["x"], ["t"]), helper.make_node("MatMul", ["x", "t"], ["y"])]
-    return built(nodes, {}, {"x": ["n", 1]}, {"y": ["n", "m"]})
+    node = helper.make_node("Gemm", ["x", "x"], ["y"], transB=1)
+    return built([node], {}, {"x": ["n", 1]}, {"y": ["n", "m"]})
 
 
 def _spoilt(name: str, spoil: Spoil, words: str, refusal: type[HepaeError] = ModelRejectedError) -> Attack:
@@ -289,7 +307,14 @@ ATTACKS = (
     _spoilt("a shape of 2**62", _shape(0, 1 << 62), "elements out of range", LimitError),
     _spoilt("a negative shape", _shape(0, -4), "bad shape"),
     _spoilt("an initialiser of strings", _strings, "no array of numbers"),
-    _spoilt("a cast to strings", _cast, "cast to a type"),
+    _bytes("a cast to strings", _cast, "cast to a type"),
+    *(
+        _spoilt(f"{operator}, which only models of another kind have", _node(operator), OPERATOR)
+        for operator in ("ConvTranspose", "MaxPool", "Softmax", "MatMul", "Floor", "ReduceMax", "Transpose")
+    ),
+    _spoilt(
+        "an attribute that no exporter writes", _attribute("transA", 1), "attribute that is not admitted"
+    ),
     _spoilt("a value without a network", _unowned, "name without its network"),
     _spoilt("one network looks into another", _input(1, 1, "predict_pt/w"), "between networks"),
     _spoilt("a network looks into the tables", _input(0, 0, "table/bins"), "between networks"),

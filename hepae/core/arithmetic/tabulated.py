@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from typing import Final
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 
 from hepae.arrays import Array, Integers
 from hepae.core.compiled import loops_for
+from hepae.core.locks import ForkSafeLock
 
 __all__ = ["gathered", "tabulated"]
 
@@ -90,7 +90,7 @@ def _tabulated(function: Callable[[Integers], Array], q: Integers, name: Hashabl
 
 _latest: dict[Hashable, tuple[int, Array]] = {}
 _tables: OrderedDict[tuple[Hashable, int, int], Array] = OrderedDict()
-_lock = threading.Lock()
+_lock = ForkSafeLock()
 
 
 def _table(function: Callable[[Integers], Array], name: Hashable, low: int, high: int) -> Array:

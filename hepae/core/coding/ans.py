@@ -12,7 +12,6 @@ Source: J. Duda, *Asymmetric numeral systems*, arXiv:1311.2540; the table constr
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Sequence
 
 import numpy as np
@@ -20,6 +19,7 @@ from numpy.typing import NDArray
 
 from hepae.arrays import Integers
 from hepae.core.compiled import loops_for
+from hepae.core.locks import computed_once
 from hepae.errors import CorruptionError, ModelRejectedError
 
 __all__ = [
@@ -68,12 +68,12 @@ class Tables:
 
     # each direction needs one of the two large arrays, which take most of the memory of a model
 
-    @functools.cached_property
+    @computed_once
     def slots(self) -> NDArray[np.int32]:
         """State after each visit of a symbol, symbol by symbol: for encoding."""
         return self._slots()
 
-    @functools.cached_property
+    @computed_once
     def entries(self) -> NDArray[np.int32]:
         """For each state symbol << 20 | bits to read << 16 | state that they are added to: for decoding."""
         first = (self._start - self.frequencies).ravel()

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import importlib.util
 import os
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import ModuleType
 from typing import Final
+
+from hepae.core.locks import ForkSafeLock
 
 __all__ = ["SWITCH", "load", "loops_for", "unloaded", "using"]
 
@@ -32,7 +33,7 @@ class _State:
     values = 0
     unloaded = 0
     least = 0 if os.environ.get(SWITCH) == "1" else LEAST_VALUES
-    lock = threading.Lock()
+    lock = ForkSafeLock()
 
 
 def loops_for(values: int = 0) -> ModuleType | None:

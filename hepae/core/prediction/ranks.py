@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, Final
 
 import numpy as np
@@ -19,6 +18,7 @@ from numpy.typing import NDArray
 
 from hepae.arrays import Array, Integers
 from hepae.core.compiled import loops_for
+from hepae.core.locks import computed_once
 
 __all__ = ["LAST_RANK", "RankOrder", "Ranked"]
 
@@ -78,18 +78,18 @@ class RankOrder:
             return slice(0, 0)
         return slice(self._starts[rank], self.n_objects if rank == self.last else self._starts[rank + 1])
 
-    @cached_property
+    @computed_once
     def _offsets(self) -> Integers:
         """Index of the first object of each event, and one past the last."""
         return np.concatenate([np.zeros(1, np.int64), np.cumsum(self.counts)])
 
-    @cached_property
+    @computed_once
     def permutation(self) -> Integers:
         """Place in event order of each object in rank order, int64[n_objects]."""
         first = np.take(self._offsets, self.event_order)
         return self._prefixes(lambda place, size: first[:size] + place, np.dtype(np.int64), None)
 
-    @cached_property
+    @computed_once
     def inverse(self) -> NDArray[np.uint32]:
         """Place in rank order of each object in event order, uint32[n_objects]."""
         inverse = np.empty(self.n_objects, np.uint32)
@@ -101,7 +101,7 @@ class RankOrder:
         inverse[self.permutation] = np.arange(self.n_objects, dtype=np.uint32)
         return inverse
 
-    @cached_property
+    @computed_once
     def ranks(self) -> Integers:
         """Rank of each object in rank order, int64[n_objects]."""
         sizes = [self.size(rank) for rank in range(self.n_ranks)]

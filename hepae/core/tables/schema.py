@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from functools import cached_property
 
 import msgspec
 
 from hepae import limits
 from hepae.core.features import FeatureSpec
+from hepae.core.locks import computed_once
 from hepae.errors import CorruptionError
 
 __all__ = [
@@ -157,7 +157,7 @@ class TreeSchema(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=T
     codecs: tuple[ModelCodec | PlainCodec, ...]
     streams: tuple[Bundle | Framed, ...]
 
-    @cached_property
+    @computed_once
     def stream_of(self) -> dict[int, int]:
         """The stream of each column."""
         return {
@@ -166,7 +166,7 @@ class TreeSchema(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=T
             for column in (stream.columns if isinstance(stream, Bundle) else (stream.column,))
         }
 
-    @cached_property
+    @computed_once
     def numbers(self) -> dict[str, int]:
         """The number of each column, by name."""
         return {column.name: number for number, column in enumerate(self.columns)}
@@ -183,7 +183,7 @@ class TreeSchema(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=T
         """As stored."""
         return msgspec.json.encode(self)
 
-    @cached_property
+    @computed_once
     def sha256(self) -> str:
         """Name of the schema."""
         return hashlib.sha256(self.to_json()).hexdigest()

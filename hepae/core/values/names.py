@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from hepae import limits
 
-__all__ = ["is_name", "printable"]
+__all__ = ["is_name", "is_url", "printable"]
 
 
 def is_name(text: str) -> bool:
@@ -16,6 +18,17 @@ def is_name(text: str) -> bool:
     (True, False, False)
     """
     return 0 < len(text) <= limits.MAX_NAME_LENGTH and text.isprintable() and " " not in text
+
+
+def is_url(path: str | Path) -> bool:
+    """Whether a file is named by a URL, which is handed to uproot as it is; a `pathlib.Path` never is.
+
+    Examples
+    --------
+    >>> is_url("root://eos.cern.ch//eos/a.root"), is_url("a.root"), is_url(Path("http:/a.root"))
+    (True, False, False)
+    """
+    return "://" in str(path)
 
 
 def printable(text: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from contextlib import nullcontext
 from dataclasses import dataclass, field
@@ -13,7 +12,7 @@ from hepae.files.compress.check import check_tree
 from hepae.files.compress.whole import TreeDone, write_whole
 from hepae.progress import Report, silent
 from hepae.root.file.atomic import atomic_output
-from hepae.root.file.source import Source, open_source
+from hepae.root.file.source import Source, open_source, size_of
 from hepae.root.ttree.columns import IrregularError
 
 __all__ = ["FileDone", "compress_file", "holds_ntuples"]
@@ -58,6 +57,8 @@ def compress_file(
     bounds: Pairs = (),
     threads: int | None = None,
     report: Report = silent,
+    *,
+    force: bool = False,
 ) -> FileDone:
     """Compress every tree of a file.
 
@@ -72,6 +73,8 @@ def compress_file(
         Chunks coded at once; the cores where it is None.
     report
         Told how far the work is.
+    force
+        Replace a target that exists, which is an error otherwise.
 
     Raises
     ------
@@ -80,7 +83,7 @@ def compress_file(
     """
     began = time.perf_counter()
     done = FileDone(str(source), str(target))
-    with atomic_output(target, (source,)) as temporary, open_source(source) as opened:
+    with atomic_output(target, (source,), force=force) as temporary, open_source(source) as opened:
         if holds_ntuples(opened):
             done.left.append(
                 "a file with an RNTuple is copied as it is: RNTuples are not compressed as a whole yet"
@@ -93,12 +96,12 @@ def compress_file(
                 assert written is not None
                 check_tree(opened, written, tree.path, set(tree.kept), tree.bounds, report)
         done.verify_seconds = time.perf_counter() - began - done.encode_seconds
-        done.file_before = Path(source).stat().st_size
+        done.file_before = size_of(source)
         if not done.trees or temporary.stat().st_size >= done.file_before:
             if done.trees:
                 done.left.append("nothing came out smaller: the file is copied as it is")
             done.trees = []
-            shutil.copyfile(source, temporary)
+            opened.copy_to(temporary)
         done.file_after = temporary.stat().st_size
     return done
 

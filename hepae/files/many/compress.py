@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import os
 import uuid
 from collections.abc import Iterable, Sequence
 from concurrent.futures import BrokenExecutor, Executor, Future, as_completed
@@ -19,7 +20,8 @@ import msgspec
 import numpy as np
 
 from hepae.core.values.bounds import Bound
-from hepae.errors import HepaeError, InputError, SchemaError
+from hepae.core.values.names import is_url
+from hepae.errors import HepaeError, InputError, OutputError, SchemaError
 from hepae.files.agreement import require_agreement
 from hepae.files.many import records
 from hepae.files.many.filesets import Files, Job, compressed_fileset, jobs_of
@@ -31,6 +33,8 @@ from hepae.learn.modelling import find_collection, train
 from hepae.learn.recipe import Choices, Recipe
 from hepae.model.model import Model
 from hepae.progress import Report, silent
+from hepae.root.file.atomic import check_target, output_folder
+from hepae.root.file.source import size_of
 from hepae.version import __version__
 
 __all__ = ["ManyFiles", "Outcome", "compress_files"]
@@ -99,6 +103,7 @@ def compress_files(
     recipe: Recipe | None = None,
     side: bool = False,
     embed: bool = True,
+    force: bool = False,
     report: Report = silent,
 ) -> ManyFiles:
     """Compress many files with one model.
@@ -109,6 +114,8 @@ def compress_files(
         Paths, globs, ``{path: tree}``, or a fileset of coffea's.
     out
         Folder for the outputs, made where it is not there. Workers must see it and the inputs under the same names.
+        An output is made again where its input or the choices changed. A file of its name that was not made from that
+        input is never replaced: the input fails.
     executor
         Where the files are compressed, one a task and one thread each: a ``ProcessPoolExecutor``, or
         ``client.get_executor()`` of `dask.distributed`, which also starts the files of lost workers again. Here, one
@@ -118,6 +125,8 @@ def compress_files(
     model
         A trained model. Without one, it is trained here on a sample of the files, or taken from ``hepae-records`` if
         the same choices made it.
+    force
+        Replace files in ``out`` that were not made from the input whose output gets their name.
     report
         Told how many files are done.
 
@@ -139,7 +148,8 @@ def compress_files(
     []
     """
     jobs = jobs_of(files, out, tree)
-    kept, selection = Path(out) / RECORDS, selection_of(collection, features, bounds, tree)
+    kept, selection = output_folder(out) / RECORDS, selection_of(collection, features, bounds, tree)
+    _refuse_inputs_as_outputs(jobs)
     if model is None:
         model = _model(jobs, kept, selection, recipe or Recipe(), report)
     else:
@@ -148,7 +158,7 @@ def compress_files(
     records.write(place, model.data)
     # dask would answer an equal task of an earlier run from memory, without a look at the file
     run = uuid.uuid4().hex
-    tasks = [_task(job, Path(out), place, selection, side, embed, run) for job in jobs]
+    tasks = [_task(job, Path(out), place, selection, side, embed, force, run) for job in jobs]
     outcomes = _here(tasks, report) if executor is None else _over(executor, tasks, report)
     made = [job for job, outcome in zip(jobs, outcomes, strict=True) if outcome.state != "failed"]
     return ManyFiles(model.sha256, outcomes, compressed_fileset(files, made))
@@ -219,14 +229,17 @@ class Task(msgspec.Struct, frozen=True):
     selection: Selection
     side: bool
     embed: bool
+    force: bool
     run: str
 
 
-def _task(job: Job, out: Path, model: Path, selection: Selection, side: bool, embed: bool, run: str) -> Task:
+def _task(
+    job: Job, out: Path, model: Path, selection: Selection, side: bool, embed: bool, force: bool, run: str
+) -> Task:
     record = out / RECORDS / f"{Path(job.target).relative_to(out)}.json"
     source, target = _absolute(job.source), _absolute(job.target)
     own = dataclasses.replace(selection, tree=job.tree)
-    return Task(source, target, _absolute(record), _absolute(model), own, side, embed, run)
+    return Task(source, target, _absolute(record), _absolute(model), own, side, embed, force, run)
 
 
 def _here(tasks: Sequence[Task], report: Report) -> list[Outcome]:
@@ -272,16 +285,19 @@ def compress_one(task: Task, threads: int | None = 1) -> Outcome:
     try:
         if not _present(task):
             source = records.stamp(task.source)
-            Path(task.target).parent.mkdir(parents=True, exist_ok=True)
+            force = task.force or _owned(task, source)
+            output_folder(Path(task.target).parent)
+            check_target(task.target, (task.source,), force=force)
+            _note(task, source, None)
             wanted = task.selection
             compress(
                 task.source, task.target, collection=wanted.collection, features=wanted.features, bounds=wanted.bounds,
                 tree=wanted.tree, model=_loaded(task.model), side=task.side, embed=task.embed, threads=threads,
+                force=force,
             )  # fmt: skip
-            made = _recorded(task, source, records.stamp(task.target))
-            records.write(Path(task.record), msgspec.json.encode(made))
+            _note(task, source, records.stamp(task.target))
             state = "compressed"
-        sizes = Path(task.source).stat().st_size, Path(task.target).stat().st_size
+        sizes = size_of(task.source), size_of(task.target)
     except Exception as problem:  # noqa: BLE001 - whatever is wrong with one file, the others go on
         return _failed(task, problem)
     return Outcome(task.source, task.target, state, "", *sizes)
@@ -292,8 +308,20 @@ def _loaded(path: str) -> Model:
     return Model.load(path, threads=1)
 
 
-def _recorded(task: Task, source: Stamp, target: Stamp) -> Record:
-    return Record(Path(task.model).stem, task.selection.tree, task.side, task.embed, source, target)
+def _owned(task: Task, source: Stamp) -> bool:
+    """Whether a file under the name of the output is an earlier output of this input."""
+    found = records.read(Path(task.record), Record)
+    return found is not None and (found.path == task.source or found.source.xxh3 == source.xxh3)
+
+
+def _note(task: Task, source: Stamp, target: Stamp | None) -> None:
+    """Write down what the output is made from, and once it is complete what it is."""
+    records.write(Path(task.record), msgspec.json.encode(_recorded(task, source, target)))
+
+
+def _recorded(task: Task, source: Stamp, target: Stamp | None) -> Record:
+    model, tree = Path(task.model).stem, task.selection.tree
+    return Record(model, tree, task.side, task.embed, task.source, source, target)
 
 
 def _present(task: Task) -> bool:
@@ -301,7 +329,8 @@ def _present(task: Task) -> bool:
     found = records.read(Path(task.record), Record)
     return (
         found is not None
-        and found == _recorded(task, found.source, found.target)
+        and found.target is not None
+        and msgspec.structs.replace(found, path=task.source) == _recorded(task, found.source, found.target)
         and records.same(task.target, found.target)
         and records.same(task.source, found.source)
     )
@@ -309,4 +338,14 @@ def _present(task: Task) -> bool:
 
 def _absolute(path: str | Path) -> str:
     """The path as another process finds it, wherever that one was started."""
-    return str(path) if "://" in str(path) else str(Path(path).absolute())
+    return str(path) if is_url(path) else str(Path(path).absolute())
+
+
+def _refuse_inputs_as_outputs(jobs: Sequence[Job]) -> None:
+    """An output may be no input, of whatever job."""
+    inputs = {os.path.realpath(job.source): job.source for job in jobs if not is_url(job.source)}
+    for job in jobs:
+        if os.path.realpath(job.target) in inputs:
+            raise OutputError(
+                "an output would get the name of an input", where=job.target, hint="write to another folder"
+            )

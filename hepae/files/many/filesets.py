@@ -8,9 +8,11 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
+from urllib.parse import urlsplit
 
+from hepae.core.values.names import is_url
 from hepae.errors import InputError, OutputError
 from hepae.input.events import is_csv
 
@@ -134,13 +136,17 @@ def _tree_name(path: str, given: object) -> str | None:
 
 
 def _expanded(path: str) -> list[str]:
-    """The files that a glob stands for, sorted; any other path as it is."""
-    return sorted(glob.glob(path, recursive=True)) if glob.has_magic(path) else [path]  # noqa: PTH207
+    """The files that a glob stands for, sorted; any other path as it is, and a URL."""
+    if is_url(path) or not glob.has_magic(path) or Path(path).exists():
+        return [path]
+    found = sorted(glob.glob(path, recursive=True))  # noqa: PTH207
+    if not found:
+        raise InputError("no file matches", where=path)
+    return found
 
 
 def _targets(paths: Sequence[str], folder: Path) -> dict[str, Path]:
-    # not resolved: a farm of links keeps the names of the links
-    whole = {path: Path(os.path.abspath(path)) for path in paths}  # noqa: PTH100
+    whole = {path: _whole(path) for path in paths}
     names = Counter(path.name for path in whole.values())
     shared = Path(os.path.commonpath(path.parent for path in whole.values())) if whole else Path()
     clash = max(names.values(), default=0) > 1
@@ -149,3 +155,12 @@ def _targets(paths: Sequence[str], folder: Path) -> dict[str, Path]:
         target = folder / (absolute.relative_to(shared) if clash else absolute.name)
         targets[path] = target.with_suffix(".root") if is_csv(path) else target
     return targets
+
+
+def _whole(path: str) -> Path:
+    """The absolute path of a file, or host and path of a URL."""
+    if is_url(path):
+        parts = urlsplit(path)
+        return Path("/", parts.netloc, *PurePosixPath(parts.path).parts[1:])
+    # not resolved: a farm of links keeps the names of the links
+    return Path(os.path.abspath(path))  # noqa: PTH100

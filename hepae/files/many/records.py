@@ -9,8 +9,10 @@ from typing import TypeVar
 import msgspec
 import xxhash
 
+from hepae.core.values.names import is_url
 from hepae.errors import InputError
 from hepae.root.file.atomic import atomic_output
+from hepae.root.file.source import open_source
 
 __all__ = ["Record", "Stamp", "read", "same", "stamp", "write"]
 
@@ -28,24 +30,31 @@ class Stamp(msgspec.Struct, frozen=True):
 
 
 class Record(msgspec.Struct, frozen=True):
-    """An output: the model (SHA-256) and the choices that made it, its source, and itself."""
+    """An output: the model (SHA-256) and the choices that made it, its source, and itself.
+
+    It is written before the work, so that the name belongs to one source, and again after it, with the output's stamp.
+    """
 
     model: str
     tree: str | None
     side: bool
     embed: bool
+    path: str
     source: Stamp
-    target: Stamp
+    target: Stamp | None
 
 
 def stamp(path: str) -> Stamp:
-    """The stamp of a file, all of which is read.
+    """The stamp of a file, all of which is read; of a URL only size, date and UUID, which its header says.
 
     Raises
     ------
     InputError
         If it cannot be read.
     """
+    if is_url(path):
+        with open_source(path) as source:
+            return Stamp(source.size, source.datime, source.uuid.hex())
     digest = xxhash.xxh3_128()
     try:
         with Path(path).open("rb") as file:
@@ -59,6 +68,8 @@ def stamp(path: str) -> Stamp:
 
 def same(path: str, stamped: Stamp) -> bool:
     """Whether a file is the one that was stamped; its bytes are read only where its time of writing changed."""
+    if is_url(path):
+        return stamp(path) == stamped
     try:
         facts = Path(path).stat()
     except OSError:
@@ -81,5 +92,5 @@ def write(path: Path, data: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.exists() and path.read_bytes() == data:
         return
-    with atomic_output(path) as temporary:
+    with atomic_output(path, force=True) as temporary:
         temporary.write_bytes(data)

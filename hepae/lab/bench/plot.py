@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from hepae.extras import needed
 from hepae.lab.bench.run import Measurement
+from hepae.root.file.atomic import atomic_output
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -30,7 +31,7 @@ CORNERS: tuple[Corner, ...] = tuple(
 """Where the name of a point may stand: offsets in points and alignment, the best first."""
 
 
-def plot(measured: Sequence[Measurement], path: Path, title: str) -> None:
+def plot(measured: Sequence[Measurement], path: Path, title: str, *, force: bool = False) -> None:
     """Draw bits per object, model included, against the speed of restoring on one thread.
 
     Raises
@@ -60,7 +61,8 @@ def plot(measured: Sequence[Measurement], path: Path, title: str) -> None:
         axes.scatter(one.restore, 8 * one.total, s=46 if own else 28, color=COLOURS[own], zorder=3)
     figure.draw_without_rendering()
     _name(axes, measured)
-    figure.savefig(path, dpi=160)
+    with atomic_output(path, force=force) as temporary:
+        figure.savefig(temporary, dpi=160, format=path.suffix[1:])
     plt.close(figure)
 
 

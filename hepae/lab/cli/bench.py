@@ -11,11 +11,13 @@ from typing import Any
 from rich.console import Console
 
 from hepae.cli import tables
+from hepae.cli.arguments import add_force, local, location
 from hepae.cli.commands import choices_of, recipe_choices
 from hepae.cli.parser import training_options
 from hepae.cli.progress import reporter
 from hepae.errors import SchemaError
 from hepae.learn.recipe import Recipe, names_of, recipe_of
+from hepae.root.file.atomic import check_target
 
 __all__ = ["METHODS", "add_bench", "bench"]
 
@@ -36,7 +38,7 @@ def add_bench(add: Add) -> None:
     """Add `hepae bench` to a parser."""
     part = add("bench", bench, "size, speed and worst error of hepae and of the alternatives, in one run",
                "hepae bench events.root --collection Jet --bound '*=rel:1e-3' --held-out 0.2")  # fmt: skip
-    part.add_argument("file", type=Path, help="ROOT or CSV file")
+    part.add_argument("file", type=location, help="ROOT or CSV file")
     part.add_argument(
         "--held-out", type=float, default=0.0, metavar="SHARE", help="report events not trained on"
     )
@@ -44,7 +46,8 @@ def add_bench(add: Add) -> None:
         "--methods", type=_methods, help="only these of hepae, such as 'lifting;masked;masked, fast'"
     )
     part.add_argument("--no-alternatives", action="store_true", help="only hepae")
-    part.add_argument("--plot", type=Path, help="picture of size against speed (png, pdf, svg)")
+    part.add_argument("--plot", type=local, help="picture of size against speed (png, pdf, svg)")
+    add_force(part)
     training_options(part)
 
 
@@ -56,6 +59,8 @@ def bench(options: argparse.Namespace) -> int:
     """Measure, show the table, draw the plot."""
     from hepae.lab.bench.run import bench as run
 
+    if options.plot is not None:
+        check_target(options.plot, (options.file,), force=options.force)
     choices = choices_of(options)
     wanted = [
         name for name in METHODS if options.methods is None or name.removeprefix("hepae ") in options.methods
@@ -77,7 +82,8 @@ def bench(options: argparse.Namespace) -> int:
     if options.plot is not None:
         from hepae.lab.bench.plot import plot
 
-        plot(measured, options.plot, f"{Path(options.file).name}: size against speed at the same bounds")
+        title = f"{Path(options.file).name}: size against speed at the same bounds"
+        plot(measured, options.plot, title, force=options.force)
     rows = [{**asdict(one), "total": one.total} for one in measured]
     tables.show(
         {"file": str(options.file), "held_out": options.held_out, "methods": rows}, table, options.json

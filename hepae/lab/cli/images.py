@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, get_args
 import msgspec
 
 from hepae.cli import tables
+from hepae.cli.arguments import add_force, local, location
 from hepae.cli.progress import reporter
 from hepae.lab.images.pixels import CHANNELS, Alignment, Normalisation
 from hepae.lab.images.spec import ImageRecipe, ImageSpec, Loss
@@ -42,7 +43,7 @@ def add_score(add: Add) -> None:
     part = add("score", score, "write how far each jet is from those that a model was trained on, as a branch",
                "hepae score vae.onnx jets.root scored.root")  # fmt: skip
     part.add_argument(
-        "model", type=Path, help="of `hepae images train`, or of `hepae train --codec bottleneck`"
+        "model", type=location, help="of `hepae images train`, or of `hepae train --codec bottleneck`"
     )
     _input_output(part)
     part.add_argument(
@@ -74,8 +75,9 @@ def _write(parts: Any) -> None:
 def _train(parts: Any) -> None:
     part = _part(parts, "train", train, "train an autoencoder of images and export it to ONNX",
                  "hepae images train jets.root -o vae.onnx --beta 1 --cut 'FatJet_isTop == 0'")  # fmt: skip
-    part.add_argument("files", nargs="+", type=Path, help="ROOT files, one jet an entry")
-    part.add_argument("-o", "--output", type=Path, required=True, help="the model to write (.onnx)")
+    part.add_argument("files", nargs="+", type=location, help="ROOT files, one jet an entry")
+    part.add_argument("-o", "--output", type=local, required=True, help="the model to write (.onnx)")
+    add_force(part)
     part.add_argument("--tree", help="name of the tree")
     _image(part)
     _choice(part)
@@ -104,18 +106,20 @@ def _draw(parts: Any) -> None:
     part = _part(parts, "draw", draw, "draw what a model makes of jets: images beside their reconstructions, the mean "
                  "image, losses, and for variational models what each latent does",
                  "hepae images draw vae.onnx jets.root -o pictures")  # fmt: skip
-    part.add_argument("model", type=Path)
-    part.add_argument("file", type=Path, help="ROOT file, one jet an entry")
-    part.add_argument("-o", "--output", type=Path, required=True, metavar="DIR", help="where pictures go")
+    part.add_argument("model", type=location)
+    part.add_argument("file", type=location, help="ROOT file, one jet an entry")
+    part.add_argument("-o", "--output", type=local, required=True, metavar="DIR", help="where pictures go")
+    add_force(part)
     part.add_argument("--tree", help="name of the tree")
     _choice(part)
 
 
 def _input_output(part: argparse.ArgumentParser) -> None:
-    part.add_argument("input", type=Path, help="ROOT file, compressed by hepae or not")
-    part.add_argument("output", type=Path, help="ROOT file to write: all of the input, and the new branches")
+    part.add_argument("input", type=location, help="ROOT file, compressed by hepae or not")
+    part.add_argument("output", type=local, help="ROOT file to write: all of the input, and the new branches")
+    add_force(part)
     part.add_argument("--tree", help="name of the tree")
-    part.add_argument("--model", dest="models", type=Path, action="append", default=[],
+    part.add_argument("--model", dest="models", type=location, action="append", default=[],
                       help="model that the input holds by reference")  # fmt: skip
 
 
@@ -172,6 +176,7 @@ def write(options: argparse.Namespace) -> int:
             constituents=options.constituents,
             tree=options.tree,
             models=[Model.load(path) for path in options.models],
+            force=options.force,
             report=report,
         )
     result = {"output": str(options.output), "images": count, "bytes": options.output.stat().st_size}
@@ -185,7 +190,7 @@ def train(options: argparse.Namespace) -> int:
 
     names = (field.name for field in msgspec.structs.fields(ImageRecipe))
     choices = {name: value for name in names if (value := getattr(options, name, None)) is not None}
-    with atomic_output(options.output, tuple(options.files)) as temporary, reporter() as report:
+    with atomic_output(options.output, options.files, force=options.force) as temporary, reporter() as report:
         model = train_images(
             options.files,
             image=_spec(options),
@@ -196,7 +201,7 @@ def train(options: argparse.Namespace) -> int:
             entries=options.entries,
             report=report,
         )
-        model.save(temporary)
+        model.save(temporary, force=True)
     tables.show(_facts(model, options.output), tables.facts, options.json)
     return 0
 
@@ -222,7 +227,13 @@ def draw(options: argparse.Namespace) -> int:
 
     model = ImageModel.load(options.model)
     paths = draw_model(
-        model, options.file, options.output, tree=options.tree, cut=options.cut, entries=options.entries
+        model,
+        options.file,
+        options.output,
+        tree=options.tree,
+        cut=options.cut,
+        entries=options.entries,
+        force=options.force,
     )
     tables.show({path.stem: str(path) for path in paths}, tables.facts, options.json)
     return 0
@@ -243,6 +254,7 @@ def score(options: argparse.Namespace) -> int:
             latents=options.latents,
             tree=options.tree,
             models=[Model.load(path) for path in options.models],
+            force=options.force,
             report=report,
         )
     result = asdict(done)

@@ -6,13 +6,13 @@ import argparse
 import math
 from collections.abc import Callable
 from dataclasses import asdict
-from pathlib import Path
 
 from rich.console import Console
 
 from hepae.cli import tables
+from hepae.cli.arguments import add_force, local, location
 from hepae.cli.progress import reporter
-from hepae.root.file.atomic import atomic_output
+from hepae.root.file.atomic import atomic_output, check_target
 
 __all__ = ["add_judge"]
 
@@ -29,8 +29,8 @@ def add_judge(add: Add) -> None:
     """Add `hepae judge` to a parser."""
     part = add("judge", judge, "let a tagger and a detector compare original and restored jets",
                "hepae judge fat_jets.root restored.root --label FatJet_isTop --save-tagger tagger.onnx")  # fmt: skip
-    part.add_argument("original", type=Path)
-    part.add_argument("restored", type=Path, help="compressed or restored file")
+    part.add_argument("original", type=location)
+    part.add_argument("restored", type=location, help="compressed or restored file")
     part.add_argument(
         "--label", default="FatJet_isTop", help="branch that says what is signal (default: FatJet_isTop)"
     )
@@ -40,10 +40,11 @@ def add_judge(add: Add) -> None:
         help="constituents with E, px, py, pz, type (default: Constituent)",
     )
     part.add_argument("--tree", help="name of the tree")
-    part.add_argument("--tagger", type=Path, help="a tagger made before; trained on the original without")
+    part.add_argument("--tagger", type=location, help="a tagger made before; trained on the original without")
     part.add_argument(
-        "--save-tagger", type=Path, metavar="FILE", help="where to write the trained tagger (.onnx)"
+        "--save-tagger", type=local, metavar="FILE", help="where to write the trained tagger (.onnx)"
     )
+    add_force(part)
     part.add_argument(
         "--detector",
         action="append",
@@ -74,6 +75,9 @@ def judge(options: argparse.Namespace) -> int:
     from hepae.lab.tagging.spec import recipe_for
     from hepae.lab.tagging.tagger import Tagger
 
+    inputs = options.original, options.restored
+    if options.save_tagger is not None:
+        check_target(options.save_tagger, inputs, force=options.force)
     asked = {
         name: getattr(options, name) for name in ("width", "epochs", "members", "seed", "device", "threads")
     }
@@ -92,8 +96,8 @@ def judge(options: argparse.Namespace) -> int:
             report=report,
         )
     if options.save_tagger is not None:
-        with atomic_output(options.save_tagger, (options.original, options.restored)) as temporary:
-            tagger.save(temporary)
+        with atomic_output(options.save_tagger, inputs, force=options.force) as temporary:
+            tagger.save(temporary, force=True)
     tables.show(asdict(verdict), _verdict, options.json)
     return 0
 

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 
 from hepae.cli import tables
+from hepae.cli.arguments import add_force, local, location
 from hepae.cli.progress import Reporter, reporter
 from hepae.errors import InputError, SchemaError, nearest
 from hepae.model.model import Model
+from hepae.root.file.atomic import check_target
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -48,8 +50,9 @@ def add_report(add: Add) -> None:
                "hepae report events.root small.root -o report.html")  # fmt: skip
     _pair(part)
     part.add_argument(
-        "-o", "--output", type=Path, required=True, help="HTML file to write; histograms go beside it"
+        "-o", "--output", type=local, required=True, help="HTML file to write; histograms go beside it"
     )
+    add_force(part)
 
 
 def add_plot(add: Add) -> None:
@@ -62,20 +65,21 @@ def add_plot(add: Add) -> None:
         "that are both, 'feature:mass'",
     )
     _pair(part)
-    part.add_argument("-o", "--output", type=Path, help="png, pdf or svg; the terminal without")
+    part.add_argument("-o", "--output", type=local, help="png, pdf or svg; the terminal without")
+    add_force(part)
     part.add_argument(
         "--features", type=_names, default=(), help="corner: these features, such as pt,eta,phi"
     )
 
 
 def _pair(part: argparse.ArgumentParser) -> None:
-    part.add_argument("original", type=Path)
-    part.add_argument("file", type=Path, help="compressed or restored file")
+    part.add_argument("original", type=location)
+    part.add_argument("file", type=location, help="compressed or restored file")
     part.add_argument("--collection", help="such as Jet; default: the first compressed one")
     part.add_argument(
         "--bound", action="append", default=[], metavar="NAMES=BOUND", help="bounds of a restored file"
     )
-    part.add_argument("--model", type=Path, action="append", default=[], help="model held by reference")
+    part.add_argument("--model", type=location, action="append", default=[], help="model held by reference")
     part.add_argument("--tree", help="name of the tree in the original")
 
 
@@ -112,11 +116,12 @@ def _experiments(result: tables.Result, console: Console) -> None:
 
 def report(options: argparse.Namespace) -> int:
     """`hepae report`."""
+    from hepae.lab.report.page import check_pages, write_report
+
+    check_pages(options.output, (options.original, options.file), force=options.force)
     with reporter() as progress:
         comparison = _compared(options, progress)
-        from hepae.lab.report.page import write_report
-
-        histograms = write_report(comparison, options.output, progress)
+        histograms = write_report(comparison, options.output, progress, force=options.force)
     facts = {
         "page": str(options.output),
         "bytes": options.output.stat().st_size,
@@ -134,6 +139,8 @@ def plot(options: argparse.Namespace) -> int:
         raise InputError(
             "a figure of an unknown format", expected=", ".join(FORMATS), got=options.output.name
         )
+    if options.output is not None:
+        check_target(options.output, (options.original, options.file), force=options.force)
     with reporter() as progress:
         comparison = _compared(options, progress)
     if options.output is None:
@@ -141,7 +148,7 @@ def plot(options: argparse.Namespace) -> int:
         return 0
     from hepae.lab.report.figures import save
 
-    save(_figure(comparison, options), options.output)
+    save(_figure(comparison, options), options.output, force=options.force)
     tables.show({"figure": str(options.output)}, tables.facts, options.json)
     return 0
 

@@ -212,7 +212,7 @@ def _trained(
     began = time.perf_counter()
     model = model_of(objects, collection, names, parse_assignments(bounds), recipe, report)
     seconds = time.perf_counter() - began
-    model.save(path)
+    model.save(path, force=True)
     seconds_path.write_text(f"{seconds:.1f}")
     checkpoint.unlink(missing_ok=True)
     return model, seconds

@@ -21,6 +21,7 @@ from hepae.errors import InputError
 from hepae.lab.images.model import ImageModel
 from hepae.lab.images.modelling import read_images
 from hepae.lab.report.figures import save, styled
+from hepae.root.file.atomic import check_target, output_folder
 
 __all__ = [
     "average_figure",
@@ -199,6 +200,10 @@ def roc_figure(curves: Mapping[str, tuple[Floats, Floats, float]]) -> Figure:
         return figure
 
 
+PICTURES = ("average", "reconstructions", "losses")
+"""What is drawn of every model."""
+
+
 def draw_model(
     model: ImageModel,
     path: str | Path,
@@ -207,6 +212,7 @@ def draw_model(
     tree: str | None = None,
     cut: str | None = None,
     entries: tuple[int, int | None] = (0, None),
+    force: bool = False,
 ) -> list[Path]:
     """Draw what a model makes of the jets of a file: PNG files in a folder, which is made if it is not there.
 
@@ -214,7 +220,13 @@ def draw_model(
     ------
     InputError
         If no jet is left to draw.
+    OutputError
+        If a picture exists and ``force`` does not say to replace it.
     """
+    names = [*PICTURES, *(["traversal"] if model.manifest.variational else [])]
+    paths = [Path(folder) / f"{name}.png" for name in names]
+    for one in paths if Path(folder).exists() else ():
+        check_target(one, (path,), force=force)
     image = model.manifest.image
     stop = min(entries[0] + MOST_DRAWN, entries[1] or entries[0] + MOST_DRAWN)
     images = read_images(
@@ -222,7 +234,7 @@ def draw_model(
     )
     if not len(images):
         raise InputError("no jets to draw", where=path)
-    Path(folder).mkdir(parents=True, exist_ok=True)
+    output_folder(folder)
     latents, _ = model.encode(images)
     restored = model.decode(latents[:SHOWN])
     losses = model.loss(images[:SHOWN], restored)
@@ -238,9 +250,8 @@ def draw_model(
     }
     if model.manifest.variational:
         figures["traversal"] = traversal_figure(model, latents)
-    paths = [Path(folder) / f"{name}.png" for name in figures]
-    for figure, one in zip(figures.values(), paths, strict=True):
-        save(figure, one)
+    for name, one in zip(names, paths, strict=True):
+        save(figures[name], one, force=force)
     return paths
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from hepae.arrays import Array
 from hepae.core.network import Network, Shape
 from hepae.errors import ModelRejectedError
-from hepae.lab.images.spec import MANIFEST_KEY, ImageManifest
+from hepae.lab.images.spec import KIND, ImageManifest
 from hepae.model.files import located, read_model, write_model
 from hepae.model.runtime import session
 
@@ -41,7 +41,7 @@ class ImageModel:
     def __init__(self, data: bytes, threads: int = 1) -> None:
         from hepae.model.admission import admit  # imports onnx, which `import hepae` does not
 
-        parts = admit(data, MANIFEST_KEY)
+        parts = admit(data, KIND)
         self.data, self.sha256 = data, parts.sha256
         self.manifest = ImageManifest.from_json(parts.manifest)
         latents, shape = (None, self.manifest.recipe.latents), (None, *self.manifest.image.shape)
@@ -69,9 +69,9 @@ class ImageModel:
         with located(path):
             return cls(data, threads)
 
-    def save(self, path: str | Path) -> None:
-        """Write the model file."""
-        write_model(path, self.data)
+    def save(self, path: str | Path, *, force: bool = False) -> None:
+        """Write the model file; one that exists is replaced only with ``force``."""
+        write_model(path, self.data, force=force)
 
     def encode(self, images: Images) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
         """Latents of images, and the logarithms of their variances where the model is variational.

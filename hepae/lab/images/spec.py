@@ -13,11 +13,28 @@ from hepae.core.manifest import Training
 from hepae.core.versioned import Versioned
 from hepae.errors import SchemaError
 from hepae.lab.images.pixels import CHANNELS, Alignment, Normalisation, check_image, fill
+from hepae.model.kinds import Kind, operators
 
-__all__ = ["MANIFEST_KEY", "ImageManifest", "ImageRecipe", "ImageSpec", "Loss"]
+__all__ = ["KIND", "MANIFEST_KEY", "OPERATORS", "ImageManifest", "ImageRecipe", "ImageSpec", "Loss"]
 
 MANIFEST_KEY: Final = "hepae_images"
 """Name of the manifest in the metadata of the ONNX file, apart from those of models that compress."""
+
+OPERATORS: Final = operators(
+    Clip="",
+    Conv="kernel_shape pads strides",
+    ConvTranspose="kernel_shape pads strides",
+    Div="",
+    Elu="",
+    Gemm="transB",
+    Identity="",
+    Mul="",
+    Reshape="",
+    Sigmoid="",
+)
+"""What `hepae.lab.images.export` writes."""
+
+KIND: Final = Kind(MANIFEST_KEY, lambda _: OPERATORS)
 
 Loss = Literal["bce", "mse"]
 

@@ -28,6 +28,7 @@ def write_images(
     constituents: str | None = None,
     tree: str | None = None,
     models: Iterable[Model] = (),
+    force: bool = False,
     report: Report = silent,
 ) -> int:
     """Write a copy of a file with an image for every entry: a branch float32[channels][pixels][pixels].
@@ -49,6 +50,8 @@ def write_images(
         See `hepae.lab.images.modelling.read_images`.
     models
         Models that the file holds by reference.
+    force
+        Replace a target that exists, which is an error otherwise.
     report
         Told how far the work is.
 
@@ -63,7 +66,10 @@ def write_images(
     UnsupportedError
         If the tree cannot be rewritten.
     """
-    with atomic_output(target, (source,)) as temporary, open_objects(source, tree, models) as reader:
+    with (
+        atomic_output(target, (source,), force=force) as temporary,
+        open_objects(source, tree, models) as reader,
+    ):
         name = constituents or reader.with_features(image.fields)
         title = (
             f"jet image: {', '.join(image.channels)}; eta, phi to ±{image.half_width:g}; {image.normalise}"

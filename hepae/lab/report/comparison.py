@@ -22,7 +22,7 @@ from hepae.input.events import is_csv, open_events
 from hepae.model.model import Model
 from hepae.progress import Report, silent
 from hepae.root.columns import Jagged
-from hepae.root.file.source import open_source
+from hepae.root.file.source import open_source, size_of
 from hepae.root.tree import TreeReader
 from hepae.stored.inspection import models_in
 from hepae.stored.restore import CompressedCollection, ModelStore, compressed_collections, models_of
@@ -180,8 +180,8 @@ def compare(
             _objects(before, found),
             *_sizes(before, after, found, name),
             sum(models_in(source).values()),
-            Path(original).stat().st_size,
-            Path(file).stat().st_size,
+            size_of(original),
+            size_of(file),
             checked.kept,
             manifest,
             sha256,

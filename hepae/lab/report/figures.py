@@ -21,6 +21,7 @@ from matplotlib.ticker import MaxNLocator, NullFormatter
 from hepae.arrays import Floats
 from hepae.lab.report.comparison import Comparison
 from hepae.lab.report.panels import Panel, correlations, moving, residual_of
+from hepae.root.file.atomic import atomic_output
 
 __all__ = [
     "MOST_IN_CORNER",
@@ -83,10 +84,10 @@ def png(figure: Figure, dpi: int = 150) -> bytes:
     return out.getvalue()
 
 
-def save(figure: Figure, path: Path) -> None:
-    """A figure as a file, in the format that its name says."""
-    with styled():
-        figure.savefig(path)
+def save(figure: Figure, path: Path, *, force: bool = False) -> None:
+    """A figure as a file, in the format that its name says; one that exists is replaced only with ``force``."""
+    with styled(), atomic_output(path, force=force) as temporary:
+        figure.savefig(temporary, format=path.suffix[1:])
 
 
 def _figure(width: float, height: float) -> Figure:

@@ -13,7 +13,7 @@ from hepae.root.file.atomic import atomic_output
 __all__ = ["write_histograms"]
 
 
-def write_histograms(path: str | Path, histograms: Mapping[str, Any]) -> None:
+def write_histograms(path: str | Path, histograms: Mapping[str, Any], *, force: bool = False) -> None:
     """Write histograms of the package ``hist``, one- or two-dimensional, as TH1D and TH2D.
 
     Parameters
@@ -22,12 +22,14 @@ def write_histograms(path: str | Path, histograms: Mapping[str, Any]) -> None:
         ROOT file to write; it appears complete or not at all.
     histograms
         By path in the file; a path with a slash goes into a directory.
+    force
+        Replace a file that exists, which is an error otherwise.
 
     Raises
     ------
     OutputError
         If the file cannot be written.
     """
-    with atomic_output(path) as temporary, uproot.recreate(temporary) as file:
+    with atomic_output(path, force=force) as temporary, uproot.recreate(temporary) as file:
         for name, histogram in histograms.items():
             file[name] = histogram

@@ -18,10 +18,10 @@ from hepae.progress import Report
 from hepae.root.file.atomic import atomic_output, check_target
 from hepae.version import __version__
 
-__all__ = ["page", "write_report"]
+__all__ = ["check_pages", "page", "write_report"]
 
 
-def write_report(comparison: Comparison, target: Path, report: Report) -> Path:
+def write_report(comparison: Comparison, target: Path, report: Report, *, force: bool = False) -> Path:
     """Write the page, and ``NAME.root`` beside it with the histograms.
 
     Parameters
@@ -32,6 +32,8 @@ def write_report(comparison: Comparison, target: Path, report: Report) -> Path:
         The page to write, such as ``report.html``.
     report
         Told how far the work is.
+    force
+        Replace files that exist, which is an error otherwise.
 
     Returns
     -------
@@ -43,15 +45,22 @@ def write_report(comparison: Comparison, target: Path, report: Report) -> Path:
     OutputError
         If a file cannot be written, or is one of those compared.
     """
-    histograms, inputs = target.with_suffix(".root"), (comparison.original, comparison.file)
-    for path in (target, histograms):
-        check_target(path, inputs)
+    inputs = comparison.original, comparison.file
+    histograms = check_pages(target, inputs, force=force)
     panels = [feature_panel(feature) for feature in comparison.features]
     physics = list(observable_panels(comparison))
     text = page(comparison, panels, physics, report)
-    with atomic_output(target, inputs) as temporary:
+    with atomic_output(target, inputs, force=force) as temporary:
         temporary.write_text(text, encoding="utf-8")
-    write_histograms(histograms, histograms_of([*panels, *physics], comparison))
+    write_histograms(histograms, histograms_of([*panels, *physics], comparison), force=force)
+    return histograms
+
+
+def check_pages(target: Path, inputs: Iterable[str | Path], *, force: bool = False) -> Path:
+    """Refuse a page that cannot be written, or whose histograms cannot; where the histograms go otherwise."""
+    histograms, inputs = target.with_suffix(".root"), tuple(inputs)
+    for path in (target, histograms):
+        check_target(path, inputs, force=force)
     return histograms
 
 

@@ -16,11 +16,14 @@ from hepae.errors import SchemaError
 from hepae.lab.images.spec import ImageSpec
 from hepae.lab.tagging.features import CONSTITUENT, EXTRA, JET, View, constituent_features
 from hepae.lab.tagging.jets import Jets
+from hepae.model.kinds import Kind, operators
 
 __all__ = [
     "FINE_TUNING",
+    "KIND",
     "LARGEST_SEED",
     "MANIFEST_KEY",
+    "OPERATORS",
     "PRETRAINING",
     "ConstituentView",
     "ImageView",
@@ -33,6 +36,27 @@ __all__ = [
 
 MANIFEST_KEY: Final = "hepae_tagger"
 """Name of the manifest in the metadata of the ONNX file, apart from those of models that compress."""
+
+OPERATORS: Final = operators(
+    Add="",
+    Concat="axis",
+    Conv="kernel_shape pads",
+    Gemm="transB",
+    Identity="",
+    MatMul="",
+    MaxPool="kernel_shape strides",
+    Mul="",
+    ReduceSum="keepdims",
+    Relu="",
+    Reshape="",
+    Sigmoid="",
+    Slice="",
+    Softmax="axis",
+    Sub="",
+)
+"""What `hepae.lab.tagging.export` writes."""
+
+KIND: Final = Kind(MANIFEST_KEY, lambda _: OPERATORS)
 
 MOST_CONSTITUENTS: Final = 512
 MOST_MEMBERS: Final = 64

@@ -7,11 +7,11 @@ from typing import Final
 
 import numpy as np
 
-from hepae import limits
 from hepae.arrays import Floats
-from hepae.errors import HepaeError, InputError, ModelRejectedError, OutputError
+from hepae.errors import HepaeError, ModelRejectedError
 from hepae.lab.tagging.jets import Jets
-from hepae.lab.tagging.spec import MANIFEST_KEY, TaggerManifest, members
+from hepae.lab.tagging.spec import KIND, TaggerManifest, members
+from hepae.model.files import read_model, write_model
 from hepae.model.runtime import session
 
 __all__ = ["Tagger"]
@@ -38,7 +38,7 @@ class Tagger:
     def __init__(self, data: bytes, threads: int = 1) -> None:
         from hepae.model.admission import admit  # imports onnx, which `import hepae` does not
 
-        parts = admit(data, MANIFEST_KEY)
+        parts = admit(data, KIND)
         self.data, self.sha256 = data, parts.sha256
         self.manifest = TaggerManifest.from_json(parts.manifest)
         if sorted(parts.networks) != sorted(members(self.manifest.recipe)):
@@ -62,23 +62,15 @@ class Tagger:
         ModelRejectedError
             If it is not an admitted tagger.
         """
-        path = Path(path)
-        try:
-            limits.check("model bytes", path.stat().st_size, limits.MAX_MODEL_BYTES, path)
-            data = path.read_bytes()
-        except OSError as problem:
-            raise InputError("cannot read the tagger", where=path, got=problem.strerror) from None
+        data = read_model(path)
         try:
             return cls(data, threads)
         except HepaeError as problem:
             raise ModelRejectedError("not a tagger to be used", where=path, got=problem) from None
 
-    def save(self, path: str | Path) -> None:
-        """Write the ONNX file."""
-        try:
-            Path(path).write_bytes(self.data)
-        except OSError as problem:
-            raise OutputError("cannot write the tagger", where=path, got=problem.strerror) from None
+    def save(self, path: str | Path, *, force: bool = False) -> None:
+        """Write the ONNX file; one that exists is replaced only with ``force``."""
+        write_model(path, self.data, force=force)
 
     def scores(self, jets: Jets) -> Floats:
         """The chance that each jet is signal, float64[n]: softmax of the mean logits of the members."""

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hepae.arrays import Floats, Integers
+from hepae.core.locks import computed_once
 from hepae.core.prediction.predictors import Lookup
 
 __all__ = [
@@ -55,12 +55,12 @@ class Candidate:
     train: Integers
     validation: Integers
 
-    @cached_property
+    @computed_once
     def cells(self) -> NDArray[np.uint8]:
         """Between which knots the first training objects lie."""
         return np.searchsorted(self.source.knots, self.train[:SCORED], "right").astype(np.uint8)
 
-    @cached_property
+    @computed_once
     def basis(self) -> NDArray[np.float32]:
         """`hats` of the training objects."""
         return hats(self.source, self.train)

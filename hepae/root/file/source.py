@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +13,7 @@ from typing import Any
 
 import uproot
 
+from hepae.core.values.names import is_url
 from hepae.errors import HepaeError, InputError, nearest
 from hepae.root.file.classes import Classes
 from hepae.root.file.compression import require_whole, unpack
@@ -21,7 +23,7 @@ from hepae.root.ttree.header import TREE_CLASSES as TTREES
 from hepae.root.ttree.header import TreeHeader, parse_tree
 from hepae.root.ttree.reader import TTreeReader
 
-__all__ = ["Key", "Source", "open_source", "reading"]
+__all__ = ["Key", "Source", "open_source", "reading", "size_of"]
 
 MODELS_TREE = "hepae_models"
 TITLES_TREE = "hepae_titles"
@@ -33,6 +35,8 @@ PAYLOAD = "__hepae"
 """At the end of the name of a payload tree, after that of the tree."""
 
 TREE_CLASSES = (*TTREES, "ROOT::RNTuple", "ROOT::Experimental::RNTuple")
+COPIED_AT_ONCE = 1 << 24
+"""Bytes of a request: what a server of files sends in a second or less."""
 
 
 @contextmanager
@@ -65,7 +69,7 @@ class Source:
 
     def __init__(self, path: str | Path) -> None:
         self.path = str(path)
-        if "://" not in self.path:
+        if not is_url(path):
             check_header(Path(path))
         with reading(self.path):
             # the whole header of each tree, so that friends, indices and user data are seen and never dropped
@@ -110,6 +114,21 @@ class Source:
     def datime(self) -> int:
         """When the file was made, in ROOT's packed form."""
         return int(self.directory.fDatimeC)
+
+    @property
+    def size(self) -> int:
+        """Bytes of the file, as its header says."""
+        return int(self.directory.file.fEND)
+
+    def copy_to(self, target: Path) -> None:
+        """Copy the file as it is, from wherever it is."""
+        if not is_url(self.path):
+            shutil.copyfile(self.path, target)
+            return
+        with target.open("wb") as out, reading(self.path):
+            for start in range(0, self.size, COPIED_AT_ONCE):
+                stop = min(start + COPIED_AT_ONCE, self.size)
+                out.write(self.directory.file.source.chunk(start, stop).raw_data)
 
     @property
     def has_models(self) -> bool:
@@ -261,6 +280,23 @@ def open_source(path: str | Path) -> Source:
         If there is no such file, or it is a directory, empty, not ROOT, or truncated.
     """
     return Source(path)
+
+
+def size_of(path: str | Path) -> int:
+    """Bytes of a file, or of what a URL names.
+
+    Raises
+    ------
+    InputError
+        If it is not there, or a URL is of no ROOT file.
+    """
+    if is_url(path):
+        with open_source(path) as source:
+            return source.size
+    try:
+        return Path(path).stat().st_size
+    except OSError as error:
+        raise InputError("cannot be read", where=path, got=error.strerror) from error
 
 
 def check_header(path: Path) -> None:

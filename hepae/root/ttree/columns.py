@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from hepae.arrays import Integers
+from hepae.core.locks import ForkSafeLock
 from hepae.core.tables.schema import ColumnInfo
 from hepae.core.values.nested import Nested
 from hepae.errors import InputError
@@ -70,7 +70,7 @@ class TreeColumns:
             for column in layout.columns
         }
         self._runs: dict[str, _BranchRun] = {}
-        self._lock = threading.RLock()
+        self._lock = ForkSafeLock()
 
     def read(self, names: Iterable[str], start: int, stop: int) -> dict[str, Nested]:
         """Values of columns for the entries ``start`` to ``stop``.

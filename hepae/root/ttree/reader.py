@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ import uproot
 from numpy.typing import NDArray
 
 from hepae.arrays import Array
+from hepae.core.locks import ForkSafeLock
 from hepae.errors import HepaeError, InputError, UnsupportedError
 from hepae.root.columns import Branch, Column, Jagged, cut, empty_column, joined
 from hepae.root.file.compression import ZSTD_DEFAULT
@@ -50,7 +50,7 @@ class TTreeReader(TreeReader):
             self.sources[name_of(str(branch.name), str(path), self.sources)] = branch
         self.branches = BranchList(self.sources)
         self._columns: dict[str, BasketColumn] = {}
-        self._lock = threading.RLock()
+        self._lock = ForkSafeLock()
 
     def read(self, branch: str, start: int, stop: int) -> Column:
         """Values of a branch for the events ``start`` to ``stop``, native byte order, dtype as in the file."""
