@@ -114,12 +114,12 @@ def test_a_violation_exits_with_one_and_shows_the_worst(
     assert code == VIOLATED
     assert "the promise was not kept" in out
     event = int(np.searchsorted(np.cumsum(counts), 17, side="right"))
-    assert f"Jet_eta, event {event}, object {17 - int(counts[:event].sum())}" in out
+    assert f"Events, Jet_eta, entry {event}, value {17 - int(counts[:event].sum())}" in out
     code, out, _ = run("verify", other, files["small"], "--json")
     found = json.loads(out)
     assert code == VIOLATED
     assert found["kept"] is False
-    assert found["offenders"][0]["branch"] == "Jet_eta"
+    assert found["offenders"][0]["column"] == "Jet_eta"
 
 
 def test_json_of_each_command_parses(run: Run, files: dict[str, Path], tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from hepae.cli import tables
+from hepae.cli import tables, verification
 from hepae.cli.progress import reporter
 from hepae.errors import InputError, SchemaError
 from hepae.learn.recipe import CHOICES, recipe_of
@@ -128,11 +128,11 @@ def verify(options: argparse.Namespace) -> int:
             options.original,
             options.file,
             bounds=options.bound,
-            tree=options.tree,
+            tree=options.tree or None,
             models=models,
             report=report,
         )
-    tables.show({**asdict(result), "kept": result.kept}, tables.verification, options.json)
+    tables.show({**asdict(result), "kept": result.kept}, verification.table, options.json)
     return 0 if result.kept else 1
 
 

@@ -235,7 +235,9 @@ def _verify(parts: Parts) -> None:  # type: ignore[valid-type]
     part.add_argument("file", type=location, help="compressed or restored file")
     part.add_argument("--bound", action="append", default=[], metavar="NAMES=BOUND", help=BOUNDS_HELP)
     part.add_argument("--model", type=location, action="append", default=[], help="model held by reference")
-    part.add_argument("--tree", help="name of the tree in the original")
+    part.add_argument(
+        "--tree", action="append", metavar="PATH", help="only this tree of the original; repeatable"
+    )
 
 
 def _names(text: str) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from rich.table import Table
 
 from hepae.core.values.names import printable
 
-__all__ = ["compression", "facts", "inspection", "show", "table", "verification", "whole_file"]
+__all__ = ["compression", "facts", "fitted", "inspection", "show", "table", "whole_file"]
 
 Result = Mapping[str, Any]
 
@@ -110,56 +110,6 @@ def whole_file(result: Result, console: Console) -> None:
         console.print(line)
 
 
-def verification(result: Result, console: Console) -> None:
-    """What `hepae verify` found: compressed features, a line for the rest, and the worst offenders."""
-    shown = table(
-        "branch",
-        "bound",
-        "values",
-        "identical",
-        "escapes",
-        "worst error",
-        "worst/bound",
-        "before, B",
-        "after, B",
-    )
-    checks = list(result["checks"].values())
-    for check in checks:
-        if check["compressed"] or check["violations"] or check["identical"] != check["values"]:
-            shown.add_row(
-                check["branch"],
-                check["bound"],
-                f"{check['values']:,}",
-                f"{check['identical']:,}",
-                f"{check['escapes']:,}" if check["compressed"] else "",
-                f"{check['worst_error']:.4g}",
-                f"[red]{check['worst']:.4g}[/red]" if check["violations"] else f"{check['worst']:.4g}",
-                f"{check['bytes_before']:,}" if check["bytes_before"] else "",
-                f"{check['bytes_after']:,}",
-            )
-    if shown.row_count:
-        console.print(shown)
-    same = sum(check["identical"] == check["values"] for check in checks)
-    console.print(
-        f"{len(checks)} branches compared over {result['events']:,} events, {same} of them bit for bit the same"
-    )
-    for difference in result["differences"]:
-        console.print(f"[red]{difference}[/red]", highlight=False)
-    for one in result["offenders"]:
-        console.print(
-            f"[red]{one['branch']}[/red], event {one['event']}, object {one['object']}: "
-            f"stored {one['stored']!r}, restored {one['restored']!r}, {one['excess']:.4g} of the bound"
-        )
-    unclaimed = sum(check["bound"] == "none" for check in checks)
-    if unclaimed:
-        console.print(f"[yellow]no bound was claimed for {unclaimed} branches (latents only)[/yellow]")
-    kept = "[green]every value with a bound is within it[/green]" if unclaimed else KEPT
-    console.print(kept if result["kept"] else "[red]the promise was not kept[/red]")
-
-
-KEPT = "[green]every value is within its bound[/green]"
-
-
 def inspection(result: Result, console: Console) -> None:
     """What `hepae inspect` saw."""
     console.print(f"[bold]{result['path']}[/bold], {result['size']:,} B", highlight=False)
@@ -233,3 +183,21 @@ def table(*columns: str) -> Table:
     for place, column in enumerate(columns):
         made.add_column(column, justify="left" if place < 2 else "right", no_wrap=True)
     return made
+
+
+def fitted(console: Console, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print a table with as many of its columns as the width has room for: the first ones; nothing is cut.
+
+    A first column that is too wide by itself goes on in the next line.
+    """
+    for kept in range(len(columns), 0, -1):
+        shown = table(*columns[:kept])
+        for row in rows:
+            shown.add_row(*row[:kept])
+        if (
+            kept == 1
+            or console.measure(shown, options=console.options.update_width(10_000)).maximum <= console.width
+        ):
+            shown.columns[0].no_wrap, shown.columns[0].overflow = False, "fold"
+            console.print(shown)
+            return

@@ -216,8 +216,9 @@ def compress_collection(
         objects = WRITERS[container](temporary, encoding)
         encoded = time.perf_counter()
         give_back_freed_memory()
-        name = None if is_csv(source) else events.path
-        checked = verify(source, temporary, bounds=promised, tree=name, models=[model], report=report)
+        only = events.path if side and not is_csv(source) else None
+        asked = [(f"{events.path}/{branch}", bound) for branch, bound in promised]
+        checked = verify(source, temporary, bounds=asked, tree=only, models=[model], report=report)
         _require_kept(checked)
         verified = time.perf_counter()
         done = Compression(
@@ -351,9 +352,9 @@ def _require_kept(checked: Verification) -> None:
     offender = checked.offenders[0] if checked.offenders else None
     raise BoundViolationError(
         "what was written does not restore to what was read",
-        where=f"{offender.branch}, event {offender.event}, object {offender.object}"
+        where=f"{offender.tree}, {offender.column}, entry {offender.entry}, value {offender.index}"
         if offender
-        else checked.file,
+        else checked.other,
         expected=offender.stored if offender else None,
         got=offender.restored if offender else "; ".join(checked.differences[:3]),
         hint=f"the output was not written; {report_it()}",

@@ -94,7 +94,7 @@ def measure(
     with open_source(temporary) as source:
         tree = source.tree(events.path if events.path in source.trees else events.name)
         for spec in encoder.manifest.features:
-            check = checked.checks[spec.branch]
+            check = checked.trees[events.path].columns[spec.branch]
             done.features.append(
                 FeatureReport(
                     spec.branch,

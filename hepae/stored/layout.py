@@ -21,6 +21,8 @@ from hepae.model.model import Model
 from hepae.root.columns import Column, Jagged
 from hepae.root.file.compression import LZMA_BEST
 from hepae.root.tree import TreeReader
+from hepae.root.ttree.raw_copy import setting
+from hepae.root.ttree.reader import TTreeReader
 from hepae.root.ttree.writer import Keep, NewBranch
 from hepae.stored.event_payload import checks_of, own_branch
 from hepae.stored.restore import CompressedCollection
@@ -261,14 +263,23 @@ def plain_columns(
     return {counter: counts.astype("int32" if given is None else given.dtype), **columns}
 
 
-def restored_plan(tree: TreeReader, restorers: Sequence[CompressedCollection]) -> Branches:
-    """All branches of the original tree in their places."""
+def restored_plan(tree: TTreeReader, restorers: Sequence[CompressedCollection]) -> Branches:
+    """All branches of the original tree in their places, compressed as their counters are."""
     compressed = {stored.payload_branch: stored for one in restorers for stored in one.features.values()}
     plan: Branches = []
     for name in tree.branches:
         if name in compressed:
             stored, payload = compressed[name], compressed[name].payload
-            plan.append(NewBranch(stored.branch, payload.dtype, payload.title, payload.counter))
+            code = int(tree.sources[payload.counter].member("fCompress"))
+            plan.append(
+                NewBranch(
+                    stored.branch,
+                    payload.dtype,
+                    payload.title,
+                    payload.counter,
+                    compression=setting(code),
+                )
+            )
         elif not name.endswith(SUFFIX):
             plan.append(Keep(name))
     return plan

@@ -17,7 +17,7 @@ from hepae.core.manifest import Manifest
 from hepae.core.values.bounds import Bound, parse
 from hepae.core.values.objects import Collection, concatenate
 from hepae.errors import CollectionError
-from hepae.files.verify import Check, Verification, verify
+from hepae.files.verify import ColumnCheck, TreeCheck, verify
 from hepae.input.events import is_csv, open_events
 from hepae.model.model import Model
 from hepae.progress import Report, silent
@@ -55,7 +55,7 @@ class FeaturePair:
     title: str
     before: Values
     after: Values
-    check: Check
+    check: ColumnCheck
     escapes: int | None = None
     compressed: bool = True
 
@@ -174,7 +174,12 @@ def compare(
             name,
             stored.counts,
             _pairs(
-                found, stored.columns, restored, checked, _escapes(after, store, name, manifest), manifest
+                found,
+                stored.columns,
+                restored,
+                checked.trees[before.path],
+                _escapes(after, store, name, manifest),
+                manifest,
             ),
             before.num_entries,
             _objects(before, found),
@@ -195,7 +200,7 @@ def _pairs(
     found: Collection,
     stored: Columns,
     restored: Columns,
-    checked: Verification,
+    checked: TreeCheck,
     escapes: Mapping[str, int],
     manifest: Manifest | None,
 ) -> list[FeaturePair]:
@@ -207,12 +212,12 @@ def _pairs(
             feature.title,
             stored[feature.name],
             restored.get(feature.name, stored[feature.name]),
-            checked.checks[feature.branch],
+            checked.columns[feature.branch],
             escapes.get(feature.name),
-            checked.checks[feature.branch].compressed or manifest is None,
+            checked.columns[feature.branch].compressed or manifest is None,
         )
         for feature in found.features
-        if feature.branch in checked.checks
+        if feature.branch in checked.columns
     ]
 
 

@@ -1,0 +1,19 @@
+"""`hepae verify`: an independent check of everything that two files hold.
+
+Nothing of the codecs, lattices and readers that write is used to compare, on purpose: a defect in the one is seen by
+the other. Trees are read with uproot, or compared as bytes; only what hepae stores is restored by its own reader
+(`restored`).
+
+- `run`: the verb: trees, then everything else
+- `keys`, `objects`, `meaning`: all keys of a file, and objects by what they mean
+- `sides`, `branches`, `ntuples`, `texts`, `restored`: a tree in parts, whatever it is stored in
+- `structure`: titles, classes, leaves, settings
+- `baskets`: what is the same byte for byte
+- `values`, `measure`, `request`: values against values, in the words of the promise
+- `pairs`, `result`: a part against its partner, and what came out
+"""
+
+from hepae.files.verify.result import ColumnCheck, Offender, TreeCheck, Verification
+from hepae.files.verify.run import verify
+
+__all__ = ["ColumnCheck", "Offender", "TreeCheck", "Verification", "verify"]

@@ -1,0 +1,147 @@
+"""A part of one file against its partner in the other: by bytes where that tells, else by values."""
+
+from __future__ import annotations
+
+from hepae.core.values.nested import Nested
+from hepae.files.verify.measure import MOST_OFFENDERS, measure
+from hepae.files.verify.request import Request
+from hepae.files.verify.result import ColumnCheck, Verification
+from hepae.files.verify.sides import Held, Part, runs
+from hepae.files.verify.structure import differences
+from hepae.files.verify.values import NotInterpretedError
+
+__all__ = ["PairCheck"]
+
+
+class PairCheck:
+    """The comparison of one part in two files; what is found goes into the result.
+
+    Parameters
+    ----------
+    result, tree
+        Where rows, sentences and offenders are added, and the tree that both parts are of.
+    request
+        Which bounds were asked for.
+    """
+
+    def __init__(self, result: Verification, tree: str, request: Request, before: Part, after: Part) -> None:
+        self.result, self.tree, self.request = result, tree, request
+        self.before, self.after = before, after
+        self.claim = before.claim if after.claim is None else after.claim
+        self.columns: dict[str, ColumnCheck] = {}
+        self.where = f"{tree}, {before.name}"
+
+    def structure(self) -> bool:
+        """Compare what they are besides their values; whether values can be compared at all."""
+        try:
+            found = list(differences(self.where, self.before.facts(), self.after.facts()))
+        except NotInterpretedError as problem:
+            found = [f"{self.where}: cannot be described ({problem})"]
+        self.result.differences += found
+        if self.before.entries == self.after.entries:
+            return True
+        if not found:
+            self._tell(f"{self.before.entries} entries before, {self.after.entries} after")
+        self._changed(self.before.name)
+        return False
+
+    def whole(self) -> None:
+        """Compare all entries."""
+        if self._same_bytes():
+            self._rest_is_bytes(same=True)
+            return
+        size = max(part.sizes()[1] for part in (self.before, self.after))
+        for start, stop in runs(self.before.edges(), self.before.entries, size):
+            self.run(start, stop)
+        self.finish()
+
+    def run(self, start: int, stop: int) -> None:
+        """Compare a run of entries by values; where nobody can tell what they are, by bytes, all of them."""
+        if self._is_bytes():
+            return
+        try:
+            stored, restored = self.before.read(start, stop), self.after.read(start, stop)
+        except NotInterpretedError as problem:
+            self._bytes(problem)
+            return
+        for added, values in stored.items():
+            if added in restored:
+                self._measure(self.before.name + added, values, restored[added], start)
+        for added in stored.keys() ^ restored.keys():
+            self._changed(self.before.name + added)
+            self._tell("another structure of members")
+
+    def finish(self) -> None:
+        """Note sizes, and what the file says of itself."""
+        if not self.columns:
+            self._rest_is_bytes(same=True)
+            return
+        first = next(iter(self.columns.values()))
+        first.bytes_before, first.bytes_after = self.before.sizes()[0], self.after.sizes()[0]
+        if self.claim is not None:
+            first.escapes = self.claim.escapes
+
+    def _measure(self, name: str, stored: Nested, restored: Nested, start: int) -> None:
+        check = self.columns.get(name)
+        bound = self.request.bound(self._names(name), stored.values.dtype.name, self.claim)
+        if check is None:
+            check = self._row(name)
+            check.bound = "none" if bound is None else str(bound)
+        if check.changed:
+            return
+        offenders, changed = measure(check, bound, stored, restored, self.tree, start)
+        if changed:
+            self._tell(changed)
+        everyone = [*self.result.offenders, *offenders]
+        everyone.sort(key=lambda one: -one.excess)
+        self.result.offenders = everyone[:MOST_OFFENDERS]
+
+    def _same_bytes(self) -> bool:
+        """Whether bytes alone show that all values are the same."""
+        try:
+            if not isinstance(self.before, Held):
+                return False
+            return self.before.same_bytes(self.after) or self.before.first_different(self.after) is None
+        except NotInterpretedError:
+            return False
+
+    def _bytes(self, problem: NotInterpretedError) -> None:
+        """Compare the bytes of what cannot be interpreted."""
+        try:
+            if not isinstance(self.before, Held):
+                raise NotInterpretedError("no bytes to compare")
+            entry = self.before.first_different(self.after)
+        except NotInterpretedError as worse:
+            entry, problem = 0, worse
+        self.columns.clear()
+        self._rest_is_bytes(same=entry is None)
+        if entry is not None:
+            self._tell(f"other bytes from entry {entry} on (cannot be interpreted: {problem})")
+
+    def _is_bytes(self) -> bool:
+        return any(check.how == "bytes" for check in self.columns.values())
+
+    def _rest_is_bytes(self, same: bool) -> None:
+        """One row for all that the part holds."""
+        self.request.note(self._names(self.before.name))
+        check = self._row(self.before.name)
+        check.how, check.changed = "bytes", not same
+        check.values = self.before.count()
+        check.identical = check.values if same else 0
+        check.bytes_before, check.bytes_after = self.before.sizes()[0], self.after.sizes()[0]
+
+    def _names(self, name: str) -> tuple[str, ...]:
+        """Names by which a bound may call a column: its own, with its tree, without its collection."""
+        return (name, f"{self.tree}/{name}", *self.before.short_names(), *self.after.short_names())
+
+    def _changed(self, name: str) -> None:
+        check = self.columns.get(name) or self._row(name)
+        check.changed = True
+
+    def _row(self, name: str) -> ColumnCheck:
+        check = ColumnCheck(name, compressed=self.claim is not None)
+        self.columns[name] = check
+        return check
+
+    def _tell(self, what: str) -> None:
+        self.result.differences.append(f"{self.where}: {what}")

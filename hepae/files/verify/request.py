@@ -1,0 +1,106 @@
+"""The bound that each column is checked against: as requested, or, with no request, as the compressed file says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from fnmatch import fnmatchcase
+
+from hepae.core.values.bounds import EXACT, Bound, feasible, parse_assignments
+from hepae.errors import BoundError, nearest
+from hepae.files.verify.sides import Claim
+
+__all__ = ["Request"]
+
+WILD = "*?["
+
+
+class Request:
+    """What was asked for.
+
+    Parameters
+    ----------
+    bounds
+        Patterns of column names with their bounds, or texts such as ``"pt,E=rel:1e-3"``; later ones win. None or
+        nothing: what the compressed file says.
+
+    Examples
+    --------
+    >>> asked = Request(["*=rel:1e-3", "Jet_eta=exact"])
+    >>> str(asked.bound(("Jet_pt", "pt"), "float32", None)), str(asked.bound(("Jet_eta",), "float32", None))
+    ('rel:0.001', 'exact')
+    >>> str(asked.bound(("event",), "uint64", None))
+    'exact'
+    """
+
+    def __init__(self, bounds: Iterable[str | tuple[str, Bound]] | None) -> None:
+        self._pairs: list[tuple[str, Bound]] = []
+        for one in bounds or ():
+            self._pairs += parse_assignments([one]) if isinstance(one, str) else [one]
+        self._unused = {pattern for pattern, _ in self._pairs}
+        self._seen: list[str] = []
+
+    def __bool__(self) -> bool:
+        return bool(self._pairs)
+
+    def bound(self, names: Sequence[str], dtype: str, claim: Claim | None) -> Bound | None:
+        """The bound of a column.
+
+        Parameters
+        ----------
+        names
+            The name of the column, and others by which a pattern may call it.
+        dtype
+            NumPy's name of its type: numbers that are no floats are kept exactly, whatever was asked for.
+        claim
+            What the compressed file says of it.
+
+        Returns
+        -------
+        Bound or None
+            None where the file claims none, and none was asked for.
+
+        Raises
+        ------
+        BoundError
+            If integers were named without a wildcard, and are to be anything but exact.
+        """
+        if not self._pairs:
+            return EXACT if claim is None else claim.bound
+        bound = EXACT
+        for pattern, asked in self._pairs:
+            if not _matches(pattern, names):
+                continue
+            self._unused.discard(pattern)
+            if dtype.startswith("float"):
+                bound = feasible(asked, dtype, names[0])
+            elif asked.kind != "exact" and not any(sign in pattern for sign in WILD):
+                raise BoundError(
+                    "integers and booleans are kept exactly", where=names[0], expected="exact", got=asked
+                )
+        return bound
+
+    def note(self, names: Sequence[str]) -> None:
+        """Note a column that need not be measured, so that a bound for it is not said to be for nothing."""
+        if self._pairs:
+            self._seen.append(names[0])
+            self._unused = {pattern for pattern in self._unused if not _matches(pattern, names)}
+
+    def require_used(self, where: str) -> None:
+        """Refuse a request for a column that is nowhere.
+
+        Raises
+        ------
+        BoundError
+            Naming the pattern.
+        """
+        for pattern, _ in self._pairs:
+            if pattern in self._unused:
+                hint = nearest(pattern, self._seen)
+                raise BoundError(
+                    "a bound for a column that is not there", where=where, got=pattern, hint=hint or None
+                )
+
+
+def _matches(pattern: str, names: Sequence[str]) -> bool:
+    # a name may hold brackets, which mean something else in a pattern
+    return any(name == pattern or fnmatchcase(name, pattern) for name in names)
