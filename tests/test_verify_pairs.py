@@ -63,7 +63,7 @@ def write(path: Path, made: Contents) -> Path:
 def types(values: Any) -> Any:
     if isinstance(values, np.ndarray):
         return np.dtype((values.dtype, values.shape[1:]))
-    return ak.type(values).content if ak.fields(values) else ak.type(values).content
+    return ak.type(values).content
 
 
 def put(tree: str, branch: str, index: Any, value: Any) -> Callable[[Contents], None]:

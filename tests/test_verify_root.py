@@ -1,4 +1,4 @@
-"""Risk: what only ROOT writes (cycles, aliases, second branches of a name, whole objects) changes, and nobody says so."""
+"""Risk: what only ROOT writes (cycles, aliases, branches of one name, whole objects) changes, and nobody says so."""
 
 from __future__ import annotations
 
@@ -38,7 +38,8 @@ def make(name, changed={}):
         h.Sumw2()
     directory.WriteTObject(h)
     f.cd()
-    t = (ROOT.TNtuple if say("ntuple", False) else ROOT.TTree)("Events", "events", *(["a"] if say("ntuple", False) else []))
+    ntuple = say("ntuple", False)
+    t = ROOT.TNtuple("Events", "events", "a") if ntuple else ROOT.TTree("Events", "events")
     n, x, y = array("i", [0]), array("f", 4 * [0.0]), array("d", [0.0])
     i, j, long = array("i", [0]), array("i", [0]), array("l", [0])
     v, vv, s = ROOT.std.vector("float")(), ROOT.std.vector("vector<int>")(), ROOT.std.string("text")

@@ -19,9 +19,8 @@ from hepae.core.locks import ForkSafeLock
 from hepae.core.values.objects import Collection, Objects
 from hepae.model.model import Model
 from hepae.root.columns import Column, Jagged
-from hepae.root.file.compression import LZMA_BEST
+from hepae.root.file.compression import LZMA_BEST, Compression
 from hepae.root.tree import TreeReader
-from hepae.root.ttree.raw_copy import setting
 from hepae.root.ttree.reader import TTreeReader
 from hepae.root.ttree.writer import Keep, NewBranch
 from hepae.stored.event_payload import checks_of, own_branch
@@ -277,7 +276,7 @@ def restored_plan(tree: TTreeReader, restorers: Sequence[CompressedCollection]) 
                     payload.dtype,
                     payload.title,
                     payload.counter,
-                    compression=setting(code),
+                    compression=Compression.of(code),
                 )
             )
         elif not name.endswith(SUFFIX):
