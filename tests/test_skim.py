@@ -15,8 +15,7 @@ import hepae
 from hepae.cli import main
 from hepae.core.values.bounds import Bound, parse
 from hepae.core.values.lattice_fit import fit_lattice
-from hepae.errors import CutError, HepaeError, LimitError, SchemaError, UnsupportedError
-from hepae.files.cut import Cut
+from hepae.errors import HepaeError, SchemaError, UnsupportedError
 from hepae.files.merge import merge
 from hepae.files.skim import skim
 from hepae.root.file.source import open_source
@@ -158,52 +157,3 @@ def test_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
     assert main(["merge", str(tmp_path / "all.root"), source, target]) == 0
     assert main(["skim", source, target, "--cut", "nJetz > 2"]) == 2
     assert "did you mean" in capsys.readouterr().err
-
-
-COLUMNS = {
-    "n": np.array([2, 0, 1]),
-    "x": ak.Array([[1.0, 5.0], [], [3.0]]),
-    "w": np.array([1.0, -1.0, np.nan]),
-}
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("n >= 1", [True, False, True]),
-        ("n >= 1 && !(n == 2) || n == 0", [False, True, True]),
-        ("0 < n <= 1", [False, False, True]),
-        ("any(x > 2) and all(x > 0.5)", [True, False, True]),
-        ("count(x > 2) == 1", [True, False, True]),
-        ("(sum(x) > 3.5) | (n == 0) & ~(w < 0)", [True, False, False]),
-        ("max(x) > 2", [True, False, True]),
-        ("min(x) < 2 or min(x) >= 2", [True, False, True]),
-        ("sqrt(abs(w)) == 1", [True, True, False]),
-        ("w", [True, True, True]),
-        ("(n + 1) ** 2 % 2 == 1", [True, True, False]),
-        ("9**9**9 > 1", [False, False, False]),
-        ("1 / (n - 1) > 0", [True, False, True]),
-        ("n != 2", [False, True, True]),
-        ("True", [True, True, True]),
-    ],
-)
-def test_cuts_mean_what_they_say(text: str, expected: list[bool]) -> None:
-    assert Cut(text).keeps(COLUMNS, 3).tolist() == expected
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "__import__('os').system('true')", "n.real", "n[0]", "(lambda: 1)()", "[n for n in x]", "f'{n}'", "'n'", "n >",
-        "open(n)", "abs(n, n)", "any(n > 1, axis=0)", "n if n else x", "n is n", "n in x", "print(n)", "(n := 3)", "1j",
-        "n @ n", "x > 1", "any(n > 1)", "(" * 300 + "n" + ")" * 300, "",
-    ],
-)  # fmt: skip
-def test_anything_else_is_refused_and_not_run(text: str) -> None:
-    with pytest.raises((CutError, LimitError)):
-        Cut(text).keeps(COLUMNS, 3)
-
-
-def test_a_cut_of_any_length_is_refused() -> None:
-    with pytest.raises(LimitError, match="characters of a cut"):
-        Cut("n" * 100_000)

@@ -34,14 +34,14 @@ def add_commands(add: Add) -> None:
     part.add_argument("-o", "--output", type=local, required=True, metavar="DIRECTORY", help="where to write")
     add_force(part)
     part = add("skim", skim, "write the events that pass a cut; compressed collections stay compressed",
-               "hepae skim small.root dijets.root --cut 'nJet >= 2 and any(Jet_pt > 50)'")  # fmt: skip
+               "hepae skim small.root dijets.root --cut 'nJet >= 2 && Jet_pt[0] > 50'")  # fmt: skip
     part.add_argument("input", type=location)
     part.add_argument("output", type=local)
     add_force(part)
     part.add_argument(
         "--cut",
         required=True,
-        help="branches, numbers, comparisons, and, or, not, any(), sum(), max(), …",
+        help="condition as for TTree::Draw: 'Sum$(Jet_pt > 30) >= 2 && MET_pt > 50'; see docs/cuts.md",
     )
     part.add_argument("--model", type=location, action="append", default=[], help="model held by reference")
     part.add_argument("--tree", help="name of the tree")

@@ -10,15 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-import awkward as ak
 import numpy as np
 from numpy.typing import NDArray
 
 from hepae import limits
 from hepae.core.values.objects import Objects, concatenate
-from hepae.errors import CutError, nearest
 from hepae.files.cut import Cut
 from hepae.files.rewriting import (
     Digests,
@@ -76,7 +73,7 @@ def skim(
         ROOT file to write. It appears complete and verified, or not at all. Branches, titles and types are those of the
         source; everything else in the file (histograms, other trees) is copied as it is.
     cut
-        Such as ``nJet >= 2 and any(Jet_pt > 50)``; see `hepae.files.cut.Cut`. Restored features can be used by name.
+        Such as ``nJet >= 2 && Jet_pt[0] > 50``; docs/cuts.md has the language. Restored features can be used by name.
     tree
         Name of the tree.
     models
@@ -109,7 +106,7 @@ def skim(
                     written.add(
                         start,
                         stop,
-                        condition.keeps(events.columns(condition.names, start, stop), stop - start),
+                        condition.keeps(events.columns(condition.names, start, stop), stop - start, start),
                     )
                     report("skimming", stop, events.tree.num_entries, "")
                 written.finish()
@@ -139,26 +136,17 @@ class _Events:
         }
 
     def require(self, cut: Cut) -> None:
-        """Refuse a cut on branches that are not there, or are no numbers."""
-        usable = {
-            name for name, b in self.tree.branches.items() if b.kind in ("flat", "jagged") and not b.shape
-        }
-        usable |= set(self.restored)
-        for name in cut.names:
-            if name not in usable:
-                raise CutError(
-                    f"no branch {name!r} of numbers",
-                    where=self.tree.where,
-                    hint=nearest(name, usable) or None,
-                )
+        """Refuse a cut on branches that are not there, or of types that do not fit, before any work is done."""
+        cut.require(self.tree.branches, self.tree.where, self.restored)
+        cut.keeps(self.columns(cut.names, 0, 0), 0)
 
     def windows(self) -> list[tuple[int, int]]:
         """Runs of events to read together."""
         return windows(self.tree.num_entries, [one.chunks() for one in self.chunked.values()])
 
-    def columns(self, names: Iterable[str], start: int, stop: int) -> dict[str, Any]:
+    def columns(self, names: Iterable[str], start: int, stop: int) -> dict[str, Column]:
         """What a cut is evaluated on."""
-        return {name: _for_cut(self.read(name, start, stop)) for name in names}
+        return {name: self.read(name, start, stop) for name in names}
 
     def read(self, name: str, start: int, stop: int) -> Column:
         """A branch, restored if it is compressed."""
@@ -246,10 +234,6 @@ def _restored(one: CompressedCollection, objects: Objects) -> Mapping[str, Colum
     return {
         one.features[name].branch: Jagged(objects.counts, values) for name, values in objects.columns.items()
     }
-
-
-def _for_cut(column: Column) -> Any:
-    return ak.unflatten(column.values, column.counts) if isinstance(column, Jagged) else column
 
 
 def _chosen(column: Column, keep: NDArray[np.bool_]) -> Column:

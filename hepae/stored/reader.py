@@ -5,16 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
-import awkward as ak
 import numpy as np
 from numpy.typing import NDArray
 
 from hepae import limits
 from hepae.core.values.objects import Collection, Objects, offsets
-from hepae.errors import CollectionError, CutError, UnsupportedError, nearest
-from hepae.files.cut import Cut
+from hepae.errors import CollectionError, UnsupportedError, nearest
 from hepae.model.model import Model
 from hepae.root.columns import Jagged
 from hepae.root.file.source import Source, open_source
@@ -93,19 +90,6 @@ class ObjectReader:
                 assert isinstance(column, Jagged)
                 objects.columns[feature] = column.values
         return objects
-
-    def passing(self, cut: Cut | None, start: int, stop: int) -> NDArray[np.bool_]:
-        """Which entries pass a cut on branches that are stored plainly."""
-        columns: dict[str, Any] = {}
-        for name in cut.names if cut else ():
-            if name not in self.tree.branches or self.tree.branches[name].kind not in ("flat", "jagged"):
-                hint = nearest(name, self.tree.branches) or None
-                raise CutError(f"no branch {name!r} of numbers", where=self.tree.where, hint=hint)
-            column = self.tree.read(name, start, stop)
-            columns[name] = (
-                ak.unflatten(column.values, column.counts) if isinstance(column, Jagged) else column
-            )
-        return np.ones(stop - start, bool) if cut is None else cut.keeps(columns, stop - start)
 
     def windows(self, start: int = 0, stop: int | None = None) -> list[tuple[int, int]]:
         """Runs of entries to read together."""

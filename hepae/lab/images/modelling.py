@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hepae import limits
+from hepae.arrays import Booleans
 from hepae.core.manifest import Training
 from hepae.errors import InputError
 from hepae.extras import needed
@@ -17,6 +18,7 @@ from hepae.files.cut import Cut
 from hepae.lab.images.model import ImageModel
 from hepae.lab.images.spec import MANIFEST_KEY, ImageManifest, ImageRecipe, ImageSpec
 from hepae.progress import Report, silent
+from hepae.root.ttree.reader import TTreeReader
 from hepae.stored.reader import ObjectReader, chosen, open_objects
 from hepae.version import __version__
 
@@ -71,8 +73,16 @@ def _windows(
     reader: ObjectReader, name: str, image: ImageSpec, cut: Cut | None, entries: tuple[int, int | None]
 ) -> Iterator[NDArray[np.float32]]:
     for start, stop in reader.windows(*entries):
-        kept = chosen(reader.read(name, image.fields, start, stop), reader.passing(cut, start, stop))
+        objects = reader.read(name, image.fields, start, stop)
+        kept = chosen(objects, _passing(cut, reader.tree, start, stop)) if cut else objects
         yield image.images(kept.counts, kept.columns)
+
+
+def _passing(cut: Cut, tree: TTreeReader, start: int, stop: int) -> Booleans:
+    """Which entries pass a cut on branches that are stored plainly."""
+    cut.require(tree.branches, tree.where)
+    columns = {name: tree.read(name, start, stop) for name in cut.names}
+    return cut.keeps(columns, stop - start, start)
 
 
 def train_images(
