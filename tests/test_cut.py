@@ -162,6 +162,14 @@ def test_any_text_is_a_cut_or_refused(text: str) -> None:
         assert require_and_keep(text).shape == (3,)
 
 
+def test_a_branch_that_is_not_there_is_named_with_what_is_near() -> None:
+    cut = Cut("AnalysisJetsAuxDyn.pT > 3")
+    with pytest.raises(CutError, match=r"no branch 'AnalysisJetsAuxDyn.pT'.* mean AnalysisJetsAuxDyn.pt\?"):
+        cut.keeps(COLUMNS, 3)
+    with pytest.raises(CutError, match=r"of numbers or texts .a.root:Events.* mean AnalysisJetsAuxDyn.pt\?"):
+        cut.require(BRANCHES, "a.root:Events")
+
+
 def test_entries_are_counted_through_the_file() -> None:
     cut = Cut("Entry$ % 2 == 0 && n >= 0")
     assert cut.names == ("n",)

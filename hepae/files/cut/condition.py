@@ -103,6 +103,9 @@ class Cut:
         CutError
             If types or shapes do not fit, or C++ and ``TTree::Draw`` select different events.
         """
+        for name in self.names:
+            if name not in columns:
+                raise CutError(f"no branch {name!r}", where=self.text, hint=nearest(name, columns) or None)
         passed = self._passed(self._tree, Evaluation(columns, events, first), first)
         if self._drawn != self._tree:
             other = self._passed(self._drawn, Evaluation(columns, events, first, drawn=True), first)
