@@ -9,7 +9,6 @@ write the same.
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import sys
 import tempfile
@@ -18,7 +17,6 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-import awkward as ak
 import numpy as np
 from numpy.typing import NDArray
 
@@ -30,11 +28,9 @@ from hepae.root.columns import Jagged
 from hepae.root.file.source import open_source
 from hepae.root.file.writer import RootWriter
 from hepae.root.ttree.writer import NewBranch
+from hepae.testing.golden import HASHES, digests, restored
 from scripts.hardening.fuzz_files import QUICKEST
 
-__all__ = ["HASHES", "digests", "restored"]
-
-HASHES = "restored.json"
 EVENTS, EVENTS_PER_CHUNK = 80, 35
 BOUNDS = {
     "pt": "rel:1e-3", "eta": "abs:1e-3", "phi": "abs:1e-3", "mass": "bits:9", "area": "exact", "raw": "exact",
@@ -144,30 +140,6 @@ def files(folder: Path, home: Path) -> Iterator[str]:
     for latent, only in (("float32", False), ("uint8", False), ("float16", True)):
         model = trained("bottleneck", FOUR, latent_dtype=latent, latents_only=only)
         yield write(f"bottleneck-{latent}.root", jets, model=model)
-
-
-def restored(path: Path) -> dict[str, tuple[NDArray[np.int64], NDArray[Any]]]:
-    """Counts and flat restored values of every compressed branch."""
-    with hepae.open(path) as file:
-        tree = file["Events"]
-        names = [name for name in tree if name.startswith("Jet_")]
-        arrays = {name: tree.arrays([name])[name] for name in names}
-    return {
-        name: (ak.to_numpy(ak.num(values)).astype(np.int64), ak.to_numpy(ak.flatten(values)))
-        for name, values in arrays.items()
-    }
-
-
-def digests(found: dict[str, tuple[NDArray[np.int64], NDArray[Any]]]) -> dict[str, str]:
-    """Dtype, and half a SHA-256 of counts (as i64) and values in little-endian bytes, by branch."""
-    return {
-        name: f"{values.dtype.name} {_half(counts.astype('<i8'), values.astype(values.dtype.newbyteorder('<')))}"
-        for name, (counts, values) in found.items()
-    }
-
-
-def _half(counts: NDArray[Any], values: NDArray[Any]) -> str:
-    return hashlib.sha256(counts.tobytes() + values.tobytes()).hexdigest()[:32]
 
 
 def main() -> int:

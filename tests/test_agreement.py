@@ -24,7 +24,7 @@ from hepae.files import pipeline
 from hepae.files.many.compress import compress_files
 from hepae.input.selection import selection_of
 from hepae.learn.recipe import CODECS, Recipe, names_of, recipe_of
-from tests.files import jets, write_events
+from hepae.testing.files import jets, write_events
 
 FEATURES = ("pt", "eta", "phi", "nConst")
 QUICK = {"codec": "lifting", "effort": "fast", "train_objects": 2000}

@@ -18,7 +18,7 @@ from hepae.learn.recipe import recipe_of
 from hepae.model.model import Model
 from hepae.root.file.writer import RootWriter
 from hepae.root.ttree.writer import NewBranch
-from tests.strategies import FLOATS, INTEGERS
+from hepae.testing.strategies import FLOATS, INTEGERS
 
 N = 600
 BOUNDS = {"x": "abs:1e-2", "y": "rel:1e-2", "z": "bits:5", "w": "exact"}

@@ -15,7 +15,7 @@ from hepae.core.values.lattice_fit import fit_lattice
 from hepae.core.values.objects import Objects
 from hepae.files.summary import FeatureReport, warning_of
 from hepae.stored.layout import encoder_of
-from tests.files import jets, write_events
+from hepae.testing.files import jets, write_events
 from tests.test_promise import BOUNDS, QUICK
 
 CODECS = ("lifting", "masked")

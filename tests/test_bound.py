@@ -8,7 +8,7 @@ from hypothesis import given
 
 from hepae.core.values.bounds import EXACT, Bound, accept, assign, parse, parse_assignments
 from hepae.errors import BoundError
-from tests.strategies import bounds, float_columns
+from hepae.testing.strategies import bounds, float_columns
 
 FEATURES = [("pt", "Jet_pt", "float32"), ("eta", "Jet_eta", "float32"), ("nConst", "Jet_nConst", "int32")]
 

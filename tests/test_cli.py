@@ -15,7 +15,7 @@ import pytest
 import hepae
 from hepae import cli
 from hepae.cli.parser import parser
-from tests.files import jets, write_events
+from hepae.testing.files import jets, write_events
 
 KEPT, VIOLATED, REFUSED = 0, 1, 2
 BOUNDS = ["--bound", "*=abs:1e-3", "--bound", "pt,mass=rel:1e-3"]

@@ -25,8 +25,8 @@ from hepae.learn.masked.efforts import EFFORTS, Effort
 from hepae.learn.masked.integer_network import Size
 from hepae.learn.modelling import feature_specs, model_of
 from hepae.learn.recipe import recipe_of
+from hepae.testing.files import write_events
 from tests import format_reader
-from tests.files import write_events
 
 BOUNDS = ("E,px,py,pz=rel:1e-3",)
 BOTTLENECK_BOUNDS = ("E,px,py,pz=abs:0.02",)

@@ -35,6 +35,7 @@ from hepae.model.model import Model
 from hepae.root.file.source import open_source
 from hepae.root.ttree.reader import TTreeReader
 from hepae.stored.restore import CompressedCollection, ModelStore, models_of
+from hepae.testing.hostile import KINDS, damaged, flipped, prefixes
 from scripts.hardening import fuzz_files
 
 CODECS = fuzz_files.CODECS
@@ -130,14 +131,14 @@ def test_every_flipped_bit_inside_a_branch_is_an_error(whole: Whole) -> None:
     for branch in whole.branches:
         source = whole.tree.sources[branch]
         bits = rng.permutation(bits_of(whole.tree, branch))[:60].tolist()
-        found = [flipped(whole, branch, source, bit) for bit in bits]
+        found = [outcome_of_a_flip(whole, branch, source, bit) for bit in bits]
         # the offsets of a basket tell the same as a counter, of which either is read
         allowed = {"refused", "identical"} if branch != "nJet" and branch.startswith("n") else {"refused"}
         assert set(found) <= allowed, (branch, list(zip(bits, found, strict=True)))
     assert whole.restore() == whole.values
 
 
-def flipped(whole: Whole, branch: str, source: Any, bit: int) -> str:
+def outcome_of_a_flip(whole: Whole, branch: str, source: Any, bit: int) -> str:
     whole.tree.sources[branch] = Flipped(source, bit)
     try:
         return "identical" if whole.restore() == whole.values else "silent"
@@ -150,17 +151,15 @@ def flipped(whole: Whole, branch: str, source: Any, bit: int) -> str:
 def test_every_bit_and_every_length_of_a_frame_is_checked(chunked: Whole) -> None:
     for name, frame in chunked.frames().items():
         parse(frame)
-        for length in range(len(frame)):
+        for shorter in prefixes(frame):
             with pytest.raises(CorruptionError):
-                parse(frame[:length])
+                parse(shorter)
         for extra in (b"\0", frame):
             with pytest.raises(CorruptionError):
                 parse(frame + extra)
-        for bit in range(8 * len(frame)):
-            flipped = bytearray(frame)
-            flipped[bit // 8] ^= 1 << bit % 8
+        for other in flipped(frame):
             with pytest.raises(CorruptionError, match=name):
-                parse(bytes(flipped), name)
+                parse(other, name)
 
 
 def outcome(whole: Whole, codec: ChunkCodec, frames: dict[str, bytes]) -> str:
@@ -182,7 +181,7 @@ def test_payloads_that_lie_under_a_good_checksum_are_refused(chunked: Whole) -> 
             found = parse(frame)
             parts = [found.escaped, found.override, found.payload]
             place = int(rng.choice([place for place, part in enumerate(parts) if part]))
-            kind = fuzz_files.KINDS[round_ % len(fuzz_files.KINDS)]
+            kind = KINDS[round_ % len(KINDS)]
             if len(parts[place]) > 8:
                 parts[place] = kind(np.frombuffer(parts[place], np.uint8).copy(), rng).tobytes()
             lie = serialise(Frame(found.header, *parts), context)
@@ -278,15 +277,13 @@ def test_frames_of_another_feature_chunk_or_model_are_refused(chunked: Whole) ->
 def test_a_damaged_model_is_never_the_model(whole: Whole) -> None:
     data = next(data for data in whole.models.embedded.values() if data)
     sha256 = next(sha256 for sha256, found in whole.models.embedded.items() if found)
-    rng = np.random.default_rng(13)
-    for number in range(300):
-        kind = fuzz_files.KINDS[number % len(fuzz_files.KINDS)]
-        damaged = kind(np.frombuffer(data, np.uint8).copy(), rng).tobytes()
-        if damaged == data:
+    for seed in range(300):
+        other = damaged(data, seed)
+        if other == data:
             continue
         with suppress(HepaeError):
-            assert Model.from_bytes(damaged).sha256 != sha256
-        store = ModelStore({sha256: damaged})
+            assert Model.from_bytes(other).sha256 != sha256
+        store = ModelStore({sha256: other})
         with pytest.raises(HepaeError):
             store.codec(sha256[:8], "")
 
@@ -395,6 +392,6 @@ def test_every_length_of_a_manifest_is_refused(whole: Whole) -> None:
     sha256 = next(sha256 for sha256, found in whole.models.embedded.items() if found)
     text = whole.models.find(sha256, "").manifest.to_json()
     assert Manifest.from_json(text).to_json() == text
-    for length in range(len(text)):
+    for shorter in prefixes(text):
         with pytest.raises(ModelRejectedError):
-            Manifest.from_json(text[:length])
+            Manifest.from_json(shorter)

@@ -11,8 +11,8 @@ import pytest
 
 import hepae
 from hepae.core.values.bounds import parse
+from hepae.testing.files import write_events
 from scripts.hardening.exhaustive import violations
-from tests.files import write_events
 from tests.test_promise import QUICK
 
 FLUSHED = """

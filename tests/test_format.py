@@ -34,9 +34,9 @@ from hepae.model.assembly import assemble
 from hepae.model.model import Model
 from hepae.root.columns import Jagged
 from hepae.stored.event_payload import checks_of
+from hepae.testing.files import jets, write_events
 from tests import format_numbers as numbers
 from tests import format_reader
-from tests.files import jets, write_events
 from tests.format_lifting import Lifting
 
 BOUNDS = ["*=abs:1e-3", "pt,mass,leadTrackPt=rel:1e-3"]
@@ -82,7 +82,7 @@ def test_the_reader_imports_nothing_of_hepae() -> None:
         names += [a.name for node in ast.walk(tree) if isinstance(node, ast.Import) for a in node.names]
         names += [str(node.module) for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
     assert {"numpy", "uproot", "tests.format_chunk"} <= set(names)
-    assert not [name for name in names if name.startswith("hepae") or name == "tests.files"]
+    assert not [name for name in names if name.startswith("hepae") or name == "hepae.testing.files"]
 
 
 def test_the_sample_reads_the_same_with_all_features(sample_root: Path, tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -16,17 +15,29 @@ from hepae.learn.recipe import Recipe
 from hepae.model.model import Model
 from hepae.root.file.source import open_source
 from hepae.stored.restore import compressed_collections, models_of
-from scripts.make_golden import HASHES, INTEGERS, digests, restored
+from hepae.testing.golden import Restored, differences, digests, recorded, restored
+from scripts.make_golden import INTEGERS
 from tests import format_reader, format_small
 
 FOLDER = Path(__file__).parent / "golden" / "v1"
-EXPECTED = json.loads((FOLDER / HASHES).read_text())
+EXPECTED = recorded(FOLDER)
 FILES = sorted(EXPECTED)
 
 
 @pytest.mark.parametrize("name", FILES)
 def test_a_golden_file_restores_to_its_recorded_bits(name: str) -> None:
     assert digests(restored(FOLDER / name)) == EXPECTED[name]
+
+
+def test_a_reader_that_restores_something_else_is_told() -> None:
+    def other(path: Path) -> Restored:
+        found = restored(path)
+        counts, values = found["Jet_pt"]
+        return {"Jet_pt": (counts, values[::-1])} if path.name == FILES[0] else found
+
+    assert differences(FOLDER) == []
+    assert [text.partition(":")[0] for text in differences(FOLDER, other)] == [FILES[0]]
+    assert len(differences(FOLDER, lambda path: {})) == len(FILES)
 
 
 @pytest.mark.parametrize("name", [name for name in FILES if "rntuple" not in name and "side" not in name])

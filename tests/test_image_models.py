@@ -24,8 +24,8 @@ from hepae.learn.recipe import Recipe
 from hepae.model.model import Model
 from hepae.root import open_source
 from hepae.root.columns import Jagged
+from hepae.testing.files import write_events
 from tests import compressed
-from tests.files import write_events
 from tests.jet_constituents import write_jets
 
 QCD = "FatJet_isTop == 0"

@@ -13,7 +13,7 @@ from hepae.core.values.dither import places
 from hepae.core.values.lattice import Inserted, Integer, Lattice, Linear, Log, Pattern
 from hepae.core.values.lattice_fit import fit_lattice, require_feasible
 from hepae.errors import BoundError, CorruptionError
-from tests.strategies import bounds, float_columns, integer_columns
+from hepae.testing.strategies import bounds, float_columns, integer_columns
 
 
 def restored(lattice: Lattice, values: np.ndarray, bound: Bound) -> np.ndarray:

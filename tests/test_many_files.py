@@ -20,8 +20,8 @@ from hepae.errors import CollectionError, InputError, OutputError, SchemaError
 from hepae.files.many import compress as many
 from hepae.files.many.compress import compress_files
 from hepae.files.many.filesets import compressed_fileset, jobs_of
+from hepae.testing.files import jets, write_events
 from tests.compressed import SAMPLE, model
-from tests.files import jets, write_events
 
 EVENTS = 60
 

@@ -18,7 +18,7 @@ from hepae.errors import OutputError
 from hepae.files.many.compress import RECORDS, compress_files
 from hepae.learn.recipe import recipe_of
 from hepae.root.file.atomic import atomic_output, check_target
-from tests.files import jets, write_events
+from hepae.testing.files import jets, write_events
 
 KEPT, REFUSED = 0, 2
 BOUNDS = ["--bound", "*=abs:1e-3"]

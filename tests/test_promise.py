@@ -15,8 +15,8 @@ import hepae
 from hepae.errors import AlreadyCompressedError, BoundError, CollectionError, SchemaError, UnsupportedError
 from hepae.learn.recipe import recipe_of
 from hepae.root.file.source import open_source
-from tests import strategies
-from tests.files import jets, write_events
+from hepae.testing import strategies
+from hepae.testing.files import jets, write_events
 
 BOUNDS = ["pt,mass=rel:1e-3", "eta,phi,chHEF=abs:1e-3"]
 

@@ -28,7 +28,7 @@ from hepae.root import (
     open_source,
 )
 from hepae.root.file.content import content_checksum, other_objects
-from tests.files import DTYPES
+from hepae.testing.files import DTYPES
 
 
 def clone(path: Path, target: Path, tree: str | None = None) -> list[str]:

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 from hepae.root import Jagged, Keep, NewBranch, RootWriter, open_source
-from tests.files import DTYPES
+from hepae.testing.files import DTYPES
 
 if importlib.util.find_spec("ROOT") is None:  # not imported here: it takes seconds and warns
     pytest.skip("the ROOT wheel is not installed", allow_module_level=True)

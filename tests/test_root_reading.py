@@ -18,7 +18,7 @@ from hepae.core.values.objects import Collection, Feature, concatenate, find_col
 from hepae.errors import CollectionError, HepaeError, InputError, UnsupportedError
 from hepae.root import Jagged, NewBranch, RootWriter, TreeReader, open_source
 from hepae.stored.inspection import describe
-from tests.files import DTYPES
+from hepae.testing.files import DTYPES
 
 
 def same_bytes(mine: np.ndarray, theirs: object) -> bool:

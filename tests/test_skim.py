@@ -20,8 +20,8 @@ from hepae.files.merge import merge
 from hepae.files.skim import skim
 from hepae.root.file.source import open_source
 from hepae.stored.restore import CompressedCollection, models_of
+from hepae.testing.files import write_events
 from tests.compressed import FEATURES, SAMPLE, compressed, model
-from tests.files import write_events
 
 CUT = "nJet >= 2 and any(Jet_pt > 60) and MET < 50"
 

@@ -27,7 +27,7 @@ from hepae.root.rntuple.writer import NTupleFile
 from hepae.root.ttree import baskets
 from hepae.root.ttree.writer import Keep, NewBranch
 from hepae.stored.event_payload import checks_of, read_events
-from tests.files import jets, write_events
+from hepae.testing.files import jets, write_events
 
 COUNTED = [
     NewBranch("nJet", "int32"),

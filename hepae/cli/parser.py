@@ -9,10 +9,10 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
-from hepae import __version__
 from hepae.cli import commands, interop
 from hepae.cli.arguments import add_force, local, location
 from hepae.learn.recipe import CODECS, EFFORTS
+from hepae.version import __version__
 
 __all__ = ["PLUGINS", "parser", "training_options"]
 

@@ -27,12 +27,12 @@ from hepae.root.columns import Column, Jagged, cut
 from hepae.root.file.source import MODELS_TREE, Source, open_source
 from hepae.root.tree import TreeReader
 from hepae.stored.restore import CompressedCollection, ModelStore, models_of
+from hepae.testing.hostile import KINDS, Bytes
 from scripts.hardening import fuzz_files
-from scripts.hardening.fuzz_files import Bytes
 
 SUFFIX = "__hepae"
 EVENTS = 60
-SAME_LENGTH = tuple(kind for kind in fuzz_files.KINDS if kind.__name__ not in ("cut", "drop"))
+SAME_LENGTH = tuple(kind for kind in KINDS if kind.__name__ not in ("cut", "drop"))
 SHARES = {"lifting": 0.35, "masked": 0.2, "bottleneck": 0.2, "models": 0.15, "manifests": 0.1}
 
 Random = np.random.Generator
@@ -64,7 +64,7 @@ class Remembered:
 
 def damaged_bytes(data: Bytes, rng: Random, kinds: tuple[Callable[[Bytes, Random], Bytes], ...]) -> Bytes:
     """Bytes with one kind of damage."""
-    usable = kinds if len(data) > 8 else fuzz_files.KINDS[:1]
+    usable = kinds if len(data) > 8 else KINDS[:1]
     return usable[int(rng.integers(len(usable)))](data.copy(), rng)
 
 
@@ -82,7 +82,7 @@ def damaged(column: Column, rng: Random) -> Column:
         return Jagged(counts, column.values)
     whole = np.count_nonzero(column.counts) == 1 and column.values.dtype == np.uint8
     raw = np.ascontiguousarray(column.values).view(np.uint8).ravel()
-    data = damaged_bytes(raw, rng, fuzz_files.KINDS if whole else SAME_LENGTH)
+    data = damaged_bytes(raw, rng, KINDS if whole else SAME_LENGTH)
     counts = np.where(column.counts > 0, len(data), 0) if whole else column.counts
     return Jagged(counts, data.view(column.values.dtype))
 

@@ -38,7 +38,16 @@ PART = (1 << 32) // PARTS
 BLOCK = 1 << 18
 """Patterns at once: their arrays stay in the cache of a core."""
 
-SOURCES = tuple(f"hepae/{name}.py" for name in ("bounds", "lattice", "lattice_fit", "tabulated", "dither"))
+SOURCES = tuple(
+    f"hepae/core/{name}.py"
+    for name in (
+        "values/bounds",
+        "values/lattice",
+        "values/lattice_fit",
+        "arithmetic/tabulated",
+        "values/dither",
+    )
+)
 
 Patterns = NDArray[np.uint32]
 

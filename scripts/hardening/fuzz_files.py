@@ -27,7 +27,6 @@ from typing import Any
 import awkward as ak
 import numpy as np
 import uproot
-from numpy.typing import NDArray
 
 import hepae
 from hepae.errors import HepaeError, InputError
@@ -35,6 +34,7 @@ from hepae.learn.masked.efforts import EFFORTS, Effort
 from hepae.learn.masked.integer_network import Size
 from hepae.learn.recipe import recipe_of
 from hepae.read.opened import OpenedTree
+from hepae.testing.hostile import KINDS, Bytes
 from scripts.hardening import evidence
 
 CODECS = ("lifting", "masked", "bottleneck")
@@ -51,7 +51,6 @@ MEMORY = 8 << 30
 NOTED = 1000
 
 Arrays = dict[str, tuple[bytes, bytes]]
-Bytes = NDArray[np.uint8]
 
 
 class TooSlowError(Exception):
@@ -110,62 +109,6 @@ def decompressed(path: Path) -> Arrays:
         return restored(target)
     finally:
         target.unlink(missing_ok=True)
-
-
-def flip(data: Bytes, rng: np.random.Generator) -> Bytes:
-    """One bit."""
-    data[rng.integers(len(data))] ^= np.uint8(1 << rng.integers(8))
-    return data
-
-
-def overwrite(data: Bytes, rng: np.random.Generator) -> Bytes:
-    """A few bytes at random."""
-    start, size = int(rng.integers(len(data))), int(2 ** rng.uniform(0, 6))
-    part = data[start : start + size]
-    part[:] = rng.integers(0, 256, len(part))
-    return data
-
-
-def blank(data: Bytes, rng: np.random.Generator) -> Bytes:
-    """A sector of zeros or ones, as a disk loses them."""
-    start = int(rng.integers(len(data)))
-    data[start : start + int(2 ** rng.uniform(0, 9))] = rng.choice([0, 255])
-    return data
-
-
-def extreme(data: Bytes, rng: np.random.Generator) -> Bytes:
-    """A number of four bytes that is no size at all."""
-    start = int(rng.integers(len(data) - 4))
-    value = int(rng.choice([0, 1, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF, 0x40000000]))
-    data[start : start + 4] = np.frombuffer(value.to_bytes(4, "big"), np.uint8)
-    return data
-
-
-def exchange(data: Bytes, rng: np.random.Generator) -> Bytes:
-    """Two blocks in each other's place."""
-    size = min(int(2 ** rng.uniform(0, 8)), len(data) // 2)
-    first, second = (int(place) for place in rng.integers(0, len(data) - size, 2))
-    block = data[first : first + size].copy()
-    data[first : first + size] = data[second : second + size]
-    data[second : second + size] = block
-    return data
-
-
-def cut(data: Bytes, rng: np.random.Generator) -> Bytes:
-    """The end is missing."""
-    return data[: int(rng.integers(len(data)))]
-
-
-def drop(data: Bytes, rng: np.random.Generator) -> Bytes:
-    """A few bytes are missing, or are there twice."""
-    start, size = int(rng.integers(len(data))), int(2 ** rng.uniform(0, 6))
-    again = start + (size if rng.random() < 0.5 else -min(size, start))
-    return np.concatenate([data[:start], data[again:]])
-
-
-KINDS: tuple[Callable[[Bytes, np.random.Generator], Bytes], ...] = (
-    flip, flip, flip, flip, overwrite, blank, extreme, exchange, cut, drop,
-)  # fmt: skip
 
 
 def outcome(data: Bytes, number: int, seed: int, expected: Arrays, folder: Path) -> tuple[str, str]:

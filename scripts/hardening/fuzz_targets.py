@@ -30,9 +30,9 @@ from hepae.root.file.source import open_source
 from hepae.root.tree import TreeReader
 from hepae.stored.event_payload import checks_of, own_branch
 from hepae.stored.restore import CompressedCollection, ModelStore, models_of
+from hepae.testing.mutations import Mutation, any_bytes, csv_text, json_text, onnx_model
 from scripts.hardening import fuzz_files
 from scripts.hardening.corruptions import SUFFIX, Remembered
-from scripts.hardening.fuzz_mutations import Mutation, any_bytes, csv_text, json_text, onnx_model
 from tests.csv_reader import assert_is
 
 __all__ = ["CORPUS", "TARGETS", "Target", "make_seeds"]

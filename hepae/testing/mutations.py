@@ -1,9 +1,13 @@
-"""Mutations that know what they change: JSON, ONNX, text. Those of plain bytes are in `fuzz_files`."""
+"""Mutations that know what they change: a value of a JSON text, a node of an ONNX graph, a token of a CSV file.
+
+Each takes bytes and a random generator and gives other bytes, for fuzzing whatever reads manifests, models or tables.
+Input that is not of the kind is damaged as plain bytes (`hepae.testing.hostile`).
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,13 +15,14 @@ import onnx
 from google.protobuf.message import DecodeError
 
 from hepae.model.kinds import OPERATORS
-from scripts.hardening import fuzz_files
+from hepae.testing.hostile import KINDS
 
-__all__ = ["Mutation", "any_bytes", "csv_text", "json_text", "onnx_model"]
+__all__ = ["Mutation", "any_bytes", "csv_text", "json_text", "mutated", "onnx_model"]
 
 Random = np.random.Generator
 Mutation = Callable[[bytes, Random], bytes]
 
+MOST_MUTATIONS = 4
 WORDS: tuple[Any, ...] = (
     None, True, False, 0, 1, -1, 2, 255, 256, 65536, 2**31 - 1, 2**31, 2**53 + 1, 2**63 - 1, 2**63, 2**70, -(2**63),
     0.5, -0.0, 1e-320, 1e308, "", "pt", "eta", "nJet", "float64", "int8", "exact", "lifting", "masked", "bottleneck",
@@ -31,11 +36,19 @@ TOKENS = (
 )  # fmt: skip
 
 
+def mutated(data: bytes, mutations: Sequence[Mutation], seed: int) -> bytes:
+    """Bytes after one to four mutations; the same again for the same seed."""
+    rng = np.random.default_rng(seed)
+    for _ in range(int(rng.integers(1, MOST_MUTATIONS + 1))):
+        data = pick(mutations, rng)(data, rng)
+    return data
+
+
 def any_bytes(data: bytes, rng: Random) -> bytes:
     """Damage that knows nothing."""
     if len(data) < 9:
         return data + rng.bytes(int(rng.integers(1, 16)))
-    kind = fuzz_files.KINDS[int(rng.integers(len(fuzz_files.KINDS)))]
+    kind = KINDS[int(rng.integers(len(KINDS)))]
     return kind(np.frombuffer(data, np.uint8).copy(), rng).tobytes()
 
 

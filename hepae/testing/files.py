@@ -1,4 +1,4 @@
-"""ROOT files for tests, made from arrays."""
+"""ROOT files made from arrays, and jets to put into them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from hepae.root.columns import Jagged
+from hepae.arrays import Integers, Values
+from hepae.root.columns import Column, Jagged
 from hepae.root.file.writer import RootWriter
 from hepae.root.ttree.writer import NewBranch
 
@@ -20,14 +21,39 @@ DTYPES = (
 
 def write_events(
     path: Path,
-    counts: np.ndarray,
-    columns: Mapping[str, np.ndarray],
-    events: Mapping[str, np.ndarray] | None = None,
+    counts: Integers,
+    columns: Mapping[str, Values],
+    events: Mapping[str, Values] | None = None,
     *,
     collection: str = "Jet",
     runs: int = 1,
 ) -> Path:
-    """A tree ``Events`` with one collection and event-level branches, in so many baskets."""
+    """Write a tree ``Events`` with one collection and event-level branches, in so many baskets.
+
+    Parameters
+    ----------
+    path
+        The file to write; it is replaced where there is one.
+    counts
+        Objects of each event, int64[events].
+    columns
+        Values of the objects of all events, one after the other, by feature: a branch ``Jet_pt`` for ``pt``.
+    events
+        A value of each event, by branch.
+    collection
+        Prefix of the branches of objects; their counter is ``nJet``.
+    runs
+        Baskets of each branch.
+
+    Returns
+    -------
+    Path
+        The file.
+
+    Examples
+    --------
+    >>> path = write_events(Path("events.root"), *jets(100))  # doctest: +SKIP
+    """
     events = events or {}
     counter = f"n{collection}"
     plan = [NewBranch(counter, "int32", "how many")]
@@ -43,7 +69,7 @@ def write_events(
         for start, stop in itertools.pairwise(cuts):
             if start == stop:
                 continue
-            run = {name: values[start:stop] for name, values in events.items()}
+            run: dict[str, Column] = {name: values[start:stop] for name, values in events.items()}
             run[counter] = np.asarray(counts[start:stop], np.int32)
             for name, values in columns.items():
                 run[f"{collection}_{name}"] = Jagged(counts[start:stop], values[edges[start] : edges[stop]])
@@ -52,8 +78,25 @@ def write_events(
     return path
 
 
-def jets(n_events: int, seed: int = 1, most: int = 6) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-    """Counts and columns of jets that look like jets: falling pt, one energy fraction, an integer, a flag."""
+def jets(n_events: int, seed: int = 1, most: int = 6) -> tuple[Integers, dict[str, Values]]:
+    """Counts and columns of jets that look like jets: falling pt, one energy fraction, an integer, a flag.
+
+    Parameters
+    ----------
+    n_events
+        How many events.
+    seed
+        Of the random numbers.
+    most
+        Jets of an event, at most.
+
+    Returns
+    -------
+    counts : int64[events]
+        Jets of each event.
+    columns : dict
+        pt [GeV], eta, phi, mass [GeV], chHEF (float32), nConst (int32) and tight (bool) of each jet.
+    """
     rng = np.random.default_rng(seed)
     counts = rng.integers(0, most + 1, n_events)
     n = int(counts.sum())
