@@ -135,7 +135,7 @@ def test_a_symbolic_link_is_followed(files: dict[str, Path], tmp_path: Path) -> 
     assert link.is_symlink()
     assert hepae.verify(files["original"], end).kept
     with pytest.raises(OutputError, match="exists already"):
-        hepae.compress(files["original"], link, model=model)
+        hepae.compress(files["original"], link, model=model, force=False)
     end.write_bytes(b"old")
     hepae.compress(files["original"], link, model=model, force=True)
     assert link.is_symlink()

@@ -67,7 +67,7 @@ def compress(
     embed: bool = True,
     container: Container = "ttree",
     threads: int | None = None,
-    force: bool = False,
+    force: bool = True,
     report: Report = silent,
 ) -> FileDone | Compression:
     """Compress a file: every tree, every column, losslessly but for the bounds. Or one collection, with a model.
@@ -84,7 +84,8 @@ def compress(
     threads
         Chunks coded at once; the cores where it is None.
     force
-        Replace a target that exists, which is an error otherwise.
+        Whether a target that exists is replaced, as uproot's ``recreate`` does; an error otherwise, as in the
+        command line.
     report
         Told how far the work is.
     collection, features, tree, model, recipe, side, embed, container
@@ -144,7 +145,7 @@ def compress_collection(
     embed: bool = True,
     container: Container = "ttree",
     threads: int | None = None,
-    force: bool = False,
+    force: bool = True,
     report: Report = silent,
 ) -> Compression:
     """Compress a collection of a file.
@@ -170,7 +171,8 @@ def compress_collection(
     threads
         Chunks coded at once; the cores where it is None.
     force
-        Replace a target that exists, which is an error otherwise.
+        Whether a target that exists is replaced, as uproot's ``recreate`` does; an error otherwise, as in the
+        command line.
     report
         Told how far the work is.
 
@@ -237,7 +239,7 @@ def decompress(
     *,
     tree: str | None = None,
     models: Iterable[Model] = (),
-    force: bool = False,
+    force: bool = True,
     report: Report = silent,
 ) -> None:
     """Restore the original layout of a compressed file: branches, order, titles, types.
@@ -253,7 +255,8 @@ def decompress(
     models
         Models that the file holds by reference.
     force
-        Replace a target that exists, which is an error otherwise.
+        Whether a target that exists is replaced, as uproot's ``recreate`` does; an error otherwise, as in the
+        command line.
 
     Raises
     ------

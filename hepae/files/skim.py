@@ -60,7 +60,7 @@ def skim(
     *,
     tree: str | None = None,
     models: Iterable[Model] = (),
-    force: bool = False,
+    force: bool = True,
     report: Report = silent,
 ) -> Skim:
     """Write the events that pass a cut into a new file, compressed collections staying compressed.
@@ -79,7 +79,8 @@ def skim(
     models
         Models that the file holds by reference.
     force
-        Replace a target that exists, which is an error otherwise.
+        Whether a target that exists is replaced, as uproot's ``recreate`` does; an error otherwise, as in the
+        command line.
 
     Raises
     ------
