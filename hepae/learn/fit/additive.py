@@ -7,6 +7,7 @@ helps most, as long as the loss on other events falls by more than the term cost
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -29,6 +30,7 @@ __all__ = [
     "linear",
     "polish",
     "scores",
+    "tamed",
 ]
 
 Weights = Callable[[Floats], Floats]
@@ -45,6 +47,12 @@ PATIENCE: Final = 5
 FINAL_STEPS: Final = 10
 SCORED: Final = 16_384
 """Objects on which candidates are compared."""
+
+CELLS: Final = 256
+"""Knots are fewer."""
+
+SCORED_TOGETHER: Final = 1 << 17
+"""Objects times candidates that are compared in one step: what fits into a cache."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -154,7 +162,7 @@ def _step(basis: NDArray[np.float32], residuals: Floats, weights: Weights) -> tu
     weighted = basis * w[:, None]
     try:
         gram = _product(weighted.T, basis)
-        gram[np.diag_indices_from(gram)] += RIDGE * float(w.mean()) * len(residuals) ** 0.5
+        gram.flat[:: len(gram) + 1] += RIDGE * float(w.mean()) * len(residuals) ** 0.5
         change = np.linalg.solve(gram, _product(weighted.T, residuals.astype(np.float32)))
         return np.asarray(change, np.float64), residuals - _product(basis, change.astype(np.float32))
     except np.linalg.LinAlgError:  # so wild that no weight is left: there is nothing to learn from them
@@ -174,7 +182,8 @@ def _product(left: NDArray[np.float32], right: NDArray[np.float32]) -> Floats:
     """
     with np.errstate(invalid="ignore", over="ignore"):
         found = (left @ right).astype(np.float64)
-    if not np.isfinite(found).all():
+        whole = math.isfinite(found.sum())  # elements are of float32, whose sums in float64 do not overflow
+    if not whole:
         raise np.linalg.LinAlgError("a product of matrices is not finite")
     return found
 
@@ -202,14 +211,19 @@ def scores(residuals: Floats, candidates: Sequence[Candidate]) -> list[float]:
     w = _weights_broad(r)
     r = r - np.sum(w * r) / np.sum(w)
     wr, total = w * r, float(np.sum(w * r * r)) + 1e-12
-    shares = []
-    for candidate in candidates:
-        sums, norms = np.bincount(candidate.cells, wr, 256), np.bincount(candidate.cells, w, 256)
-        shares.append(float(np.sum(sums * sums / np.maximum(norms, 1e-12))) / total)
+    shares: list[float] = []
+    together = max(1, SCORED_TOGETHER // max(len(r), 1))
+    for start in range(0, len(candidates), together):
+        cells = np.stack([candidate.cells for candidate in candidates[start : start + together]])
+        index = (cells + np.arange(len(cells), dtype=np.uint32)[:, None] * CELLS).ravel()
+        sums, norms = (
+            np.bincount(index, np.tile(x, len(cells)), CELLS * len(cells)).reshape(-1, CELLS) for x in (wr, w)
+        )
+        shares += (np.sum(sums * sums / np.maximum(norms, 1e-12), axis=1) / total).tolist()
     return shares
 
 
-def _tamed(values: Floats) -> Floats:
+def tamed(values: Floats) -> Floats:
     """Wild values moved to a hundred times the usual range: one of 1e30 would be all that least squares see."""
     if not len(values):
         return values
@@ -219,8 +233,7 @@ def _tamed(values: Floats) -> Floats:
 
 
 def linear(columns: NDArray[np.float64], y: Floats, steps: int = 8) -> Floats:
-    """Robust linear coefficients of columns [n, m], intercept left out."""
-    columns, y = _tamed(columns), _tamed(y)
+    """Robust linear coefficients of `tamed` columns [n, m] for a tamed target [n], intercept left out."""
     scale = np.maximum(columns.std(axis=0), 1e-9)
     basis = np.concatenate([(columns - columns.mean(axis=0)) / scale, np.ones((len(y), 1))], axis=1)
     basis = basis.astype(np.float32)

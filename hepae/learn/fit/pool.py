@@ -60,12 +60,7 @@ def _mixes(state: Fitting, known: Sequence[str], y: NDArray[np.generic]) -> list
         return []
     rows = slice(0, additive.SCORED)
     columns = np.stack([state.train.q[name][rows] for name in known], axis=1).astype(np.float64)
-    target, kept = np.asarray(y[rows], np.float64), np.arange(len(known))
-    weights = additive.linear(columns, target)
-    while len(kept) > MIX_MOST or (len(kept) > 1 and _moves(columns, kept, weights).min() < MIX_LEAST):
-        drop = max(1, (len(kept) - MIX_MOST) // 3)
-        kept = np.sort(kept[np.argsort(-_moves(columns, kept, weights))][: len(kept) - drop])
-        weights = additive.linear(columns[:, kept], target)
+    kept, weights = _combined(columns, np.asarray(y[rows], np.float64), MIX_LEAST)
     if len(kept) < 2:
         return []
     integers = np.rint(weights * (1 << MIX_BITS)).astype(np.int64)
@@ -83,15 +78,23 @@ def blends(state: Fitting, name: str, known: Sequence[str]) -> list[Column]:
     columns = np.stack([values[other] for other in known], axis=1)
     if unit <= 0.0 or not np.all(np.isfinite(columns)):
         return []
-    kept, weights = np.arange(len(known)), additive.linear(columns, target / unit)
-    while len(kept) > MIX_MOST or (len(kept) > 1 and _moves(columns, kept, weights).min() < 1.0):
-        kept = np.sort(kept[np.argsort(-_moves(columns, kept, weights))][: len(kept) - 1])
-        weights = additive.linear(columns[:, kept], target / unit)
+    kept, weights = _combined(columns, target / unit, 1.0)
     factors = tuple(round(float(w) * unit, 9) for w in weights)
     constant = float(np.median(target - columns[:, kept] @ np.asarray(factors)))
     if not np.all(np.isfinite((*factors, constant))):  # a fit of wild values may diverge
         return []
     return [Blend(name, tuple(known[int(i)] for i in kept), factors, constant)]
+
+
+def _combined(columns: Floats, target: Floats, least: float) -> tuple[Integers, Floats]:
+    """The few columns [n, m] that move a linear combination for the target by so much, and their weights."""
+    tamed, goal = additive.tamed(columns), additive.tamed(target)
+    kept, weights = np.arange(columns.shape[1]), additive.linear(tamed, goal)
+    while len(kept) > MIX_MOST or (len(kept) > 1 and _moves(columns, kept, weights).min() < least):
+        drop = max(1, (len(kept) - MIX_MOST) // 3)
+        kept = np.sort(kept[np.argsort(-_moves(columns, kept, weights))][: len(kept) - drop])
+        weights = additive.linear(tamed[:, kept], goal)
+    return kept, weights
 
 
 def mass_shells(state: Fitting, name: str, known: Sequence[str]) -> list[Column]:

@@ -30,6 +30,13 @@ LARGEST_INTEGER: Final = 1 << 40
 """Features with integers beyond this are coded as they are and never looked at."""
 
 FEWEST_EVENTS: Final = 8
+FEWEST_OBJECTS: Final = 300
+"""Below, tables cost more bytes than they save: the 60 features of 200 muons of a NanoAOD-like file take 15.3 kB
+without and 16.0 kB with them, those of 400 take 26.3 and 26.0 kB, the model counted."""
+
+LEAST_BYTES: Final = 64
+"""Columns of fewer are coded as they are: a table takes a quarter of that or more."""
+
 SHARE_OBJECTS: Final = 20_000
 FEWEST_SHARES: Final = 50
 FEWEST_PARTS: Final = 3
@@ -83,7 +90,7 @@ def fit(
     roles = find_roles(integers) if roles is None else roles
     met = find_met(events) if met is None else met
     chosen, held = split_events(counts, settings)
-    if len(chosen) < FEWEST_EVENTS or len(held) < FEWEST_EVENTS:
+    if not _teach(counts, chosen, held):
         order = coding_order(integers, roles, lattices) if order is None else order
         return Predictors(tuple(Predictor(name) for name in order))
     by_role = polar(integers, lattices, roles)
@@ -113,6 +120,12 @@ def fit(
         if _is_narrow(integers[name]):
             known.append(name)
     return Predictors(tuple(predictors), tuple(state.sources), derived, last)
+
+
+def _teach(counts: Integers, chosen: Integers, held: Integers) -> bool:
+    """Whether enough events to learn from and to validate with have enough objects."""
+    enough = min(len(chosen), len(held)) >= FEWEST_EVENTS and int(counts.sum()) >= FEWEST_OBJECTS
+    return enough and bool(counts[chosen].any()) and bool(counts[held].any())
 
 
 def coding_order(
@@ -202,6 +215,8 @@ def _fit_feature(state: Fitting, name: str, known: Sequence[str]) -> Predictor:
         return Predictor(name)
     if plain:
         return Predictor(name, base=_ceiling(state, name))
+    if len(pack(q)) + len(pack(q_validation)) < LEAST_BYTES:
+        return Predictor(name)
     period = _period(state, name)
     found = candidates.bases(name, known, state.roles, state.met) + blends(state, name, known)
     if state.crowded:

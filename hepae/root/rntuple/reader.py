@@ -102,10 +102,12 @@ class RNTupleReader(TreeReader):
             for number, column in enumerate(self.ntuple.column_records)
             if paths[column.field_id] == branch or paths[column.field_id].startswith(branch + ".")
         }
+        # a field that was added while the file was written has no pages in the clusters before
         pages = [
             (page, bits)
             for cluster in self.ntuple.page_link_list
             for number, bits in columns.items()
+            if number < len(cluster)
             for page in cluster[number].pages
         ]
         stored = sum(int(page.locator.num_bytes) for page, _ in pages)
