@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.files import write_events
 
 import hepae
 from hepae.core.values.lattice import Integer, Lattice
 from hepae.learn.fit import prediction
 from hepae.learn.recipe import CODECS, Recipe
 from hepae.root.file.source import open_source
+from hepae.testing.files import write_events
 from tests.root_process import in_root, needs_root
 
 BOUNDS = ["*=abs:1e-3", "pt=rel:1e-3", "odd*=exact"]
