@@ -202,7 +202,7 @@ def test_lifting_has_the_same_payloads_and_integers_whoever_works(
 
 
 def test_numba_is_loaded_when_the_work_is_worth_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    state = compiled._State
+    state = compiled._Switch
     monkeypatch.setattr(state, "decided", False)
     monkeypatch.setattr(state, "loops", None)
     monkeypatch.setattr(state, "values", 0)

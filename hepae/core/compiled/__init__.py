@@ -25,7 +25,7 @@ LEAST_VALUES: Final = 20_000_000
 """Values (objects times features) that NumPy codes before numba is loaded."""
 
 
-class _State:
+class _Switch:
     """What this process has done so far."""
 
     decided = os.environ.get(SWITCH) == "0"
@@ -44,21 +44,21 @@ def loops_for(values: int = 0) -> ModuleType | None:
     values
         How many values are about to be coded.
     """
-    if _State.decided:
-        return _State.loops
-    with _State.lock:
-        _State.values += 0 if _State.unloaded else values
-        enough = _State.values >= _State.least
+    if _Switch.decided:
+        return _Switch.loops
+    with _Switch.lock:
+        _Switch.values += 0 if _Switch.unloaded else values
+        enough = _Switch.values >= _Switch.least
     return load() if enough else None
 
 
 def load() -> ModuleType | None:
     """Load the compiled loops now; None where there is no numba, or where it is not wanted."""
-    with _State.lock:
-        if not _State.decided:
-            _State.loops = _imported()
-            _State.decided = True
-    return _State.loops
+    with _Switch.lock:
+        if not _Switch.decided:
+            _Switch.loops = _imported()
+            _Switch.decided = True
+    return _Switch.loops
 
 
 @contextmanager
@@ -67,13 +67,13 @@ def unloaded() -> Iterator[None]:
 
     So is what goes through a whole file once, in bounded memory: reading and writing take most of its time.
     """
-    with _State.lock:
-        _State.unloaded += 1
+    with _Switch.lock:
+        _Switch.unloaded += 1
     try:
         yield
     finally:
-        with _State.lock:
-            _State.unloaded -= 1
+        with _Switch.lock:
+            _Switch.unloaded -= 1
 
 
 def _imported() -> ModuleType | None:
@@ -89,9 +89,9 @@ def _imported() -> ModuleType | None:
 @contextmanager
 def using(loops: ModuleType | None) -> Iterator[None]:
     """Work with these loops, or with NumPy alone: for comparing the two."""
-    before = _State.decided, _State.loops
-    _State.decided, _State.loops = True, loops
+    before = _Switch.decided, _Switch.loops
+    _Switch.decided, _Switch.loops = True, loops
     try:
         yield
     finally:
-        _State.decided, _State.loops = before
+        _Switch.decided, _Switch.loops = before

@@ -22,8 +22,8 @@ from hepae.errors import ModelRejectedError
 __all__ = [
     "MISSING",
     "SMALLEST",
+    "ColumnKind",
     "Context",
-    "Kind",
     "Memory",
     "Places",
     "Reach",
@@ -110,7 +110,7 @@ class Reach(NamedTuple):
         return cls(feature, before, before | beside, before - beside)
 
 
-class Kind(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class ColumnKind(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A kind of column: it says itself what it needs and when it may be looked at.
 
     Attributes

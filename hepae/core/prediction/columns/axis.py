@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 
 from hepae.arrays import Floats, Integers
-from hepae.core.prediction.context import SMALLEST, Context, Kind, Reach, octaves, of_ranks
+from hepae.core.prediction.context import SMALLEST, ColumnKind, Context, Reach, octaves, of_ranks
 from hepae.errors import ModelRejectedError
 
 __all__ = ["Axis", "Left"]
@@ -19,7 +19,7 @@ SOFTENING: Final = 1.0 / 16.0
 LEAST_LEFT: Final = 1.0 / 1024.0
 
 
-class Axis(Kind, frozen=True, tag="axis"):
+class Axis(ColumnKind, frozen=True, tag="axis"):
     """Lattice point of `feature` (eta or phi) of the axis of the objects before, or of what they leave of a total.
 
     Parameters
@@ -79,7 +79,7 @@ class Axis(Kind, frozen=True, tag="axis"):
         return context.condition(self.centre) if self.centre else context.values(self.feature, 0)
 
 
-class Left(Kind, frozen=True, tag="left"):
+class Left(ColumnKind, frozen=True, tag="left"):
     """Logarithm of what is left of a total momentum for each object to come, over the pt of the object before.
 
     Parameters

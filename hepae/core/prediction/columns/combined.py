@@ -12,13 +12,13 @@ from hepae.core.prediction.columns.events import Condition, ConditionPoint
 from hepae.core.prediction.columns.formulas import FormulaPoint
 from hepae.core.prediction.columns.objects import Here, Leading, Nearest, Neighbour
 from hepae.core.prediction.columns.recoil import RecoilPoint
-from hepae.core.prediction.context import MISSING, Context, Kind, Reach
+from hepae.core.prediction.context import MISSING, ColumnKind, Context, Reach
 from hepae.core.prediction.ranks import RankOrder
 
 __all__ = ["Apart", "When"]
 
 
-class When(Kind, frozen=True, tag="when"):
+class When(ColumnKind, frozen=True, tag="when"):
     """Another column for the ``first``, ``later`` or ``last`` objects of events alone, missing for all others."""
 
     optional: ClassVar[bool] = True
@@ -49,7 +49,7 @@ class When(Kind, frozen=True, tag="when"):
         return slice(0, order.size(rank) if (rank == 0) == (self.which == "first") else 0)
 
 
-class Apart(Kind, frozen=True, tag="apart"):
+class Apart(ColumnKind, frozen=True, tag="apart"):
     """By how much a column is above another, `base`; around a circle of so many integers unless `length` is 0."""
 
     optional: ClassVar[bool] = True

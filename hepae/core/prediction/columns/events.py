@@ -7,12 +7,12 @@ from typing import ClassVar
 import numpy as np
 
 from hepae.arrays import Integers
-from hepae.core.prediction.context import MISSING, Context, Kind, finite, octaves
+from hepae.core.prediction.context import MISSING, ColumnKind, Context, finite, octaves
 
 __all__ = ["Condition", "ConditionPoint"]
 
 
-class Condition(Kind, frozen=True, tag="condition"):
+class Condition(ColumnKind, frozen=True, tag="condition"):
     """An event-level branch: its value times `scale`, or the logarithm of its magnitude where `scale` is None."""
 
     optional: ClassVar[bool] = True
@@ -31,7 +31,7 @@ class Condition(Kind, frozen=True, tag="condition"):
         return context.order.spread(np.where(finite, integers, MISSING), rank)
 
 
-class ConditionPoint(Kind, frozen=True, tag="condition_point"):
+class ConditionPoint(ColumnKind, frozen=True, tag="condition_point"):
     """Lattice point of `target` nearest to the value of an event-level branch."""
 
     target: str

@@ -6,13 +6,13 @@ import numpy as np
 
 from hepae.arrays import Floats, Integers
 from hepae.core.arithmetic import kinematics
-from hepae.core.prediction.context import SMALLEST, Context, Kind, octaves
+from hepae.core.prediction.context import SMALLEST, ColumnKind, Context, octaves
 from hepae.errors import ModelRejectedError
 
 __all__ = ["FormulaOffset", "FormulaPoint", "MassShell", "Slope"]
 
 
-class FormulaPoint(Kind, frozen=True, tag="formula"):
+class FormulaPoint(ColumnKind, frozen=True, tag="formula"):
     """Lattice point of `target` that a formula of `kinematics` gives for the restored values of features."""
 
     formula: str
@@ -40,7 +40,7 @@ class FormulaPoint(Kind, frozen=True, tag="formula"):
         )
 
 
-class FormulaOffset(Kind, frozen=True, tag="formula_offset"):
+class FormulaOffset(ColumnKind, frozen=True, tag="formula_offset"):
     """How far the value of a formula is from the lattice point that `FormulaPoint` gives, in 1/64 of the spacing."""
 
     point: FormulaPoint | MassShell
@@ -59,7 +59,7 @@ class FormulaOffset(Kind, frozen=True, tag="formula_offset"):
         return np.asarray(np.floor(np.clip(finite, -128.0, 127.0)), np.int64)
 
 
-class MassShell(Kind, frozen=True, tag="mass_shell"):
+class MassShell(ColumnKind, frozen=True, tag="mass_shell"):
     """Lattice point of the energy of a momentum and a mass that depends on the kind of the object.
 
     Parameters
@@ -98,7 +98,7 @@ class MassShell(Kind, frozen=True, tag="mass_shell"):
         return kinematics.energy_cartesian_massive(px, py, pz, mass)
 
 
-class Slope(Kind, frozen=True, tag="slope"):
+class Slope(ColumnKind, frozen=True, tag="slope"):
     """Logarithm of the magnitude of the tangent of an azimuth."""
 
     phi: str

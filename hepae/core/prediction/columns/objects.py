@@ -7,14 +7,14 @@ from typing import ClassVar, Final
 import numpy as np
 
 from hepae.arrays import Integers
-from hepae.core.prediction.context import MISSING, Context, Kind, Reach, of_ranks
+from hepae.core.prediction.context import MISSING, ColumnKind, Context, Reach, of_ranks
 
 __all__ = ["Count", "Here", "Latent", "Leading", "Nearest", "Neighbour", "Rank"]
 
 FARTHEST: Final = (1 << 63) - 1
 
 
-class Here(Kind, frozen=True, tag="here"):
+class Here(ColumnKind, frozen=True, tag="here"):
     """Lattice integer of a feature of the same object."""
 
     feature: str
@@ -27,7 +27,7 @@ class Here(Kind, frozen=True, tag="here"):
         return context.part(context.known[self.feature], rank)
 
 
-class Latent(Kind, frozen=True, tag="latent"):
+class Latent(ColumnKind, frozen=True, tag="latent"):
     """Latent of a feature of the same object: by how much its own prediction was wrong."""
 
     feature: str
@@ -44,7 +44,7 @@ class Latent(Kind, frozen=True, tag="latent"):
         return context.part(context.latents[self.feature], rank)
 
 
-class Neighbour(Kind, frozen=True, tag="neighbour"):
+class Neighbour(ColumnKind, frozen=True, tag="neighbour"):
     """Lattice integer of a feature of another object of the event, ``offset`` ranks further."""
 
     optional: ClassVar[bool] = True
@@ -65,7 +65,7 @@ class Neighbour(Kind, frozen=True, tag="neighbour"):
         return context.order.neighbour(context.known[self.feature], self.offset, MISSING, rank)
 
 
-class Leading(Kind, frozen=True, tag="leading"):
+class Leading(ColumnKind, frozen=True, tag="leading"):
     """Lattice integer of a feature of the object number `place` of the event, for the objects of later ranks."""
 
     optional: ClassVar[bool] = True
@@ -90,7 +90,7 @@ class Leading(Kind, frozen=True, tag="leading"):
         return order.repeat(context.known[self.feature][order.part(self.place)], rank)
 
 
-class Nearest(Kind, frozen=True, tag="nearest"):
+class Nearest(ColumnKind, frozen=True, tag="nearest"):
     """Lattice integer of a feature of that of the first `most` objects before that is nearest in feature `by`."""
 
     optional: ClassVar[bool] = True
@@ -122,14 +122,14 @@ class Nearest(Kind, frozen=True, tag="nearest"):
         return found
 
 
-class Count(Kind, frozen=True, tag="count"):
+class Count(ColumnKind, frozen=True, tag="count"):
     """Objects in the event."""
 
     def read(self, context: Context, rank: int | None) -> Integers:
         return context.order.spread(context.order.counts, rank)
 
 
-class Rank(Kind, frozen=True, tag="rank"):
+class Rank(ColumnKind, frozen=True, tag="rank"):
     """Place of the object in its event, from 0."""
 
     def read(self, context: Context, rank: int | None) -> Integers:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar, Final
 
 from hepae.arrays import Integers
-from hepae.core.prediction.context import Context, Kind, Reach
+from hepae.core.prediction.context import ColumnKind, Context, Reach
 
 __all__ = ["Predicted", "PredictedOffset"]
 
@@ -13,7 +13,7 @@ OFFSET_MASK: Final = 63
 """The bits of a sum of tables that rounding takes off."""
 
 
-class Predicted(Kind, frozen=True, tag="predicted"):
+class Predicted(ColumnKind, frozen=True, tag="predicted"):
     """The prediction of the feature that is being coded, before its residual is known; not where ranks go in turn."""
 
     whole: ClassVar[bool] = True
@@ -27,7 +27,7 @@ class Predicted(Kind, frozen=True, tag="predicted"):
         return context.part(context.predictions[self.feature], rank)
 
 
-class PredictedOffset(Kind, frozen=True, tag="predicted_offset"):
+class PredictedOffset(ColumnKind, frozen=True, tag="predicted_offset"):
     """What was rounded off that prediction."""
 
     whole: ClassVar[bool] = True

@@ -8,12 +8,21 @@ import numpy as np
 
 from hepae.arrays import Floats, Integers
 from hepae.core.arithmetic import exact as exactmath
-from hepae.core.prediction.context import MISSING, SMALLEST, Context, Kind, Reach, finite, octaves, of_ranks
+from hepae.core.prediction.context import (
+    MISSING,
+    SMALLEST,
+    ColumnKind,
+    Context,
+    Reach,
+    finite,
+    octaves,
+    of_ranks,
+)
 
 __all__ = ["Ceiling", "Recoil", "RecoilPoint", "RecoilSize"]
 
 
-class Recoil(Kind, frozen=True, tag="recoil"):
+class Recoil(ColumnKind, frozen=True, tag="recoil"):
     """Lattice point of the direction opposite to the vector sum of the objects before, and of missing momentum.
 
     `met` and `met_phi` are event-level branches or empty. What the objects and the missing momentum leave
@@ -59,7 +68,7 @@ class Recoil(Kind, frozen=True, tag="recoil"):
         return -met * exactmath.cos(angle), -met * exactmath.sin(angle)
 
 
-class RecoilSize(Kind, frozen=True, tag="recoil_size"):
+class RecoilSize(ColumnKind, frozen=True, tag="recoil_size"):
     """Logarithm of the squared size of that recoil, over the pt of this object squared where `relative`."""
 
     optional: ClassVar[bool] = True
@@ -88,7 +97,7 @@ class RecoilSize(Kind, frozen=True, tag="recoil_size"):
         return np.where(size > 0.0, octaves(ratio), MISSING)
 
 
-class RecoilPoint(Kind, frozen=True, tag="recoil_point"):
+class RecoilPoint(ColumnKind, frozen=True, tag="recoil_point"):
     """Lattice point, of pt, of the size of that recoil: what an object that balances the event alone would have."""
 
     optional: ClassVar[bool] = True
@@ -111,7 +120,7 @@ class RecoilPoint(Kind, frozen=True, tag="recoil_point"):
         return np.where(size > 0.0, context.lattices[self.recoil.pt].nearest(size), MISSING)
 
 
-class Ceiling(Kind, frozen=True, tag="ceiling"):
+class Ceiling(ColumnKind, frozen=True, tag="ceiling"):
     """The pt of the object before, or that of the recoil where it is lower; of one that is missing, the other; or 0.
 
     Objects come in falling pt, and hardly any has more than what balances those before.

@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 
 from hepae.arrays import Floats, Integers
-from hepae.core.prediction.context import Context, Kind, Places, Scaling
+from hepae.core.prediction.context import ColumnKind, Context, Places, Scaling
 
 __all__ = ["Blend", "Mix", "Product"]
 
@@ -17,7 +17,7 @@ BLOCK: Final = 8192
 """Objects summed at once: what is added up stays in the cache."""
 
 
-class Product(Kind, frozen=True, tag="product"):
+class Product(ColumnKind, frozen=True, tag="product"):
     """Logarithm of a product of powers of features: the sum of weight/`shift` bits times each logarithm."""
 
     features: tuple[str, ...]
@@ -49,7 +49,7 @@ class Product(Kind, frozen=True, tag="product"):
         loops.product_places(logs, rows, _weights(self), start, self.shift, *scaling, out)
 
 
-class Mix(Kind, frozen=True, tag="mix"):
+class Mix(ColumnKind, frozen=True, tag="mix"):
     """Sum of weight/2**`shift` times the lattice integer of each feature of the same object."""
 
     features: tuple[str, ...]
@@ -94,7 +94,7 @@ def _weights(column: Mix | Product) -> Integers:
     return np.array(column.weights, np.int64)
 
 
-class Blend(Kind, frozen=True, tag="blend"):
+class Blend(ColumnKind, frozen=True, tag="blend"):
     """Lattice point of `target` nearest to a linear combination of the restored values of other features."""
 
     target: str
