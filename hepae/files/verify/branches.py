@@ -64,8 +64,13 @@ class BranchPart:
         return tuple(feature.name for one in found.values() for feature in one.features)
 
     def edges(self) -> Integers:
-        """Where its baskets begin and end."""
-        return np.asarray(self.branch.member("fBasketEntry")[: self.branch.num_baskets], np.int64)
+        """Where its baskets begin; nothing where uproot cannot tell how many there are."""
+        try:
+            with interpreting():
+                count = int(self.branch.num_baskets)
+        except NotInterpretedError:
+            count = 0
+        return np.asarray(self.branch.member("fBasketEntry")[:count], np.int64)
 
     def read(self, start: int, stop: int) -> dict[str, Nested]:
         """Columns of a run of entries; one for each leaf, or for each member of objects."""
