@@ -19,7 +19,16 @@ from hepae.arrays import Array, Integers
 from hepae.files.verify.keys import KEY, unpack
 from hepae.files.verify.values import NotInterpretedError, interpreting
 
-__all__ = ["Basket", "Record", "algorithm_of", "first_different_entry", "records_of", "same_records"]
+__all__ = [
+    "Basket",
+    "Record",
+    "algorithm_of",
+    "content",
+    "first_different_entry",
+    "records_of",
+    "same_content",
+    "same_records",
+]
 
 # after the key's strings: version, buffer size, entries of the buffer, entries, last byte, flag (TBasket::Streamer)
 TAIL = struct.Struct(">hiiiib")
@@ -130,7 +139,7 @@ def same_records(before: Any, after: Any) -> bool:
             return False
         if one.raw and other.raw and one.facts == other.facts:
             continue
-        if not _same(one.basket(), other.basket()):
+        if not same_content(one.basket(), other.basket()):
             return False
     return True
 
@@ -150,7 +159,7 @@ def first_different_entry(before: Any, after: Any) -> int | None:
     while ahead[0].more() and ahead[1].more():
         n = min(reader.left for reader in ahead)
         parts = [reader.take(n) for reader in ahead]
-        if not _same(*parts):
+        if not same_content(*parts):
             return entry + _first_different(*parts)
         entry += n
     return None if not (ahead[0].more() or ahead[1].more()) else entry
@@ -164,6 +173,55 @@ def algorithm_of(branch: Any) -> str:
             return ""
         _, objlen, _, _, packed = record.facts
         return packed[:2].decode("ascii", "replace") if len(packed) != objlen else ""
+
+
+def content(branch: Any, start: int, stop: int) -> Basket | None:
+    """The bytes of a run of entries; None where nobody can tell where an entry begins.
+
+    Raises
+    ------
+    NotInterpretedError
+        If a basket cannot be unpacked.
+    """
+    with interpreting():
+        count = int(branch.num_baskets)
+        firsts = np.asarray([int(edge) for edge in branch.member("fBasketEntry")[:count]], np.int64)
+    parts = []
+    for number in range(max(int(np.searchsorted(firsts, start, side="right")) - 1, 0), count):
+        if firsts[number] >= stop:
+            break
+        with interpreting(f"basket {number}: "):
+            record = _record(branch, number)
+        part = _cut(record, start, stop)
+        if part is None:
+            return None
+        parts.append(part)
+    lengths = [part.lengths for part in parts if part.lengths is not None]
+    if not parts or len(lengths) not in (0, len(parts)):
+        return None
+    return Basket(np.concatenate([part.data for part in parts]), np.concatenate(lengths) if lengths else None)
+
+
+def _cut(record: Record, start: int, stop: int) -> Basket | None:
+    """What a basket holds of a run of entries."""
+    basket = record.basket()
+    first, last = max(start - record.first, 0), min(stop - record.first, record.entries)
+    if (first, last) == (0, record.entries):
+        return basket
+    if basket.lengths is not None:
+        edges = np.concatenate([[0], np.cumsum(basket.lengths)])
+        return Basket(basket.data[edges[first] : edges[last]], basket.lengths[first:last])
+    if len(basket.data) % max(record.entries, 1) or _is_counted(record.branch):
+        return None
+    size = len(basket.data) // max(record.entries, 1)
+    return Basket(basket.data[first * size : last * size], None)
+
+
+def _is_counted(branch: Any) -> bool:
+    """Whether entries may be of any size, even where the basket does not say so."""
+    return any(
+        leaf.member("fLeafCount", none_if_missing=True) is not None for leaf in branch.member("fLeaves")
+    )
 
 
 class _Reader:
@@ -197,7 +255,8 @@ class _Reader:
         return Basket(self._basket.data[start:stop], lengths)
 
 
-def _same(one: Basket, other: Basket) -> bool:
+def same_content(one: Basket, other: Basket) -> bool:
+    """Whether two runs of entries have the same bytes, cut into entries in the same way."""
     if not np.array_equal(one.data, other.data):
         return False
     if one.lengths is None or other.lengths is None:

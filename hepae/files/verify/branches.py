@@ -12,7 +12,13 @@ import uproot
 from hepae.arrays import Integers
 from hepae.core.values.nested import Nested
 from hepae.core.values.objects import find_collections
-from hepae.files.verify.baskets import algorithm_of, first_different_entry, same_records
+from hepae.files.verify.baskets import (
+    algorithm_of,
+    content,
+    first_different_entry,
+    same_content,
+    same_records,
+)
 from hepae.files.verify.sides import Claim, Part, Side, numbered
 from hepae.files.verify.structure import Facts, branch_facts, tree_facts
 from hepae.files.verify.values import NotInterpretedError, interpreting, of_awkward
@@ -58,8 +64,13 @@ class BranchPart:
         return tuple(feature.name for one in found.values() for feature in one.features)
 
     def edges(self) -> Integers:
-        """Where its baskets begin and end."""
-        return np.asarray(self.branch.member("fBasketEntry")[: self.branch.num_baskets], np.int64)
+        """Where its baskets begin; nothing where uproot cannot tell how many there are."""
+        try:
+            with interpreting():
+                count = int(self.branch.num_baskets)
+        except NotInterpretedError:
+            count = 0
+        return np.asarray(self.branch.member("fBasketEntry")[:count], np.int64)
 
     def read(self, start: int, stop: int) -> dict[str, Nested]:
         """Columns of a run of entries; one for each leaf, or for each member of objects."""
@@ -100,6 +111,24 @@ class BranchPart:
         if not isinstance(other, BranchPart):
             return 0
         return first_different_entry(self.branch, other.branch)
+
+    def same_run(self, other: Part, start: int, stop: int) -> int | None:
+        """Number of values in a run of entries that has the same bytes in both; None where that cannot be told."""
+        if not isinstance(other, BranchPart):
+            return None
+        mine, theirs = content(self.branch, start, stop), content(other.branch, start, stop)
+        if mine is None or theirs is None or not same_content(mine, theirs):
+            return None
+        return self._values_in(len(mine.data), stop - start)
+
+    def _values_in(self, size: int, entries: int) -> int:
+        """Number of values in so many bytes, where all have one size; otherwise of entries."""
+        found, header = self._interpretation, 0
+        if isinstance(found, uproot.AsJagged):
+            found, header = found.content, int(found.header_bytes)
+        if isinstance(found, uproot.AsDtype) and found.from_dtype.names is None:
+            return (size - header * entries) // int(found.from_dtype.base.itemsize)
+        return entries
 
     @cached_property
     def _interpretation(self) -> Any:

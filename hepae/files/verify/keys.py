@@ -131,9 +131,19 @@ class OpenFile:
         # nothing is kept: each branch is read once, and memory stays bounded
         return uproot.open(self.path, object_cache=None, array_cache=None, **options)
 
-    def _object(self, key: FileKey, directory: Any) -> Any:
-        chunk = directory.file.chunk(key.seek, key.seek + key.keylen)
-        return ReadOnlyKey(chunk, Cursor(key.seek), {}, directory.file, directory, read_strings=True).get()
+    def _object(self, key: FileKey, top: Any) -> Any:
+        home = top
+        for depth in range(1, len(key.path)):
+            above = next(
+                one for one in self.keys if one.path == key.path[:depth] and one.classname in DIRECTORIES
+            )
+            home = self._read(above, home)
+        return self._read(key, home)
+
+    def _read(self, key: FileKey, home: Any) -> Any:
+        """An object of a directory, where uproot looks for what stands beside a tree."""
+        chunk = home.file.chunk(key.seek, key.seek + key.keylen)
+        return ReadOnlyKey(chunk, Cursor(key.seek), {}, home.file, home, read_strings=True).get()
 
     def _bytes(self, start: int, size: int) -> bytes:
         data = bytes(self.directory.file.source.chunk(start, start + size).raw_data)

@@ -120,6 +120,10 @@ class FieldPart:
         """Pages have no entries of their own: the first entry, or None where all pages are the same."""
         return None if self.same_bytes(other) else 0
 
+    def same_run(self, other: Part, start: int, stop: int) -> int | None:
+        """Nothing can be told: pages begin where they like."""
+        return None
+
     def pages(self) -> list[tuple[Any, Any]]:
         """The pages of its columns in order, each with the description of its column."""
         return [

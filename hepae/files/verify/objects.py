@@ -10,7 +10,7 @@ from hepae.files.verify.meaning import first_difference, meaning
 from hepae.files.verify.restored import is_own
 from hepae.files.verify.values import NotInterpretedError
 
-__all__ = ["NTUPLES", "KeyPairs", "is_tree", "object_difference", "pair_keys"]
+__all__ = ["NTUPLES", "KeyPairs", "is_tree", "not_own", "object_difference", "pair_keys"]
 
 NTUPLES = ("ROOT::RNTuple", "ROOT::Experimental::RNTuple")
 
@@ -46,8 +46,7 @@ def pair_keys(before: Sequence[FileKey], after: Sequence[FileKey]) -> KeyPairs:
     >>> pair_keys([key], []).missing == [key]
     True
     """
-    ours = [key for key in before if not is_own(key.path)]
-    theirs = [key for key in after if not is_own(key.path)]
+    ours, theirs = not_own(before), not_own(after)
     left: dict[tuple[tuple[str, ...], int], list[FileKey]] = {}
     for key in theirs:
         left.setdefault((key.path, key.cycle), []).append(key)
@@ -63,6 +62,12 @@ def pair_keys(before: Sequence[FileKey], after: Sequence[FileKey]) -> KeyPairs:
         else:
             missing.append(key)
     return KeyPairs(pairs, missing, [key for keys in left.values() for key in keys])
+
+
+def not_own(keys: Sequence[FileKey]) -> list[FileKey]:
+    """The keys that are not of hepae itself."""
+    paths = {key.path for key in keys}
+    return [key for key in keys if not is_own(key.path, paths)]
 
 
 def object_difference(before: OpenFile, after: OpenFile, mine: FileKey, other: FileKey) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hepae.core.values.bounds import EXACT
 from hepae.core.values.nested import Nested
 from hepae.files.verify.measure import MOST_OFFENDERS, measure
 from hepae.files.verify.request import Request
@@ -29,6 +30,7 @@ class PairCheck:
         self.before, self.after = before, after
         self.claim = before.claim if after.claim is None else after.claim
         self.columns: dict[str, ColumnCheck] = {}
+        self.as_bytes = 0
         self.where = f"{tree}, {before.name}"
 
     def structure(self) -> bool:
@@ -57,7 +59,7 @@ class PairCheck:
 
     def run(self, start: int, stop: int) -> None:
         """Compare a run of entries by values; where nobody can tell what they are, by bytes, all of them."""
-        if self._is_bytes():
+        if self._is_bytes() or self._same_run(start, stop):
             return
         try:
             stored, restored = self.before.read(start, stop), self.after.read(start, stop)
@@ -66,7 +68,7 @@ class PairCheck:
             return
         for added, values in stored.items():
             if added in restored:
-                self._measure(self.before.name + added, values, restored[added], start)
+                self._measure(added, values, restored[added], start)
         for added in stored.keys() ^ restored.keys():
             self._changed(self.before.name + added)
             self._tell("another structure of members")
@@ -75,15 +77,19 @@ class PairCheck:
         """Note sizes, and what the file says of itself."""
         if not self.columns:
             self._rest_is_bytes(same=True)
-            return
+        elif not self._is_bytes():
+            for check in self.columns.values():
+                check.values, check.identical = check.values + self.as_bytes, check.identical + self.as_bytes
         first = next(iter(self.columns.values()))
         first.bytes_before, first.bytes_after = self.before.sizes()[0], self.after.sizes()[0]
         if self.claim is not None:
             first.escapes = self.claim.escapes
 
-    def _measure(self, name: str, stored: Nested, restored: Nested, start: int) -> None:
+    def _measure(self, added: str, stored: Nested, restored: Nested, start: int) -> None:
+        name = self.before.name + added
         check = self.columns.get(name)
-        bound = self.request.bound(self._names(name), stored.values.dtype.name, self.claim)
+        claimed = EXACT if self.claim is None else self.claim.bound(added)
+        bound = self.request.bound(self._names(name), stored.values.dtype.name, claimed)
         if check is None:
             check = self._row(name)
             check.bound = "none" if bound is None else str(bound)
@@ -104,6 +110,17 @@ class PairCheck:
             return self.before.same_bytes(self.after) or self.before.first_different(self.after) is None
         except NotInterpretedError:
             return False
+
+    def _same_run(self, start: int, stop: int) -> bool:
+        """Whether bytes alone show it for a run; not tried again once they differed, as they do within bounds."""
+        if self.columns or not isinstance(self.before, Held):
+            return False
+        try:
+            values = self.before.same_run(self.after, start, stop)
+        except NotInterpretedError:
+            return False
+        self.as_bytes += values or 0
+        return values is not None
 
     def _bytes(self, problem: NotInterpretedError) -> None:
         """Compare the bytes of what cannot be interpreted."""
@@ -126,7 +143,7 @@ class PairCheck:
         self.request.note(self._names(self.before.name))
         check = self._row(self.before.name)
         check.how, check.changed = "bytes", not same
-        check.values = self.before.count()
+        check.values = self.as_bytes or self.before.count()
         check.identical = check.values if same else 0
         check.bytes_before, check.bytes_after = self.before.sizes()[0], self.after.sizes()[0]
 

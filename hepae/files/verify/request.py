@@ -7,7 +7,6 @@ from fnmatch import fnmatchcase
 
 from hepae.core.values.bounds import EXACT, Bound, feasible, parse_assignments
 from hepae.errors import BoundError, nearest
-from hepae.files.verify.sides import Claim
 
 __all__ = ["Request"]
 
@@ -26,9 +25,9 @@ class Request:
     Examples
     --------
     >>> asked = Request(["*=rel:1e-3", "Jet_eta=exact"])
-    >>> str(asked.bound(("Jet_pt", "pt"), "float32", None)), str(asked.bound(("Jet_eta",), "float32", None))
+    >>> str(asked.bound(("Jet_pt", "pt"), "float32", EXACT)), str(asked.bound(("Jet_eta",), "float32", EXACT))
     ('rel:0.001', 'exact')
-    >>> str(asked.bound(("event",), "uint64", None))
+    >>> str(asked.bound(("event",), "uint64", EXACT))
     'exact'
     """
 
@@ -42,7 +41,7 @@ class Request:
     def __bool__(self) -> bool:
         return bool(self._pairs)
 
-    def bound(self, names: Sequence[str], dtype: str, claim: Claim | None) -> Bound | None:
+    def bound(self, names: Sequence[str], dtype: str, claimed: Bound | None) -> Bound | None:
         """The bound of a column.
 
         Parameters
@@ -51,8 +50,8 @@ class Request:
             The name of the column, and others by which a pattern may call it.
         dtype
             NumPy's name of its type: numbers that are no floats are kept exactly, whatever was asked for.
-        claim
-            What the compressed file says of it.
+        claimed
+            What the compressed file says of it; exact where it says nothing.
 
         Returns
         -------
@@ -65,7 +64,7 @@ class Request:
             If integers were named without a wildcard, and are to be anything but exact.
         """
         if not self._pairs:
-            return EXACT if claim is None else claim.bound
+            return claimed
         bound = EXACT
         for pattern, asked in self._pairs:
             if not _matches(pattern, names):

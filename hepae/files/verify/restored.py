@@ -1,26 +1,39 @@
-"""What hepae stores of a tree, under its original names, restored. The only module here that knows how hepae stores."""
+"""What hepae stores of a tree, under its original names, restored. The only module here that knows how hepae stores.
+
+Trees that are compressed as a whole appear in uproot with their original branches, whose baskets are restored when
+they are read (`hepae.stored.view`); what the bottleneck stores, and what is stored in RNTuples, is restored by its own
+reader.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
+from typing import Any
 
 import numpy as np
 
+from hepae import limits
 from hepae.arrays import Integers
+from hepae.core.tables.schema import ModelCodec
+from hepae.core.values.bounds import Bound, keeps
 from hepae.core.values.nested import Nested
+from hepae.files.verify.branches import BranchPart, ttree_side
 from hepae.files.verify.keys import OpenFile
-from hepae.files.verify.sides import Claim, Part
+from hepae.files.verify.sides import Claim, Part, Side
 from hepae.files.verify.structure import Facts
 from hepae.files.verify.values import of_column
 from hepae.model.model import Model
+from hepae.read.trees import as_stored, compressed_of
 from hepae.root.columns import Jagged
 from hepae.root.file.source import OWN_TREES
+from hepae.stored.compressed import CompressedTree
+from hepae.stored.payload import MARKER, PAYLOAD
 from hepae.stored.restore import CompressedCollection, compressed_collections, models_of, runs_of
 from hepae.stored.titles import SUFFIX
 
-__all__ = ["Restored", "is_own", "restored_side"]
+__all__ = ["Restored", "as_stored", "is_own", "is_whole", "restored_side", "whole_side"]
 
 
 @dataclass
@@ -49,7 +62,7 @@ class Restored:
 
 
 class RestoredPart:
-    """A compressed branch."""
+    """A compressed branch of a collection."""
 
     def __init__(self, collection: CompressedCollection, feature: str) -> None:
         self.collection, self.feature = collection, feature
@@ -60,7 +73,7 @@ class RestoredPart:
     @cached_property
     def claim(self) -> Claim:
         """The bound that its title says."""
-        return Claim(self.payload.bound, self.collection.escapes(self.feature))
+        return Claim({"": self.payload.bound}, self.collection.escapes(self.feature))
 
     def facts(self) -> Facts:
         """Its title: nothing else is kept."""
@@ -88,15 +101,110 @@ class RestoredPart:
         return self.entries
 
 
-def is_own(path: Sequence[str]) -> bool:
-    """Whether a key is something that hepae keeps for itself."""
-    return path[-1] in OWN_TREES or path[-1].endswith(SUFFIX)
+class WholePart(BranchPart):
+    """A branch of a tree that is compressed as a whole, as the view of the original has it."""
+
+    def __init__(self, name: str, branch: Any, claim: Claim, stored: int) -> None:
+        super().__init__(name, branch)
+        self.claim, self.stored = claim, stored
+
+    def sizes(self) -> tuple[int, int]:
+        """Its bytes in the file; nobody knows how many they were before they are restored."""
+        return self.stored, 0
+
+
+def shares_of(compressed: CompressedTree) -> dict[str, int]:
+    """Bytes of each branch that was replaced; columns that share a stream have equal parts of it."""
+    found: dict[str, float] = dict.fromkeys(compressed.branches, 0.0)
+    for name, stored in compressed.stored.items():
+        rows = [np.diff(row.edges) for row in compressed.payload.rows if row.schema == name]
+        streams = stored.schema.stream_of
+        sharing = np.bincount(list(streams.values()), minlength=len(stored.schema.streams))
+        share = np.sum(rows, axis=0) / np.maximum(sharing, 1)
+        for branch in stored.branches:
+            found[branch.path] += float(sum(share[streams[column]] for column in branch.columns))
+    return {path: round(size) for path, size in found.items()}
+
+
+def bounds_of(compressed: CompressedTree) -> dict[str, Bound]:
+    """The bounds of columns that are not exact, by name; the wider where chunks of several files have two."""
+    found: dict[str, Bound] = {}
+    for stored in compressed.stored.values():
+        for codec in stored.schema.codecs:
+            features = (
+                compressed.models.find(codec.sha256, compressed.where).manifest.features
+                if isinstance(codec, ModelCodec)
+                else codec.features
+            )
+            for number, feature in zip(codec.columns, features, strict=True):
+                name = stored.schema.columns[number].name
+                if name not in found or not keeps(feature.bound, found[name], feature.dtype):
+                    found[name] = feature.bound
+    return found
+
+
+def is_own(path: Sequence[str], paths: Collection[Sequence[str]]) -> bool:
+    """Whether a key is something that hepae keeps for itself: a table of the file, or what stands beside a tree."""
+    *above, name = path
+    beside = (*above, name.removesuffix(PAYLOAD))
+    return name in OWN_TREES or (name.endswith(PAYLOAD) and beside in paths)
+
+
+def is_whole(tree: Any) -> bool:
+    """Whether uproot's tree is the view of one that is compressed as a whole."""
+    return compressed_of(tree) is not None
+
+
+def whole_side(name: str, stored: Any, view: Any, file: OpenFile, models: Iterable[Model]) -> Side | None:
+    """A tree that is compressed as a whole; None where it is not.
+
+    Parameters
+    ----------
+    stored
+        uproot's TTree of what is in the file: branches that were kept are compared as they are.
+    view
+        uproot's TTree of the original.
+    models
+        Models that the file holds by reference.
+    """
+    compressed = compressed_of(view)
+    if compressed is None:
+        return None
+    compressed.models = models_of(file.source, models)
+    side, original = ttree_side(name, stored), ttree_side(name, view)
+    left = {part.name: part for part in side.parts if part.name != MARKER}
+    bounds, sizes = bounds_of(compressed), shares_of(compressed)
+    parts: list[Part] = []
+    for part in original.parts:
+        if part.name in compressed.branches and isinstance(part, BranchPart):
+            own = {column: bound for column, bound in bounds.items() if is_of(column, part.name)}
+            claim = Claim({column.removeprefix(part.name): bound for column, bound in own.items()})
+            parts.append(WholePart(part.name, part.branch, claim, sizes[part.name]))
+        elif part.name in left:
+            parts.append(left.pop(part.name))
+    side.parts, side.runs = [*parts, *left.values()], partial(chunk_runs, compressed)
+    return side
+
+
+def is_of(column: str, part: str) -> bool:
+    """Whether a column is the branch itself or a leaf of it."""
+    return column == part or column.startswith(f"{part}.")
+
+
+def chunk_runs(compressed: CompressedTree) -> Iterator[tuple[int, int]]:
+    """Whole chunks, small ones together."""
+    start = 0
+    rows = compressed.payload.rows
+    for number, row in enumerate(rows):
+        if row.stop - start >= limits.EVENTS_PER_CHUNK or number == len(rows) - 1:
+            yield start, row.stop
+            start = row.stop
 
 
 def restored_side(
     file: OpenFile, path: str, names: Iterable[str], models: Iterable[Model]
 ) -> Restored | None:
-    """What of a tree is compressed; None where nothing is.
+    """What of a tree is compressed event by event, or in an RNTuple; None where nothing is.
 
     Parameters
     ----------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from hepae.core.arithmetic.denormals import kept_subnormals
@@ -12,10 +13,10 @@ from hepae.errors import InputError, nearest
 from hepae.files.verify.branches import ttree_side
 from hepae.files.verify.keys import TREES, FileKey, OpenFile, opened
 from hepae.files.verify.ntuples import ntuple_side
-from hepae.files.verify.objects import KeyPairs, is_tree, object_difference, pair_keys
+from hepae.files.verify.objects import KeyPairs, is_tree, not_own, object_difference, pair_keys
 from hepae.files.verify.pairs import PairCheck
 from hepae.files.verify.request import Request
-from hepae.files.verify.restored import Restored, is_own, restored_side
+from hepae.files.verify.restored import Restored, as_stored, is_whole, restored_side, whole_side
 from hepae.files.verify.result import TreeCheck, Verification
 from hepae.files.verify.sides import Held, Part, Side
 from hepae.files.verify.structure import differences
@@ -144,7 +145,7 @@ class Work:
     def text(self, path: str, after: OpenFile, tree: object) -> None:
         """A CSV file, and the tree that was made of it."""
         side = csv_side(path)
-        trees = [key for key in after.keys if is_tree(key) and not is_own(key.path)]
+        trees = [key for key in not_own(after.keys) if is_tree(key)]
         named = [key for key in trees if key.path == (side.name,)] or trees
         if tree is not None or len(named) != 1:
             raise InputError(
@@ -154,8 +155,7 @@ class Work:
                 hint="leave the tree out" if tree is not None else None,
             )
         other = self.side(after, named[0])
-        restored = self.restored(after, named[0], other)
-        self.sides(side, replaced(other, restored), [restored] if restored else [])
+        self.sides(side, replaced(other, self.restored(after, named[0], other)))
 
     def trees(self, before: OpenFile, after: OpenFile, mine: FileKey, other: FileKey) -> bool:
         """Two trees; whether the second one is all of a tree."""
@@ -170,14 +170,16 @@ class Work:
         was, now = self.restored(before, mine, old), self.restored(after, other, new)
         if not (was and now and stored_alike(old, new, was, now)):
             old, new = replaced(old, was), replaced(new, now)
-        self.sides(old, new, [one for one in (was, now) if one])
+        self.sides(old, new)
         return new.whole
 
     def side(self, file: OpenFile, key: FileKey) -> Side:
         """A tree as it is in the file."""
         found = file.get(key)
         if key.classname in TREES:
-            return ttree_side(key.shown, found)
+            with as_stored():
+                stored = file.get(key) if is_whole(found) else found
+            return whole_side(key.shown, stored, found, file, self.models) or ttree_side(key.shown, found)
         return ntuple_side(key.shown, found, titles_of(file, "/".join(key.path)))
 
     def restored(self, file: OpenFile, key: FileKey, side: Side) -> Restored | None:
@@ -186,7 +188,7 @@ class Work:
             return None
         return restored_side(file, "/".join(key.path), [part.name for part in side.parts], self.models)
 
-    def sides(self, old: Side, new: Side, restored: Sequence[Restored]) -> None:
+    def sides(self, old: Side, new: Side) -> None:
         """Two trees in parts."""
         check = self.result.trees.setdefault(old.name, TreeCheck(old.entries))
         if old.container == new.container and new.whole:
@@ -198,7 +200,8 @@ class Work:
         comparable = [pair for pair in pairs if pair.structure() and old.entries == new.entries]
         together = [pair for pair in comparable if pair.claim or old.container == "csv"]
         alone = [pair for pair in comparable if pair not in together]
-        for start, stop in restored[0].runs() if restored and together else whole_runs(old, together):
+        in_runs = (new.runs or old.runs) if together else None
+        for start, stop in in_runs() if in_runs else ():
             for pair in together:
                 pair.run(start, stop)
             self.report("verifying", len(together) * stop // old.entries, len(pairs), old.name)
@@ -236,13 +239,6 @@ class Work:
         return pairs
 
 
-def whole_runs(side: Side, together: Sequence[PairCheck]) -> Iterable[tuple[int, int]]:
-    """Runs of entries of text, which is read line by line; none where nothing is read together."""
-    edges = together[0].before.edges().tolist() if together else []
-    stops = [*edges[1:], side.entries]
-    return [(start, stop) for start, stop in zip(edges, stops, strict=False) if start < stop]
-
-
 def newest(file: OpenFile, key: FileKey) -> int:
     """The highest cycle of the path of a key."""
     return max(one.cycle for one in file.keys if one.path == key.path)
@@ -274,14 +270,8 @@ def replaced(side: Side, restored: Restored | None) -> Side:
     if restored is None:
         return side
     kept: list[Part] = [part for part in side.parts if part.name not in restored.own]
-    return Side(
-        side.name,
-        side.container,
-        side.entries,
-        side.facts,
-        [*kept, *restored.parts],
-        restored.whole,
-    )
+    parts = [*kept, *restored.parts]
+    return replace(side, parts=parts, whole=restored.whole, runs=restored.runs)
 
 
 def stored_alike(old: Side, new: Side, was: Restored, now: Restored) -> bool:

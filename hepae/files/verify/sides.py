@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
 import numpy as np
 
 from hepae.arrays import Integers
-from hepae.core.values.bounds import Bound
+from hepae.core.values.bounds import EXACT, Bound
 from hepae.core.values.nested import Nested
 from hepae.files.verify.structure import Facts
 
@@ -25,14 +25,19 @@ class Claim:
 
     Attributes
     ----------
-    bound
-        The bound that was kept; None where none was claimed.
+    bounds
+        The bound that was kept of each column, by what is added to the name of the part; None where none was claimed.
+        Columns that are not named are exact.
     escapes
         Values stored bit for bit.
     """
 
-    bound: Bound | None
+    bounds: Mapping[str, Bound | None]
     escapes: int = 0
+
+    def bound(self, added: str) -> Bound | None:
+        """The bound of a column."""
+        return self.bounds.get(added, EXACT)
 
 
 class Part(Protocol):
@@ -90,6 +95,9 @@ class Held(Protocol):
     def first_different(self, other: Part) -> int | None:
         """The first entry whose bytes differ, or that of the block it is in; None where none does."""
 
+    def same_run(self, other: Part, start: int, stop: int) -> int | None:
+        """Number of values in a run of entries that has the same bytes in both; None where that cannot be told."""
+
 
 @dataclass
 class Side:
@@ -105,6 +113,8 @@ class Side:
         In the order of the tree, without what hepae keeps for itself.
     whole
         Whether it is all of a tree; a side file is not.
+    runs
+        Runs of entries in which all parts are best read one after the other, where there are such.
     """
 
     name: str
@@ -113,6 +123,7 @@ class Side:
     facts: Facts = field(default_factory=dict)
     parts: list[Part] = field(default_factory=list)
     whole: bool = True
+    runs: Callable[[], Iterable[tuple[int, int]]] | None = None
 
 
 def numbered(names: Sequence[str]) -> list[str]:

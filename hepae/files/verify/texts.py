@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from functools import partial
+from itertools import pairwise
+
 import numpy as np
 
 from hepae import limits
@@ -58,4 +61,5 @@ def csv_side(path: str) -> Side:
     """A CSV file."""
     tree = CsvTree(read_csv(path))
     parts: list[Part] = [TextPart(tree, name) for name in tree.branches]
-    return Side(tree.name, "csv", tree.num_entries, {}, parts)
+    edges = [*range(0, tree.num_entries, limits.EVENTS_PER_CHUNK), tree.num_entries]
+    return Side(tree.name, "csv", tree.num_entries, {}, parts, runs=partial(pairwise, edges))

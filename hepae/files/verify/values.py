@@ -15,6 +15,7 @@ import numpy as np
 
 from hepae.arrays import Array, Integers
 from hepae.core.values.nested import Nested
+from hepae.errors import CorruptionError, MissingModelError, ModelRejectedError
 from hepae.root.columns import Column, Jagged
 
 __all__ = ["NotInterpretedError", "entry_of", "interpreting", "of_awkward", "of_column"]
@@ -26,10 +27,10 @@ class NotInterpretedError(Exception):
 
 @contextmanager
 def interpreting(what: str = "") -> Iterator[None]:
-    """Turn whatever goes wrong while something is read into a `NotInterpretedError`."""
+    """Turn whatever goes wrong while something is read into a `NotInterpretedError`; but not what hepae refuses."""
     try:
         yield
-    except NotInterpretedError:
+    except (NotInterpretedError, CorruptionError, MissingModelError, ModelRejectedError):
         raise
     except Exception as error:
         text = str(error).strip().partition("\n")[0]
