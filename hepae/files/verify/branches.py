@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 import uproot
 
 from hepae.arrays import Integers
+from hepae.core.locks import computed_once
 from hepae.core.values.nested import Nested
 from hepae.core.values.objects import find_collections
 from hepae.files.verify.baskets import (
@@ -130,7 +130,7 @@ class BranchPart:
             return (size - header * entries) // int(found.from_dtype.base.itemsize)
         return entries
 
-    @cached_property
+    @computed_once
     def _interpretation(self) -> Any:
         """uproot's own interpretation, whatever is registered on top of it; None where it fails."""
         try:

@@ -10,7 +10,6 @@ import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ import uproot
 from uproot.reading import ReadOnlyKey
 from uproot.source.cursor import Cursor
 
+from hepae.core.locks import computed_once
 from hepae.errors import InputError
 from hepae.files.verify.values import NotInterpretedError
 from hepae.root.file.compression import require_whole
@@ -81,12 +81,12 @@ class OpenFile:
             top = self.directory
             self.keys = list(self._keys(int(top.fSeekKeys), int(top.fNbytesKeys), (), set()))
 
-    @cached_property
+    @computed_once
     def source(self) -> Source:
         """The same file for what restores compressed trees."""
         return Source.of(self.directory)
 
-    @cached_property
+    @computed_once
     def plain(self) -> Any:
         """The file once more, in which uproot reads no more of the header of a tree than it needs."""
         return self._uproot(minimal_ttree_metadata=True)

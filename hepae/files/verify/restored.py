@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from hepae import limits
 from hepae.arrays import Integers
+from hepae.core.locks import computed_once
 from hepae.core.tables.schema import ModelCodec
 from hepae.core.values.bounds import Bound, keeps
 from hepae.core.values.nested import Nested
@@ -70,7 +71,7 @@ class RestoredPart:
         self.name, self.payload, self._branch = stored.branch, stored.payload, stored.payload_branch
         self.entries = collection.tree.num_entries
 
-    @cached_property
+    @computed_once
     def claim(self) -> Claim:
         """The bound that its title says."""
         return Claim({"": self.payload.bound}, self.collection.escapes(self.feature))

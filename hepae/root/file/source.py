@@ -6,13 +6,13 @@ import shutil
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 import uproot
 
+from hepae.core.locks import computed_once
 from hepae.core.values.names import is_url
 from hepae.errors import HepaeError, InputError, nearest
 from hepae.root.file.classes import Classes
@@ -139,7 +139,7 @@ class Source:
         """Bytes of the file."""
         return bytes(self.directory.file.source.chunk(start, stop).raw_data)
 
-    @cached_property
+    @computed_once
     def classes(self) -> Classes:
         """What the file says of the classes of its objects."""
         with reading(f"{self.path}, streamer infos"):
