@@ -87,9 +87,9 @@ def test_a_model_that_fits_badly_is_named_in_the_summary(model: hepae.Model, tmp
         assert ("fits badly" in done.warning) == (name == "bad"), shares
         assert (shares["Jet_pt"] == 1) == (name == "bad")
         capsys.readouterr()
-        assert cli.main(["compress", str(original), str(tmp_path / "y.root"), *arguments]) == 0
+        assert cli.main(["compress", str(original), str(tmp_path / "y.root"), *arguments, "--force"]) == 0
         assert ("the model fits badly" in capsys.readouterr().out) == (name == "bad")
-    assert cli.main(["compress", str(original), str(tmp_path / "y.root"), *arguments, "--json"]) == 0
+    assert cli.main(["compress", str(original), str(tmp_path / "y.root"), *arguments, "--json", "--force"]) == 0
     assert "fits badly" in json.loads(capsys.readouterr().out)["warning"]
 
 

@@ -155,5 +155,5 @@ def test_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
     source, target = str(compressed("bottleneck")), str(tmp_path / "skim.root")
     assert main(["skim", source, target, "--cut", CUT]) == 0
     assert main(["merge", str(tmp_path / "all.root"), source, target]) == 0
-    assert main(["skim", source, target, "--cut", "nJetz > 2"]) == 2
+    assert main(["skim", source, target, "--cut", "nJetz > 2", "--force"]) == 2
     assert "did you mean" in capsys.readouterr().err
