@@ -148,9 +148,17 @@ def walked_member(member: Member, data: Array, path: str) -> list[Field]:
 
 
 def header_bytes(data: Array) -> int:
-    """Bytes of the header of an object: none without a byte count."""
+    """Bytes of the header of an object: none without a byte count that can be right.
+
+    Examples
+    --------
+    >>> one = np.array([64, 0, 0, 4, 0, 1, 0, 9], np.uint8)
+    >>> header_bytes(one), header_bytes(one[:6])
+    (6, 0)
+    """
     least = COUNT_BYTES + VERSION_BYTES
-    if len(data) < least or not int.from_bytes(data[:COUNT_BYTES].tobytes(), "big") & BYTE_COUNT:
+    size = int.from_bytes(data[:COUNT_BYTES].tobytes(), "big") - BYTE_COUNT
+    if not VERSION_BYTES <= size <= len(data) - COUNT_BYTES:
         return 0
     return least if np.any(data[COUNT_BYTES:least]) else least + CHECKSUM_BYTES
 
