@@ -89,7 +89,9 @@ def test_a_model_that_fits_badly_is_named_in_the_summary(model: hepae.Model, tmp
         capsys.readouterr()
         assert cli.main(["compress", str(original), str(tmp_path / "y.root"), *arguments, "--force"]) == 0
         assert ("the model fits badly" in capsys.readouterr().out) == (name == "bad")
-    assert cli.main(["compress", str(original), str(tmp_path / "y.root"), *arguments, "--json", "--force"]) == 0
+    assert (
+        cli.main(["compress", str(original), str(tmp_path / "y.root"), *arguments, "--json", "--force"]) == 0
+    )
     assert "fits badly" in json.loads(capsys.readouterr().out)["warning"]
 
 

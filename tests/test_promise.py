@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import hepae
-from hepae.errors import AlreadyCompressedError, BoundError, CollectionError, SchemaError, UnsupportedError
+from hepae.errors import AlreadyCompressedError, BoundError, CollectionError, SchemaError
 from hepae.learn.recipe import recipe_of
 from hepae.root.file.source import open_source
 from hepae.testing import strategies
@@ -262,7 +262,7 @@ def test_branches_of_one_collection_that_disagree_are_refused_with_the_event(tmp
         )
 
 
-def test_physlite_is_refused_by_name_and_written_to_a_side_file(shared, tmp_path: Path) -> None:
+def test_physlite_is_written_to_a_side_file(shared, tmp_path: Path) -> None:
     original = shared("PHYSLITE_example.root")
     arguments = {
         "collection": "AnalysisJetsAuxDyn",
@@ -270,8 +270,6 @@ def test_physlite_is_refused_by_name_and_written_to_a_side_file(shared, tmp_path
         "bounds": ["pt,m=rel:1e-3", "eta,phi=abs:1e-3"],
         "recipe": QUICK["bottleneck"],
     }
-    with pytest.raises(UnsupportedError, match="--side FILE"):
-        hepae.compress(original, tmp_path / "a.root", **arguments)
     hepae.compress(original, tmp_path / "side.root", side=True, **arguments)
     assert hepae.verify(original, tmp_path / "side.root").kept
     with open_source(tmp_path / "side.root") as source:

@@ -227,8 +227,9 @@ class Work:
                 if new.whole:
                     tell(f"{old.name}, {part.name}: is missing")
         if old.container == new.container and new.whole:
+            counted = {f"n{pair.before.name.split('_')[0].split('.')[0]}" for pair in pairs if pair.claim}
             for name in theirs:
-                if name not in ours:
+                if name not in ours and name not in counted:  # a collection that had no counter gets one
                     tell(f"{old.name}, {name}: is new")
             kept = [pair.before.name for pair in pairs if not pair.claim]
             order = [part.name for part in new.parts if part.name in set(kept)]

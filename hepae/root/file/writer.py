@@ -60,8 +60,9 @@ class RootWriter:
         self.moved: dict[str, Moved] = {}
         self.originals: dict[str, Integers] = {}
         seed = source.uuid if source is not None else b""
+        streamers = streamer_list(source)  # what may be damaged is read before a file is open
         self.file = RootFile(path, source.datime if source is not None else DEFAULT_DATIME, seed)
-        self.file.write_streamers(*streamer_list(source))
+        self.file.write_streamers(*streamers)
         if source is not None:
             self.file.order = {
                 (key.above, key.name, key.cycle): number for number, key in enumerate(source.keys)
