@@ -82,7 +82,7 @@ def tutorial(tmp_path_factory: pytest.TempPathFactory) -> Path:
             if language == "python":
                 exec(compile(block, "tutorial.md", "exec"), {})
                 continue
-            for line in block.splitlines():
+            for line in block.replace("\\\n", " ").splitlines():
                 words = shlex.split(line.removeprefix("$ hepae "))
                 if words[0] != "experiments":
                     assert main(words) == 0, line
