@@ -111,7 +111,7 @@ def test_one_column_decodes_no_more_than_its_ancestors(tree: Any, codec: str) ->
             fresh[f"Jet_{feature}__hepae"].array()
         needed = {feature}
         if codec != "bottleneck":
-            needed |= set(codec_of(model(codec)).codec.ancestors(feature))  # type: ignore[union-attr]
+            needed |= set(codec_of(model(codec)).integer_codec.ancestors(feature))  # type: ignore[union-attr]
             assert len(needed) < len(FEATURES)
         assert decoded(opened) == dict.fromkeys(needed, OBJECTS)
 
