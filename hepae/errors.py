@@ -20,6 +20,7 @@ __all__ = [
     "CorruptionError",
     "CsvError",
     "CutError",
+    "DefectError",
     "HepaeError",
     "InputError",
     "LimitError",
@@ -29,10 +30,13 @@ __all__ = [
     "OutputError",
     "SchemaError",
     "UnsupportedError",
-    "defect",
     "nearest",
     "report_it",
 ]
+
+
+PACKAGE = Path(__file__).parent
+"""Where the code of hepae is."""
 
 
 class HepaeError(Exception):
@@ -146,6 +150,25 @@ class OutputError(HepaeError):
     """The output cannot be written: exists as the input, no permission, disk full. Nothing was replaced."""
 
 
+class DefectError(HepaeError):
+    """hepae itself failed, whatever the file. Report it, with the line of the message and the file if you may."""
+
+    @classmethod
+    def of(cls, problem: BaseException, where: object = None) -> DefectError:
+        """The defect behind an exception that hepae did not raise on purpose, with the line that it came through."""
+        frames = [
+            frame
+            for frame in traceback.extract_tb(problem.__traceback__)
+            if PACKAGE in Path(frame.filename).parents
+        ]
+        lines = [
+            f"{Path(frame.filename).relative_to(PACKAGE.parent)}:{frame.lineno}" for frame in frames[-1:]
+        ]
+        places = [*([] if where is None else [str(where)]), *lines]
+        got = f"{type(problem).__name__}: {problem}".splitlines()[0]
+        return cls("a defect of hepae", where=", ".join(places) or None, got=got, hint=report_it())
+
+
 def nearest(name: str, candidates: Iterable[str], most: int = 4) -> str:
     """Names close to one that is missing, for a hint: ``did you mean …?``; empty when there is none."""
     near = get_close_matches(name, list(candidates), n=most, cutoff=0.5)
@@ -166,20 +189,3 @@ def report_it() -> str:
         urls = {}
     address = next((urls[label] for label in ("Issues", "Repository", "Homepage") if label in urls), None)
     return f"please report it: {address}" if address else "please report it, as CONTRIBUTING.md says"
-
-
-def defect(problem: BaseException) -> str:
-    """One line about an exception that hepae did not raise on purpose, with the line of hepae that it came through."""
-    frames = [
-        frame
-        for frame in traceback.extract_tb(problem.__traceback__)
-        if PACKAGE in Path(frame.filename).parents
-    ]
-    place = (
-        f" [{Path(frames[-1].filename).relative_to(PACKAGE.parent)}:{frames[-1].lineno}]" if frames else ""
-    )
-    what = f"{type(problem).__name__}: {problem}".splitlines()[0]
-    return f"a defect of hepae: {what}{place}; {report_it()}"
-
-
-PACKAGE = Path(__file__).parent

@@ -127,7 +127,7 @@ def test_a_reader_that_goes_away_is_no_violation(sample_root: Path) -> None:
 @pytest.mark.parametrize(
     ("problem", "words"),
     [
-        (ZeroDivisionError("division by zero"), "a defect of hepae: ZeroDivisionError: division by zero"),
+        (ZeroDivisionError("division by zero"), "got ZeroDivisionError: division by zero; please report it"),
         (MemoryError(), "not enough memory"),
         (OSError(5, "Input/output error", "b.root"), "Input/output error [b.root]"),
     ],

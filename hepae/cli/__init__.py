@@ -14,7 +14,7 @@ from contextlib import suppress
 
 from hepae.cli.stopping import SHELL, exit_code, stoppable
 from hepae.core.values.names import printable
-from hepae.errors import BoundViolationError, HepaeError, defect
+from hepae.errors import BoundViolationError, DefectError, HepaeError
 from hepae.extras import needed
 
 __all__ = ["main"]
@@ -41,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         place = f" [{problem.filename}]" if problem.filename else ""
         return _say(f"the system refused: {problem.strerror or problem}{place}", REFUSED)
     except Exception as problem:  # noqa: BLE001 - whoever runs a command gets a line, whatever went wrong
-        return _say(defect(problem), REFUSED)
+        return _say(str(DefectError.of(problem)), REFUSED)
 
 
 def _run(arguments: Sequence[str] | None) -> int:

@@ -12,7 +12,8 @@ import awkward as ak
 
 from hepae.errors import CollectionError, nearest
 from hepae.read.ntuple_fields import NTupleFields
-from hepae.root.file.source import OWN_TREES, TREE_CLASSES, Source, reading
+from hepae.root.file.reading import reading
+from hepae.root.file.source import OWN_TREES, TREE_CLASSES, Source
 from hepae.root.rntuple.reader import RNTupleReader
 from hepae.stored.titles import SUFFIX, parse_title
 

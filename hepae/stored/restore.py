@@ -88,13 +88,7 @@ class ModelStore:
                     return model
             data = self._data(start)
             if data is None:
-                raise MissingModelError(
-                    "the model of this payload is not at hand",
-                    where=where,
-                    expected=f"SHA-256 {start}…",
-                    got=", ".join(sha[:16] for sha in (*self._open, *self.embedded)) or "no model",
-                    hint=f"give it with --model, or put it into a directory named in {MODEL_PATH}",
-                )
+                raise self._missing(start, where)
             model = Model.from_bytes(data)
             if not model.sha256.startswith(start):
                 raise CorruptionError(
@@ -110,6 +104,25 @@ class ModelStore:
             if model.sha256 not in self._codecs:
                 self._codecs[model.sha256] = codec_of(model)
             return self._codecs[model.sha256]
+
+    def _missing(self, start: str, where: str) -> MissingModelError:
+        """The error that says which model it is, where it was looked for, and where it could come from."""
+        name = next((sha256 for sha256 in self.embedded if sha256.startswith(start)), f"{start}…")
+        inside = [sha256[:8] for sha256, data in self.embedded.items() if data]
+        given = [sha256[:8] for sha256 in self._open if sha256 not in self.embedded]
+        looked = [
+            f"in the file ({', '.join(inside) or 'no model'})",
+            f"among those given ({', '.join(given) or 'none'})",
+            f"in the folders of {MODEL_PATH} ({os.environ.get(MODEL_PATH) or 'not set'})",
+        ]
+        return MissingModelError(
+            "the model of this payload is not at hand",
+            where=where,
+            expected=f"SHA-256 {name}",
+            got=f"others: looked {', '.join(looked)}",
+            hint="whoever compressed the file has it: `hepae train` wrote it, or `hepae compress --out-dir` into "
+            f"hepae-records; give it with --model, or put it into a folder named in {MODEL_PATH}",
+        )
 
     def _data(self, start: str) -> bytes | None:
         for sha256, data in self.embedded.items():
@@ -230,7 +243,15 @@ class CompressedCollection:
         self._lock = ForkSafeLock()
 
     def counts(self, start: int, stop: int) -> Integers:
-        """Objects per event, from the counter branch."""
+        """Objects per event, from the counter branch.
+
+        Raises
+        ------
+        CollectionError
+            If that branch was dropped.
+        """
+        if self.counter not in self.tree.branches:
+            raise self._dropped(self.counter)
         return np.asarray(self.tree.read(self.counter, start, stop)).astype(np.int64)
 
     def restore(self, features: Sequence[str], start: int, stop: int) -> Objects:
@@ -296,7 +317,19 @@ class CompressedCollection:
         return Objects(counts, {name: np.empty(0, self.features[name].payload.dtype) for name in features})
 
     def _branch(self, feature: str) -> str:
+        if feature not in self.features:
+            raise self._dropped(f"{self.name}_{feature}{SUFFIX}")
         return self.features[feature].payload_branch
+
+    def _dropped(self, branch: str) -> CollectionError:
+        """The error for a branch that is not there any more: features need each other and their counter."""
+        return CollectionError(
+            "a branch is missing that others need to be restored",
+            where=f"{self.tree.where}, {self.name}",
+            expected=branch,
+            hint=f"where the file was slimmed, keep {self.counter} and all branches that end in {SUFFIX}, "
+            f"with their counters",
+        )
 
     def escapes(self, feature: str) -> int:
         """How many values of a feature are stored bit for bit; nothing is decoded."""

@@ -21,7 +21,8 @@ from hepae.core.locks import computed_once
 from hepae.errors import InputError
 from hepae.files.verify.values import NotInterpretedError
 from hepae.root.file.compression import require_whole
-from hepae.root.file.source import Source, check_header, reading
+from hepae.root.file.reading import reading
+from hepae.root.file.source import Source, check_header
 
 __all__ = ["DIRECTORIES", "TREES", "FileKey", "OpenFile", "opened"]
 

@@ -7,7 +7,8 @@ import xxhash
 
 from hepae.errors import UnsupportedError
 from hepae.root.file.directory import DIRECTORIES
-from hepae.root.file.source import OWN_TREES, Source, reading
+from hepae.root.file.reading import reading
+from hepae.root.file.source import OWN_TREES, Source
 from hepae.root.tree import TreeReader
 from hepae.root.ttree.reader import TTreeReader
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 import struct
 
-from hepae.errors import InputError
+from hepae.errors import InputError, report_it
 from hepae.root.file.classes import Classes, Run, Step
 from hepae.root.file.nodes import (
     ABSENT,
@@ -101,7 +101,10 @@ def parse(data: bytes, classname: str, key_length: int, classes: Classes, where:
         return Streamed(Tag(classname), reader.body(classname, len(data)))
     except (RefusedError, *FAILURES) as error:
         raise InputError(
-            f"a {classname} cannot be read", where=where, got=str(error), hint="is the file damaged?"
+            f"a {classname} cannot be read",
+            where=where,
+            got=str(error),
+            hint=f"where ROOT reads it, {report_it()}",
         ) from error
 
 

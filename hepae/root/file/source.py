@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import shutil
 import struct
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -14,16 +12,17 @@ import uproot
 
 from hepae.core.locks import computed_once
 from hepae.core.values.names import is_url
-from hepae.errors import HepaeError, InputError, nearest
+from hepae.errors import InputError, nearest
 from hepae.root.file.classes import Classes
 from hepae.root.file.compression import require_whole, unpack
 from hepae.root.file.directory import Key, keys_of
+from hepae.root.file.reading import reading
 from hepae.root.rntuple.reader import RNTupleReader
 from hepae.root.ttree.header import TREE_CLASSES as TTREES
 from hepae.root.ttree.header import TreeHeader, parse_tree
 from hepae.root.ttree.reader import TTreeReader
 
-__all__ = ["Key", "Source", "open_source", "reading", "size_of"]
+__all__ = ["Key", "Source", "open_source", "size_of"]
 
 MODELS_TREE = "hepae_models"
 TITLES_TREE = "hepae_titles"
@@ -35,22 +34,11 @@ PAYLOAD = "__hepae"
 """At the end of the name of a payload tree, after that of the tree."""
 
 TREE_CLASSES = (*TTREES, "ROOT::RNTuple", "ROOT::Experimental::RNTuple")
+RECOVER = (
+    "the job that wrote it was killed or still runs; ROOT recovers what was saved: hadd recovered.root FILE"
+)
 COPIED_AT_ONCE = 1 << 24
 """Bytes of a request: what a server of files sends in a second or less."""
-
-
-@contextmanager
-def reading(where: object) -> Iterator[None]:
-    """Turn whatever a damaged file makes the reader raise into an `InputError` that says where."""
-    try:
-        yield
-    except (HepaeError, KeyboardInterrupt, GeneratorExit):
-        raise
-    except Exception as error:
-        text = str(error).strip().split("\n")[0]
-        raise InputError(
-            "cannot be read", where=where, got=f"{type(error).__name__}: {text}", hint="is the file damaged?"
-        ) from error
 
 
 class Source:
@@ -85,6 +73,8 @@ class Source:
         return source
 
     def _begin(self, directory: Any) -> None:
+        if not int(directory.fSeekKeys):
+            raise InputError("was never closed: its list of keys is not there", where=self.path, hint=RECOVER)
         self.directory = directory
         self.keys = keys_of(self.raw, int(directory.file.fBEGIN) + int(directory.file.fNbytesName))
         self._open: dict[str, TTreeReader | RNTupleReader] = {}

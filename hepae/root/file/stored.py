@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from hepae.errors import InputError
 from hepae.root.file.compression import unpack
+from hepae.root.file.reading import reading
 from hepae.root.file.records import KEY_HEAD, Key, key_at
-from hepae.root.file.source import Source, reading
+from hepae.root.file.source import Source
 
 __all__ = ["Stored", "read_record"]
 

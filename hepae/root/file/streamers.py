@@ -7,8 +7,9 @@ from typing import Any
 
 from uproot.models import TBranch, TLeaf, TTree
 
+from hepae.root.file.reading import reading
 from hepae.root.file.records import counted, root_object, root_string
-from hepae.root.file.source import Source, reading
+from hepae.root.file.source import Source
 from hepae.root.file.stored import read_record
 
 __all__ = ["streamer_list"]

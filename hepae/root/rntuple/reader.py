@@ -9,8 +9,9 @@ from typing import Any
 import awkward as ak
 import numpy as np
 
-from hepae.errors import HepaeError, InputError, UnsupportedError
+from hepae.errors import UnsupportedError
 from hepae.root.columns import Branch, Column, Jagged, cut, empty_column, joined
+from hepae.root.file.reading import reading
 from hepae.root.tree import TreeReader
 
 __all__ = ["RNTupleReader"]
@@ -73,17 +74,8 @@ class RNTupleReader(TreeReader):
 
     def _decoded(self, branch: str, start: int, stop: int) -> Column:
         info = self.branches[branch]
-        try:
+        with reading(f"{self.where}, {branch}, events {start} to {stop}"):
             array = self.ntuple.arrays([branch], entry_start=start, entry_stop=stop)
-        except HepaeError:
-            raise
-        except Exception as error:
-            raise InputError(
-                "field cannot be read",
-                where=f"{self.where}, {branch}, events {start} to {stop}",
-                got=f"{type(error).__name__}: {error}",
-                hint="is the file damaged?",
-            ) from error
         field = branch if branch in array.fields else branch.partition(".")[0]
         content = array[field]
         return as_column(content if field == branch else content[branch[len(field) + 1 :]], info)

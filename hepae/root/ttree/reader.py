@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -13,9 +12,10 @@ from numpy.typing import NDArray
 
 from hepae.arrays import Array
 from hepae.core.locks import ForkSafeLock
-from hepae.errors import HepaeError, InputError, UnsupportedError
+from hepae.errors import InputError, UnsupportedError, nearest
 from hepae.root.columns import Branch, Column, Jagged, cut, empty_column, joined
 from hepae.root.file.compression import ZSTD_DEFAULT
+from hepae.root.file.reading import reading
 from hepae.root.tree import TreeReader
 
 __all__ = ["TTreeReader", "plain_interpretation"]
@@ -54,18 +54,8 @@ class TTreeReader(TreeReader):
 
     def read(self, branch: str, start: int, stop: int) -> Column:
         """Values of a branch for the events ``start`` to ``stop``, native byte order, dtype as in the file."""
-        try:
-            with self._lock:
-                return self._column(branch).read(start, stop)
-        except HepaeError:
-            raise
-        except Exception as error:
-            raise InputError(
-                "branch cannot be read",
-                where=f"{self.where}, {branch}, events {start} to {stop}",
-                got=f"{type(error).__name__}: {str(error).strip().splitlines()[:1]}",
-                hint="is the file damaged?",
-            ) from error
+        with reading(f"{self.where}, {branch}, events {start} to {stop}"), self._lock:
+            return self._column(branch).read(start, stop)
 
     def bytes_on_disk(self, branch: str) -> tuple[int, int]:
         """Compressed and uncompressed size of a branch in bytes."""
@@ -86,7 +76,7 @@ class TTreeReader(TreeReader):
         in_file = int(source.num_baskets) - len(source.embedded_baskets)
         if number >= in_file or edges[number + 1] - edges[number] != 1:
             return None
-        with reading_errors(f"{self.where}, {branch}, entry {entry}"):
+        with reading(f"{self.where}, {branch}, entry {entry}"):
             key = source.basket_key(number)
         if key.is_compressed:
             return None
@@ -100,7 +90,7 @@ class TTreeReader(TreeReader):
                 merged[-1][1] = max(merged[-1][1], stop)
             else:
                 merged.append([start, stop])
-        with reading_errors(self.where):
+        with reading(self.where):
             source = self.tree.file.source
             chunks = [source.chunk(start, stop) for start, stop in merged]
             data = [bytes(chunk.raw_data) for chunk in chunks]
@@ -117,6 +107,10 @@ class TTreeReader(TreeReader):
         return parts
 
     def _column(self, name: str) -> BasketColumn:
+        if name not in self.sources:
+            raise InputError(
+                "no such branch", where=f"{self.where}, {name}", hint=nearest(name, self.sources) or None
+            )
         if name not in self._columns:
             info = self.branches[name]
             if info.kind == "other":
@@ -127,19 +121,6 @@ class TTreeReader(TreeReader):
             counter = self._column(str(info.counter)) if counted else None
             self._columns[name] = BasketColumn(self.sources[name], info, counter, f"{self.where}, {name}")
         return self._columns[name]
-
-
-@contextmanager
-def reading_errors(where: str) -> Iterator[None]:
-    """Whatever a damaged file makes uproot raise, as an `InputError`."""
-    try:
-        yield
-    except HepaeError:
-        raise
-    except Exception as error:
-        raise InputError(
-            "cannot be read", where=where, got=f"{type(error).__name__}: {error}", hint="is the file damaged?"
-        ) from error
 
 
 def name_of(name: str, path: str, taken: Mapping[str, Any]) -> str:
