@@ -213,8 +213,8 @@ def test_latents_alone_keep_no_bound(files: dict[str, Path], tmp_path: Path) -> 
         hepae.train([files["source"]], bounds=["pt=abs:1"], recipe=recipe)
     model = hepae.train([files["source"]], features=["pt", "eta"], recipe=recipe)
     with pytest.raises(SchemaError, match=r"bound pt=abs:1 .*keeps none"):
-        hepae.compress(files["source"], tmp_path / "a.root", model=model, bounds=["pt=abs:1"])
-    hepae.compress(files["source"], tmp_path / "a.root", model=model)
+        hepae.compress(files["source"], tmp_path / "b.root", model=model, bounds=["pt=abs:1"])
+    hepae.compress(files["source"], tmp_path / "b.root", model=model)
 
 
 def test_a_selection_is_parsed_once() -> None:
