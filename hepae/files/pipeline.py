@@ -212,6 +212,7 @@ def compress_collection(
             model = _trained(events, found, selection, recipe or Recipe(), report)
         promised = checked_bounds(selection, found, model.manifest)
         encoder = encoder_of(model, side)
+        encoder.titles = {feature.branch: feature.title for feature in found.features}
         _require_schema(model, found, events)
         trained = time.perf_counter()
         encoding = Encoding(str(source), events, found, encoder, embed, threads, report)

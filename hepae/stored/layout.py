@@ -51,12 +51,15 @@ class Encoder(ABC):
         The model.
     counter
         Name of the branch with the number of objects per event.
+    titles
+        Titles of the branches that are compressed, by name; where it has none, that of the model's features is taken.
     escapes, fallbacks
         Values stored bit for bit so far, by feature, and objects that the model did not help with.
     """
 
     def __init__(self, model: Model, side: bool) -> None:
         self.model, self.manifest, self.side = model, model.manifest, side
+        self.titles: Mapping[str, str] = {}
         self.counter = model.manifest.counter or f"n{model.manifest.collection}"
         self.escapes: dict[str, int] = {}
         self.fallbacks: dict[str, int] = {}
@@ -81,9 +84,8 @@ class Encoder(ABC):
 
     def _title(self, spec: FeatureSpec, claimed: bool) -> str:
         names = self.manifest.collection, spec.name, self.counter, self.manifest.codec_name
-        return format_title(
-            Payload(*names, spec.dtype, spec.bound if claimed else None, spec.title, self.side)
-        )
+        title = self.titles.get(spec.branch, spec.title)
+        return format_title(Payload(*names, spec.dtype, spec.bound if claimed else None, title, self.side))
 
     def _count(self, escapes: Mapping[str, int], fallbacks: Mapping[str, int]) -> None:
         with self._lock:
