@@ -275,7 +275,7 @@ def test_files_of_other_jets_and_what_is_no_tagger_are_refused(
     (tmp_path / "text.onnx").write_text("no model")
     with pytest.raises(ModelRejectedError, match="tagger"):
         Tagger.load(tmp_path / "text.onnx")
-    with pytest.raises(InputError, match="tagger"):
+    with pytest.raises(InputError, match="cannot be read"):
         Tagger.load(tmp_path / "missing.onnx")
 
 
