@@ -34,7 +34,7 @@ demo: $(VENV)/.hepae-demo ## train on the bundled sample, compress, decompress, 
 
 .PHONY: test
 test: lint ## everything that must hold: lint, types, tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto
 
 .PHONY: setup
 setup: $(VENV)/.hepae-test ## a virtual environment with hepae and all that its tests need

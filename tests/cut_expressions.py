@@ -130,6 +130,8 @@ REFUSED = {
     "2 ** nJet ** 2 > 3": "(a ** b) ** c",
     "HLT_IsoMu24 ? HLT_Ele32 ? 1 : 0 : 0": "brackets",
     "!nJet ** 2 == 1": "!(a ** b)",
+    "(i4 ? i2 : i1) < (u4 ? i1 : u1)": "(c != 0) * a + (c == 0) * b",
+    "(i4 ? i2 : i1) > 2 ? (u4 ? i1 : u1) : i1": "(c != 0) * a + (c == 0) * b",
 }  # fmt: skip
 """What is refused, and what the hint says: ROOT's two ways select different events, or one of them is not defined."""
 

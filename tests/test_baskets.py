@@ -10,23 +10,21 @@ from hypothesis import strategies as st
 from hepae.errors import InputError
 from hepae.root.file.compression import STORED
 from hepae.root.file.records import Key
-from hepae.root.ttree.baskets import BasketContent, pack_embedded
+from hepae.root.ttree.baskets import embedded_basket
 from hepae.root.ttree.layouts.basket import Basket, read_basket, write_basket
 
 
 def test_baskets_in_a_header_are_read() -> None:
     """As the writer embeds them: with offsets, and without."""
-    for lengths in (np.array([2, 0, 4]), None):
-        content = BasketContent(b"abcdef", lengths, 3, 2)
-        body = pack_embedded(content, Key("TBasket", "x", "t", 0, 0, 0, 0))
-        basket = read_basket(body[body.index(b"TBasket\0") + 8 :])
-        assert basket.data.tobytes() == b"abcdef"
-        assert basket.entries == 3
-        if lengths is None:
-            assert basket.offsets is None
-        else:
-            assert basket.offsets is not None
-            assert basket.offsets.tolist() == [0, 2, 2, 6]
+    for offsets in (np.array([0, 2, 2, 6]), None):
+        basket = Basket.of(np.frombuffer(b"abcdef", np.uint8), offsets, 3)
+        body = embedded_basket(basket, Key("TBasket", "x", "t", 0, 0, 0, 0))
+        again = read_basket(body)
+        assert again.data.tobytes() == b"abcdef"
+        assert again.entries == 3
+        assert (None if again.offsets is None else again.offsets.tolist()) == (
+            None if offsets is None else offsets.tolist()
+        )
 
 
 def basket_record(io_bits: int = 0, displaced: bool = False) -> bytes:

@@ -15,7 +15,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+import uproot
 
+import hepae
 from hepae.root import Jagged, Keep, NewBranch, RootWriter, open_source
 from hepae.testing.files import DTYPES
 
@@ -219,7 +221,7 @@ for i in range(3000):
     w[0] = i * .5; n[0] = i % 20
     for k in range(20): pt[k] = 100. / (k + 1) + i
     st[0] = 65 + i % 26; st[1] = 0; tree.Fill()
-    if i == 1500: tree.AutoSave()
+    if i == 1500: tree.AutoSave("FlushBaskets")
 tree.Write()
 file.Close()
 result = None
@@ -268,3 +270,27 @@ result = None
             np.asarray(there.read("nJet", 0, 2400)).tolist()
             == np.asarray(here.read("nJet", 0, 2400)).tolist()
         )
+
+
+def test_a_backup_of_autosave_is_left_out_and_told(tmp_path: Path) -> None:
+    """Its baskets are all in the newest cycle; another tree of the name would be a loss, and stays."""
+    write = """
+import array
+file = ROOT.TFile(args[0], "recreate")
+tree = ROOT.TTree("Events", "")
+n, pt = array.array("i", [2]), array.array("f", [1, 2])
+tree.Branch("nJet", n, "nJet/I"); tree.Branch("Jet_pt", pt, "Jet_pt[nJet]/F")
+for i in range(300):
+    pt[0] = i; tree.Fill()
+    if i == 150: tree.AutoSave("FlushBaskets")
+tree.Write("", 0)
+file.Close()
+result = None
+"""
+    path, target = tmp_path / "a.root", tmp_path / "b.root"
+    root(write, path)
+    assert sorted(uproot.open(path).keys()) == ["Events;1", "Events;2"]
+    hepae.compress(path, target, collection="Jet", recipe=hepae.Recipe(codec="lifting"))
+    checked = hepae.verify(path, target)
+    assert checked.kept
+    assert checked.backups == ["Events;1"]

@@ -19,6 +19,13 @@ ENVIRONMENT = {**os.environ, "PYTHONPATH": str(HERE), "OMP_NUM_THREADS": "1"}
 
 INTERRUPTED = "hepae: interrupted; nothing was written under the final name\n"
 
+# what nohup or a shell starts in the background ignores signals, and so do its children
+STOPPABLE = """
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
+"""
+
 WRITING = """
 import sys, time
 from pathlib import Path
@@ -38,7 +45,7 @@ sys.exit(cli.main(["inspect", "a.root"]))
 
 
 def started(code: str, *words: object) -> subprocess.Popen[str]:
-    command = [sys.executable, "-c", code, *map(str, words)]
+    command = [sys.executable, "-c", STOPPABLE + code, *map(str, words)]
     return subprocess.Popen(
         command, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )

@@ -102,6 +102,10 @@ def _outcome(result: Result, console: Console) -> None:
     console.print()
     text = f"{len(checks):,} columns compared, {same:,} of them bit for bit the same{objects}"
     console.print(text, highlight=False)
+    if result["backups"]:
+        console.print(
+            f"left out, as the newest cycle holds all of it: {', '.join(result['backups'])}", highlight=False
+        )
     unclaimed = sum(check["bound"] == "none" for check in checks)
     if unclaimed:
         console.print(f"[yellow]no bound was claimed for {unclaimed} columns (latents only)[/yellow]")

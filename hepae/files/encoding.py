@@ -161,6 +161,7 @@ def _begin_tree(
     if origin is not None:
         tree = origin.tree(events.path)
         assert isinstance(tree, TTreeReader)
+        encoder.counters = {name: branch.counter for name, branch in tree.branches.items() if branch.counter}
         return out.rewrite_tree(tree, plan_in_place(encoder, tree)), None
     plan, plain = new_plan(events, found, encoder)
     return out.new_tree(events.name, plan, events.title), plain

@@ -51,8 +51,9 @@ class Encoder(ABC):
         The model.
     counter
         Name of the branch with the number of objects per event.
-    titles
-        Titles of the branches that are compressed, by name; where it has none, that of the model's features is taken.
+    titles, counters
+        Titles and counters of the branches that are compressed, by name; where they have none, the title is that of the
+        model's feature and the counter that of the collection.
     escapes, fallbacks
         Values stored bit for bit so far, by feature, and objects that the model did not help with.
     """
@@ -60,6 +61,7 @@ class Encoder(ABC):
     def __init__(self, model: Model, side: bool) -> None:
         self.model, self.manifest, self.side = model, model.manifest, side
         self.titles: Mapping[str, str] = {}
+        self.counters: Mapping[str, str] = {}
         self.counter = model.manifest.counter or f"n{model.manifest.collection}"
         self.escapes: dict[str, int] = {}
         self.fallbacks: dict[str, int] = {}
@@ -83,7 +85,8 @@ class Encoder(ABC):
         return [branch.name for branch in new]
 
     def _title(self, spec: FeatureSpec, claimed: bool) -> str:
-        names = self.manifest.collection, spec.name, self.counter, self.manifest.codec_name
+        counter = self.counters.get(spec.branch, self.counter)
+        names = self.manifest.collection, spec.name, counter, self.manifest.codec_name
         title = self.titles.get(spec.branch, spec.title)
         return format_title(Payload(*names, spec.dtype, spec.bound if claimed else None, title, self.side))
 

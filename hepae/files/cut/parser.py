@@ -22,6 +22,7 @@ from hepae.files.cut.syntax import (
     Name,
     Node,
     Prefix,
+    has_choices_side_by_side,
     starts_with_sign,
 )
 from hepae.files.cut.tokens import Token, number, tokens
@@ -75,6 +76,8 @@ class Parser:
         self.tree = self._expression()
         if self._next.kind != "end":
             raise self._unexpected()
+        if has_choices_side_by_side(self.tree):
+            raise self._ambiguous("two ? : side by side", "write (c != 0) * a + (c == 0) * b for one of them")
         self.names = tuple(name for name in self._names if name != ENTRY)
 
     @property

@@ -17,6 +17,7 @@ __all__ = [
     "Node",
     "Prefix",
     "drawn",
+    "has_choices_side_by_side",
     "starts_with_sign",
 ]
 
@@ -101,6 +102,46 @@ def starts_with_sign(node: Node) -> bool:
     while isinstance(node, Chain):
         node = node.operands[0]
     return isinstance(node, Prefix)
+
+
+def parts(node: Node) -> tuple[Node, ...]:
+    """What a node is made of."""
+    match node:
+        case Chain():
+            return node.operands
+        case Comparison():
+            return node.left, node.right
+        case Choice():
+            return node.condition, node.yes, node.no
+        case Prefix():
+            return (node.operand,)
+        case Group():
+            return (node.inner,)
+        case Call():
+            return node.arguments
+        case Element():
+            return node.indices
+        case _:
+            return ()
+
+
+def has_choice(node: Node) -> bool:
+    """Whether there is a ``? :`` anywhere in it."""
+    return isinstance(node, Choice) or any(map(has_choice, parts(node)))
+
+
+def has_choices_side_by_side(node: Node) -> bool:
+    """Whether two ``? :`` are operands of one operator, or one is the condition of another.
+
+    ``TTree::Draw`` then takes the value of one for the other (ROOT 6.36, ``TTreeFormula``); in the branches of another
+    they are well.
+    """
+    inner = parts(node)
+    if isinstance(node, Choice):
+        several = has_choice(node.condition) and any(map(has_choice, inner[1:]))
+    else:
+        several = sum(map(has_choice, inner)) > 1
+    return several or any(map(has_choices_side_by_side, inner))
 
 
 def drawn(node: Node) -> Node:

@@ -114,6 +114,8 @@ class Verification:
         Everything else that is not as it was, a sentence each.
     objects
         Number of objects besides trees that were compared.
+    backups
+        Older cycles of trees that were left out, since all their baskets are in the newest: back-ups of AutoSave.
     """
 
     original: str
@@ -122,6 +124,7 @@ class Verification:
     offenders: list[Offender] = field(default_factory=list)
     differences: list[str] = field(default_factory=list)
     objects: int = 0
+    backups: list[str] = field(default_factory=list)
 
     @property
     def kept(self) -> bool:

@@ -10,6 +10,7 @@ from hepae.core.arithmetic.denormals import kept_subnormals
 from hepae.core.compiled import unloaded
 from hepae.core.values.bounds import Bound
 from hepae.errors import InputError, nearest
+from hepae.files.verify.backups import is_backup
 from hepae.files.verify.branches import ttree_side
 from hepae.files.verify.keys import TREES, FileKey, OpenFile, opened
 from hepae.files.verify.ntuples import ntuple_side
@@ -122,7 +123,10 @@ class Work:
                 if found := object_difference(before, after, mine, other):
                     tell(f"{mine.shown}: {found}")
         for key in keys.missing:
-            tell(f"{key.shown} ({key.classname}) is missing")
+            if is_backup(before, key):
+                self.result.backups.append(key.shown)
+            else:
+                tell(f"{key.shown} ({key.classname}) is missing")
         for key in keys.new:
             tell(f"{key.shown} ({key.classname}) is new")
 
