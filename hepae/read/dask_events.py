@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import groupby
 from typing import Any
 
 import awkward as ak
 import uproot
 from uproot._dask import TrivialFormMapping, TrivialFormMappingInfo
+from uproot._util import regularize_files
 
 from hepae.stored.titles import SUFFIX, parse_title
 
@@ -19,9 +21,10 @@ def events(files: Any, **options: Any) -> Any:
     Parameters
     ----------
     files
-        As in `uproot.dask`: paths, globs, or a dict of paths and names of trees.
+        As in `uproot.dask`: paths, globs, or a dict of paths and names of trees. Some may be compressed and others not.
     options
-        Of `uproot.dask`, such as ``steps_per_file`` or ``open_files=False``.
+        Of `uproot.dask`, such as ``steps_per_file`` or ``open_files=False``; with the latter all files have to be as
+        the first, since the others are not looked at.
 
     Returns
     -------
@@ -39,7 +42,49 @@ def events(files: Any, **options: Any) -> Any:
     >>> jets.Jet_pt.compute()  # doctest: +SKIP
     <Array [[67.4, 54, 22], ...] type='2400 * var * float32'>
     """
+    groups = _alike(files, options)
+    parts = [_lazy(group, options) for group in groups]
+    if len(parts) == 1:
+        return parts[0]
+    import dask_awkward as dak
+
+    common = set.intersection(*(set(part.fields) for part in parts))
+    if any(set(part.fields) != common for part in parts):
+        # not parts[common]: dask-awkward forgets what a projection before a concatenation needs (2026.2.0)
+        chosen = {**options, "filter_name": lambda name: name.removesuffix(SUFFIX) in common}
+        parts = [_lazy(group, chosen) for group in groups]
+    return dak.concatenate(parts)
+
+
+def _lazy(files: Any, options: dict[str, Any]) -> Any:
     return uproot.dask(files, form_mapping=OriginalNames(), ak_add_doc={"__doc__": "title"}, **options)
+
+
+def _alike(files: Any, options: dict[str, Any]) -> list[Any]:
+    """Runs of files that have the same payload branches: uproot reads those branches that all files have."""
+    if not options.get("open_files", True):
+        return [files]
+    known = {name: value for name, value in options.items() if name in uproot.reading.open.defaults}
+    listed = regularize_files(files, steps_allowed=True, **{**uproot.reading.open.defaults, **known})
+    if not all(isinstance(path, str) for path, *_ in listed):
+        return [files]
+    groups = [list(group) for _, group in groupby(listed, lambda item: _payloads(item[0], item[1], known))]
+    if len(groups) == 1:
+        return [files]
+    return [{path: _place(place) for path, *place in group} for group in groups]
+
+
+def _place(place: list[Any]) -> Any:
+    """The tree, or the tree and the steps, of a file as uproot takes it."""
+    return place[0] if len(place) == 1 else {"object_path": place[0], "steps": place[1]}
+
+
+def _payloads(path: str, tree: str | None, options: dict[str, Any]) -> frozenset[str]:
+    """The payload branches of a tree; none where no tree is named."""
+    if tree is None:
+        return frozenset()
+    with uproot.open({path: tree}, **options) as opened:
+        return frozenset(name for name in opened.keys() if name.endswith(SUFFIX))  # noqa: SIM118 - no dict
 
 
 class OriginalNames(uproot.ImplementsFormMapping):  # type: ignore[misc]
