@@ -138,3 +138,41 @@ def test_untouched_branches_are_drawn_and_chained(made: tuple[Path, Any], codec:
         assert said["drawn"][3] == expected[2]
     assert said["chain"] == [4800, 2 * len(chosen)]
     assert "[hepae v1 collection=Jet feature=pt" in said["titles"][1]
+
+
+def test_plain_and_compressed_files_that_hadd_joined_are_refused(tmp_path: Path) -> None:
+    """ROOT keeps the branches of the first file: of the other's values nothing is there, or garbage."""
+    whole = tmp_path / "whole.root"
+    hepae.compress(SAMPLE, whole)
+    merges = {
+        tmp_path / f"{kind}-{order}.root": files
+        for kind, small in (
+            ("lifting", compressed("lifting")),
+            ("bottleneck", compressed("bottleneck")),
+            ("whole", whole),
+        )
+        for order, files in (("first", (SAMPLE, small)), ("last", (small, SAMPLE)))
+    }
+    code = """
+result = []
+for target, first, second in zip(*[iter(paths)] * 3):
+    merger = ROOT.TFileMerger(False)
+    merger.OutputFile(target, "RECREATE")
+    merger.AddFile(first), merger.AddFile(second)
+    result.append(bool(merger.Merge()))
+"""
+    in_root(code, *(path for target, files in merges.items() for path in (target, *files)))
+    for path in merges:
+        with pytest.raises(HepaeError, match=r"merged|not there for every entry|dropped") as caught:
+            hepae.open(path)["Events"]["Jet_pt"].array()
+        assert "is the file damaged" not in str(caught.value), path.name
+        with pytest.raises(HepaeError):
+            hepae.decompress(path, tmp_path / "back.root")
+        with pytest.raises(HepaeError):
+            plainly(path)
+
+
+def plainly(path: Path) -> Any:
+    """What uproot alone gives."""
+    tree = uproot.open(path)["Events"]
+    return tree["Jet_pt" if "Jet_pt" in tree else "Jet_pt__hepae"].array()

@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 import uproot
 
+import hepae
 from hepae.errors import CorruptionError
 from hepae.files.compress.file import compress_file
-from hepae.files.decompress.file import compressed_trees, restore_file
+from hepae.files.decompress.file import restore_file
 from hepae.root.file.source import open_source
 
 ENTRIES = 3000
@@ -102,7 +103,6 @@ def test_every_way_of_reading_gives_the_same(trees: tuple[Any, Any]) -> None:
 def test_the_original_comes_back(original: Path, small: Path, tmp_path: Path) -> None:
     back = tmp_path / "back.root"
     with open_source(small) as source:
-        assert compressed_trees(source) == ["dir/Events", "Runs"]
         restore_file(back, source)
     with uproot.open(original) as before, uproot.open(back) as after:
         assert set(after.keys()) == set(before.keys())
@@ -124,3 +124,35 @@ def test_entries_that_another_program_dropped_are_an_error(small: Path, tmp_path
 
     with open_source(small) as source, pytest.raises(CorruptionError, match="not there for every entry"):
         Payload(TTreeReader(source.directory["dir/Events__hepae"], "small"), ENTRIES - 1)
+
+
+def test_one_of_two_compressed_trees_is_restored_and_the_other_stays(small: Path, tmp_path: Path) -> None:
+    """Whole files, and payload branches with their models."""
+    hepae.decompress(small, tmp_path / "half.root", tree="Runs")
+    with uproot.open(small) as before, uproot.open(tmp_path / "half.root") as half:
+        assert "Runs__hepae;1" in before
+        assert "Runs__hepae;1" not in half
+        for path in ("dir/Events", "Runs"):
+            for name, branch in before[path].items():
+                assert equal(branch.array(), half[path][name].array())
+    hepae.decompress(tmp_path / "half.root", tmp_path / "back.root")
+    assert hepae.verify(small, tmp_path / "back.root").kept
+
+
+def test_models_stay_for_a_tree_that_stays_compressed(tmp_path: Path) -> None:
+    jets = ak.unflatten(np.random.default_rng(1).exponential(40, 600).astype("f4"), np.full(200, 3))
+    with uproot.recreate(tmp_path / "0.root") as file:
+        for tree in ("nominal", "JES_up", "JES_down"):
+            file.mktree(tree, {"Jet": "var * {pt: float32}"}).extend({"Jet": ak.zip({"pt": jets})})
+    options = {"collection": "Jet", "bounds": ["pt=abs:1e-3"], "recipe": hepae.Recipe(codec="lifting")}
+    for number, tree in enumerate(("nominal", "JES_up")):
+        hepae.compress(tmp_path / f"{number}.root", tmp_path / f"{number + 1}.root", tree=tree, **options)
+    hepae.decompress(tmp_path / "2.root", tmp_path / "one.root", tree="nominal")
+    hepae.decompress(tmp_path / "2.root", tmp_path / "all.root")
+    for name, compressed in (("one.root", {"JES_up"}), ("all.root", set())):
+        with hepae.open(tmp_path / name) as file:
+            for tree in ("nominal", "JES_up", "JES_down"):
+                restored = file[tree]["Jet_pt"]
+                assert restored.name.endswith("__hepae") == (tree in compressed)
+                assert ak.all(abs(restored.array() - jets) <= 1e-3)
+        assert ("hepae_models" in uproot.open(tmp_path / name)) == bool(compressed)

@@ -14,7 +14,6 @@ from typing import TypeVar
 from hepae import limits
 from hepae.core.arithmetic.memory import give_back_freed_memory
 from hepae.core.values.objects import Collection, Objects
-from hepae.model.model import Model
 from hepae.progress import Report
 from hepae.root.columns import Column
 from hepae.root.file.source import MODELS_TREE, Source, open_source
@@ -32,7 +31,8 @@ from hepae.stored.layout import (
     plain_columns,
     plan_in_place,
 )
-from hepae.stored.restore import models_of
+from hepae.stored.mixed import compressed_lines
+from hepae.stored.restore import ModelStore, models_of
 
 __all__ = ["Encoding", "write_ntuple", "write_tree"]
 
@@ -127,7 +127,7 @@ def write_tree(temporary: Path, encoding: Encoding) -> int:
             written.append(columns)
             objects += n
         written.finish()
-        _write_models(out, origin, encoding.encoder.model, encoding.embed)
+        _write_models(out, origin, encoding)
         out.copy_rest()
     return objects
 
@@ -143,7 +143,7 @@ def write_ntuple(temporary: Path, encoding: Encoding) -> int:
         for n, columns in encoding.encoded(plain):
             written.append(columns)
             objects += n
-        rows = model_rows(_models(origin, encoder.model, encoding.embed))
+        rows = _model_rows(origin, encoding)
         fields = [branch for branch in model_plan() if isinstance(branch, NewBranch) and branch.name in rows]
         out.new_ntuple(MODELS_TREE, fields, "models of hepae, by SHA-256").append(rows)
         out.copy_rest((events.name, MODELS_TREE))
@@ -167,18 +167,21 @@ def _begin_tree(
     return out.new_tree(events.name, plan, events.title), plain
 
 
-def _write_models(out: RootWriter, origin: Source | None, model: Model, embed: bool) -> None:
+def _write_models(out: RootWriter, origin: Source | None, encoding: Encoding) -> None:
     """The table of models."""
     table = out.new_tree(MODELS_TREE, model_plan(), "models of hepae, by SHA-256")
-    table.append(model_rows(_models(origin, model, embed)))
+    table.append(_model_rows(origin, encoding))
     table.finish()
 
 
-def _models(origin: Source | None, model: Model, embed: bool) -> dict[str, bytes]:
-    """The models that the source had, and this one."""
-    models = dict(models_of(origin).embedded) if origin is not None else {}
-    models[model.sha256] = model.data if embed else models.get(model.sha256, b"")
-    return models
+def _model_rows(origin: Source | None, encoding: Encoding) -> dict[str, Column]:
+    """The models that the source had, and this one; what they compress."""
+    store = models_of(origin) if origin is not None else ModelStore()
+    models, compressed, model = dict(store.embedded), dict(store.compressed), encoding.encoder.model
+    models[model.sha256] = model.data if encoding.embed else models.get(model.sha256, b"")
+    mine = compressed_lines(encoding.events.path, model.manifest)
+    compressed[model.sha256] = "\n\n".join(filter(None, [compressed.get(model.sha256), mine]))
+    return model_rows(models, compressed)
 
 
 def _in_order(function: Callable[[Given], Made], items: Iterable[Given], workers: int) -> Iterator[Made]:

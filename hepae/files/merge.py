@@ -99,12 +99,17 @@ def merge(
                         done += stop - start
                         report("merging", done, total, "")
                 written.finish()
-                write_models(out, models)
+                write_models(out, models, _compressed(opened))
                 out.copy_rest()
             name = trees[0].path
         _check(temporary, name, digests)
         before, after = sum(map(size_of, sources)), size_of(temporary)
     return Merge(str(target), len(sources), total, len(models), before, after)
+
+
+def _compressed(sources: Sequence[Source]) -> dict[str, str]:
+    """What each model compresses in the tree, which has the same branches in all files."""
+    return {sha256: text for source in sources for sha256, text in models_of(source).compressed.items()}
 
 
 def _runs(tree: TTreeReader, source: Source) -> Iterator[tuple[int, int]]:

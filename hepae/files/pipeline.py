@@ -18,7 +18,6 @@ from hepae.core.values.bounds import Bound
 from hepae.core.values.objects import Collection
 from hepae.errors import (
     BoundViolationError,
-    CollectionError,
     SchemaError,
     UnsupportedError,
     nearest,
@@ -26,7 +25,7 @@ from hepae.errors import (
 )
 from hepae.files.agreement import checked_bounds, require_agreement
 from hepae.files.compress.file import FileDone, compress_file
-from hepae.files.decompress.file import compressed_trees, restore_file
+from hepae.files.decompress.file import restore_file
 from hepae.files.encoding import Encoding, write_ntuple, write_tree
 from hepae.files.summary import Compression, measure
 from hepae.files.verify import Verification, verify
@@ -36,16 +35,13 @@ from hepae.learn.modelling import find_collection, model_of, require_bounds_mean
 from hepae.learn.recipe import Recipe
 from hepae.model.model import Model
 from hepae.progress import Report, silent
-from hepae.root.columns import Column, Jagged
 from hepae.root.file.atomic import atomic_output
 from hepae.root.file.rest import refuse_what_cannot_be_moved, refuse_what_is_not_written_anew
 from hepae.root.file.source import MODELS_TREE, open_source
-from hepae.root.file.writer import RootWriter
 from hepae.root.rntuple.writer import refuse_several_trees
 from hepae.root.tree import TreeReader
 from hepae.root.ttree.reader import TTreeReader
-from hepae.stored.layout import encoder_of, restored_plan
-from hepae.stored.restore import CompressedCollection, compressed_collections, models_of, runs_of
+from hepae.stored.layout import encoder_of
 
 __all__ = ["compress", "compress_collection", "decompress"]
 
@@ -267,25 +263,7 @@ def decompress(
         If the file is damaged, or events of a chunk were dropped.
     """
     with atomic_output(target, (source,), force=force) as temporary, open_source(source) as opened:
-        if tree is None and compressed_trees(opened):
-            restore_file(temporary, opened, models, report)
-            return
-        events = opened.tree(tree)
-        found = compressed_collections(events)
-        if not found:
-            raise CollectionError("nothing is compressed here", where=events.where)
-        if not isinstance(events, TTreeReader):
-            raise UnsupportedError("only TTrees are decompressed", where=events.where)
-        store = models_of(opened, models)
-        restorers = [CompressedCollection(events, name, store) for name in found]
-        with RootWriter(temporary, opened) as out:
-            out.done.add(MODELS_TREE)
-            written = out.rewrite_tree(events, restored_plan(events, restorers))
-            for start, stop in runs_of(restorers, events.num_entries):
-                written.append(_restored_columns(restorers, start, stop))
-                report("restoring", stop, events.num_entries, "")
-            written.finish()
-            out.copy_rest()
+        restore_file(temporary, opened, tree, models, report)
 
 
 def _trained(
@@ -363,14 +341,3 @@ def _require_kept(checked: Verification) -> None:
         got=offender.restored if offender else "; ".join(checked.differences[:3]),
         hint=f"the output was not written; {report_it()}",
     )
-
-
-def _restored_columns(restorers: Sequence[CompressedCollection], start: int, stop: int) -> dict[str, Column]:
-    """Every compressed feature of these events, under its original name."""
-    columns: dict[str, Column] = {}
-    for one in restorers:
-        objects = one.restore(list(one.features), start, stop)
-        columns |= {
-            one.features[name].branch: Jagged(objects.counts, objects.columns[name]) for name in one.features
-        }
-    return columns

@@ -62,11 +62,11 @@ def payload_branches(collections: Iterable[CompressedCollection]) -> set[str]:
     return names | {f"n{name}" for name in names}
 
 
-def write_models(out: RootWriter, models: Mapping[str, bytes]) -> None:
-    """The table of models, from ONNX bytes by SHA-256."""
+def write_models(out: RootWriter, models: Mapping[str, bytes], compressed: Mapping[str, str]) -> None:
+    """The table of models, from ONNX bytes and what each compresses, by SHA-256."""
     out.done.add(MODELS_TREE)
     table = out.new_tree(MODELS_TREE, model_plan(), "models of hepae, by SHA-256")
-    table.append(model_rows(models))
+    table.append(model_rows(models, compressed))
     table.finish()
 
 

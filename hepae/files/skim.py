@@ -111,7 +111,7 @@ def skim(
                     )
                     report("skimming", stop, events.tree.num_entries, "")
                 written.finish()
-                write_models(out, events.store.embedded)
+                write_models(out, events.store.embedded, events.store.compressed)
                 out.copy_rest()
             before = events.tree.num_entries
         kept = _check(temporary, events.tree.path, models, written.digests)

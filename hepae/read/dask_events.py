@@ -46,14 +46,14 @@ def events(files: Any, **options: Any) -> Any:
     parts = [_lazy(group, options) for group in groups]
     if len(parts) == 1:
         return parts[0]
-    import dask_awkward as dak
+    from dask_awkward.lib.operations import concatenate
 
     common = set.intersection(*(set(part.fields) for part in parts))
     if any(set(part.fields) != common for part in parts):
         # not parts[common]: dask-awkward forgets what a projection before a concatenation needs (2026.2.0)
         chosen = {**options, "filter_name": lambda name: name.removesuffix(SUFFIX) in common}
         parts = [_lazy(group, chosen) for group in groups]
-    return dak.concatenate(parts)
+    return concatenate(parts)
 
 
 def _lazy(files: Any, options: dict[str, Any]) -> Any:

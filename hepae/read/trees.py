@@ -12,11 +12,14 @@ from contextvars import ContextVar
 from typing import Any
 
 import uproot
+from uproot.reading import ReadOnlyDirectory
 
 from hepae.errors import CorruptionError
-from hepae.root.file.source import Source
+from hepae.root.file.source import MODELS_TREE, OWN_TREES, Source
+from hepae.root.ttree.header import TREE_CLASSES
 from hepae.root.ttree.reader import TTreeReader
 from hepae.stored.compressed import CompressedTree
+from hepae.stored.mixed import merged_with_plain, require_unmixed
 from hepae.stored.payload import MARKER, PAYLOAD, Payload
 from hepae.stored.restore import models_of
 from hepae.stored.schemas import SCHEMAS_TREE, read_schemas, stored_tree
@@ -25,16 +28,24 @@ from hepae.stored.view import restored_view
 __all__ = ["as_stored", "compressed_of", "register_trees"]
 
 _as_stored: ContextVar[bool] = ContextVar("as_stored", default=False)
+_in_view: ContextVar[bool] = ContextVar("in_view", default=False)
+"""Whether uproot is reading the header of an original, which is no tree of the file."""
 
 
 @contextmanager
 def as_stored() -> Iterator[None]:
     """Within this, trees are read as they are in the file: for whoever copies them."""
-    token = _as_stored.set(True)
+    with _true(_as_stored):
+        yield
+
+
+@contextmanager
+def _true(variable: ContextVar[bool]) -> Iterator[None]:
+    token = variable.set(True)
     try:
         yield
     finally:
-        _as_stored.reset(token)
+        variable.reset(token)
 
 
 def compressed_of(tree: Any) -> CompressedTree | None:
@@ -52,12 +63,31 @@ def register_trees() -> None:
 
     def postprocess(self: Any, chunk: Any, cursor: Any, context: Any, file: Any) -> Any:
         tree = plain(self, chunk, cursor, context, file)
-        if MARKER not in tree._lookup or _as_stored.get():
+        if _in_view.get():
+            return tree
+        if MARKER not in tree._lookup:
+            _require_unmixed(tree)
+            return tree
+        if _as_stored.get():
             return tree
         return _view(tree)
 
     postprocess.of_hepae = True  # type: ignore[attr-defined]
     behavior.postprocess = postprocess
+
+
+def _require_unmixed(tree: Any) -> None:
+    """Refuse a tree whose compressed entries lost their payload."""
+    home = getattr(tree.parent, "parent", None)
+    if tree.name in OWN_TREES or tree.name.endswith(PAYLOAD) or not isinstance(home, ReadOnlyDirectory):
+        return
+    where = f"{tree.file.file_path}:{tree.name}"
+    if f"{tree.name}{PAYLOAD}" in home:
+        raise merged_with_plain(where, MARKER)
+    top = home.file.root_directory
+    if MODELS_TREE in top and top[MODELS_TREE].classname in TREE_CLASSES:
+        path = "/".join((*home.path, tree.name))
+        require_unmixed(TTreeReader(top[MODELS_TREE], MODELS_TREE), path, tree._lookup.keys(), where)
 
 
 def _view(tree: Any) -> Any:
@@ -85,6 +115,7 @@ def _view(tree: Any) -> Any:
     if not compressed.stored:
         return tree
     compressed.header = described[next(iter(compressed.stored))][1]
-    view = restored_view(tree, compressed.header, compressed)
+    with _true(_in_view):
+        view = restored_view(tree, compressed.header, compressed)
     view._hepae = compressed
     return view

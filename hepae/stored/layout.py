@@ -302,11 +302,16 @@ def model_plan() -> Branches:
             (),
             LZMA_BEST,
         ),
+        NewBranch("compressed", "str", "trees and their branches that the model compresses, a line each"),
     ]
 
 
-def model_rows(models: Mapping[str, bytes]) -> dict[str, Column]:
-    """Rows of the table of models, from ONNX bytes by SHA-256."""
+def model_rows(models: Mapping[str, bytes], compressed: Mapping[str, str]) -> dict[str, Column]:
+    """Rows of the table of models, from ONNX bytes and from what each compresses, by SHA-256."""
     names = np.frombuffer(bytes.fromhex("".join(models)), np.uint8).reshape(-1, 32)
     lengths = np.array([len(data) for data in models.values()], np.int64)
-    return {"sha256": names, "onnx": Jagged(lengths, np.frombuffer(b"".join(models.values()), np.uint8))}
+    return {
+        "sha256": names,
+        "onnx": Jagged(lengths, np.frombuffer(b"".join(models.values()), np.uint8)),
+        "compressed": np.array([compressed.get(sha256, "") for sha256 in models], dtype=np.str_),
+    }

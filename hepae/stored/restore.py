@@ -26,12 +26,13 @@ from hepae.core.coding.frame import parse
 from hepae.core.decode import codec_of
 from hepae.core.locks import ForkSafeLock
 from hepae.core.values.objects import Objects, concatenate
-from hepae.errors import CollectionError, CorruptionError, MissingModelError, nearest
+from hepae.errors import CollectionError, CorruptionError, HepaeError, MissingModelError, nearest
 from hepae.model.model import Model
 from hepae.root.columns import Jagged
 from hepae.root.file.source import MODELS_TREE, Source
 from hepae.root.tree import TreeReader
 from hepae.stored.event_payload import EventPayload, own_branch, read_events
+from hepae.stored.mixed import compressed_by_model, merged_with_plain
 from hepae.stored.titles import SUFFIX, Payload, parse_title
 
 __all__ = [
@@ -66,10 +67,17 @@ class ModelStore:
         ONNX bytes by SHA-256 (hexadecimal), as found in the file; empty bytes for models kept by reference.
     given
         Models that the user gave.
+    compressed
+        What each compresses in the file, by SHA-256 (`hepae.stored.mixed`).
     """
 
-    def __init__(self, embedded: dict[str, bytes] | None = None, given: Iterable[Model] = ()) -> None:
-        self.embedded = embedded or {}
+    def __init__(
+        self,
+        embedded: dict[str, bytes] | None = None,
+        given: Iterable[Model] = (),
+        compressed: dict[str, str] | None = None,
+    ) -> None:
+        self.embedded, self.compressed = embedded or {}, compressed or {}
         self._open = {model.sha256: model for model in given}
         self._codecs: dict[str, ChunkCodec | Bottleneck] = {}
         self._lock = ForkSafeLock()
@@ -105,8 +113,11 @@ class ModelStore:
                 self._codecs[model.sha256] = codec_of(model)
             return self._codecs[model.sha256]
 
-    def _missing(self, start: str, where: str) -> MissingModelError:
+    def _missing(self, start: str, where: str) -> HepaeError:
         """The error that says which model it is, where it was looked for, and where it could come from."""
+        if not int(start, 16):
+            # what ROOT writes for entries of a file without the branch
+            return merged_with_plain(where, "the name of a model in every entry")
         name = next((sha256 for sha256 in self.embedded if sha256.startswith(start)), f"{start}…")
         inside = [sha256[:8] for sha256, data in self.embedded.items() if data]
         given = [sha256[:8] for sha256 in self._open if sha256 not in self.embedded]
@@ -145,6 +156,7 @@ def models_of(source: Source, given: Iterable[Model] = ()) -> ModelStore:
         If the bytes of a model in the file do not have the SHA-256 that the file says.
     """
     embedded: dict[str, bytes] = {}
+    compressed: dict[str, str] = {}
     if source.has_models:
         tree = source.tree(MODELS_TREE)
         limits.check("models in a file", tree.num_entries, limits.MAX_MODELS_PER_FILE, source.path)
@@ -159,7 +171,8 @@ def models_of(source: Source, given: Iterable[Model] = ()) -> ModelStore:
                     got=hashlib.sha256(data).hexdigest(),
                 )
             embedded[name] = data or embedded.get(name, b"")
-    return ModelStore(embedded, given)
+        compressed = compressed_by_model(tree)
+    return ModelStore(embedded, given, compressed)
 
 
 @dataclass(frozen=True)

@@ -63,7 +63,7 @@ def written(
         tree.finish()
         table = out.new_tree(MODELS_TREE, model_plan(), "")
         if models:
-            table.append(model_rows(models))
+            table.append(model_rows(models, {}))
         table.finish()
     return path
 

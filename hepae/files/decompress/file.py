@@ -5,25 +5,29 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+from hepae.errors import CollectionError, UnsupportedError
+from hepae.files.decompress.collections import restore_collections
 from hepae.files.decompress.tree import is_compressed, restore_tree
+from hepae.files.rewriting import write_models
 from hepae.model.model import Model
 from hepae.progress import Report, silent
-from hepae.root.file.source import MODELS_TREE, SCHEMAS_TREE, Source
+from hepae.root.file.source import MODELS_TREE, OWN_TREES, SCHEMAS_TREE, Source
 from hepae.root.file.writer import RootWriter
 from hepae.root.ttree.reader import TTreeReader
+from hepae.stored.mixed import without_trees
+from hepae.stored.restore import compressed_collections, models_of
 
-__all__ = ["compressed_trees", "restore_file"]
-
-
-def compressed_trees(source: Source) -> list[str]:
-    """Paths of the trees whose columns are in payload trees."""
-    return [path for path in source.trees if is_compressed(source.tree(path))]
+__all__ = ["restore_file"]
 
 
 def restore_file(
-    temporary: Path, source: Source, models: Iterable[Model] = (), report: Report = silent
+    temporary: Path,
+    source: Source,
+    tree: str | None = None,
+    models: Iterable[Model] = (),
+    report: Report = silent,
 ) -> None:
-    """Write a file in which every compressed tree has its original branches.
+    """Write a file in which compressed trees have their original branches.
 
     Parameters
     ----------
@@ -31,15 +35,51 @@ def restore_file(
         Where to write.
     source
         The compressed file.
+    tree
+        The only tree to restore; all compressed trees where it is None.
     models
         Models that it holds by reference.
     report
         Told how far the work is.
+
+    Raises
+    ------
+    CollectionError
+        If nothing is compressed.
+    UnsupportedError
+        If it is an RNTuple.
     """
+    whole, framed = _compressed(source)
+    chosen = [path for path in (*whole, *framed) if tree in (None, path)]
+    if not chosen:
+        where = source.path if tree is None else source.tree(tree).where
+        raise CollectionError("nothing is compressed here", where=where)
+    store = models_of(source, models)
     with RootWriter(temporary, source) as out:
-        out.done |= {MODELS_TREE, SCHEMAS_TREE}
-        for path in compressed_trees(source):
-            tree = source.tree(path)
-            assert isinstance(tree, TTreeReader)
-            restore_tree(out, source, tree, report)
+        for path in chosen:
+            reader = source.tree(path)
+            if not isinstance(reader, TTreeReader):
+                raise UnsupportedError("only TTrees are decompressed", where=reader.where)
+            if path in whole:
+                restore_tree(out, source, reader, report)
+            else:
+                restore_collections(out, reader, store, report)
+        left = [path for path in (*whole, *framed) if path not in chosen]
+        if left and source.has_models:
+            write_models(out, store.embedded, without_trees(store.compressed, chosen))
+        out.done |= {MODELS_TREE} | (set() if set(left) & set(whole) else {SCHEMAS_TREE})
         out.copy_rest()
+
+
+def _compressed(source: Source) -> tuple[list[str], list[str]]:
+    """Paths of the trees whose columns are in payload trees, and of those that have payload branches."""
+    whole, framed = [], []
+    for path in source.trees:
+        if path in OWN_TREES:
+            continue
+        tree = source.tree(path)
+        if is_compressed(tree):
+            whole.append(path)
+        elif compressed_collections(tree):
+            framed.append(path)
+    return whole, framed
