@@ -21,7 +21,7 @@ from hepae.extras import needed
 from hepae.model.model import Model
 from hepae.read.opened import open_file
 from hepae.root.file.source import open_source
-from hepae.stored.restore import Stored, compressed_collections
+from hepae.stored.restore import Stored, compressed_collections, is_compressed
 from hepae.stored.titles import SUFFIX
 
 __all__ = ["native", "open"]
@@ -74,7 +74,7 @@ def open(  # noqa: A001 - the word users know from uproot
             hint="call ROOT.DisableImplicitMT() before it, or use hepae.rdataframe.native (bottleneck files)",
         )
     with open_source(path) as source:
-        reader = source.tree(tree)
+        reader = source.tree(tree, is_compressed)
         name, branches = reader.path, reader.branches
     with open_file(path) as file:
         opened = file[name]
@@ -117,7 +117,7 @@ def native(path: str | Path, columns: Sequence[str] | None = None, *, tree: str 
     """
     root = _root()
     with open_source(path) as source:
-        reader = source.tree(tree)
+        reader = source.tree(tree, is_compressed)
         name = reader.path
         found = [
             stored for features in compressed_collections(reader).values() for stored in features.values()

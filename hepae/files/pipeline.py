@@ -196,12 +196,11 @@ def compress_collection(
     selection = selection_of(collection, features, bounds, tree)
     if model is not None:
         require_agreement(selection, recipe, model.manifest, source)
+    wanted = selection.collection or (model.manifest.collection if model else None)
     with ExitStack() as stack:
         temporary = stack.enter_context(atomic_output(target, (source,), force=force))
-        events = stack.enter_context(open_events(source, tree))
-        found = find_collection(
-            events, selection.collection or (model.manifest.collection if model else None)
-        )
+        events = stack.enter_context(open_events(source, tree, wanted))
+        found = find_collection(events, wanted)
         if not side:
             _require_writable(source, events, container)
         if model is None:

@@ -23,7 +23,7 @@ from hepae.root.tree import TreeReader
 from hepae.root.ttree.reader import TTreeReader
 from hepae.root.ttree.writer import NewBranch
 from hepae.stored.layout import model_plan, model_rows
-from hepae.stored.restore import Chunk, CompressedCollection
+from hepae.stored.restore import Chunk, CompressedCollection, is_compressed
 
 __all__ = ["Digests", "payload_branches", "read_all", "same_plan", "tree_of", "windows", "write_models"]
 
@@ -36,7 +36,7 @@ def tree_of(source: Source, name: str | None) -> TTreeReader:
     UnsupportedError
         If it is an RNTuple, or has branches that cannot be rewritten.
     """
-    tree = source.tree(name)
+    tree = source.tree(name, is_compressed)
     if not isinstance(tree, TTreeReader):
         raise UnsupportedError("only TTrees are skimmed and merged", where=tree.where)
     return tree

@@ -18,6 +18,7 @@ from hepae.root.file.source import open_source, size_of
 from hepae.root.tree import TreeReader
 from hepae.stored import inspection
 from hepae.stored.inspection import FileFacts
+from hepae.stored.restore import compressed_collections
 
 __all__ = ["CsvTree", "describe", "is_csv", "open_events"]
 
@@ -28,19 +29,35 @@ def is_csv(path: str | Path) -> bool:
 
 
 @contextmanager
-def open_events(path: str | Path, tree: str | None = None) -> Iterator[TreeReader]:
+def open_events(
+    path: str | Path, tree: str | None = None, collection: str | None = None
+) -> Iterator[TreeReader]:
     """The tree of a ROOT file, or a CSV file read as if it were one.
+
+    Parameters
+    ----------
+    path
+        The file.
+    tree
+        Name of the tree; the one that has the collection where it is None.
+    collection
+        Name of the collection; any where it is None.
 
     Raises
     ------
     InputError
-        If the file cannot be read as what its name says.
+        If the file cannot be read as what its name says, or several trees have the collection.
     """
+
+    def holds(candidate: TreeReader) -> bool:
+        known = {**candidate.collections(), **compressed_collections(candidate)}
+        return bool(known) if collection is None else collection in known
+
     if is_csv(path):
         yield _csv_tree(path)
         return
     with open_source(path) as source:
-        yield source.tree(tree)
+        yield source.tree(tree, holds)
 
 
 def describe(path: str | Path, tree: str | None = None) -> FileFacts:

@@ -118,7 +118,7 @@ def train(
     parts, found, chosen = [], None, tuple[str, ...]()
     share = max(1, recipe.choices.train_objects // len(files))
     for place, path in enumerate(files):
-        with open_events(path, tree) as events:
+        with open_events(path, tree, selection.collection) as events:
             if found is None:
                 found = find_collection(events, selection.collection)
                 chosen = selection.names(found)

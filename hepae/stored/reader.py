@@ -16,7 +16,7 @@ from hepae.model.model import Model
 from hepae.root.columns import Jagged
 from hepae.root.file.source import Source, open_source
 from hepae.root.ttree.reader import TTreeReader
-from hepae.stored.restore import CompressedCollection, compressed_collections, models_of
+from hepae.stored.restore import CompressedCollection, compressed_collections, is_compressed, models_of
 
 __all__ = ["ObjectReader", "batches", "chosen", "open_objects"]
 
@@ -112,7 +112,7 @@ def open_objects(
         If the tree is an RNTuple.
     """
     with open_source(path) as source:
-        found = source.tree(tree)
+        found = source.tree(tree, is_compressed)
         if not isinstance(found, TTreeReader):
             raise UnsupportedError("only TTrees are read here", where=found.where, got="an RNTuple")
         yield ObjectReader(source, found, models)

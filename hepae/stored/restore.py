@@ -40,6 +40,7 @@ __all__ = [
     "CompressedCollection",
     "ModelStore",
     "compressed_collections",
+    "is_compressed",
     "models_of",
     "restore_branch",
     "runs_of",
@@ -186,6 +187,11 @@ class Stored:
     def payload_branch(self) -> str:
         """Name of the branch that holds the payload."""
         return self.branch + SUFFIX
+
+
+def is_compressed(tree: TreeReader) -> bool:
+    """Whether any of its collections is."""
+    return bool(compressed_collections(tree))
 
 
 def compressed_collections(tree: TreeReader) -> dict[str, dict[str, Stored]]:

@@ -208,7 +208,7 @@ def _sample(sources: Sequence[str], tree: str | None, collection: str | None) ->
     usable, problem = [], None
     for place in places.tolist():
         try:
-            with open_events(sources[place], tree) as events:
+            with open_events(sources[place], tree, collection) as events:
                 find_collection(events, collection)
         except HepaeError as error:
             problem = problem or error

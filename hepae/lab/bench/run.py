@@ -225,7 +225,7 @@ def bench(
         Of the split.
     """
     selection = selection_of(collection, features, bounds, tree)
-    with open_events(file, tree) as events:
+    with open_events(file, tree, selection.collection) as events:
         found = find_collection(events, selection.collection)
         names = selection.names(found)
         conditions = sorted({name for recipe in recipes.values() for name in recipe.conditions})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import struct
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -18,6 +19,7 @@ from hepae.root.file.compression import require_whole, unpack
 from hepae.root.file.directory import Key, keys_of
 from hepae.root.file.reading import reading
 from hepae.root.rntuple.reader import RNTupleReader
+from hepae.root.tree import TreeReader
 from hepae.root.ttree.header import TREE_CLASSES as TTREES
 from hepae.root.ttree.header import TreeHeader, parse_tree
 from hepae.root.ttree.reader import TTreeReader
@@ -194,16 +196,20 @@ class Source:
         )
         return uproot.reading.ReadOnlyKey(chunk, cursor, {}, file, self.directory, read_strings=True)
 
-    def tree(self, name: str | None = None) -> TTreeReader | RNTupleReader:
-        """The tree of that name; without a name the only one, or the one with most entries.
+    def tree(
+        self, name: str | None = None, holds: Callable[[TreeReader], bool] | None = None
+    ) -> TTreeReader | RNTupleReader:
+        """The tree of that name; without a name the only one that holds what is asked for.
+
+        Where none does, or nothing is asked for, it is the one with most entries.
 
         Raises
         ------
         InputError
-            If there is no such tree, or no single largest one: the message names the candidates.
+            If there is no such tree, or no single one: the message names the candidates.
         """
         if name is None:
-            name = self._largest()
+            name = self._chosen(holds)
         if name not in self._open:
             classname = self.trees.get(name) or self._own(name)
             with reading(f"{self.path}, tree {name}"):
@@ -230,6 +236,17 @@ class Source:
             expected=", ".join(self.trees) or "a TTree or an RNTuple",
             hint=nearest(name, self.trees) or None,
         )
+
+    def _chosen(self, holds: Callable[[TreeReader], bool] | None) -> str:
+        holding = [name for name in self.trees if holds is not None and holds(self.tree(name))]
+        if len(holding) > 1:
+            raise InputError(
+                "several trees have it",
+                where=self.path,
+                got=", ".join(holding),
+                hint="name one with --tree",
+            )
+        return holding[0] if holding else self._largest()
 
     def _largest(self) -> str:
         names = list(self.trees)
