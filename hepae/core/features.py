@@ -6,6 +6,7 @@ import msgspec
 
 from hepae.core.values.bounds import Bound
 from hepae.core.values.lattice import Lattice
+from hepae.errors import ModelRejectedError
 
 
 class FeatureSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -34,3 +35,12 @@ class FeatureSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     bound: Bound
     lattice: Lattice
     dither: bool = False
+
+    def __post_init__(self) -> None:
+        if self.dither and not self.lattice.dithers:
+            raise ModelRejectedError(
+                "dither on a grid without cells",
+                where=self.name,
+                expected="linear or log",
+                got=self.lattice.grid,
+            )

@@ -19,7 +19,6 @@ from hepae.core.features import FeatureSpec
 from hepae.core.lifting.spec import LiftingSpec
 from hepae.core.manifest import Manifest, Training
 from hepae.core.values.bounds import Bound, assign
-from hepae.core.values.lattice import Linear, Log
 from hepae.core.values.lattice_fit import fit_lattice, require_feasible
 from hepae.core.values.names import is_name
 from hepae.core.values.objects import Collection, Objects, concatenate
@@ -251,8 +250,8 @@ def feature_specs(
     for feature in chosen:
         values, bound = objects.columns[feature.name], assigned[feature.name]
         require_feasible(values, bound, feature.branch)
-        lattice = fit_lattice(values, bound)
-        spread = dither and isinstance(lattice.grid, Linear | Log)
+        lattice = fit_lattice(values, bound, dither)
+        spread = dither and lattice.dithers
         specs.append(
             FeatureSpec(feature.name, feature.branch, feature.dtype, feature.title, bound, lattice, spread)
         )

@@ -19,6 +19,8 @@ __all__ = ["PLACES", "fractions", "places"]
 PLACES: Final = 64
 """Places inside a cell."""
 
+FRACTIONS: Final = (2 * np.arange(PLACES) - (PLACES - 1)) / (2.0 * PLACES)
+
 
 def places(objects: int, stream: int) -> Integers:
     """Places 0 to 63 of so many objects: the finaliser of SplitMix64 (Steele et al., OOPSLA 2014) of their numbers.
@@ -44,4 +46,4 @@ def places(objects: int, stream: int) -> Integers:
 
 def fractions(place: Integers) -> Floats:
     """Parts of a step, from -63/128 to 63/128."""
-    return (2 * place - (PLACES - 1)) / (2.0 * PLACES)
+    return np.asarray(FRACTIONS.take(place))

@@ -67,6 +67,7 @@ class Linear(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="linea
 
     kind: ClassVar[str] = "float"
     even: ClassVar[bool] = True
+    dithers: ClassVar[bool] = True
 
     step: float
 
@@ -77,8 +78,16 @@ class Linear(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="linea
 
     def points(self, n: Integers, dtype: np.dtype[np.generic], place: Places = None) -> Values:
         """The values of the points numbered ``n``."""
-        steps = n.astype(np.float64) if place is None else n + fractions(place)
-        return (steps * self.step).astype(dtype)
+        stems = self.stems(n)
+        return (stems * self.step).astype(dtype) if place is None else self.moved(stems, place, dtype)
+
+    def stems(self, n: Integers) -> Floats:
+        """What dither moves: for each point a number that tells it, the same whatever the place."""
+        return n.astype(np.float64)
+
+    def moved(self, stems: Floats, place: Integers, dtype: np.dtype[np.generic]) -> Values:
+        """The values of points, moved to a place in their cells."""
+        return ((stems + fractions(place)) * self.step).astype(dtype)
 
     def nearest(self, values: Floats, dtype: str) -> Integers:
         """The nearest integer; far away, or not a number, something finite."""
@@ -103,6 +112,7 @@ class Log(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="log"):
 
     kind: ClassVar[str] = "float"
     even: ClassVar[bool] = False
+    dithers: ClassVar[bool] = True
 
     first: float
     base: float
@@ -128,14 +138,21 @@ class Log(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="log"):
         return np.asarray(np.where(x < 0, -n, n))
 
     def points(self, n: Integers, dtype: np.dtype[np.generic], place: Places = None) -> Values:
-        """The values of the points numbered ``n``: two table look-ups and one product; with dither one more."""
+        """The values of the points numbered ``n``."""
+        stems = self.stems(n)
+        return stems.astype(dtype) if place is None else self.moved(stems, place, dtype)
+
+    def stems(self, n: Integers) -> Floats:
+        """The points themselves: two table look-ups and one product."""
         low, high = _powers(self.first, self.base, self.top)
         exponent = np.clip(np.abs(n) - 1, 0, self.top)
         bits = len(low).bit_length() - 1
         magnitude = np.take(high, exponent >> bits) * np.take(low, exponent & (len(low) - 1))
-        if place is not None:
-            magnitude = magnitude * np.take(_roots(self.base), place)
-        return np.asarray((magnitude * np.sign(n)).astype(dtype))
+        return np.asarray(magnitude * np.sign(n))
+
+    def moved(self, stems: Floats, place: Integers, dtype: np.dtype[np.generic]) -> Values:
+        """The values of points, moved to a place in their cells: one more look-up and product."""
+        return np.asarray((stems * np.take(_roots(self.base), place)).astype(dtype))
 
     def nearest(self, values: Floats, dtype: str) -> Integers:
         """Number of the nearest point, or of one beside it: the logarithm is that of a table."""
@@ -163,6 +180,7 @@ class Pattern(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="patt
 
     kind: ClassVar[str] = "float"
     even: ClassVar[bool] = False
+    dithers: ClassVar[bool] = False
 
     shift: int
 
@@ -198,6 +216,7 @@ class Integer(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="inte
 
     kind: ClassVar[str] = "integer"
     even: ClassVar[bool] = True
+    dithers: ClassVar[bool] = False
 
     def natural(self, values: Values, place: Places = None) -> Integers:
         """The values as int64; there is no dither."""
@@ -313,11 +332,12 @@ class Lattice(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             If the number of escapes among the integers is not the number of bit patterns given.
         """
         escape, name = self.escape, (self, "values")
+        place = place if self.dithers else None
         if place is None and at is not None and escape is not None:
             values, found = gathered(self._values, q, name, at, escape)
         else:
             q, at = (q if at is None else q.take(at)), None
-            values = tabulated(self._values, q, name) if place is None else self._values(q, place)
+            values = tabulated(self._values, q, name) if place is None else self._dithered(q, place)
             found = 0 if escape is None else int(np.count_nonzero(q == escape))
         if found != len(escaped):
             raise CorruptionError("escapes and escaped values differ", expected=found, got=len(escaped))
@@ -337,6 +357,11 @@ class Lattice(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """
         n = self.grid.nearest(values, self.dtype)
         return np.asarray(n + self._inserted_until(n), np.int64)
+
+    @property
+    def dithers(self) -> bool:
+        """Whether its grid points have cells for dither to fill."""
+        return self.grid.dithers
 
     @property
     def even(self) -> bool:
@@ -370,8 +395,27 @@ class Lattice(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             n -= q > index
         return n
 
-    def _values(self, q: Integers, place: Places = None) -> Values:
-        values = self._points(self._grid_numbers(q), place)
+    def _dithered(self, q: Integers, place: Integers) -> Values:
+        """Grid points moved to their places; inserted points stay as they are."""
+        assert isinstance(self.grid, Linear | Log)
+        stems = tabulated(self._stems, q, (self, "stems"))
+        with np.errstate(over="ignore", invalid="ignore"):
+            values = self.grid.moved(stems, place, np.dtype(self.dtype))
+        own = np.flatnonzero(np.isnan(stems))
+        raw_bits(values)[own] = raw_bits(tabulated(self._values, q.take(own), (self, "values")))
+        return values
+
+    def _stems(self, q: Integers) -> Floats:
+        """What dither moves; NaN for inserted points."""
+        assert isinstance(self.grid, Linear | Log)
+        with np.errstate(over="ignore"):
+            stems = self.grid.stems(self._grid_numbers(q))
+        for index, _ in self._insertions():
+            stems[q == index] = np.nan
+        return stems
+
+    def _values(self, q: Integers) -> Values:
+        values = self._points(self._grid_numbers(q))
         bits = raw_bits(values)
         for index, point in self._insertions():
             if point.bits is not None:

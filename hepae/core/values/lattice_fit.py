@@ -13,6 +13,7 @@ import numpy as np
 from hepae import limits
 from hepae.arrays import Integers, Values
 from hepae.core.values.bounds import MANTISSA_BITS, Bound, bits_equal, native, raw_bits
+from hepae.core.values.dither import PLACES
 from hepae.core.values.lattice import Grid, Inserted, Integer, Lattice, Linear, Log, Pattern
 from hepae.errors import BoundError
 
@@ -37,7 +38,7 @@ MOST_INSERTED = 16
 
 
 @np.errstate(invalid="ignore", over="ignore")  # signalling NaN are quietly widened
-def fit_lattice(values: Values, bound: Bound) -> Lattice:
+def fit_lattice(values: Values, bound: Bound, dither: bool = False) -> Lattice:
     """The lattice for a feature, from a sample of its values.
 
     Parameters
@@ -46,6 +47,9 @@ def fit_lattice(values: Values, bound: Bound) -> Lattice:
         Flat array of any length, zero included.
     bound
         The bound to be kept.
+    dither
+        Whether values will be moved inside their cells. Then every frequent exact value gets a point of its own, such
+        as the zeros of energy fractions, because no grid point stays where it is.
 
     Examples
     --------
@@ -61,7 +65,7 @@ def fit_lattice(values: Values, bound: Bound) -> Lattice:
     grid = _grid(finite, bound)
     if grid == Pattern(0):
         return Lattice(dtype.name, grid)
-    return Lattice(dtype.name, grid, _insertions(values, grid))
+    return Lattice(dtype.name, grid, _insertions(values, grid, dither and grid.dithers))
 
 
 def require_feasible(values: Values, bound: Bound, where: str) -> None:
@@ -140,7 +144,7 @@ def _spare_bits(finite: Values) -> int:
     return int(shifts[np.argmax(profit)])
 
 
-def _insertions(values: Values, grid: Grid) -> tuple[Inserted, ...]:
+def _insertions(values: Values, grid: Grid, dither: bool) -> tuple[Inserted, ...]:
     """The escape and the frequent exact values, each before the grid point nearest to it.
 
     What lies far from the rest, or nowhere, goes just below the smallest usual point, so that integers stay dense.
@@ -149,7 +153,7 @@ def _insertions(values: Values, grid: Grid) -> tuple[Inserted, ...]:
     finite = np.isfinite(values)
     low, high = _usual_range(natural[finite])
     inserted = [Inserted(low)]
-    for bits, value in _frequent(values, grid):
+    for bits, value in _frequent(values, grid, dither):
         at = int(grid.natural(value)[0])
         near = bool(np.isfinite(value)[0]) and 2 * low - high <= at <= 2 * high - low
         inserted.append(Inserted(at if near else low, bits))
@@ -163,14 +167,17 @@ def _usual_range(natural: Integers) -> tuple[int, int]:
     return int(low), int(high)
 
 
-def _frequent(values: Values, grid: Grid) -> list[tuple[int, Values]]:
-    """Bit patterns of frequent values that the grid does not restore bit for bit."""
+def _frequent(values: Values, grid: Grid, dither: bool) -> list[tuple[int, Values]]:
+    """Bit patterns of frequent values that the grid does not restore bit for bit, at either end of the dither."""
     patterns, seen = np.unique(raw_bits(values), return_counts=True)
     often = seen >= max(4, FREQUENT * len(values))
     patterns, seen = patterns[often], seen[often]
     stored = patterns.view(values.dtype)
-    with np.errstate(over="ignore", invalid="ignore"):
-        missed = ~bits_equal(stored, grid.points(grid.natural(stored), values.dtype))
+    missed = np.zeros(len(stored), bool)
+    for place in (0, PLACES - 1) if dither else (None,):
+        at = None if place is None else np.full(len(stored), place)
+        with np.errstate(over="ignore", invalid="ignore"):
+            missed |= ~bits_equal(stored, grid.points(grid.natural(stored, at), values.dtype, at))
     patterns, seen = patterns[missed], seen[missed]
     if len(patterns) > MOST_INSERTED:
         patterns, seen = (

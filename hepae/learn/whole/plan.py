@@ -118,7 +118,8 @@ def _feature(
 ) -> FeatureSpec:
     values, bound = sample[column.name].values, bounds[column.name]
     require_feasible(values, bound, column.name)
-    return FeatureSpec(column.name, column.name, column.dtype, "", bound, fit_lattice(values, bound), dither)
+    lattice = fit_lattice(values, bound, dither)
+    return FeatureSpec(column.name, column.name, column.dtype, "", bound, lattice, dither and lattice.dithers)
 
 
 def _bundles(found: Found, exact: Sequence[int], sample: Mapping[str, Nested], share: float) -> list[Bundle]:
