@@ -122,7 +122,9 @@ def restore_chunk(events, models, branches, counts, start, stop):
     out = {}
     for name, (_, number, content, escaped, override, *_) in frames.items():  # 15
         lattice, q = chunk.lattices[name], chunk.known[name][chunk.inverse]
-        place = places(number, len(q)) if manifest["features"][number].get("dither") else None
+        dithered = manifest["features"][number].get("dither", False)
+        require(not dithered or lattice.grid["type"] in ("linear", "log"), "dither on another grid")  # 7.5
+        place = places(number, len(q)) if dithered else None
         if override:  # 8.4
             size, at = varint(override, 0)
             lattice, q = Lattice(json.loads(override[at : at + size])), block(override[at + size :], len(q))

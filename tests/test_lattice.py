@@ -143,9 +143,9 @@ def test_integers_out_of_range_do_not_break_reading() -> None:
         assert np.isfinite(lattice.centres(q)).all()
 
 
-@given(float_columns(), bounds(), st.integers(0, 100))
-def test_the_bound_holds_with_dither(values: np.ndarray, bound: Bound, stream: int) -> None:
-    lattice, place = fit_lattice(values, bound), places(len(values), stream)
+@given(float_columns(), bounds(), st.integers(0, 100), st.booleans())
+def test_the_bound_holds_with_dither(values: np.ndarray, bound: Bound, stream: int, fitted: bool) -> None:
+    lattice, place = fit_lattice(values, bound, dither=fitted), places(len(values), stream)
     back = lattice.to_values(*lattice.to_integers(values, bound, place), place)
     assert accept(values, back, bound).all()
 

@@ -132,7 +132,9 @@ def verify(options: argparse.Namespace) -> int:
             models=models,
             report=report,
         )
-    tables.show({**asdict(result), "kept": result.kept}, verification.table, options.json)
+    tables.show(
+        {**asdict(result), "kept": result.kept, "combs": result.combs}, verification.table, options.json
+    )
     return 0 if result.kept else 1
 
 

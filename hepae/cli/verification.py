@@ -109,6 +109,8 @@ def _outcome(result: Result, console: Console) -> None:
     unclaimed = sum(check["bound"] == "none" for check in checks)
     if unclaimed:
         console.print(f"[yellow]no bound was claimed for {unclaimed} columns (latents only)[/yellow]")
+    if result["combs"]:
+        _lines(console, [f"[yellow]{result['combs']}[/yellow]"])
     kept = "every value with a bound is within it" if unclaimed else "every value is within its bound"
     if result["kept"]:
         console.print(f"[green]{kept}, and all else is as it was[/green]")

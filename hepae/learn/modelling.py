@@ -239,13 +239,19 @@ def feature_specs(
     Raises
     ------
     BoundError
-        If a bound names nothing, or cannot be kept.
+        If a bound names nothing, or cannot be kept; if there is dither and no bound that leaves cells to fill.
     UnsupportedError
         If a name has white space or control characters, which the title of a compressed branch cannot hold.
     """
     chosen = [collection.feature(name) for name in features]
     _require_names(collection, [name for feature in chosen for name in (feature.name, feature.branch)])
     assigned = assign(bounds, [(f.name, f.branch, f.dtype) for f in chosen], where=collection.name)
+    if dither and all(bound.kind == "exact" for bound in assigned.values()):
+        raise BoundError(
+            "dither where everything is exact",
+            where=collection.name,
+            hint="give floats a bound, or leave out dither",
+        )
     specs = []
     for feature in chosen:
         values, bound = objects.columns[feature.name], assigned[feature.name]

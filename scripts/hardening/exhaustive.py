@@ -98,7 +98,7 @@ def lattice(case: Case) -> Lattice:
     bits &= np.uint32(2**32 - (1 << 23 - case.mantissa))
     values[1::20], values[2::40] = -999, -0.0
     bits[3::50] = 0x7FC01234
-    return fit_lattice(values, parse(case.bound))
+    return fit_lattice(values, parse(case.bound), case.dither)
 
 
 def restored(stored: Patterns, case: Case) -> Patterns:

@@ -178,11 +178,10 @@ def _frequent(values: Values, grid: Grid, dither: bool) -> list[tuple[int, Value
         at = None if place is None else np.full(len(stored), place)
         with np.errstate(over="ignore", invalid="ignore"):
             missed |= ~bits_equal(stored, grid.points(grid.natural(stored, at), values.dtype, at))
-    patterns, seen = patterns[missed], seen[missed]
+    patterns, seen, stored = patterns[missed], seen[missed], stored[missed]
+    escaping = (stored == 0) | ~np.isfinite(stored)  # no other point stands for these
     if len(patterns) > MOST_INSERTED:
-        patterns, seen = (
-            patterns[seen >= VERY_FREQUENT * len(values)],
-            seen[seen >= VERY_FREQUENT * len(values)],
-        )
-    chosen = np.sort(patterns[np.argsort(-seen, kind="stable")[:MOST_INSERTED]])
+        kept = escaping | (seen >= VERY_FREQUENT * len(values))
+        patterns, seen, escaping = patterns[kept], seen[kept], escaping[kept]
+    chosen = np.sort(patterns[np.lexsort((-seen, ~escaping))[:MOST_INSERTED]])
     return [(int(bits), chosen[k : k + 1].view(values.dtype)) for k, bits in enumerate(chosen)]

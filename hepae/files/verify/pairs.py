@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from hepae.core.values.bounds import EXACT
+from hepae.core.values.combs import Comb, comb_over
 from hepae.core.values.nested import Nested
 from hepae.files.verify.measure import MOST_OFFENDERS, measure
 from hepae.files.verify.request import Request
@@ -30,6 +31,7 @@ class PairCheck:
         self.before, self.after = before, after
         self.claim = before.claim if after.claim is None else after.claim
         self.columns: dict[str, ColumnCheck] = {}
+        self._combs: dict[str, Comb] = {}
         self.as_bytes = 0
         self.where = f"{tree}, {before.name}"
 
@@ -98,9 +100,20 @@ class PairCheck:
         offenders, changed = measure(check, bound, stored, restored, self.tree, start)
         if changed:
             self._tell(changed)
+        elif bound is not None and bound.kind != "exact" and stored.values.dtype.kind == "f":
+            self._count_bins(check, stored, restored)
         everyone = [*self.result.offenders, *offenders]
         everyone.sort(key=lambda one: -one.excess)
         self.result.offenders = everyone[:MOST_OFFENDERS]
+
+    def _count_bins(self, check: ColumnCheck, stored: Nested, restored: Nested) -> None:
+        """Fill the histograms of a column; their range is that of its first run that has one."""
+        before, after = stored.values.ravel(), restored.values.ravel()
+        comb = self._combs.get(check.name) or comb_over(before)
+        if comb is not None:
+            self._combs[check.name] = comb
+            comb.add(before, after)
+            check.combed_50, check.combed_100 = comb.different(50), comb.different(100)
 
     def _same_bytes(self) -> bool:
         """Whether bytes alone show that all values are the same."""

@@ -7,6 +7,12 @@ from dataclasses import dataclass, field
 
 __all__ = ["ColumnCheck", "Offender", "TreeCheck", "Verification"]
 
+COMBED = 0.05
+"""Share of bins that may differ without a word: dither leaves a few, where values crossed the edge of a bin."""
+
+MOST_NAMED = 3
+"""Columns of a sentence that has to fit in a line."""
+
 
 @dataclass(frozen=True)
 class Offender:
@@ -62,6 +68,9 @@ class ColumnCheck:
     changed
         Whether counts, type or bytes differ, so that values could not be compared one by one; a sentence among the
         differences says how.
+    combed_50, combed_100
+        Bins of a histogram of 50, and of 100, that differ by more than the square root of what they held before.
+        Counted for floats with a bound; not part of the promise.
     bytes_before, bytes_after
         Compressed bytes of the branch in either file.
     """
@@ -78,6 +87,8 @@ class ColumnCheck:
     worst_error: float = 0.0
     violations: int = 0
     changed: bool = False
+    combed_50: int = 0
+    combed_100: int = 0
     bytes_before: int = 0
     bytes_after: int = 0
 
@@ -85,6 +96,11 @@ class ColumnCheck:
     def kept(self) -> bool:
         """Whether every value is within the bound."""
         return not self.violations and not self.changed
+
+    @property
+    def combed(self) -> bool:
+        """Whether more bins differ than a few values that moved explain."""
+        return self.combed_50 > COMBED * 50 or self.combed_100 > COMBED * 100
 
     @property
     def same(self) -> bool:
@@ -135,6 +151,29 @@ class Verification:
         """The columns of all trees."""
         for tree in self.trees.values():
             yield from tree.columns.values()
+
+    @property
+    def combs(self) -> str:
+        """A sentence on the columns whose histograms differ before and after, and the remedy; empty without such.
+
+        Examples
+        --------
+        >>> check = ColumnCheck("pt", combed_50=3, combed_100=40)
+        >>> Verification("a.root", "b.root", {"Events": TreeCheck(1, {"pt": check})}).combs.split(": ")[-1]
+        'pt in 3 of 50 and 40 of 100; compress with --dither, or with smaller bounds where that was done'
+        """
+        combed = [check for check in self.columns() if check.combed]
+        if not combed:
+            return ""
+        combed.sort(key=lambda check: (-check.combed_50, -check.combed_100))
+        worst = ", ".join(
+            f"{c.name} in {c.combed_50} of 50 and {c.combed_100} of 100" for c in combed[:MOST_NAMED]
+        )
+        more = f" and {len(combed) - MOST_NAMED} more columns" if len(combed) > MOST_NAMED else ""
+        return (
+            f"combs: bins of histograms differ by more than their statistical error: {worst}{more}; "
+            "compress with --dither, or with smaller bounds where that was done"
+        )
 
     def __repr__(self) -> str:
         columns = list(self.columns())

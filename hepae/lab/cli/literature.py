@@ -128,6 +128,7 @@ def report(options: argparse.Namespace) -> int:
         "histograms": str(histograms),
         "bits per object": 8 * comparison.collection_after / max(1, comparison.objects),
         "every bound kept": comparison.kept,
+        **({"histograms that differ": comparison.combs} if comparison.combs else {}),
     }
     tables.show(facts, tables.facts, options.json)
     return 0 if comparison.kept else 1

@@ -89,6 +89,8 @@ class Comparison:
         Bytes on disk.
     kept
         Whether every value of every branch is within its bound.
+    combs
+        A sentence on histograms that are not as they were, of all columns of the files; empty where all are.
     """
 
     original: str
@@ -107,6 +109,7 @@ class Comparison:
     manifest: Manifest | None = None
     sha256: str = ""
     differences: list[str] = field(default_factory=list)
+    combs: str = ""
 
     @property
     def before(self) -> dict[str, Values]:
@@ -191,6 +194,7 @@ def compare(
             manifest,
             sha256,
             checked.differences,
+            checked.combs,
         )
     report("reading", 1, 1, "")
     return comparison

@@ -171,6 +171,7 @@ def _bounds(comparison: Comparison, panels: Sequence[Panel]) -> str:
                     for x in (spread.absolute.bias, spread.absolute.rms, check.worst_error)
                 ),
                 "0" if feature.exact else f"{spread.relative.worst:.3g}",
+                "" if check.bound in ("exact", "none") else f"{check.combed_50} / {check.combed_100}",
                 f"{check.bytes_after:,}",
             ]
         )
@@ -185,13 +186,16 @@ def _bounds(comparison: Comparison, panels: Sequence[Panel]) -> str:
         "rms",
         "worst",
         "worst, relative",
+        "bins, of 50 / 100",
         "bytes",
     ]
     words = (
         "Worst errors and identical values are of every value in the file, checked one by one; bias and rms of those "
-        "drawn below."
+        "drawn below. Bins: how many of a histogram of 50, and of 100, hold more or less than before by more than the "
+        "square root of what they held."
     )
-    return f"<p>{words}</p>" + _table(heads, rows)
+    combs = f"<p>{html.escape(comparison.combs)}</p>" if comparison.combs else ""
+    return f"<p>{words}</p>{combs}" + _table(heads, rows)
 
 
 def _physics_table(physics: Sequence[Panel]) -> str:
