@@ -22,7 +22,7 @@ from hepae.errors import OutputError
 from hepae.lab.report.comparison import Comparison, compare
 from hepae.lab.report.figures import corner_figure, correlation_figure, panel_figure, png, sizes_figure
 from hepae.lab.report.histograms import write_histograms
-from hepae.lab.report.page import _training, write_report
+from hepae.lab.report.page import _bounds, _training, write_report
 from hepae.lab.report.panels import feature_panel, histograms_of, moving, observable_panels
 from hepae.lab.report.text import bars
 from hepae.learn.recipe import Recipe
@@ -142,6 +142,17 @@ def test_a_violation_is_shown_and_the_exit_code_says_so(
     monkeypatch.setattr("hepae.lab.report.page.histograms_of", lambda *_: {})
     assert main(["report", str(sample_csv), str(small), "-o", str(target), "--bound", "pt=abs:1e-9"]) == 1
     assert 'class="tile bad"' in target.read_text(encoding="utf-8")
+
+
+def test_bins_that_differ_are_counted_and_the_remedy_is_named(sample_csv: Path, tmp_path: Path) -> None:
+    recipe = Recipe(codec="lifting", effort="fast")
+    hepae.compress(sample_csv, tmp_path / "b.root", collection="Jet", bounds=["*=abs:0.2"], recipe=recipe)
+    found = compare(sample_csv, tmp_path / "b.root")
+    check = found.feature("eta").check
+    assert check.combed_50 > 25
+    page = _bounds(found, [feature_panel(feature) for feature in found.features])
+    assert f"<td>{check.combed_50} / {check.combed_100}</td>" in page
+    assert page.count("compress with --dither") == 1
 
 
 def test_a_restored_file_can_be_reported_on(tmp_path: Path, sample_csv: Path, small: Path) -> None:
