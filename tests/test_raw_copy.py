@@ -27,8 +27,8 @@ from hepae.root import (
     atomic_output,
     open_source,
 )
-from hepae.root.file.content import content_checksum, other_objects
 from hepae.testing.files import DTYPES
+from tests.content import content_checksum, other_objects
 
 
 def clone(path: Path, target: Path, tree: str | None = None) -> list[str]:

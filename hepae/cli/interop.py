@@ -46,14 +46,20 @@ def add_commands(add: Add) -> None:
     part.add_argument("--model", type=location, action="append", default=[], help="model held by reference")
     part.add_argument("--tree", help="name of the tree")
     part = add(
-        "merge", merge, "join compressed files, whatever their models", "hepae merge all.root a.root b.root"
+        "merge",
+        merge,
+        "put files together as hadd does, compressed or not",
+        "hepae merge all.root a.root b.root",
     )
     part.add_argument("output", type=local)
     part.add_argument("inputs", type=location, nargs="+")
     add_force(part)
-    part.add_argument("--others", choices=("same", "first"), default="same", help="histograms, strings …: must be the "
-                      "same in all files (default), or those of the first file")  # fmt: skip
-    part.add_argument("--tree", help="name of the tree")
+    part.add_argument("--others", choices=("same", "first"), default="same", help="objects that are neither trees nor "
+                      "histograms: the same in all files (default), or those of the first file")  # fmt: skip
+    part.add_argument(
+        "--fill", action="store_true", help="fill branches that only some files have with zeros"
+    )
+    part.add_argument("--tree", help="tree that has to be there, whose entries are counted")
 
 
 def export_cpp(options: argparse.Namespace) -> int:
@@ -81,7 +87,7 @@ def export_onnx(options: argparse.Namespace) -> int:
 
 def skim(options: argparse.Namespace) -> int:
     """`hepae skim`."""
-    from hepae.files.skim import skim as run
+    from hepae.files.skim.file import skim as run
 
     models = [Model.load(path) for path in options.model]
     with reporter() as report:
@@ -100,7 +106,7 @@ def skim(options: argparse.Namespace) -> int:
 
 def merge(options: argparse.Namespace) -> int:
     """`hepae merge`."""
-    from hepae.files.merge import merge as run
+    from hepae.files.merge.file import merge as run
 
     with reporter() as report:
         done = run(
@@ -108,6 +114,7 @@ def merge(options: argparse.Namespace) -> int:
             options.inputs,
             tree=options.tree,
             others=options.others,
+            fill=options.fill,
             force=options.force,
             report=report,
         )

@@ -15,6 +15,7 @@ from hepae.arrays import Array, Columns, Integers, Values
 from hepae.core.bottleneck.codec import Bottleneck
 from hepae.core.bottleneck.spec import BottleneckSpec
 from hepae.core.chunk import ChunkCodec, IntegerCodec
+from hepae.core.features import FeatureSpec
 from hepae.core.lifting.codec import Lifting
 from hepae.core.lifting.spec import LiftingSpec
 from hepae.core.manifest import Manifest
@@ -24,7 +25,7 @@ from hepae.core.network import Network
 from hepae.core.values.bounds import Bound
 from hepae.errors import SchemaError
 
-__all__ = ["ModelParts", "chunk_codec", "codec_of", "decode"]
+__all__ = ["ModelParts", "as_exact", "chunk_codec", "codec_of", "decode"]
 
 
 class ModelParts(Protocol):
@@ -88,8 +89,13 @@ def chunk_codec(parts: ModelParts, exact: bool = False) -> ChunkCodec:
         case BottleneckSpec():
             raise SchemaError("a model without chunks", where=parts.sha256, got=manifest.codec_name)
     if exact:
-        features = tuple(msgspec.structs.replace(feature, bound=Bound("exact")) for feature in features)
+        features = as_exact(features)
     return ChunkCodec(codec, manifest.codec_name, features, manifest.conditions, bytes.fromhex(parts.sha256))
+
+
+def as_exact(features: Sequence[FeatureSpec]) -> tuple[FeatureSpec, ...]:
+    """The same features for values that were restored before, which are kept bit for bit."""
+    return tuple(msgspec.structs.replace(feature, bound=Bound("exact")) for feature in features)
 
 
 def decode(

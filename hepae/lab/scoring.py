@@ -20,7 +20,7 @@ from hepae.core.bottleneck.codec import Bottleneck
 from hepae.core.decode import codec_of
 from hepae.core.values.objects import Objects
 from hepae.errors import CollectionError, SchemaError
-from hepae.files.rewriting import Digests, read_all
+from hepae.files.skim.digests import Digests
 from hepae.lab.images.model import ImageModel, divergence
 from hepae.lab.images.spec import MANIFEST_KEY
 from hepae.model.files import located, read_model
@@ -266,5 +266,5 @@ def _check(path: Path, tree: str, names: list[str], expected: Digests) -> None:
     with open_objects(path, tree) as reader:
         found = Digests()
         for start, stop in reader.windows():
-            found.add(read_all(reader.tree, names, start, stop))
+            found.add({name: reader.tree.read(name, start, stop) for name in names})
         found.require_same(expected, path)

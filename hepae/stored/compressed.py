@@ -11,7 +11,7 @@ from functools import partial
 
 from hepae.arrays import Array
 from hepae.core.chunk import ChunkCodec
-from hepae.core.decode import chunk_codec
+from hepae.core.decode import as_exact, chunk_codec
 from hepae.core.locks import ForkSafeLock, computed_once
 from hepae.core.plain.chunked import Plain
 from hepae.core.tables.schema import ModelCodec
@@ -99,6 +99,18 @@ class CompressedTree:
         names = [column.name for column in branch.layout.columns]
         return dict(zip(names, (restored[number] for number in branch.columns), strict=True))
 
+    def whole(self, row: Row) -> dict[int, Nested]:
+        """Every column of a chunk, by number."""
+        with self._lock:
+            columns = self._opened(row).read(range(len(self.stored[row.schema].schema.columns)))
+            self._forget(row)
+        return columns
+
+    def codecs(self, schema: str, exact: bool = False) -> list[ChunkCodec]:
+        """What codes the columns of each codec of a schema; ``exact`` is for values that were restored before."""
+        numbers = range(len(self.stored[schema].schema.codecs))
+        return [codec_of_schema(self.stored[schema], n, self.models, self.where, exact) for n in numbers]
+
     def basket(self, row: Row, path: str) -> tuple[Array, Offsets]:
         """The bytes of the entries of a chunk as a basket of the branch holds them, and where each begins."""
         key = row.index, path
@@ -151,9 +163,12 @@ class CompressedTree:
             self._open.popitem(last=False)
 
 
-def codec_of_schema(stored: StoredTree, number: int, models: ModelStore, where: str) -> ChunkCodec:
-    """What codes the columns of one codec of a schema."""
+def codec_of_schema(
+    stored: StoredTree, number: int, models: ModelStore, where: str, exact: bool = False
+) -> ChunkCodec:
+    """What codes the columns of one codec of a schema; ``exact`` as in `chunk_codec`."""
     spec = stored.schema.codecs[number]
     if isinstance(spec, ModelCodec):
-        return chunk_codec(models.find(spec.sha256, where))
-    return ChunkCodec(Plain(), "plain", spec.features, (), PLAIN_MODEL)
+        return chunk_codec(models.find(spec.sha256, where), exact)
+    features = as_exact(spec.features) if exact else spec.features
+    return ChunkCodec(Plain(), "plain", features, (), PLAIN_MODEL)

@@ -156,6 +156,8 @@ def _fill(above: Any, path: str, kept: Mapping[str, Any], compressed: Compressed
         _fill(branch, f"{name}/", kept, compressed, marks)
         if name in compressed.branches:
             branch._members["fEntries"] = marks.tree.num_entries
+            edges = [row.start for row in compressed.payload.rows]
+            branch._members["fBasketEntry"] = np.array([*edges, marks.tree.num_entries], np.int64)
             branch._embedded_baskets = [
                 RestoredBasket(branch, compressed, row, name, marks) for row in compressed.payload.rows
             ]

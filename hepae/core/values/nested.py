@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hepae.arrays import Array, Integers
+from hepae.arrays import Array, Booleans, Integers
 
 __all__ = ["Nested"]
 
@@ -44,6 +44,21 @@ class Nested:
             levels.append(counts[start:stop])
             start, stop = int(counts[:start].sum()), int(counts[:stop].sum())
         return Nested(tuple(levels), self.values[start:stop])
+
+    def chosen(self, keep: Booleans) -> Nested:
+        """The entries that are to be kept, bool[entries].
+
+        Examples
+        --------
+        >>> column = Nested((np.array([2, 0, 1]),), np.array([1.0, 2.0, 3.0]))
+        >>> column.chosen(np.array([True, True, False])).values.tolist()
+        [1.0, 2.0]
+        """
+        levels = []
+        for counts in self.levels:
+            levels.append(counts[keep])
+            keep = np.repeat(keep, counts)
+        return Nested(tuple(levels), self.values[keep])
 
     @staticmethod
     def concatenated(parts: Sequence[Nested]) -> Nested:

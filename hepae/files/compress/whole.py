@@ -18,8 +18,8 @@ from hepae.root.ttree.header import TREE_CLASSES, TreeHeader
 from hepae.root.ttree.raw_copy import Copied
 from hepae.root.ttree.reader import TTreeReader
 from hepae.root.ttree.writer import Filling, NewBranch, Treatment
+from hepae.stored.own_tables import schemas_of, write_schemas
 from hepae.stored.payload import MARKER, payload_plan, row_columns
-from hepae.stored.schemas import read_schemas, schema_plan, schema_rows
 
 __all__ = ["TreeDone", "write_whole"]
 
@@ -80,7 +80,7 @@ def write_whole(
         If a branch turns out not to be what its layout says: it has to be kept, and the file written anew.
     """
     done: list[TreeDone] = []
-    schemas = _schemas_of(source)
+    schemas = schemas_of(source)
     trees = _compressible(source, kept)
     bounds = bounds_by_tree(pairs, {path: columns.infos for path, columns in trees.items()}, source.path)
     with RootWriter(temporary, source) as out:
@@ -91,18 +91,9 @@ def write_whole(
             schemas[plan.stored.sha256] = plan.stored.to_json(), header.lean()
             done.append(_write_tree(out, source, columns, header, plan, threads, report))
             done[-1].bounds = bounds[path]
-        if schemas:
-            table = out.new_tree(SCHEMAS_TREE, schema_plan(), "how hepae stores trees, by SHA-256")
-            table.append(schema_rows(schemas))
-            table.finish()
+        write_schemas(out, schemas)
         out.copy_rest()
     return done
-
-
-def _schemas_of(source: Source) -> dict[str, tuple[bytes, bytes]]:
-    """The schemas of trees that are compressed already, which stay."""
-    known = any(key.path == SCHEMAS_TREE for key in source.keys)
-    return read_schemas(source.tree(SCHEMAS_TREE)) if known else {}
 
 
 def _compressible(source: Source, kept: Mapping[str, set[str]]) -> dict[str, TreeColumns]:

@@ -8,13 +8,13 @@ from pathlib import Path
 from hepae.errors import CollectionError, UnsupportedError
 from hepae.files.decompress.collections import restore_collections
 from hepae.files.decompress.tree import is_compressed, restore_tree
-from hepae.files.rewriting import write_models
 from hepae.model.model import Model
 from hepae.progress import Report, silent
 from hepae.root.file.source import MODELS_TREE, OWN_TREES, SCHEMAS_TREE, Source
 from hepae.root.file.writer import RootWriter
 from hepae.root.ttree.reader import TTreeReader
 from hepae.stored.mixed import without_trees
+from hepae.stored.own_tables import write_models
 from hepae.stored.restore import compressed_collections, models_of
 
 __all__ = ["restore_file"]

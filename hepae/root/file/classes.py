@@ -110,6 +110,7 @@ TLeafD32 1: +TLeaf fMinimum:f fMaximum:f
 TLeafObject 4: +TLeaf fVirtual:?
 TLeafElement 1: +TLeaf fID:i fType:i
 TObjString 1: +TObject fString$
+TStreamerInfo 9 10: +TNamed fCheckSum:I fClassVersion:i fElements*
 TFriendElement 2: +TNamed fTreeName$ fOwnFile:?
 TParameter<bool> 2: +TObject fName$ fVal:?
 TParameter<int> 2: +TObject fName$ fVal:i

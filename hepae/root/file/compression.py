@@ -8,7 +8,7 @@ import uproot
 
 from hepae.errors import InputError, UnsupportedError
 
-__all__ = ["LZMA_BEST", "STORED", "ZSTD_DEFAULT", "Compression", "require_whole", "unpack"]
+__all__ = ["BEST", "CODES", "LZMA_BEST", "STORED", "ZSTD_DEFAULT", "Compression", "require_whole", "unpack"]
 
 BEST = 9
 """The highest level of all algorithms."""

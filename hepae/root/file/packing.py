@@ -25,7 +25,7 @@ from hepae.root.file.nodes import (
 )
 from hepae.root.file.records import BYTE_COUNT, NEW_CLASS, root_object, root_string
 
-__all__ = ["blank", "pack", "pack_pointer"]
+__all__ = ["blank", "pack", "pack_after", "pack_pointer"]
 
 
 def pack(top: Streamed, key_length: int) -> bytes:
@@ -41,6 +41,24 @@ def pack_pointer(top: Streamed) -> bytes:
     writer = Writer(0)
     writer.put(top)
     return bytes(writer.out)
+
+
+def pack_after(before: bytes, top: Streamed, key_length: int) -> bytes:
+    """The bytes of an object with its class before it, which refer to nothing in the bytes that stand before them.
+
+    Parameters
+    ----------
+    before
+        What is behind the key so far.
+    top
+        The object.
+    key_length
+        Bytes of the key.
+    """
+    writer = Writer(key_length)
+    writer.out += before
+    writer.put(top)
+    return bytes(writer.out[len(before) :])
 
 
 class Writer:

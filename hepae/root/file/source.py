@@ -112,6 +112,11 @@ class Source:
         """Bytes of the file, as its header says."""
         return int(self.directory.file.fEND)
 
+    @property
+    def compression(self) -> int:
+        """ROOT's number for how the file is compressed where a branch does not say."""
+        return int(self.directory.file.fCompress)
+
     def copy_to(self, target: Path) -> None:
         """Copy the file as it is, from wherever it is."""
         if not is_url(self.path):

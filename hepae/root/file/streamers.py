@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from uproot.models import TBranch, TLeaf, TTree
 
+from hepae.root.file.classes import Classes
+from hepae.root.file.nodes import Collection, Streamed
+from hepae.root.file.packing import pack_after
+from hepae.root.file.parsing import parse
 from hepae.root.file.reading import reading
-from hepae.root.file.records import counted, root_object, root_string
+from hepae.root.file.records import Key, counted, root_object, root_string
 from hepae.root.file.source import Source
 from hepae.root.file.stored import read_record
 
@@ -30,11 +35,11 @@ NEEDED = (
 )
 
 
-def streamer_list(source: Source | None = None) -> tuple[bytes, bool, str]:
+def streamer_list(source: Source | None = None, more: Sequence[Source] = ()) -> tuple[bytes, bool, str]:
     """The list, uncompressed, whether its key must hold positions of 8 bytes, and the title of the key.
 
     What a source describes is kept byte for byte, since its other objects are copied; what a TTree of ours needs and
-    the source does not have is added.
+    the source does not have is added, and what further sources describe.
     """
     have: set[tuple[str, int]] = set()
     items, count, big, title = b"", 0, False, TITLE
@@ -44,7 +49,30 @@ def streamer_list(source: Source | None = None) -> tuple[bytes, bool, str]:
         if (name, version) not in have:
             items += raw
             count += 1
+            have.add((name, version))
+    length = Key("TList", "StreamerInfo", title, 0, 0, 0, 0, big=big).length
+    for described, info in (pair for other in more for pair in infos_of(other)):
+        if described not in have:
+            items += pack_after(bytes(HEAD_BYTES) + items, info, length) + b"\0"
+            count += 1
+            have.add(described)
     return counted(5, root_object() + root_string("") + struct.pack(">i", count) + items), big, title
+
+
+def infos_of(source: Source) -> Iterator[tuple[tuple[str, int], Streamed]]:
+    """The streamer infos of a source: class and version, and the object."""
+    file = source.directory.file
+    if not file.fSeekInfo:
+        return
+    record = read_record(source, int(file.fSeekInfo), int(file.fNbytesInfo))
+    where = f"{source.path}, streamer infos"
+    top = parse(record.unpacked(), "TList", record.key.length, Classes(), where)
+    held = top.parts[0]
+    for item in held.items if isinstance(held, Collection) else ():
+        found = item.record if isinstance(item, Streamed) else None
+        if isinstance(item, Streamed) and found is not None and found.find("fClassVersion"):
+            name = found.text("fName").replace("> >", ">>").replace("> >", ">>")  # as uproot has it
+            yield (name, int(found.number("fClassVersion"))), item
 
 
 def own_streamers() -> list[tuple[str, int, bytes]]:

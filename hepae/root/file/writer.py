@@ -11,6 +11,7 @@ import numpy as np
 
 from hepae.arrays import Integers
 from hepae.errors import OutputError, SchemaError
+from hepae.root.file.compression import Compression
 from hepae.root.file.container import DEFAULT_DATIME, Directory, RootFile
 from hepae.root.file.directory import DIRECTORIES
 from hepae.root.file.directory import Key as FileKey
@@ -38,6 +39,8 @@ class RootWriter:
         Where to write.
     source
         File that other keys are copied from; its time stamp, streamer infos and order of keys are kept.
+    more
+        Further files that objects come from, whose classes are described too.
 
     Examples
     --------
@@ -54,13 +57,13 @@ class RootWriter:
     [2, 0]
     """
 
-    def __init__(self, path: str | Path, source: Source | None = None) -> None:
+    def __init__(self, path: str | Path, source: Source | None = None, more: Sequence[Source] = ()) -> None:
         self.source = source
         self.done: set[str] = set()
         self.moved: dict[str, Moved] = {}
         self.originals: dict[str, Integers] = {}
         seed = source.uuid if source is not None else b""
-        streamers = streamer_list(source)  # what may be damaged is read before a file is open
+        streamers = streamer_list(source, more)  # what may be damaged is read before a file is open
         self.file = RootFile(path, source.datime if source is not None else DEFAULT_DATIME, seed)
         self.file.write_streamers(*streamers)
         if source is not None:
@@ -97,6 +100,7 @@ class RootWriter:
         key: FileKey | None = None,
         new: Sequence[tuple[NewBranch, int | None]] = (),
         entries: int | None = None,
+        settings: Mapping[str, Compression] | None = None,
     ) -> TreeWriter:
         """Begin a tree with a header that exists.
 
@@ -116,6 +120,8 @@ class RootWriter:
             fills them.
         entries
             Number of entries, where it is not the number that is appended to new branches.
+        settings
+            How baskets of branches that are given are compressed, by path, where it is not what their headers say.
 
         Raises
         ------
@@ -131,7 +137,8 @@ class RootWriter:
             self.done.add(f"{key.path};{key.cycle}")
         home = self.home_of(above)
         listed = Key(header.classname, name, title, 0, 0, 0, 0, cycle=cycle)
-        return TreeWriter(self.file, Rewriting(header, treatments, new, entries), listed, home, self.moved)
+        plan = Rewriting(header, treatments, new, entries, settings or {})
+        return TreeWriter(self.file, plan, listed, home, self.moved)
 
     def keep_tree(self, key: FileKey) -> None:
         """Copy a TTree of the source with all its baskets.

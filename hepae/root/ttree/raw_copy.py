@@ -222,11 +222,13 @@ def with_wide_key(record: bytes, label: Copied, file: RootFile, home: Directory)
 
 
 def written_basket(
-    basket: Basket, names: Key, compression: Compression, file: RootFile, home: Directory
+    basket: Basket, names: Key, compression: Compression, file: RootFile, home: Directory, big: bool = False
 ) -> tuple[bytes, int]:
-    """The record of a basket for the next place of a file, and its size before compression."""
+    """The record of a basket for the next place of a file, and its size before compression; with a ``big`` key, which
+    has room for positions beyond 2 GB, where the place needs it or it is asked for.
+    """
     key = Key("TBasket", names.name, names.title, 0, file.position, home.seek, file.datime, cycle=0)
-    key.big = file.big
+    key.big = file.big or big
     return packed_basket(basket, key, compression)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import TypeAlias
 
@@ -16,12 +16,13 @@ from hepae.root.file.compression import ZSTD_DEFAULT, Compression
 from hepae.root.file.container import Directory, RootFile
 from hepae.root.file.nodes import Streamed
 from hepae.root.file.records import Key
-from hepae.root.ttree.baskets import basket_of, embedded_basket, strings_of
-from hepae.root.ttree.branches import Baskets, BranchHeader, new_branch, new_leaf
+from hepae.root.ttree.baskets import basket_of, strings_of
+from hepae.root.ttree.branches import new_branch, new_leaf
+from hepae.root.ttree.filling import Filler, Place
 from hepae.root.ttree.header import TreeHeader
 from hepae.root.ttree.layouts.basket import Basket
 from hepae.root.ttree.layouts.checks import Offsets
-from hepae.root.ttree.raw_copy import HELD_BYTES, Copied, Moved, Room, copy_baskets, written_basket
+from hepae.root.ttree.raw_copy import Bytes, Copied, Moved, copy_baskets, copy_records
 
 __all__ = ["Filling", "Keep", "NewBranch", "Plan", "Rewriting", "Treatment", "TreeWriter"]
 
@@ -102,12 +103,15 @@ class Rewriting:
         Branches that the header does not have, each with its place among those at the top, None for the end.
     entries
         Number of entries, None where what is appended says it.
+    settings
+        How baskets of branches that are given are compressed, by path, where it is not what their headers say.
     """
 
     header: TreeHeader
     treatments: Mapping[str, Treatment]
     new: Sequence[tuple[NewBranch, int | None]] = ()
     entries: int | None = None
+    settings: Mapping[str, Compression] = field(default_factory=dict)
 
 
 class TreeWriter:
@@ -138,7 +142,7 @@ class TreeWriter:
         self.file, self.header, self.key, self.home = file, plan.header, key, home
         self.new = {branch.name: branch for branch, _ in plan.new}
         self.entries, self.expected = 0, plan.entries
-        self.room = Room()
+        self.place = Place(file, home, plan.header.name)
         require_treatments(plan)
         dropped = [b for b in self.header.branches if plan.treatments[b.path] is Filling.DROPPED]
         copies = [
@@ -149,13 +153,16 @@ class TreeWriter:
         given = [b for b in self.header.branches if plan.treatments[b.path] is Filling.GIVEN]
         self.header.remove(dropped)
         self.fillers = {
-            branch.path: Filler(branch, Compression.of(branch.compression), self) for branch in given
+            branch.path: Filler(
+                branch, plan.settings.get(branch.path) or Compression.of(branch.compression), self.place
+            )
+            for branch in given
         }
         add_new(self.header, plan.new)
         for branch in self.header.branches:
             if branch.path in self.new:
-                self.fillers[branch.path] = Filler(branch, self.new[branch.path].compression, self)
-        copy_baskets(copies, file, home, moved if moved is not None else {}, self.room)
+                self.fillers[branch.path] = Filler(branch, self.new[branch.path].compression, self.place)
+        copy_baskets(copies, file, home, moved if moved is not None else {}, self.place.room)
 
     def append_basket(self, path: str, basket: Basket) -> None:
         """Append a basket to a branch that is given.
@@ -168,6 +175,16 @@ class TreeWriter:
             The next entries.
         """
         self.fillers[path].append(basket)
+
+    def append_in_place(self, path: str, basket: Basket, key_length: int) -> None:
+        """Append a basket of objects with pointers, which count from the start of its key: one of that length.
+
+        Raises
+        ------
+        UnsupportedError
+            If the key of the basket cannot have that length.
+        """
+        self.fillers[path].append_in_place(basket, key_length)
 
     def append_bytes(self, path: str, data: Array, offsets: Offsets, entries: int) -> None:
         """Append a basket of these bytes to a branch that is given.
@@ -186,6 +203,41 @@ class TreeWriter:
         filler = self.fillers[path]
         tabled = offsets is not None and bool(filler.branch.record.number("fEntryOffsetLen"))
         filler.append(Basket.of(data, offsets if tabled else None, entries))
+
+    def raise_count(self, path: str, count: int) -> None:
+        """Let the leaf that counts a branch know of a larger multiplicity."""
+        self.fillers[path].branch.leaves[0].raise_count(count)
+
+    def pass_over(self, path: str, entries: int) -> None:
+        """Count entries of a branch that is given and has no bytes of them: they are in its sub-branches."""
+        self.fillers[path].without_bytes += entries
+
+    def append_tree(self, source: Bytes, header: TreeHeader) -> None:
+        """Append the baskets of another tree as they are, each to the branch of its path that is given.
+
+        Parameters
+        ----------
+        source, header
+            The file that it is in, and its header; branches that are not given here are left out.
+
+        Raises
+        ------
+        InputError
+            If a basket is not where the tree says.
+        """
+        pairs = [
+            (Copied(source, branch), self.fillers[branch.path].branch)
+            for branch in header.branches
+            if branch.path in self.fillers
+        ]
+        tables = [copied.branch.baskets for copied, _ in pairs]
+        copy_records(pairs, tables, self.file, self.home, Moved())
+        for (copied, branch), table in zip(pairs, tables, strict=True):
+            where = f"{header.where}, {branch.path}"
+            if len(table):
+                self.fillers[branch.path].extend(table, copied.branch.sizes[0], where)
+            else:
+                self.pass_over(branch.path, copied.branch.entries)
 
     def append(self, columns: Mapping[str, Column]) -> None:
         """Append a run of events to all new branches: one basket each.
@@ -270,56 +322,6 @@ class TreeWriter:
         if branch.dtype == "str" and basket.offsets is not None:
             leaf.raise_length(int(np.diff(basket.offsets).max()))
         self.fillers[branch.name].append(basket)
-
-
-class Filler:
-    """A branch that is filled: its baskets are written as they come, but a small last one, which the header holds."""
-
-    def __init__(self, branch: BranchHeader, compression: Compression, tree: TreeWriter) -> None:
-        self.branch, self.compression, self.tree = branch, compression, tree
-        self.sizes: list[int] = []
-        self.firsts: list[int] = [int(branch.record.number("fFirstEntry"))]
-        self.seeks: list[int] = []
-        self.total = 0
-        self.last: Basket | None = None
-        branch.cut()
-
-    def append(self, basket: Basket) -> None:
-        """The next entries."""
-        if self.last is not None:
-            self._write(self.last)
-        self.last = basket if len(basket.data) <= HELD_BYTES else None
-        if self.last is None:
-            self._write(basket)
-        self.firsts.append(self.firsts[-1] + basket.entries)
-
-    def finish(self) -> None:
-        """Write what is left, and tell the header where the baskets are."""
-        embedded: dict[int, bytes] = {}
-        if self.last is not None and self.tree.room.take(self.last.data.tobytes()):
-            embedded[len(self.seeks)] = embedded_basket(self.last, self._names())
-            self.sizes.append(0)
-            self.seeks.append(0)
-        elif self.last is not None:
-            self._write(self.last)
-        entries = np.array(self.firsts if self.seeks else [0], np.int64)
-        self.branch.baskets = Baskets(
-            np.array(self.sizes, np.int64), entries, np.array(self.seeks, np.int64), embedded
-        )
-        self.branch.count(self.firsts[-1] - self.firsts[0], self.total, sum(self.sizes))
-
-    def _write(self, basket: Basket) -> None:
-        file = self.tree.file
-        record, size = written_basket(basket, self._names(), self.compression, file, self.tree.home)
-        self.seeks.append(file.append(record))
-        self.sizes.append(len(record))
-        self.total += size
-
-    def _names(self) -> Key:
-        tree = self.tree
-        return Key(
-            "TBasket", self.branch.name, tree.header.name, 0, 0, tree.home.seek, tree.file.datime, cycle=0
-        )
 
 
 def require_treatments(plan: Rewriting) -> None:
