@@ -17,7 +17,7 @@ import uproot
 import hepae
 from hepae.core.decode import codec_of
 from tests.chunked import CODECS, chunked, decoded, watched
-from tests.compressed import FEATURES, SAMPLE, model
+from tests.compressed import FEATURES, SAMPLE, compressed, model
 
 EVENTS, OBJECTS = 2400, 12169
 RUNS = ((0, 2400), (0, 1), (499, 501), (250, 1750), (2000, 2400), (2399, 2400), (700, 700), (-300, -5))
@@ -217,3 +217,19 @@ def test_rntuples_read_and_compress(tmp_path: Path) -> None:
         read = opened["Events"].arrays(names)
     assert ak.array_equal(read["MET"], events["MET"])
     assert ak.max(abs(read["Jet_pt"] - events["Jet_pt"])) <= 1e-2 * (1 + 1e-6)
+
+
+def test_no_basket_of_a_payload_is_fetched_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    """uproot has fetched them all when it asks what they mean: over a network that is most of the time."""
+    fetched: list[str] = []
+    basket = uproot.behaviors.TBranch.TBranch.basket
+
+    def counted(self: Any, number: int) -> Any:
+        fetched.append(self.name)
+        return basket(self, number)
+
+    monkeypatch.setattr(uproot.behaviors.TBranch.TBranch, "basket", counted)
+    with uproot.open(compressed("lifting")) as file:
+        values = file["Events"]["Jet_pt__hepae"].array()
+        assert "Jet_pt__hepae" not in fetched
+        assert ak.array_equal(values, file["Events"]["Jet_pt__hepae"].array(array_cache=None))

@@ -19,7 +19,7 @@ from hepae.errors import HepaeError, UnsupportedError
 from hepae.root.columns import Jagged
 from hepae.root.file.source import Source
 from hepae.root.tree import TreeReader
-from hepae.root.ttree.reader import TTreeReader
+from hepae.root.ttree.reader import FETCHED, TTreeReader
 from hepae.stored.titles import SUFFIX, Payload, parse_title
 
 __all__ = ["AsHepae", "Restorer", "register", "restorer", "set_restorer"]
@@ -124,8 +124,14 @@ class AsHepae(CustomInterpretation):  # type: ignore[misc]
         """Form of the restored array, known from the title alone."""
         return self.restored.awkward_form(*arguments, **options)
 
-    def basket_array(self, data: Any, byte_offsets: Any, basket: Any, *_: Any, **__: Any) -> Any:
-        """Nothing: frames are read where they are needed; uproot only checks the number of events."""
+    def basket_array(
+        self, data: Any, byte_offsets: Any, basket: Any, branch: Any, *_: Any, **__: Any
+    ) -> Any:
+        """Nothing: frames are read where they are needed; uproot only checks the number of events.
+
+        The basket is kept until then, so that it is not fetched twice.
+        """
+        vars(branch).setdefault(FETCHED, {})[basket.basket_num] = basket
         return np.broadcast_to(np.uint8(0), (int(basket.num_entries),))
 
     def final_array(
@@ -143,7 +149,10 @@ class AsHepae(CustomInterpretation):  # type: ignore[misc]
         found = Jagged(np.zeros(0, np.int64), np.empty(0, self.payload.dtype))
         if branch is not None:  # uproot names none where no basket is in the range
             source, tree = readers_of(branch.tree)
-            found = restorer()(source, tree, self.name, start, stop)
+            try:
+                found = restorer()(source, tree, self.name, start, stop)
+            finally:
+                vars(branch).pop(FETCHED, None)
         edges = np.zeros(len(found.counts) + 1, np.int64)
         np.cumsum(found.counts, out=edges[1:])
         jagged = JaggedArray(edges, found.values)

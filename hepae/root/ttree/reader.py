@@ -18,7 +18,10 @@ from hepae.root.file.compression import ZSTD_DEFAULT
 from hepae.root.file.reading import reading
 from hepae.root.tree import TreeReader
 
-__all__ = ["TTreeReader", "plain_interpretation"]
+__all__ = ["FETCHED", "TTreeReader", "plain_interpretation"]
+
+FETCHED = "_fetched_for_hepae"
+"""Attribute of an uproot branch: baskets that uproot has fetched for it, by number."""
 
 OFFSETS_OF_ONE = 12
 """Bytes of the table of offsets of a basket of one entry: how many there are, and two."""
@@ -192,7 +195,8 @@ class BasketColumn:
         return self._last[1]
 
     def _decoded(self, number: int) -> Column:
-        basket = self.branch.basket(number)
+        fetched = vars(self.branch).get(FETCHED, {}).get(number)
+        basket = self.branch.basket(number) if fetched is None else fetched
         raw = np.asarray(basket.data).view(np.uint8)
         start, stop = int(self.edges[number]), int(self.edges[number + 1])
         itemsize = self.stored.itemsize * int(np.prod(self.info.shape, dtype=np.int64))
