@@ -221,15 +221,19 @@ def test_rntuples_read_and_compress(tmp_path: Path) -> None:
 
 def test_no_basket_of_a_payload_is_fetched_twice(monkeypatch: pytest.MonkeyPatch) -> None:
     """uproot has fetched them all when it asks what they mean: over a network that is most of the time."""
-    fetched: list[str] = []
+    small, fetched = compressed("lifting"), list[tuple[str, int]]()
     basket = uproot.behaviors.TBranch.TBranch.basket
 
     def counted(self: Any, number: int) -> Any:
-        fetched.append(self.name)
+        fetched.append((self.name, number))
         return basket(self, number)
 
     monkeypatch.setattr(uproot.behaviors.TBranch.TBranch, "basket", counted)
-    with uproot.open(compressed("lifting")) as file:
-        values = file["Events"]["Jet_pt__hepae"].array()
-        assert "Jet_pt__hepae" not in fetched
-        assert ak.array_equal(values, file["Events"]["Jet_pt__hepae"].array(array_cache=None))
+    with uproot.open(small, object_cache=None, array_cache=None) as file:
+        tree = file["Events"]
+        del fetched[:]
+        values = tree["Jet_pt__hepae"].array()
+        assert "Jet_pt__hepae" not in dict(fetched)
+        assert dict(fetched)["nJet"] == tree["nJet"].num_baskets - 1
+        assert len(fetched) == len(set(fetched))
+        assert ak.array_equal(values, tree["Jet_pt__hepae"].array())

@@ -124,9 +124,7 @@ class AsHepae(CustomInterpretation):  # type: ignore[misc]
         """Form of the restored array, known from the title alone."""
         return self.restored.awkward_form(*arguments, **options)
 
-    def basket_array(
-        self, data: Any, byte_offsets: Any, basket: Any, branch: Any, *_: Any, **__: Any
-    ) -> Any:
+    def basket_array(self, data: Any, byte_offsets: Any, basket: Any, branch: Any, *_: Any, **__: Any) -> Any:
         """Nothing: frames are read where they are needed; uproot only checks the number of events.
 
         The basket is kept until then, so that it is not fetched twice.

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hepae import limits
-from hepae.arrays import Integers, Values
+from hepae.arrays import Integers
 from hepae.core.bottleneck.codec import Bottleneck
 from hepae.core.chunk import ChunkCodec, OpenChunk
 from hepae.core.coding.frame import parse
@@ -277,15 +277,13 @@ class CompressedCollection:
         """Restored features for the events ``start`` to ``stop``; `decoded` counts the objects decoded by feature."""
         if self.codec == "bottleneck":
             return self._restore_events(features, start, stop)
-        counts = self.counts(start, stop)
         runs = []
         for chunk in self.chunks():
             first, last = max(start, chunk.start), min(stop, chunk.stop)
             if first < last:
-                whole = Objects(self.counts(chunk.start, chunk.stop), self._columns(chunk, features))
-                runs.append(whole.slice(first - chunk.start, last - chunk.start))
+                runs.append(self._objects(chunk, features).slice(first - chunk.start, last - chunk.start))
         if not runs:
-            return self._empty(counts, features)
+            return self._empty(self.counts(start, stop), features)
         return concatenate(runs) if len(runs) > 1 else runs[0]
 
     def chunks(self) -> list[Chunk]:
@@ -364,8 +362,8 @@ class CompressedCollection:
             found += int((codes.values == 0).sum()) if isinstance(codes, Jagged) else 0
         return found
 
-    def _columns(self, chunk: Chunk, features: Sequence[str]) -> dict[str, Values]:
-        """Columns of a chunk, kept or decoded; one thread decodes at a time."""
+    def _objects(self, chunk: Chunk, features: Sequence[str]) -> Objects:
+        """The objects of a chunk, kept or decoded; one thread decodes at a time."""
         with self._lock:
             if chunk.start not in self._open:
                 self._open[chunk.start] = self._opened(chunk, features[0])
@@ -379,7 +377,7 @@ class CompressedCollection:
                     self.decoded[name] = self.decoded.get(name, 0) + int(opened.counts.sum())
                 opened.decode(frames, missing)
             _forget_oldest(self._open, chunk.start)
-            return {name: opened.columns[name] for name in features}
+            return Objects(opened.counts, {name: opened.columns[name] for name in features})
 
     def _opened(self, chunk: Chunk, feature: str) -> OpenChunk:
         where = f"{self.tree.where}, events {chunk.start} to {chunk.stop}, {self.name}_"
