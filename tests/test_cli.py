@@ -318,6 +318,6 @@ def test_compressed_files_are_not_compressed_again_and_others_not_decompressed(
     code, _, error = run("compress", files["small"], tmp_path / "a.root", "--collection", "Jet", *LIFTING)
     assert code == REFUSED
     assert "compressed already" in error
-    code, _, error = run("decompress", files["original"], tmp_path / "a.root")
+    code, _, error = run("decompress", files["original"], tmp_path / "a.root", "--tree", "Events")
     assert code == REFUSED
     assert "nothing is compressed" in error

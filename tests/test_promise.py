@@ -239,9 +239,12 @@ def test_a_compressed_collection_is_not_compressed_again_but_another_one_is(
     assert hepae.verify(sample_root, tmp_path / "c.root").kept
 
 
-def test_what_is_not_compressed_cannot_be_decompressed(sample_root: Path, tmp_path: Path) -> None:
+def test_what_is_not_compressed_is_copied(sample_root: Path, tmp_path: Path) -> None:
+    """As `compress` does with what would not become smaller."""
+    hepae.decompress(sample_root, tmp_path / "x.root")
+    assert (tmp_path / "x.root").read_bytes() == sample_root.read_bytes()
     with pytest.raises(CollectionError, match="nothing is compressed"):
-        hepae.decompress(sample_root, tmp_path / "x.root")
+        hepae.decompress(sample_root, tmp_path / "y.root", tree="Events")
 
 
 def test_a_collection_that_is_not_there_names_those_that_are(sample_root: Path, tmp_path: Path) -> None:

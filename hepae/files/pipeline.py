@@ -247,7 +247,7 @@ def decompress(
     target
         ROOT file to write. It appears complete, or not at all.
     tree
-        Name of the tree.
+        The only tree to restore; all that are compressed where it is None. A file without any is copied.
     models
         Models that the file holds by reference.
     force
@@ -257,7 +257,7 @@ def decompress(
     Raises
     ------
     CollectionError
-        If nothing in the tree is compressed.
+        If a tree is named of which nothing is compressed.
     CorruptionError
         If the file is damaged, or events of a chunk were dropped.
     """

@@ -27,7 +27,9 @@ def restore_file(
     models: Iterable[Model] = (),
     report: Report = silent,
 ) -> None:
-    """Write a file in which compressed trees have their original branches.
+    """Write a file in which compressed trees have their original branches; where there are none, a copy.
+
+    `compress` leaves a file as it is where nothing would become smaller, and such a file has to come back too.
 
     Parameters
     ----------
@@ -45,15 +47,17 @@ def restore_file(
     Raises
     ------
     CollectionError
-        If nothing is compressed.
+        If a tree is named of which nothing is compressed.
     UnsupportedError
         If it is an RNTuple.
     """
     whole, framed = _compressed(source)
     chosen = [path for path in (*whole, *framed) if tree in (None, path)]
+    if not chosen and tree is not None:
+        raise CollectionError("nothing is compressed here", where=source.tree(tree).where)
     if not chosen:
-        where = source.path if tree is None else source.tree(tree).where
-        raise CollectionError("nothing is compressed here", where=where)
+        source.copy_to(temporary)
+        return
     store = models_of(source, models)
     with RootWriter(temporary, source) as out:
         for path in chosen:
