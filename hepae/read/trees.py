@@ -81,6 +81,8 @@ def _require_unmixed(tree: Any) -> None:
     home = getattr(tree.parent, "parent", None)
     if tree.name in OWN_TREES or tree.name.endswith(PAYLOAD) or not isinstance(home, ReadOnlyDirectory):
         return
+    if tree.parent.fCycle != home.key(tree.name).fCycle:
+        return  # an older cycle, of which nothing is compressed
     where = f"{tree.file.file_path}:{tree.name}"
     if f"{tree.name}{PAYLOAD}" in home:
         raise merged_with_plain(where, MARKER)

@@ -55,6 +55,9 @@ def branches(above, path, found):
         branches(one, here, found)
     return found
 
+def user(one):
+    return one.GetUserInfo() if one.GetUserInfo().GetSize() else None
+
 def tree(one):
     return {
         "settings": [int(one.GetEntries()), one.GetTitle(), one.GetWeight(), int(one.GetAutoFlush()), int(one.GetAutoSave()),
@@ -62,7 +65,7 @@ def tree(one):
         "aliases": [[a.GetName(), a.GetTitle()] for a in (one.GetListOfAliases() or [])],
         "friends": [[f.GetName(), f.GetTitle()] for f in (one.GetListOfFriends() or [])],
         "index": one.GetTreeIndex().ClassName() if one.GetTreeIndex() else None,
-        "user": None if not one.HasUserInfo() else [[u.ClassName(), u.GetName(), u.GetTitle()] for u in one.GetUserInfo()],
+        "user": None if not user(one) else [[u.ClassName(), u.GetName(), u.GetTitle()] for u in one.GetUserInfo()],
         "branches": branches(one, "", {}),
     }
 
