@@ -34,9 +34,9 @@ ARCHITECTURES = [
     *(Architecture((7, 7), activation=activation) for activation in ACTIVATIONS),
     Architecture((8, 6), activation="leaky_relu", batch_norm=True),
     Architecture((6, 6, 6), activation="elu", residual=True, dropout=0.3),
-    Architecture((5,), skip=True, residual=True, batch_norm=True),
+    Architecture((5,), shortcut=True, residual=True, batch_norm=True),
     Architecture(()),
-    Architecture((), skip=True),
+    Architecture((), shortcut=True),
 ]
 
 

@@ -58,7 +58,7 @@ def of_bottleneck() -> Iterator[onnx.ModelProto]:
         network = Autoencoder(
             6,
             Architecture(
-                (8, 8), 2, activation, batch_norm=more, dropout=0.1, residual=more, skip=more,
+                (8, 8), 2, activation, batch_norm=more, dropout=0.1, residual=more, shortcut=more,
                 convolutions=convolutions, beta=1.0 if more else None,
             ),
         )  # fmt: skip

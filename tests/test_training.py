@@ -29,7 +29,7 @@ from hepae.learn.bottleneck.fit import TrainedBottleneck, fit_bottleneck, split_
 from hepae.learn.checkpoint import Counters
 from hepae.learn.descent import Epoch
 
-SMALL = Architecture((8,), skip=True)
+SMALL = Architecture((8,), shortcut=True)
 QUICK = Hyperparameters(architecture=SMALL, epochs=2, batch_size=64, threads=1)
 BOUNDS = {"pt": Bound("rel", 1e-3), "eta": Bound("abs", 1e-3), "m": Bound("bits", 8)}
 
@@ -186,7 +186,7 @@ def test_no_event_is_in_both_parts() -> None:
 def test_the_same_seed_gives_the_same_bytes_and_another_does_not() -> None:
     objects = jets(100)
     recipe = msgspec.structs.replace(
-        QUICK, architecture=Architecture((8, 8), dropout=0.1, batch_norm=True, skip=True)
+        QUICK, architecture=Architecture((8, 8), dropout=0.1, batch_norm=True, shortcut=True)
     )
     first, second = (model_of(fit_bottleneck(objects, features(objects), recipe), objects) for _ in range(2))
     assert first == second

@@ -54,12 +54,13 @@ def compress(options: argparse.Namespace) -> int:
     from hepae.files.pipeline import compress as run
 
     choices = choices_of(options)
-    _require_use(options)
+    _require_use(options, choices)
     if options.out_dir or options.side_dir:
         from hepae.cli import many
 
         return many.compress(options, choices, recipe_of(recipe_choices(choices)))
     source, target = _source_and_target(options)
+    narrowed = _is_narrowed(choices, options)
     check_target(target, [source, *filter(None, [options.model, options.config])], force=options.force)
     with reporter() as report:
         outcome = run(
@@ -68,9 +69,12 @@ def compress(options: argparse.Namespace) -> int:
             collection=choices["collection"],
             features=choices["features"],
             bounds=choices["bound"],
+            only=choices["only"],
+            skip=choices["skip"],
             tree=choices["tree"],
+            dither=bool(choices.get("dither")) and not narrowed,
             model=None if options.model is None else Model.load(options.model),
-            recipe=recipe_of(recipe_choices(choices)) if _is_narrowed(choices, options) else None,
+            recipe=recipe_of(recipe_choices(choices)) if narrowed else None,
             side=options.side is not None,
             embed=not options.model_by_reference,
             container=options.format or "ttree",
@@ -85,13 +89,22 @@ def compress(options: argparse.Namespace) -> int:
 
 def _is_narrowed(choices: dict[str, Any], options: argparse.Namespace) -> bool:
     """Whether one collection is meant: something was said that only a model has a use for."""
-    said = [choice for name, choice in recipe_choices(choices).items() if choice not in (None, False)]
+    said = [
+        name
+        for name, choice in recipe_choices(choices).items()
+        if choice not in (None, False) and name != "dither"
+    ]
     return (
         bool(said)
-        or choices["collection"] is not None
+        or len(set(_names(choices["collection"]))) == 1
+        or choices["features"] is not None
         or options.model is not None
         or options.side is not None
     )
+
+
+def _names(said: str | list[str] | None) -> list[str]:
+    return [said] if isinstance(said, str) else list(said or ())
 
 
 def decompress(options: argparse.Namespace) -> int:
@@ -138,9 +151,10 @@ def verify(options: argparse.Namespace) -> int:
     return 0 if result.kept else 1
 
 
-def _require_use(options: argparse.Namespace) -> None:
+def _require_use(options: argparse.Namespace, choices: dict[str, Any]) -> None:
     """Refuse options of `hepae compress` that do nothing with the others."""
     one = {"--side": options.side, "--format": options.format, "--threads": options.chunk_threads}
+    one |= {"--only": choices["only"] or None, "--skip": choices["skip"] or None}
     many = {"--workers": options.workers, "--scheduler": options.scheduler}
     folder = options.out_dir or options.side_dir
     useless = [name for name, said in (one if folder else many).items() if said is not None]
@@ -167,16 +181,18 @@ def _source_and_target(options: argparse.Namespace) -> tuple[str | Path, str | P
 
 def choices_of(options: argparse.Namespace) -> dict[str, Any]:
     """Options of the command line over those of the TOML file, whose bounds come first: later ones win."""
-    names = {*CHOICES, "collection", "features", "tree", "bound"}
+    names = {*CHOICES, "collection", "features", "tree", "bound", "only", "skip"}
     given = {name: value for name, value in vars(options).items() if name in names and value is not None}
     configured = _configured(options.config) if options.config else {}
-    unknown = sorted(set(configured) - names - {"condition"})
+    unknown = sorted(set(configured) - names - {"condition", "keep"})
     if unknown:
         raise SchemaError("unknown words in the configuration", where=options.config, got=", ".join(unknown))
-    if "condition" in configured:
-        configured["conditions"] = configured.pop("condition")
+    for word, name in (("condition", "conditions"), ("keep", "skip")):
+        if word in configured:
+            configured[name] = configured.pop(word)
     bounds = [*_listed(configured.pop("bound", [])), *given.pop("bound")]
-    return {"collection": None, "features": None, "tree": None, **configured, **given, "bound": bounds}
+    nothing: dict[str, Any] = {"collection": None, "features": None, "tree": None, "only": (), "skip": ()}
+    return {**nothing, **configured, **given, "bound": bounds}
 
 
 def _configured(path: Path) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import multiprocessing
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -36,7 +36,7 @@ def compress(options: argparse.Namespace, choices: Mapping[str, Any], recipe: Re
             collection=choices["collection"],
             features=choices["features"],
             bounds=choices["bound"],
-            tree=choices["tree"],
+            tree=_one_tree(choices["tree"]),
             model=None if options.model is None else Model.load(options.model),
             recipe=recipe,
             side=options.side_dir is not None,
@@ -58,6 +58,13 @@ def _executor(options: argparse.Namespace) -> Iterator[Executor | None]:
             yield pool
     else:
         yield None
+
+
+def _one_tree(named: str | Sequence[str] | None) -> str | None:
+    names = [named] if isinstance(named, str) else list(named or ())
+    if len(names) > 1:
+        raise InputError("one tree at a time for many files", got=", ".join(names))
+    return names[0] if names else None
 
 
 @contextmanager

@@ -111,12 +111,13 @@ def _train(parts: Parts) -> None:  # type: ignore[valid-type]
     part.add_argument("files", nargs="+", type=location, help="ROOT or CSV files to train on")
     part.add_argument("-o", "--output", type=local, required=True, help="the model to write (.onnx)")
     add_force(part)
+    part.add_argument("--tree", help="name of the tree; default: the one that has the collection")
     training_options(part)
 
 
 def _compress(parts: Parts) -> None:  # type: ignore[valid-type]
     part = _command(
-        parts, "compress", commands.compress, "compress a collection; trains on the input where no model is given",
+        parts, "compress", commands.compress, "compress a file, or a collection with a model",
         "hepae compress events.root small.root --collection Jet --bound 'pt,E=rel:1e-3' --bound 'eta,phi=abs:1e-3'",
     )  # fmt: skip
     part.add_argument(
@@ -139,8 +140,28 @@ def _compress(parts: Parts) -> None:  # type: ignore[valid-type]
         "--threads", dest="chunk_threads", type=int, help="chunks coded at once (default: the cores)"
     )
     add_force(part)
+    _whole(part.add_argument_group("whole files (no collection, model or codec named)"))
     _many(part.add_argument_group("many files, one model; what is done already is not done again"))
     training_options(part)
+
+
+def _whole(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--only",
+        type=_names,
+        action="extend",
+        metavar="PATTERNS",
+        help="compress only these columns: 'Jet_*,run'",
+    )
+    group.add_argument(
+        "--skip",
+        "--keep",
+        type=_names,
+        action="extend",
+        metavar="PATTERNS",
+        help="leave these columns as plain branches, which are read without hepae",
+    )
+    group.add_argument("--tree", action="append", help="compress only this tree; repeatable")
 
 
 def _many(group: argparse._ArgumentGroup) -> None:
@@ -153,12 +174,11 @@ def _many(group: argparse._ArgumentGroup) -> None:
 
 
 def training_options(part: argparse.ArgumentParser) -> None:
-    """Add the options that say what to train on, with which bounds, and how."""
-    part.add_argument("--collection", action="append", help="such as Jet; default: the only one")
+    """Add the options that say what to train on, with which bounds, and how; all but the tree."""
+    part.add_argument("--collection", action="append", help="such as Jet; repeatable for whole files")
     part.add_argument(
         "--features", type=_names, action="extend", help="only these features, such as pt,eta,phi,mass"
     )
-    part.add_argument("--tree", help="name of the tree; default: the only or largest one")
     part.add_argument("--bound", action="append", default=[], metavar="NAMES=BOUND", help=BOUNDS_HELP)
     part.add_argument("--config", type=Path, help="TOML file with the same words")
     part.add_argument("--codec", choices=CODECS, help="default: masked")
@@ -198,7 +218,7 @@ def _architecture(group: argparse._ArgumentGroup) -> None:
         "--residual", action=argparse.BooleanOptionalAction, default=None, help="residual blocks"
     )
     group.add_argument(
-        "--skip", action=argparse.BooleanOptionalAction, default=None, help="linear skip connections"
+        "--shortcut", action=argparse.BooleanOptionalAction, default=None, help="linear skip connections"
     )
     group.add_argument("--scaling", help="minmax, standard, minmax-standard or standard-minmax")
     group.add_argument("--epochs", type=int)

@@ -18,6 +18,7 @@ from hepae.core.values.bounds import Bound
 from hepae.core.values.objects import Collection
 from hepae.errors import (
     BoundViolationError,
+    InputError,
     SchemaError,
     UnsupportedError,
     nearest,
@@ -25,6 +26,7 @@ from hepae.errors import (
 )
 from hepae.files.agreement import checked_bounds, require_agreement
 from hepae.files.compress.file import FileDone, compress_file
+from hepae.files.compress.narrowing import narrowing_of
 from hepae.files.decompress.file import restore_file
 from hepae.files.encoding import Encoding, write_ntuple, write_tree
 from hepae.files.summary import Compression, measure
@@ -56,7 +58,10 @@ def compress(
     collection: str | Sequence[str] | None = None,
     features: Sequence[str] | None = None,
     bounds: Iterable[str | tuple[str, Bound]] = (),
-    tree: str | None = None,
+    only: Sequence[str] = (),
+    skip: Sequence[str] = (),
+    tree: str | Sequence[str] | None = None,
+    dither: bool = False,
     model: Model | None = None,
     recipe: Recipe | None = None,
     side: bool = False,
@@ -77,6 +82,13 @@ def compress(
     bounds
         ``PATTERNS=BOUND`` over names of columns, with or without the prefix of their table; later ones win. Columns
         without a bound are exact.
+    only, skip
+        Patterns over names of columns: what is compressed, and what stays as it is. Everything is compressed by
+        default.
+    tree
+        Trees that are compressed, by path; all by default.
+    dither
+        Fill the cells of lossy columns evenly, so that histograms show no comb; docs/bounds.md has the cost.
     threads
         Chunks coded at once; the cores where it is None.
     force
@@ -84,7 +96,9 @@ def compress(
         command line.
     report
         Told how far the work is.
-    collection, features, tree, model, recipe, side, embed, container
+    collection
+        Several collections: their columns alone are compressed. A single one makes this `compress_collection`.
+    features, model, recipe, side, embed, container
         Each of them makes this `compress_collection`, which says what they mean.
 
     Returns
@@ -105,25 +119,45 @@ def compress(
     >>> done.file_before / done.file_after  # doctest: +SKIP
     1.6
     """
-    part = any(said is not None for said in (collection, features, tree, model, recipe))
-    if part or side or not embed or container != "ttree" or is_csv(source):
-        return compress_collection(
-            source,
-            target,
-            collection=collection,
-            features=features,
-            bounds=bounds,
-            tree=tree,
-            model=model,
-            recipe=recipe,
-            side=side,
-            embed=embed,
-            container=container,
-            threads=threads,
-            force=force,
-            report=report,
+    names = (collection,) if isinstance(collection, str) else tuple(dict.fromkeys(collection or ()))
+    part = len(names) == 1 or any(said is not None for said in (features, model, recipe))
+    if not (part or side or not embed or container != "ttree" or is_csv(source)):
+        narrowing = narrowing_of(only, skip, names, tree)
+        assigned = selection_of(bounds=bounds).bounds
+        return compress_file(source, target, assigned, narrowing, dither, threads, report, force=force)
+    _refuse_for_a_collection(only, skip, dither, tree)
+    return compress_collection(
+        source,
+        target,
+        collection=names or None,
+        features=features,
+        bounds=bounds,
+        tree=tree if isinstance(tree, str) else next(iter(tree or ()), None),
+        model=model,
+        recipe=recipe,
+        side=side,
+        embed=embed,
+        container=container,
+        threads=threads,
+        force=force,
+        report=report,
+    )
+
+
+def _refuse_for_a_collection(
+    only: Sequence[str], skip: Sequence[str], dither: bool, tree: str | Sequence[str] | None
+) -> None:
+    """Refuse what means nothing where one collection of one tree is compressed."""
+    several = not isinstance(tree, str) and len(tree or ()) > 1
+    said = {"only": bool(only), "skip": bool(skip), "dither": dither, "several trees": several}
+    useless = [name for name, given in said.items() if given]
+    if useless:
+        raise InputError(
+            "options that do nothing for one collection",
+            got=", ".join(useless),
+            hint="leave out the collection, the model and the recipe to compress the whole file; "
+            "dither of a collection is a choice of its recipe",
         )
-    return compress_file(source, target, selection_of(bounds=bounds).bounds, threads, report, force=force)
 
 
 @unloaded()

@@ -98,7 +98,7 @@ class BottleneckChoices(
     ----------
     preset
         Architecture by name, or layers written out, such as ``200-100-50``.
-    layers, latents, activation, batch_norm, dropout, residual, skip, convolutions, beta
+    layers, latents, activation, batch_norm, dropout, residual, shortcut, convolutions, beta
         As in `hepae.learn.bottleneck.presets.Architecture`; None for what the preset says.
     device
         Where torch trains: ``cpu``, ``cuda``, ``cuda:1``.
@@ -116,7 +116,7 @@ find_rate, patience, threads
     batch_norm: bool | None = None
     dropout: float | None = None
     residual: bool | None = None
-    skip: bool | None = None
+    shortcut: bool | None = None
     convolutions: tuple[int, ...] | None = None
     beta: float | None = None
     scaling: Scaling = "minmax"

@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 from hepae.core.tables.schema import ColumnInfo
 from hepae.core.values.bounds import Bound, asked
 
-__all__ = ["bounds_by_tree"]
+__all__ = ["bounds_by_tree", "short_name"]
 
 Pairs = Sequence[tuple[str, Bound]]
 
@@ -49,6 +49,10 @@ def _of_tree(pairs: Pairs, columns: Sequence[tuple[str, str, str]], where: str) 
 
 def _names(column: ColumnInfo) -> tuple[str, str, str]:
     """Full name, name without the prefix of the table, dtype."""
+    return column.name, short_name(column), column.dtype
+
+
+def short_name(column: ColumnInfo) -> str:
+    """The name of a column without the prefix of its table."""
     last = column.name.rpartition("/")[2]
-    short = last.partition("." if "." in last else "_")[2]
-    return column.name, short or last, column.dtype
+    return last.partition("." if "." in last else "_")[2] or last

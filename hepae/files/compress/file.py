@@ -9,6 +9,7 @@ from pathlib import Path
 
 from hepae.files.compress.bounds import Pairs
 from hepae.files.compress.check import check_tree
+from hepae.files.compress.narrowing import ALL, Narrowing
 from hepae.files.compress.whole import TreeDone, write_whole
 from hepae.progress import Report, silent
 from hepae.root.file.atomic import atomic_output
@@ -55,6 +56,8 @@ def compress_file(
     source: str | Path,
     target: str | Path,
     bounds: Pairs = (),
+    narrowing: Narrowing = ALL,
+    dither: bool = False,
     threads: int | None = None,
     report: Report = silent,
     *,
@@ -69,6 +72,10 @@ def compress_file(
     bounds
         Patterns over columns, with or without the prefix of their table, and their bounds; the last that matches
         wins. All other columns are exact.
+    narrowing
+        What is compressed; everything by default.
+    dither
+        Fill the cells of lossy columns evenly, so that histograms show no comb.
     threads
         Chunks coded at once; the cores where it is None.
     report
@@ -89,7 +96,7 @@ def compress_file(
                 "a file with an RNTuple is copied as it is: RNTuples are not compressed as a whole yet"
             )
         else:
-            done.trees = _written(temporary, opened, bounds, threads, report)
+            done.trees = _written(temporary, opened, bounds, narrowing, dither, threads, report)
         done.encode_seconds = time.perf_counter() - began
         with open_source(temporary) if done.trees else nullcontext() as written:
             for tree in done.trees:
@@ -107,12 +114,18 @@ def compress_file(
 
 
 def _written(
-    temporary: Path, source: Source, pairs: Pairs, threads: int | None, report: Report
+    temporary: Path,
+    source: Source,
+    pairs: Pairs,
+    narrowing: Narrowing,
+    dither: bool,
+    threads: int | None,
+    report: Report,
 ) -> list[TreeDone]:
     """Write the file; again, with a branch kept, where its baskets are not what its layout says."""
     kept: dict[str, set[str]] = {}
     while True:
         try:
-            return write_whole(temporary, source, pairs, kept, threads, report)
+            return write_whole(temporary, source, pairs, kept, narrowing, dither, threads, report)
         except IrregularError as found:
             kept.setdefault(found.tree, set()).add(found.path)

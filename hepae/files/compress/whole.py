@@ -8,6 +8,7 @@ from pathlib import Path
 
 from hepae.core.values.bounds import Bound
 from hepae.files.compress.bounds import Pairs, bounds_by_tree
+from hepae.files.compress.narrowing import ALL, Narrowing
 from hepae.files.compress.tree import TreePlan, encoded, marks, plan_tree
 from hepae.progress import Report, silent
 from hepae.read.trees import compressed_of
@@ -21,7 +22,7 @@ from hepae.root.ttree.writer import Filling, NewBranch, Treatment
 from hepae.stored.own_tables import schemas_of, write_schemas
 from hepae.stored.payload import MARKER, payload_plan, row_columns
 
-__all__ = ["TreeDone", "write_whole"]
+__all__ = ["TreeDone", "compressible", "write_whole"]
 
 MARKER_TITLE = (
     "compressed by hepae: in Python, import hepae and read with uproot as before; or run hepae decompress"
@@ -58,6 +59,8 @@ def write_whole(
     source: Source,
     pairs: Pairs,
     kept: Mapping[str, set[str]],
+    narrowing: Narrowing = ALL,
+    dither: bool = False,
     threads: int | None = None,
     report: Report = silent,
 ) -> list[TreeDone]:
@@ -72,7 +75,11 @@ def write_whole(
     pairs
         Patterns and the bounds of the columns that they match.
     kept
-        Branches of each tree that stay as they are, by path.
+        Branches of each tree that turned out to be irregular and stay as they are, by path.
+    narrowing
+        What is to be compressed.
+    dither
+        Fill the cells of lossy columns evenly.
 
     Raises
     ------
@@ -81,13 +88,18 @@ def write_whole(
     """
     done: list[TreeDone] = []
     schemas = schemas_of(source)
-    trees = _compressible(source, kept)
+    trees = compressible(source, kept)
+    if narrowing != ALL:
+        stay = narrowing.kept(trees, source.path)
+        trees = compressible(
+            source, {path: stay.get(path, set()) | kept.get(path, set()) for path in source.trees}
+        )
     bounds = bounds_by_tree(pairs, {path: columns.infos for path, columns in trees.items()}, source.path)
     with RootWriter(temporary, source) as out:
         out.done |= {SCHEMAS_TREE}
         for path, columns in trees.items():
             header = source.header(source.key(path))
-            plan = plan_tree(columns, columns.layouts, bounds[path])
+            plan = plan_tree(columns, columns.layouts, bounds[path], dither)
             schemas[plan.stored.sha256] = plan.stored.to_json(), header.lean()
             done.append(_write_tree(out, source, columns, header, plan, threads, report))
             done[-1].bounds = bounds[path]
@@ -96,27 +108,27 @@ def write_whole(
     return done
 
 
-def _compressible(source: Source, kept: Mapping[str, set[str]]) -> dict[str, TreeColumns]:
+def compressible(source: Source, kept: Mapping[str, set[str]]) -> dict[str, TreeColumns]:
     """The columns of each tree that has any which can be replaced, and is not compressed already."""
     trees = {}
     for path, classname in source.trees.items():
         tree = source.tree(path) if classname in TREE_CLASSES else None
         if isinstance(tree, TTreeReader) and tree.num_entries and compressed_of(tree.tree) is None:
-            needed = _needed(source.header(source.key(path)), tree)
-            columns = TreeColumns(tree, kept.get(path, set()) | needed)
+            stay = kept.get(path, set())
+            needed = _needed(source.header(source.key(path)), TreeColumns(tree, stay))
+            columns = TreeColumns(tree, stay | needed)
             if columns.infos:
                 trees[path] = columns
     return trees
 
 
-def _needed(header: TreeHeader, tree: TTreeReader) -> set[str]:
-    """Branches that count what has to stay: they stay too."""
-    replaced = TreeColumns(tree).layouts
+def _needed(header: TreeHeader, columns: TreeColumns) -> set[str]:
+    """Branches that count what stays: they stay too."""
     owners = {node: branch.path for branch in header.branches for node in branch.nodes()}
     return {
         owners[node]
         for branch in header.branches
-        if branch.path not in replaced
+        if branch.path not in columns.layouts
         for node in branch.needs
         if node in owners
     }

@@ -48,6 +48,7 @@ def add_bench(add: Add) -> None:
     part.add_argument("--no-alternatives", action="store_true", help="only hepae")
     part.add_argument("--plot", type=local, help="picture of size against speed (png, pdf, svg)")
     add_force(part)
+    part.add_argument("--tree", help="name of the tree; default: the one that has the collection")
     training_options(part)
 
 

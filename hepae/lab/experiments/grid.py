@@ -86,7 +86,7 @@ class Experiment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """The choices, checked; a network without a preset has no linear skip connections, as in the literature."""
         choices = {"codec": "bottleneck", **self.choices}
         if choices["codec"] == "bottleneck" and "preset" not in choices:
-            choices.setdefault("skip", False)
+            choices.setdefault("shortcut", False)
         return recipe_of(choices)
 
     def quick(self) -> Experiment:

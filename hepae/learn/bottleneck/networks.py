@@ -81,7 +81,7 @@ class Stack(nn.Module):
         self.log_variance = nn.Linear(widths[-1], height) if variational else None
         if self.log_variance is not None:
             nn.init.constant_(self.log_variance.bias, FIRST_LOG_VARIANCE)
-        self.skip = nn.Linear(width, height) if architecture.skip else None
+        self.skip = nn.Linear(width, height) if architecture.shortcut else None
 
     def forward(self, x: Tensor) -> Tensor:
         return self._out(x, self._hidden(x))

@@ -51,7 +51,7 @@ class Architecture(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         Share of hidden units dropped in training.
     residual
         Add its input to each hidden layer that keeps the width.
-    skip
+    shortcut
         Add a linear map from features to latents, and from latents to features; begins as the principal components.
     convolutions
         Channels of 1-D convolutions along the features, before the encoder's layers; the decoder mirrors them.
@@ -65,7 +65,7 @@ class Architecture(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     batch_norm: bool = False
     dropout: float = 0.0
     residual: bool = False
-    skip: bool = False
+    shortcut: bool = False
     convolutions: tuple[int, ...] = ()
     beta: float | None = None
 
@@ -104,7 +104,7 @@ class Architecture(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         '4-200-100-50-3-50-100-200-4 tanh'
         """
         sizes = [features, *self.layers, self.bottleneck(features), *reversed(self.layers), features]
-        extras = [word for word in ("batch_norm", "residual", "skip") if getattr(self, word)]
+        extras = [word for word in ("batch_norm", "residual", "shortcut") if getattr(self, word)]
         if self.convolutions:
             extras.append("conv-" + "-".join(map(str, self.convolutions)))
         if self.beta is not None:
@@ -113,7 +113,7 @@ class Architecture(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 PRESETS: Final[dict[str, Architecture]] = {
-    "fast": Architecture(skip=True),
+    "fast": Architecture(shortcut=True),
     "AE_3D_200": Architecture((200, 100, 50), 3, "tanh"),
     "200-200-20": Architecture((200, 200, 20), 3, "tanh"),
     "400-400-200": Architecture((400, 400, 200), 3, "leaky_relu"),

@@ -1,0 +1,145 @@
+"""Which columns of a file are compressed: all, or those that patterns, tables and trees name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from hepae.core.tables.schema import ColumnInfo
+from hepae.errors import CollectionError, InputError, nearest
+from hepae.files.compress.bounds import short_name
+from hepae.root.ttree.columns import TreeColumns
+
+__all__ = ["ALL", "Narrowing", "narrowing_of"]
+
+
+@dataclass(frozen=True)
+class Narrowing:
+    """What is compressed; everything else keeps its baskets. Empty where nothing was said.
+
+    Attributes
+    ----------
+    only, skip
+        Patterns over names of columns, with or without the prefix of their table. A column is compressed that matches
+        one of ``only``, if there are any, and none of ``skip``.
+    collections
+        Tables all of whose columns are meant, beside those of ``only``.
+    trees
+        Paths of trees; None for all.
+    """
+
+    only: tuple[str, ...] = ()
+    skip: tuple[str, ...] = ()
+    collections: tuple[str, ...] = ()
+    trees: tuple[str, ...] | None = None
+
+    def kept(self, trees: Mapping[str, TreeColumns], where: str) -> dict[str, set[str]]:
+        """The branches of each tree that stay as they are, by path.
+
+        Parameters
+        ----------
+        trees
+            The columns of each tree that could be compressed.
+        where
+            The file, for messages.
+
+        Raises
+        ------
+        InputError
+            If a pattern or a tree names nothing.
+        CollectionError
+            If a collection is in no tree.
+        """
+        self._require_trees(trees, where)
+        named = {path: columns for path, columns in trees.items() if self.trees is None or path in self.trees}
+        infos = [info for columns in named.values() for info in columns.infos]
+        for pattern in (*self.only, *self.skip):
+            if not any(_matches(pattern, info) for info in infos):
+                raise InputError("matches no column", where=where, got=pattern, hint=_near(pattern, infos))
+        members = {path: _members(columns, self.collections) for path, columns in named.items()}
+        for name in self.collections:
+            if not any(name in found for found in members.values()):
+                known = sorted({one for columns in named.values() for one in columns.tree.collections()})
+                raise CollectionError(
+                    f"no collection {name!r}", where=where, hint=nearest(name, known) or None
+                )
+        chosen = {
+            path: self._chosen(
+                columns.infos, {branch for found in members[path].values() for branch in found}
+            )
+            for path, columns in named.items()
+        }
+        return {
+            path: {info.branch for info in columns.infos} - chosen.get(path, set())
+            for path, columns in trees.items()
+        }
+
+    def _require_trees(self, trees: Mapping[str, TreeColumns], where: str) -> None:
+        for path in self.trees or ():
+            if path not in trees:
+                raise InputError(
+                    "no such tree with columns to compress",
+                    where=where,
+                    got=path,
+                    expected=", ".join(trees) or None,
+                    hint=nearest(path, trees) or None,
+                )
+
+    def _chosen(self, infos: Iterable[ColumnInfo], members: set[str]) -> set[str]:
+        """Paths of the branches that are compressed."""
+        every = not self.only and not self.collections
+        return {
+            info.branch
+            for info in infos
+            if (every or info.branch in members or any(_matches(pattern, info) for pattern in self.only))
+            and not any(_matches(pattern, info) for pattern in self.skip)
+        }
+
+
+ALL = Narrowing()
+"""Nothing was said: everything is compressed."""
+
+
+def narrowing_of(
+    only: Sequence[str] = (),
+    skip: Sequence[str] = (),
+    collections: Sequence[str] = (),
+    trees: str | Sequence[str] | None = None,
+) -> Narrowing:
+    """What is compressed, as a user says it.
+
+    Examples
+    --------
+    >>> narrowing_of(only=["Jet_*"], trees="Events").trees
+    ('Events',)
+    """
+    for words in (only, skip):
+        if isinstance(words, str):
+            raise InputError("not a list of patterns", got=repr(words))
+    named = (trees,) if isinstance(trees, str) else trees
+    return Narrowing(tuple(only), tuple(skip), tuple(collections), None if named is None else tuple(named))
+
+
+def _matches(pattern: str, info: ColumnInfo) -> bool:
+    return fnmatchcase(info.name, pattern) or fnmatchcase(short_name(info), pattern)
+
+
+def _near(pattern: str, infos: Sequence[ColumnInfo]) -> str | None:
+    return nearest(pattern, [name for info in infos for name in (info.name, short_name(info))]) or None
+
+
+def _members(columns: TreeColumns, collections: Sequence[str]) -> dict[str, set[str]]:
+    """Branches of each collection: those that its counter counts, and those of its prefix."""
+    known = columns.tree.collections()
+    found: dict[str, set[str]] = {}
+    for name in collections:
+        counted = {feature.branch for feature in known[name].features} if name in known else set()
+        prefixed = {
+            info.branch
+            for info in columns.infos
+            if info.depth and info.branch.startswith((f"{name}_", f"{name}."))
+        }
+        if counted | prefixed:
+            found[name] = counted | prefixed
+    return found

@@ -1,0 +1,106 @@
+"""Risk: more or less of a file is compressed than was asked for, or a word that names nothing is passed over."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import awkward as ak
+import numpy as np
+import pytest
+import uproot
+
+import hepae
+from hepae.cli import main
+from hepae.errors import BoundError, CollectionError, InputError
+
+ENTRIES = 3000
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path, random = tmp_path_factory.mktemp("narrowing") / "a.root", np.random.default_rng(5)
+    counts = random.integers(0, 4, ENTRIES)
+    jagged = lambda: ak.unflatten(random.exponential(30, counts.sum()).astype("f4"), counts)  # noqa: E731
+    with uproot.recreate(path) as file:
+        for tree in ("Events", "Other"):
+            kinds = {
+                "Jet": "var * {pt: float32, eta: float32}",
+                "Muon": "var * {pt: float32}",
+                "MET": "float32",
+            }
+            columns = {"Jet": ak.zip({"pt": jagged(), "eta": jagged()}), "Muon": ak.zip({"pt": jagged()})}
+            file.mktree(tree, kinds).extend({**columns, "MET": random.normal(50, 9, ENTRIES).astype("f4")})
+    return path
+
+
+def compressed_branches(path: Path) -> dict[str, set[str]]:
+    """Branches of each tree that hepae stores: those that are not in the file as it is."""
+    from hepae.read.trees import as_stored
+
+    with uproot.open(path) as file, as_stored():
+        found = {}
+        for tree in ("Events", "Other"):
+            found[tree] = {"nJet", "Jet_pt", "Jet_eta", "nMuon", "Muon_pt", "MET"} - set(file[tree].keys())
+    return found
+
+
+JETS = {"Jet_pt", "Jet_eta"}
+CHOICES: list[tuple[dict[str, Any], set[str], set[str]]] = [
+    ({"only": ["Jet_*"]}, JETS, JETS),
+    ({"only": ["pt"], "tree": "Events"}, {"Jet_pt", "Muon_pt"}, set()),
+    ({"skip": ["Jet_*"], "tree": ["Other"]}, set(), {"nMuon", "Muon_pt", "MET"}),
+    ({"only": ["Jet_*"], "skip": ["eta"]}, {"Jet_pt"}, {"Jet_pt"}),
+    ({"collection": ["Jet", "Muon"], "tree": "Events"}, {*JETS, "Muon_pt"}, set()),
+    ({"tree": "Events"}, {*JETS, "Muon_pt", "MET", "nJet", "nMuon"}, set()),
+]
+
+
+@pytest.mark.parametrize(("words", "events", "other"), CHOICES)
+def test_what_is_named_is_compressed_and_nothing_else(
+    words: dict[str, Any], events: set[str], other: set[str], source: Path, tmp_path: Path
+) -> None:
+    target = tmp_path / "b.root"
+    hepae.compress(source, target, **words)
+    assert compressed_branches(target) == {"Events": events, "Other": other}
+    assert hepae.verify(source, target).kept
+
+
+WRONG = [
+    ({"only": ["Jte_*"]}, InputError, "matches no column"),
+    ({"skip": ["nothing"]}, InputError, "matches no column"),
+    ({"tree": "Event"}, InputError, "no such tree"),
+    ({"collection": ["Jet", "Tau"]}, CollectionError, "no collection 'Tau'"),
+    ({"only": ["Jet_*"], "bounds": ["MET=abs:1"]}, BoundError, "MET"),
+    ({"only": ["Jet_*"], "collection": "Jet"}, InputError, "do nothing for one collection"),
+    ({"only": "Jet_*"}, InputError, "not a list"),
+]
+
+
+@pytest.mark.parametrize(("words", "kind", "message"), WRONG)
+def test_a_word_that_names_nothing_is_an_error(
+    words: dict[str, Any], kind: type[Exception], message: str, source: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(kind, match=message):
+        hepae.compress(source, tmp_path / "b.root", **words)
+    assert not (tmp_path / "b.root").exists()
+
+
+def test_the_command_line_and_a_configuration_say_the_same(source: Path, tmp_path: Path) -> None:
+    config = tmp_path / "a.toml"
+    config.write_text('only = ["Jet_*"]\nkeep = ["eta"]\ntree = ["Events"]\nbound = ["pt=rel:1e-3"]\n')
+    words = ["--only", "Jet_*", "--keep", "eta", "--tree", "Events", "--bound", "pt=rel:1e-3"]
+    for name, said in (("words.root", words), ("config.root", ["--config", str(config)])):
+        assert main(["compress", str(source), str(tmp_path / name), *said]) == 0
+        assert compressed_branches(tmp_path / name) == {"Events": {"Jet_pt"}, "Other": set()}
+    first, second = ((tmp_path / name).read_bytes() for name in ("words.root", "config.root"))
+    assert len(first) == len(second)
+
+
+def test_dither_fills_the_cells_of_a_whole_file(source: Path, tmp_path: Path) -> None:
+    for dither in (False, True):
+        hepae.compress(source, tmp_path / "b.root", bounds=["MET=abs:0.5"], dither=dither)
+        with uproot.open(tmp_path / "b.root") as file:
+            values = len(np.unique(file["Events"]["MET"].array(library="np")))
+        assert (values > 1000) == dither
+        assert hepae.verify(source, tmp_path / "b.root", bounds=["MET=abs:0.5"]).kept
