@@ -81,6 +81,18 @@ def test_plain_and_compressed_files_are_not_put_together(parts: list[Path], tmp_
     assert not (tmp_path / "all.root").exists()
 
 
+def test_whole_files_with_different_branches_are_refused_by_name(tmp_path: Path) -> None:
+    smalls = []
+    for name in "ab":
+        with uproot.recreate(tmp_path / f"{name}.root") as file:
+            columns = {"x": np.arange(500, dtype=np.float32)} | {f"HLT_{name}": np.ones(500, bool)}
+            file.mktree("Events", {key: one.dtype for key, one in columns.items()}).extend(columns)
+        smalls.append(tmp_path / f"small_{name}.root")
+        compress_file(tmp_path / f"{name}.root", smalls[-1])
+    with pytest.raises(SchemaError, match=r"HLT_.*decompress the files, merge them with --fill"):
+        merge(tmp_path / "all.root", smalls)
+
+
 def test_histograms_with_other_axes_are_refused(parts: list[Path], tmp_path: Path) -> None:
     with uproot.recreate(tmp_path / "other.root") as file:
         file["h"] = np.histogram(np.zeros(3), bins=4)
@@ -120,6 +132,46 @@ def test_a_branch_that_only_some_files_have(tmp_path: Path, capsys: pytest.Captu
     message = capsys.readouterr().err
     assert "HLT_" in message
     assert "--fill" in message
+    assert main(["merge", str(tmp_path / "all.root"), *sources, "--fill"]) == 0
+    found = arrays_of(tmp_path / "all.root", "Events")
+    assert found.HLT_a.to_list() == [True] * 5 + [False] * 5
+    assert found.HLT_b.to_list() == [False] * 5 + [True] * 5
+    assert found.x.to_list() == [0, 1, 2, 3, 4] * 2
+
+
+def test_every_kind_of_column_is_filled_with_zeros(tmp_path: Path) -> None:
+    """Arrays of a counter that is there are zeros, of one that is missing empty; texts are empty."""
+    counts = np.array([2, 0, 3])
+    jets = ak.unflatten(np.arange(1, 6, dtype=np.float32), counts)
+    columns: dict[str, Any] = {
+        "Jet_a": jets,
+        "Jet_b": jets,
+        "Muon_a": jets,
+        "v": np.ones((3, 2)),
+        "text": ak.Array(["a", "b", "c"]),
+    }
+    types = dict.fromkeys(("Jet_a", "Jet_b", "Muon_a"), "var * float32") | {
+        "v": "2 * float64",
+        "text": "string",
+    }
+    for name, chosen in (("few", ["Jet_a"]), ("all", list(columns))):
+        with uproot.recreate(tmp_path / f"{name}.root") as file:
+            tree = file.mktree(
+                "Events",
+                {key: types[key] for key in chosen},
+                counter_name=lambda one: "n" + one.partition("_")[0],
+            )
+            tree.extend({key: columns[key] for key in chosen})
+    for order in (["few", "all"], ["all", "few"]):
+        merge(tmp_path / "out.root", [tmp_path / f"{name}.root" for name in order], fill=True, force=True)
+        found = arrays_of(tmp_path / "out.root", "Events")
+        part = slice(0, 3) if order[0] == "few" else slice(3, 6)
+        assert found.Jet_a.to_list() == jets.to_list() * 2
+        assert found[part].Jet_b.to_list() == [[0, 0], [], [0, 0, 0]]
+        assert found[part].Muon_a.to_list() == [[], [], []]
+        assert found[part].nMuon.to_list() == [0, 0, 0]
+        assert found[part].v.to_list() == [[0, 0]] * 3
+        assert found[part].text.to_list() == [""] * 3
 
 
 @needs_root

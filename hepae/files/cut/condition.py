@@ -72,15 +72,15 @@ class Cut:
         CutError
             If a branch is neither numbers (one per event, of a fixed shape, or one per object) nor texts.
         """
-        usable = set(restored) | {
-            name
-            for name, branch in branches.items()
-            if branch.kind in ("flat", "string") or (branch.kind == "jagged" and not branch.shape)
-        }
+        known = set(restored)
         for name in self.names:
-            if name not in usable:
-                what = f"no branch {name!r} of numbers or texts"
-                raise CutError(what, where=where, hint=nearest(name, usable) or None)
+            # others are not looked at: a tree may have branches that nobody can describe
+            branch = branches[name] if name in branches and name not in known else None
+            if name in known or (branch is not None and is_usable(branch)):
+                continue
+            what = f"no branch {name!r} of numbers or texts"
+            near = [other for other in (*known, *branches) if other != name]
+            raise CutError(what, where=where, hint=nearest(name, near) or None)
 
     def keeps(self, columns: Mapping[str, Column], events: int, first: int = 0) -> Booleans:
         """Which events pass.
@@ -148,3 +148,8 @@ class Cut:
 
     def _refused(self, what: str, event: int, hint: str) -> CutError:
         return CutError(what, where=f"{self.text}, event {event}", hint=hint)
+
+
+def is_usable(branch: Branch) -> bool:
+    """Whether a branch holds what can be computed with."""
+    return branch.kind in ("flat", "string") or (branch.kind == "jagged" and not branch.shape)

@@ -43,7 +43,10 @@ def facts_of(branch: BranchHeader) -> Facts:
     }
 
 
-def require_same_branches(first: TreeHeader, other: TreeHeader, fill: bool = False) -> None:
+FILL = "fill it with zeros where it is missing: --fill"
+
+
+def require_same_branches(first: TreeHeader, other: TreeHeader, fill: bool = False, hint: str = FILL) -> None:
     """Refuse trees whose branches differ.
 
     Parameters
@@ -52,6 +55,8 @@ def require_same_branches(first: TreeHeader, other: TreeHeader, fill: bool = Fal
         Two trees.
     fill
         Whether branches that only one of them has are no difference.
+    hint
+        What to do about one that is missing.
 
     Raises
     ------
@@ -66,7 +71,7 @@ def require_same_branches(first: TreeHeader, other: TreeHeader, fill: bool = Fal
             where=lacks.where,
             expected=f"{path}, as in {has.where}",
             got="no such branch",
-            hint="fill it with zeros where it is missing: --fill",
+            hint=hint,
         )
     for path in ours.keys() & theirs.keys():
         mine, their = facts_of(ours[path]), facts_of(theirs[path])

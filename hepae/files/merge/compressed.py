@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from hepae.errors import SchemaError, UnsupportedError
-from hepae.files.merge.branches import raise_maxima
+from hepae.files.merge.branches import raise_maxima, require_same_branches
 from hepae.files.merge.trees import JoinedTree, TreePart
+from hepae.read.trees import compressed_of
 from hepae.root.file.source import Source
 from hepae.root.ttree.header import TreeHeader, parse_tree
+from hepae.root.ttree.reader import TTreeReader
 from hepae.stored.own_tables import Schemas
 from hepae.stored.payload import MARKER
 from hepae.stored.restore import ModelStore, models_of
 from hepae.stored.titles import SUFFIX, parse_title
 
-__all__ = ["raised_headers", "require_same_storage", "united_models"]
+__all__ = ["raised_headers", "require_same_columns", "require_same_storage", "united_models"]
 
 
 def united_models(sources: Sequence[Source]) -> ModelStore:
@@ -57,6 +59,37 @@ def require_same_storage(path: str, parts: Sequence[TreePart]) -> None:
             got="; ".join(f"{way} in {part.source.path}" for way, part in zip(ways, of_each, strict=True)),
             hint="compress the plain files first (hepae compress), or decompress the others (hepae decompress)",
         )
+
+
+def require_same_columns(path: str, parts: Sequence[TreePart]) -> None:
+    """Refuse trees that are compressed as a whole and do not have the same branches, or replaced others of them.
+
+    Raises
+    ------
+    SchemaError
+        Naming a branch.
+    """
+    readers = {part: part.source.tree(path) for part in parts if part.header.entries}
+    trees = {part: compressed_of(one.tree) for part, one in readers.items() if isinstance(one, TTreeReader)}
+    whole = [(part, tree) for part, tree in trees.items() if tree is not None]
+    for part, tree in whole[1:]:
+        first_part, first = whole[0]
+        headers = [
+            parse_tree(one.header, f"{own.source.path}:{path}") for own, one in (whole[0], (part, tree))
+        ]
+        require_same_branches(
+            headers[0],
+            headers[1],
+            hint="decompress the files, merge them with --fill, and compress what comes out",
+        )
+        for name in sorted(first.branches.keys() ^ tree.branches.keys()):
+            has, lacks = (first_part, part) if name in first.branches else (part, first_part)
+            raise SchemaError(
+                "a branch is compressed in one file and as it was in another",
+                where=f"{path}, {name}",
+                got=f"compressed in {has.source.path}, not in {lacks.source.path}",
+                hint="decompress the files, merge them, and compress what comes out",
+            )
 
 
 def storage_of(header: TreeHeader) -> str:

@@ -12,7 +12,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from hepae.errors import InputError, UnsupportedError
-from hepae.files.merge.compressed import raised_headers, require_same_storage, united_models
+from hepae.files.merge.compressed import (
+    raised_headers,
+    require_same_columns,
+    require_same_storage,
+    united_models,
+)
 from hepae.files.merge.objects import JoinedObject, Others
 from hepae.files.merge.trees import JoinedTree, TreePart
 from hepae.progress import Report, silent
@@ -139,7 +144,9 @@ class _Plan:
                 )
             parts.append(TreePart(source, source.header(key)))
         require_same_storage(path, parts)
-        return JoinedTree(path, parts)
+        if path in parts[0].source.trees:
+            require_same_columns(path, parts)
+        return JoinedTree(path, parts, self.fill)
 
     def events(self, name: str | None) -> int:
         """Entries of the tree of that name, or of the largest."""

@@ -146,14 +146,14 @@ class BranchEntries:
             packed = [record[KEY_HEAD.unpack_from(record)[4] :] for record in records]
             if packed[0] == packed[1]:
                 return True
-        baskets = [
-            read_basket(record, f"{branch.where}, basket {place}")
-            for record, branch, place in zip(records, (self, other), (number, at), strict=True)
-        ]
-        one, two = baskets
-        offsets = [np.zeros(0, np.int64) if b.offsets is None else b.offsets[:-1] for b in baskets]
-        same_entries = one.entries == two.entries and np.array_equal(offsets[0], offsets[1])
-        return same_entries and np.array_equal(one.data, two.data)
+        return other.holds(at, read_basket(records[0], f"{self.where}, basket {number}"))
+
+    def holds(self, number: int, basket: Basket) -> bool:
+        """Whether a basket has the entries of another one."""
+        own = read_basket(self._record(number), f"{self.where}, basket {number}")
+        ends = [np.zeros(0, np.int64) if one.offsets is None else one.offsets[:-1] for one in (own, basket)]
+        same_entries = own.entries == basket.entries and np.array_equal(ends[0], ends[1])
+        return same_entries and np.array_equal(own.data, basket.data)
 
     def _between(self, low: int, high: int) -> list[int]:
         if low >= high:
