@@ -81,7 +81,7 @@ def test_plain_and_compressed_files_are_not_put_together(parts: list[Path], tmp_
     assert not (tmp_path / "all.root").exists()
 
 
-def test_whole_files_with_different_branches_are_refused_by_name(tmp_path: Path) -> None:
+def test_whole_files_with_different_branches_are_refused_by_name_or_filled(tmp_path: Path) -> None:
     smalls = []
     for name in "ab":
         with uproot.recreate(tmp_path / f"{name}.root") as file:
@@ -89,8 +89,13 @@ def test_whole_files_with_different_branches_are_refused_by_name(tmp_path: Path)
             file.mktree("Events", {key: one.dtype for key, one in columns.items()}).extend(columns)
         smalls.append(tmp_path / f"small_{name}.root")
         compress_file(tmp_path / f"{name}.root", smalls[-1])
-    with pytest.raises(SchemaError, match=r"HLT_.*decompress the files, merge them with --fill"):
+    with pytest.raises(SchemaError, match=r"HLT_.*--fill"):
         merge(tmp_path / "all.root", smalls)
+    merge(tmp_path / "all.root", smalls, fill=True)
+    merge(tmp_path / "plain.root", [tmp_path / "a.root", tmp_path / "b.root"], fill=True)
+    assert hepae.verify(tmp_path / "plain.root", tmp_path / "all.root").kept
+    hepae.decompress(tmp_path / "all.root", tmp_path / "back.root")
+    assert hepae.verify(tmp_path / "plain.root", tmp_path / "back.root").kept
 
 
 def test_histograms_with_other_axes_are_refused(parts: list[Path], tmp_path: Path) -> None:

@@ -156,3 +156,20 @@ def test_models_stay_for_a_tree_that_stays_compressed(tmp_path: Path) -> None:
                 assert restored.name.endswith("__hepae") == (tree in compressed)
                 assert ak.all(abs(restored.array() - jets) <= 1e-3)
         assert ("hepae_models" in uproot.open(tmp_path / name)) == bool(compressed)
+
+
+def test_trees_with_equal_branches_keep_their_names_and_titles(tmp_path: Path) -> None:
+    """Trees of systematic variations differ by name, title and values only."""
+    names = {"nominal": "as measured", "JES_up": "energies up"}
+    with uproot.recreate(tmp_path / "two.root") as file:
+        for number, (name, title) in enumerate(names.items()):
+            tree = file.mktree(name, {"x": "float32"}, title=title)
+            tree.extend({"x": np.arange(5000, dtype=np.float32) % 77 + number})
+    compress_file(tmp_path / "two.root", tmp_path / "small.root")
+    with open_source(tmp_path / "small.root") as source:
+        restore_file(tmp_path / "back.root", source)
+    for path in (tmp_path / "small.root", tmp_path / "back.root"):
+        with uproot.open(path) as file:
+            assert {name: file[name].title for name in names} == names
+            assert [file[name].name for name in names] == list(names)
+            assert file["JES_up"]["x"].array()[0] == 1

@@ -49,7 +49,7 @@ class StoredBranch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     columns: tuple[int, ...]
 
 
-class StoredTree(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=True):
+class StoredTree(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, dict=True):
     """A compressed tree.
 
     Parameters
@@ -58,10 +58,14 @@ class StoredTree(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=T
         How columns are stored.
     branches
         The branches that were replaced.
+    tree
+        Directories and name of the tree: two trees with equal branches have schemas of their own, since the original
+        headers that belong to them differ.
     """
 
     schema: TreeSchema
     branches: tuple[StoredBranch, ...]
+    tree: str = ""
 
     def to_json(self) -> bytes:
         """As stored."""

@@ -20,7 +20,7 @@ from hepae.core.values.nested import Nested
 from hepae.core.values.objects import Objects
 from hepae.errors import CorruptionError
 
-__all__ = ["OpenTables", "encode", "table_counts"]
+__all__ = ["OpenTables", "encode", "sealed", "table_counts"]
 
 Columns = Mapping[int, Nested]
 Methods = Mapping[int, tuple[int, ...]]
@@ -72,7 +72,12 @@ def encode(
             pack_bundle([whole[column] for column in named], [levels[column] for column in named], tried)
         )
     chunk = checksum([sequence.to_bytes(8, "little"), *bodies]) & LOW
-    return chunk, [body + _seal(body, chunk, number) for number, body in enumerate(bodies)]
+    return chunk, [sealed(body, chunk, number) for number, body in enumerate(bodies)]
+
+
+def sealed(body: bytes, chunk: int, number: int) -> bytes:
+    """A stream: a body, and the checksum that ties it to its chunk and to its place among the streams."""
+    return body + _seal(body, chunk, number)
 
 
 def table_counts(schema: TreeSchema, columns: Columns, entries: int) -> list[NDArray[np.int64]]:

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import msgspec
+
 from hepae.core.values.bounds import Bound
 from hepae.files.compress.bounds import Pairs, bounds_by_tree
 from hepae.files.compress.narrowing import ALL, Narrowing
@@ -100,6 +102,7 @@ def write_whole(
         for path, columns in trees.items():
             header = source.header(source.key(path))
             plan = plan_tree(columns, columns.layouts, bounds[path], dither)
+            plan.stored = msgspec.structs.replace(plan.stored, tree=path)
             schemas[plan.stored.sha256] = plan.stored.to_json(), header.lean()
             done.append(_write_tree(out, source, columns, header, plan, threads, report))
             done[-1].bounds = bounds[path]

@@ -12,21 +12,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from hepae.errors import InputError, UnsupportedError
-from hepae.files.merge.compressed import (
-    raised_headers,
-    require_same_columns,
-    require_same_storage,
-    united_models,
-)
+from hepae.files.merge.compressed import require_same_storage, united_models
 from hepae.files.merge.objects import JoinedObject, Others
 from hepae.files.merge.trees import JoinedTree, TreePart
+from hepae.files.merge.whole import WholeTree
 from hepae.progress import Report, silent
 from hepae.root.file.atomic import atomic_output
 from hepae.root.file.directory import DIRECTORIES
 from hepae.root.file.source import MODELS_TREE, SCHEMAS_TREE, Key, Source, open_source, size_of
 from hepae.root.file.writer import RootWriter
 from hepae.root.ttree.header import TREE_CLASSES
-from hepae.stored.own_tables import schemas_of, write_models, write_schemas
+from hepae.stored.own_tables import Schemas, write_models, write_schemas
 
 __all__ = ["Merge", "merge"]
 
@@ -91,7 +87,7 @@ def merge(
         opened = [stack.enter_context(open_source(path)) for path in sources]
         plan = _Plan(opened, others, fill)
         events = plan.events(tree)
-        done, total = 0, sum(joined.entries for joined in plan.trees)
+        done, total = 0, sum(joined.entries for joined in plan.written)
 
         def tell(entries: int) -> None:
             nonlocal done
@@ -99,11 +95,11 @@ def merge(
             report("merging", done, total, "")
 
         with RootWriter(temporary, opened[0], opened[1:]) as out:
-            for joined in plan.trees:
+            for joined in plan.written:
                 joined.write(out, tell)
             plan.write_rest(out)
         with open_source(temporary) as written:
-            for joined in plan.trees:
+            for joined in plan.written:
                 joined.check(written)
         before, after = sum(map(size_of, sources)), size_of(temporary)
     return Merge(str(target), len(sources), events, len(plan.models.embedded), before, after)
@@ -117,6 +113,8 @@ class _Plan:
     others: Others
     fill: bool
     trees: list[JoinedTree] = field(default_factory=list)
+    rows: list[WholeTree] = field(default_factory=list)
+    schemas: Schemas = field(default_factory=dict)
     objects: list[JoinedObject] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -131,11 +129,16 @@ class _Plan:
             if keys[0][1].classname not in TREE_CLASSES:
                 self.objects.append(JoinedObject(path, keys, self.others))
                 continue
-            self.trees.append(self._joined(path, keys))
+            self._join(path, keys)
+        self.trees = [joined for joined in self.trees if joined.path not in {one.path for one in self.rows}]
         self.models = united_models(self.sources)
-        self.schemas = raised_headers(self.trees, [schemas_of(source) for source in self.sources])
 
-    def _joined(self, path: str, keys: Sequence[tuple[Source, Key]]) -> JoinedTree:
+    @property
+    def written(self) -> list[JoinedTree | WholeTree]:
+        """All trees that are written."""
+        return [*self.trees, *self.rows]
+
+    def _join(self, path: str, keys: Sequence[tuple[Source, Key]]) -> None:
         parts = []
         for source, key in keys:
             if key.classname not in TREE_CLASSES:
@@ -144,9 +147,12 @@ class _Plan:
                 )
             parts.append(TreePart(source, source.header(key)))
         require_same_storage(path, parts)
+        self.trees.append(JoinedTree(path, parts, self.fill))
         if path in parts[0].source.trees:
-            require_same_columns(path, parts)
-        return JoinedTree(path, parts, self.fill)
+            whole = WholeTree(path, parts, self.fill)
+            self.schemas |= whole.schemas()
+            if whole.changed:
+                self.rows.append(whole)
 
     def events(self, name: str | None) -> int:
         """Entries of the tree of that name, or of the largest."""

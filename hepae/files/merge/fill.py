@@ -21,7 +21,7 @@ from hepae.root.ttree.layouts.layout import Layout
 from hepae.root.ttree.reader import TTreeReader
 from hepae.stored.titles import SUFFIX
 
-__all__ = ["Zeros", "fillable", "graft"]
+__all__ = ["Zeros", "entries_by_path", "fillable", "graft", "require_zeros", "zeros"]
 
 
 def fillable(source: Source, path: str, header: TreeHeader, names: Sequence[str]) -> dict[str, Layout]:
@@ -44,23 +44,25 @@ def fillable(source: Source, path: str, header: TreeHeader, names: Sequence[str]
     inner = {branch.path for branch in header.branches if branch.parent is not None}
     outer = {above.path for branch in header.branches for above in branch.above()}
     for name in names:
-        if (
-            name in inner | outer
-            or name.endswith(SUFFIX)
-            or name not in layouts
-            or not zero_means_zero(layouts[name])
-        ):
-            raise UnsupportedError(
-                "a branch that is missing in another file cannot be filled with zeros",
-                where=f"{header.where}, {name}",
-                hint="decompress the files first if it is compressed, or take it out of those that have it",
-            )
+        alone = name not in inner | outer and not name.endswith(SUFFIX)
+        require_zeros(layouts.get(name) if alone else None, f"{header.where}, {name}")
     return {name: layouts[name] for name in names}
 
 
-def zero_means_zero(layout: Layout) -> bool:
-    """Whether the integer 0 stands for the number 0 in every field."""
-    return not any(getattr(column.field.coding, "low", 0) for column in layout.columns)
+def require_zeros(layout: Layout | None, where: str) -> None:
+    """Refuse to fill a branch in which the integer 0 does not stand for the number 0.
+
+    Raises
+    ------
+    UnsupportedError
+        If it has no layout, or numbers with a range that does not begin at 0.
+    """
+    if layout is None or any(getattr(column.field.coding, "low", 0) for column in layout.columns):
+        raise UnsupportedError(
+            "a branch that is missing in another file cannot be filled with zeros",
+            where=where,
+            hint="decompress the files first if it is compressed, or take it out of those that have it",
+        )
 
 
 def graft(header: TreeHeader, other: TreeHeader, names: Sequence[str]) -> None:
