@@ -32,7 +32,7 @@ __all__ = ["WholeTree"]
 
 
 @dataclass(frozen=True, eq=False)
-class WholePart:
+class CompressedPart:
     """A compressed tree of one of the files, and the branches that others replaced and it does not have."""
 
     source: Source
@@ -103,7 +103,7 @@ class WholeTree:
 
     def __init__(self, path: str, parts: Sequence[TreePart], fill: bool) -> None:
         self.tree, self.path = path, path + PAYLOAD
-        self.parts = [whole for part in parts if (whole := whole_part(path, part)) is not None]
+        self.parts = [whole for part in parts if (whole := compressed_part(path, part)) is not None]
         self.entries = sum(len(part.tree.payload.rows) for part in self.parts)
         self.header = self.parts[0].header if self.parts else None
         for part in self.parts:
@@ -116,7 +116,7 @@ class WholeTree:
         """Whether rows are not as they were: the payload tree has to be written anew."""
         return any(part.missing for part in self.parts)
 
-    def _unite(self, part: WholePart, fill: bool) -> None:
+    def _unite(self, part: CompressedPart, fill: bool) -> None:
         assert self.header is not None
         header = part.header
         require_same_branches(self.header, header, fill)
@@ -124,7 +124,7 @@ class WholeTree:
         new = [branch.path for branch in header.branches if branch.path not in there]
         graft(self.header, header, new)
 
-    def _complete(self, part: WholePart) -> None:
+    def _complete(self, part: CompressedPart) -> None:
         """Know which branches of others a part lacks; refuse one that it has and did not replace."""
         own = {branch.path for branch in part.header.branches}
         for other in self.parts:
@@ -183,10 +183,12 @@ class WholeTree:
                 )
 
 
-def whole_part(path: str, part: TreePart) -> WholePart | None:
+def compressed_part(path: str, part: TreePart) -> CompressedPart | None:
     """The compressed tree of a file, None of a plain one."""
     reader = part.source.tree(path) if part.header.entries else None
     tree = compressed_of(reader.tree) if isinstance(reader, TTreeReader) else None
     return (
-        WholePart(part.source, reader, tree) if isinstance(reader, TTreeReader) and tree is not None else None
+        CompressedPart(part.source, reader, tree)
+        if isinstance(reader, TTreeReader) and tree is not None
+        else None
     )
