@@ -12,6 +12,7 @@ from functools import partial
 from hepae.arrays import Array
 from hepae.core.chunk import ChunkCodec
 from hepae.core.decode import as_exact, chunk_codec
+from hepae.core.lifting.codec import Lifting
 from hepae.core.locks import ForkSafeLock, computed_once
 from hepae.core.plain.chunked import Plain
 from hepae.core.tables.schema import ModelCodec
@@ -171,4 +172,6 @@ def codec_of_schema(
     if isinstance(spec, ModelCodec):
         return chunk_codec(models.find(spec.sha256, where), exact)
     features = as_exact(spec.features) if exact else spec.features
-    return ChunkCodec(Plain(), "plain", features, (), PLAIN_MODEL)
+    if spec.lifting is None:
+        return ChunkCodec(Plain(), "plain", features, (), PLAIN_MODEL)
+    return ChunkCodec(Lifting(spec.lifting, features), "lifting", features, (), PLAIN_MODEL)

@@ -9,6 +9,7 @@ import msgspec
 
 from hepae import limits
 from hepae.core.features import FeatureSpec
+from hepae.core.lifting.spec import LiftingSpec
 from hepae.core.locks import computed_once
 from hepae.errors import CorruptionError
 
@@ -109,16 +110,19 @@ class ModelCodec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="m
 
 
 class PlainCodec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="plain"):
-    """Columns of one table with bounds that are coded without a model, each by itself.
+    """Columns of one table that are coded without a model file.
 
     Parameters
     ----------
     columns, features
         The columns; the bound and the lattice of each.
+    lifting
+        How they predict each other; each is coded by itself where it is None.
     """
 
     columns: tuple[int, ...]
     features: tuple[FeatureSpec, ...]
+    lifting: LiftingSpec | None = None
 
 
 class Bundle(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="bundle"):
@@ -231,6 +235,8 @@ class TreeSchema(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=T
         conditions = codec.conditions if isinstance(codec, ModelCodec) else ()
         named = (*codec.columns, *conditions)
         if not codec.columns or any(not 0 <= column < len(self.columns) for column in named):
+            return False
+        if isinstance(codec, PlainCodec) and len(codec.features) != len(codec.columns):
             return False
         tables = {self.columns[column].table for column in codec.columns}
         return len(tables) == 1 and all(self.columns[column].table == EVENTS for column in conditions)

@@ -17,9 +17,10 @@ from hepae.core.tables.streams import encode
 from hepae.core.values.bounds import Bound
 from hepae.core.values.nested import Nested
 from hepae.input.columns import ColumnSource, chunks, sampled
+from hepae.learn.whole.lifted import lifted_tables
 from hepae.learn.whole.plan import Planned, planned
 from hepae.learn.whole.tables import find_tables
-from hepae.progress import Report
+from hepae.progress import Report, silent
 from hepae.root.ttree.layouts.layout import Layout
 from hepae.stored.compressed import codec_of_schema
 from hepae.stored.restore import ModelStore
@@ -74,6 +75,8 @@ def plan_tree(
     layouts: Mapping[str, Layout],
     bounds: Mapping[str, Bound],
     dither: bool = False,
+    predict: bool = True,
+    report: Report = silent,
 ) -> TreePlan:
     """How to store a tree, from a sample of it.
 
@@ -85,12 +88,20 @@ def plan_tree(
         The layouts of the branches that they are of, by path.
     bounds
         Bounds of the columns that are not exact, by name.
+    dither
+        Whether the cells of lossy columns are filled evenly.
+    predict
+        Whether columns may predict each other.
+    report
+        Told how far the search for predictions is.
     """
     sample, entries = sampled(source, SAMPLE_ENTRIES)
     found = find_tables(source.infos, sample)
     start, stop = next(iter(chunks(source)), (0, 0))
     share = (stop - start) / entries if entries else 0.0
-    plan = planned(found, sample, share, bounds, dither=dither)
+    scale = source.num_entries / entries if entries else 0.0
+    lifted = lifted_tables(found, sample, bounds, scale, dither, report) if predict else []
+    plan = planned(found, sample, share, bounds, lifted=lifted, dither=dither)
     of_branch: dict[str, list[int]] = {}
     for info in source.infos:
         of_branch.setdefault(info.branch, []).append(plan.schema.numbers[info.name])

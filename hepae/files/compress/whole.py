@@ -101,7 +101,7 @@ def write_whole(
         out.done |= {SCHEMAS_TREE}
         for path, columns in trees.items():
             header = source.header(source.key(path))
-            plan = plan_tree(columns, columns.layouts, bounds[path], dither)
+            plan = plan_tree(columns, columns.layouts, bounds[path], dither, report=report)
             plan.stored = msgspec.structs.replace(plan.stored, tree=path)
             schemas[plan.stored.sha256] = plan.stored.to_json(), header.lean()
             done.append(_write_tree(out, source, columns, header, plan, threads, report))

@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hepae.arrays import Floats, Integers
-from hepae.core.prediction.columns import Blend, Column, MassShell, Mix
+from hepae.core.prediction.columns import Blend, Column, Here, MassShell, Mix
 from hepae.learn.fit import additive, candidates
 from hepae.learn.fit.additive import Candidate
 from hepae.learn.fit.state import Fitting
 
-__all__ = ["blends", "pool_for"]
+__all__ = ["blends", "mass_shells", "pool_for", "telling"]
 
 
 MIX_BITS: Final = 16
@@ -49,9 +49,20 @@ def pool_for(
     """
     latents = [other for other in state.latents if other in known]
     columns = list(candidates.simple(name, known, latents, state.conditions, state.roles))
-    columns += [*_mixes(state, known, y), *further]
+    combined = state.settings.looks is None
+    columns += [*(_mixes(state, known, y) if combined else []), *further]
     pool = [state.candidate(column) for column in columns]
-    return [c for c in pool if c is not None] + _best_products(state, known, y)
+    return [c for c in pool if c is not None] + (_best_products(state, known, y) if combined else [])
+
+
+def telling(state: Fitting, known: Sequence[str], q: Integers, most: int) -> list[str]:
+    """The features that say most about another by themselves, in their order."""
+    seen = {name: state.candidate(Here(name)) for name in known}
+    tables = {name: candidate for name, candidate in seen.items() if candidate is not None}
+    y = np.asarray(q, np.float64)
+    scores = additive.scores(y - np.median(y), list(tables.values()))
+    best = sorted(zip(scores, tables, strict=True), reverse=True)[:most]
+    return [name for name in known if name in {chosen for _, chosen in best}]
 
 
 def _mixes(state: Fitting, known: Sequence[str], y: NDArray[np.generic]) -> list[Column]:

@@ -19,7 +19,7 @@ from hepae.core.prediction.tables import FRACTION_BITS, Period, expand
 from hepae.core.values.lattice import Lattice
 from hepae.learn.fit import additive, candidates, crowd
 from hepae.learn.fit.derived import is_crowded, last_rank, polar
-from hepae.learn.fit.pool import blends, mass_shells, pool_for
+from hepae.learn.fit.pool import blends, mass_shells, pool_for, telling
 from hepae.learn.fit.state import Fitting, Settings, columns_of, split_events, table_grain, take_sample
 from hepae.learn.fit.widths import fit_widths
 
@@ -218,7 +218,11 @@ def _fit_feature(state: Fitting, name: str, known: Sequence[str]) -> Predictor:
     if len(pack(q)) + len(pack(q_validation)) < LEAST_BYTES:
         return Predictor(name)
     period = _period(state, name)
-    found = candidates.bases(name, known, state.roles, state.met) + blends(state, name, known)
+    found = candidates.bases(name, known, state.roles, state.met)
+    if state.settings.looks is None:
+        found += blends(state, name, known)
+    else:
+        known = telling(state, known, q, state.settings.looks)
     if state.crowded:
         found += crowd.bases(name, state.roles, state.totals) + mass_shells(state, name, known)
     tried = [_fit_terms(state, name, known, base, period) for base in _promising(state, q, found, period)]

@@ -13,11 +13,10 @@ from typing import Final
 import numpy as np
 
 from hepae import limits
-from hepae.core.features import FeatureSpec
 from hepae.core.tables.schema import Bundle, ColumnSpec, Framed, ModelCodec, PlainCodec, TreeSchema
 from hepae.core.values.bounds import Bound
-from hepae.core.values.lattice_fit import fit_lattice, require_feasible
 from hepae.core.values.nested import Nested
+from hepae.learn.whole.lifted import feature_of
 from hepae.learn.whole.methods import best_methods
 from hepae.learn.whole.tables import Found
 
@@ -58,6 +57,7 @@ def planned(
     share: float,
     bounds: Mapping[str, Bound],
     models: Sequence[Coded] = (),
+    lifted: Sequence[PlainCodec] = (),
     dither: bool = False,
 ) -> Planned:
     """The schema of a tree.
@@ -74,9 +74,14 @@ def planned(
         Bounds of the columns that are not exact, by name.
     models
         Models, each for columns of one table.
+    lifted
+        Codecs of columns that predict each other, each for one table (`hepae.learn.whole.lifted`).
+    dither
+        Whether the cells of lossy columns are filled evenly.
     """
     codecs: list[ModelCodec | PlainCodec] = [ModelCodec(m.sha256, m.columns, m.conditions) for m in models]
-    modelled = {column for model in models for column in model.columns}
+    codecs += lifted
+    modelled = {column for codec in codecs for column in codec.columns}
     codecs += _bounded(found, sample, bounds, modelled, dither)
     framed = [Framed(number, column) for number, codec in enumerate(codecs) for column in codec.columns]
     coded = {stream.column for stream in framed}
@@ -108,18 +113,10 @@ def _bounded(
             if column.table == table and number not in modelled and column.name in bounds and not column.shape
         ]
         if columns:
-            features = [_feature(found.columns[number], sample, bounds, dither) for number in columns]
+            names = [found.columns[number].name for number in columns]
+            features = [feature_of(name, sample[name], bounds[name], dither) for name in names]
             codecs.append(PlainCodec(tuple(columns), tuple(features)))
     return codecs
-
-
-def _feature(
-    column: ColumnSpec, sample: Mapping[str, Nested], bounds: Mapping[str, Bound], dither: bool
-) -> FeatureSpec:
-    values, bound = sample[column.name].values, bounds[column.name]
-    require_feasible(values, bound, column.name)
-    lattice = fit_lattice(values, bound, dither)
-    return FeatureSpec(column.name, column.name, column.dtype, "", bound, lattice, dither and lattice.dithers)
 
 
 def _bundles(found: Found, exact: Sequence[int], sample: Mapping[str, Nested], share: float) -> list[Bundle]:
