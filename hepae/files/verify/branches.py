@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,9 @@ from hepae.files.verify.sides import Claim, Part, Side, numbered
 from hepae.files.verify.structure import Facts, branch_facts, tree_facts
 from hepae.files.verify.values import NotInterpretedError, interpreting, of_awkward
 from hepae.root.file.compression import ZSTD_DEFAULT
+from hepae.root.ttree.entries import BranchEntries
+from hepae.root.ttree.header import TreeHeader
+from hepae.root.ttree.raw_copy import Bytes
 
 __all__ = ["BranchPart", "ttree_side"]
 
@@ -37,9 +41,16 @@ KNOWN = (
 
 
 class BranchPart:
-    """A branch with what it holds itself; its sub-branches are parts of their own."""
+    """A branch with what it holds itself; its sub-branches are parts of their own.
+
+    Attributes
+    ----------
+    held
+        Its baskets by hepae's own parser, for those that uproot cannot read at all.
+    """
 
     claim: Claim | None = None
+    held: Callable[[], BranchEntries] | None = None
 
     def __init__(self, name: str, branch: Any) -> None:
         self.name, self.branch = name, branch
@@ -110,7 +121,12 @@ class BranchPart:
         """The first entry whose bytes differ, however entries are spread over baskets."""
         if not isinstance(other, BranchPart):
             return 0
-        return first_different_entry(self.branch, other.branch)
+        try:
+            return first_different_entry(self.branch, other.branch)
+        except NotInterpretedError:
+            if self.held is None or other.held is None:
+                raise
+            return _first_basket_apart(self.held(), other.held())
 
     def same_run(self, other: Part, start: int, stop: int) -> int | None:
         """Number of values in a run of entries that has the same bytes in both; None where that cannot be told."""
@@ -154,15 +170,43 @@ def _of_values(model: Any) -> bool:
     return isinstance(model, np.dtype)
 
 
-def ttree_side(name: str, tree: Any) -> Side:
-    """A TTree, with all its branches."""
+def _first_basket_apart(one: BranchEntries, other: BranchEntries) -> int | None:
+    """The first entry of the first basket that does not hold the same, baskets taken one for one."""
+    if not np.array_equal(one.table.entries, other.table.entries):
+        return 0
+    for number, entry in enumerate(one.table.entries[:-1].tolist()):
+        if not one.same_basket(number, other, number):
+            return int(entry)
+    return None
+
+
+def ttree_side(name: str, tree: Any, header: Callable[[], tuple[Bytes, TreeHeader]] | None = None) -> Side:
+    """A TTree, with all its branches.
+
+    Parameters
+    ----------
+    name, tree
+        Its path, and the tree as uproot reads it.
+    header
+        Its header by hepae's own parser, asked for where uproot cannot read a basket.
+    """
     walked = list(_walk(tree, ""))
     references = tree.member("fBranchRef", none_if_missing=True)
     if references is not None:
         walked.append(("TRefTable", references))
     names = numbered([path for path, _ in walked])
-    parts: list[Part] = [BranchPart(path, branch) for path, (_, branch) in zip(names, walked, strict=True)]
-    return Side(name, "ttree", int(tree.num_entries), tree_facts(tree), parts)
+    parts = [BranchPart(path, branch) for path, (_, branch) in zip(names, walked, strict=True)]
+    for number, part in enumerate(parts):
+        if header is not None:
+            part.held = partial(_entries_of, header, number, name)
+    return Side(name, "ttree", int(tree.num_entries), tree_facts(tree), list[Part](parts))
+
+
+def _entries_of(header: Callable[[], tuple[Bytes, TreeHeader]], number: int, where: str) -> BranchEntries:
+    source, parsed = header()
+    listed = [branch for branch in parsed.branches if branch.classname != "TBranchRef"]
+    with interpreting():
+        return BranchEntries(source, listed[number], {}, where)
 
 
 def _walk(above: Any, path: str) -> Iterator[tuple[str, Any]]:

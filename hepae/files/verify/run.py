@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from hepae.core.arithmetic.denormals import kept_subnormals
@@ -22,11 +23,12 @@ from hepae.files.verify.result import TreeCheck, Verification
 from hepae.files.verify.sides import Held, Part, Side
 from hepae.files.verify.structure import differences
 from hepae.files.verify.texts import csv_side
-from hepae.files.verify.values import NotInterpretedError
+from hepae.files.verify.values import NotInterpretedError, interpreting
 from hepae.input.events import is_csv
 from hepae.model.model import Model
 from hepae.progress import Report, silent
-from hepae.root.file.source import TITLES_TREE
+from hepae.root.file.source import TITLES_TREE, Source
+from hepae.root.ttree.header import TreeHeader
 
 __all__ = ["verify"]
 
@@ -183,7 +185,9 @@ class Work:
         if key.classname in TREES:
             with as_stored():
                 stored = file.get(key) if is_whole(found) else found
-            return whole_side(key.shown, stored, found, file, self.models) or ttree_side(key.shown, found)
+            return whole_side(key.shown, stored, found, file, self.models) or ttree_side(
+                key.shown, found, partial(header_of, file, key)
+            )
         return ntuple_side(key.shown, found, titles_of(file, "/".join(key.path)))
 
     def restored(self, file: OpenFile, key: FileKey, side: Side) -> Restored | None:
@@ -247,6 +251,13 @@ class Work:
 def newest(file: OpenFile, key: FileKey) -> int:
     """The highest cycle of the path of a key."""
     return max(one.cycle for one in file.keys if one.path == key.path)
+
+
+def header_of(file: OpenFile, key: FileKey) -> tuple[Source, TreeHeader]:
+    """The header of a tree by hepae's own parser, and the file that it is of."""
+    with interpreting():
+        found = next(one for one in file.source.keys if one.seek == key.seek)
+        return file.source, file.source.header(found)
 
 
 def only(keys: KeyPairs, wanted: Sequence[str], where: str) -> KeyPairs:
