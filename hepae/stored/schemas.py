@@ -31,7 +31,7 @@ __all__ = [
 ]
 
 
-class StoredBranch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class StoredBranch(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """A branch that was replaced.
 
     Parameters
@@ -42,11 +42,14 @@ class StoredBranch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         How columns become the bytes of its baskets.
     columns
         The columns that it is restored from, by number, in the order of the layout.
+    compression
+        ROOT's number of how its baskets were compressed, where its header does not say so (uproot writes 0).
     """
 
     path: str
     layout: Layout
     columns: tuple[int, ...]
+    compression: int = 0
 
 
 class StoredTree(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, dict=True):

@@ -74,6 +74,7 @@ def plan_tree(
     source: ColumnSource,
     layouts: Mapping[str, Layout],
     bounds: Mapping[str, Bound],
+    settings: Mapping[str, int],
     dither: bool = False,
     predict: bool = True,
     report: Report = silent,
@@ -88,6 +89,8 @@ def plan_tree(
         The layouts of the branches that they are of, by path.
     bounds
         Bounds of the columns that are not exact, by name.
+    settings
+        ROOT's numbers of how branches are compressed whose headers do not say so, by path.
     dither
         Whether the cells of lossy columns are filled evenly.
     predict
@@ -105,7 +108,10 @@ def plan_tree(
     of_branch: dict[str, list[int]] = {}
     for info in source.infos:
         of_branch.setdefault(info.branch, []).append(plan.schema.numbers[info.name])
-    replaced = tuple(StoredBranch(path, layouts[path], tuple(numbers)) for path, numbers in of_branch.items())
+    replaced = tuple(
+        StoredBranch(path, layouts[path], tuple(numbers), settings.get(path, 0))
+        for path, numbers in of_branch.items()
+    )
     return TreePlan(StoredTree(plan.schema, replaced), plan, ModelStore())
 
 

@@ -17,6 +17,7 @@ from hepae.read.trees import compressed_of
 from hepae.root.file.source import PAYLOAD, SCHEMAS_TREE, Source
 from hepae.root.file.writer import RootWriter
 from hepae.root.ttree.columns import TreeColumns
+from hepae.root.ttree.entries import setting_of
 from hepae.root.ttree.header import TREE_CLASSES, TreeHeader
 from hepae.root.ttree.raw_copy import Copied
 from hepae.root.ttree.reader import TTreeReader
@@ -101,7 +102,9 @@ def write_whole(
         out.done |= {SCHEMAS_TREE}
         for path, columns in trees.items():
             header = source.header(source.key(path))
-            plan = plan_tree(columns, columns.layouts, bounds[path], dither, report=report)
+            plan = plan_tree(
+                columns, columns.layouts, bounds[path], unsaid_settings(source, header), dither, report=report
+            )
             plan.stored = msgspec.structs.replace(plan.stored, tree=path)
             schemas[plan.stored.sha256] = plan.stored.to_json(), header.lean()
             done.append(_write_tree(out, source, columns, header, plan, threads, report))
@@ -123,6 +126,15 @@ def compressible(source: Source, kept: Mapping[str, set[str]]) -> dict[str, Tree
             if columns.infos:
                 trees[path] = columns
     return trees
+
+
+def unsaid_settings(source: Source, header: TreeHeader) -> dict[str, int]:
+    """How branches are compressed whose headers do not say so, by path."""
+    return {
+        branch.path: setting_of(source, branch, source.compression).code
+        for branch in header.branches
+        if branch.compression <= 0
+    }
 
 
 def _needed(header: TreeHeader, columns: TreeColumns) -> set[str]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from hepae.progress import Report
 from hepae.read.trees import compressed_of
+from hepae.root.file.compression import Compression
 from hepae.root.file.source import PAYLOAD, Source
 from hepae.root.file.writer import RootWriter
 from hepae.root.ttree.branches import BranchHeader
@@ -43,7 +44,14 @@ def restore_tree(out: RootWriter, source: Source, tree: TTreeReader, report: Rep
     there = {branch.path: branch for branch in now.branches if branch.path != MARKER}
     treatments = {branch.path: treatment_of(branch, compressed, source, there) for branch in header.branches}
     header.take_state(now)
-    written = out.rewrite(header, treatments, path=tree.path, key=key, entries=tree.num_entries)
+    settings = {
+        path: Compression.of(branch.compression)
+        for path, branch in compressed.branches.items()
+        if branch.compression
+    }
+    written = out.rewrite(
+        header, treatments, path=tree.path, key=key, entries=tree.num_entries, settings=settings
+    )
     for row in compressed.payload.rows:
         for path in compressed.branches:
             data, offsets = compressed.basket(row, path)
