@@ -296,7 +296,7 @@ def test_every_length_of_a_model_is_refused(whole: Whole) -> None:
             Model.from_bytes(data[:length])
 
 
-@pytest.mark.parametrize("codec", CODECS)
+@pytest.mark.parametrize("codec", fuzz_files.FILES)
 def test_whole_files_damaged_anyhow_are_restored_as_they_were_or_refused(codec: str) -> None:
     outcomes, faults = fuzz_files.fuzz(codec, range(100), seed=20, say=lambda _: None)
     assert not faults

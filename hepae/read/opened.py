@@ -9,11 +9,12 @@ from types import TracebackType
 from typing import Any
 
 import awkward as ak
+import uproot
 
 from hepae.errors import CollectionError, nearest
 from hepae.read.ntuple_fields import NTupleFields
 from hepae.root.file.reading import reading
-from hepae.root.file.source import OWN_TREES, TREE_CLASSES, Source
+from hepae.root.file.source import TREE_CLASSES, Source
 from hepae.root.rntuple.reader import RNTupleReader
 from hepae.stored.titles import SUFFIX, parse_title
 
@@ -44,13 +45,13 @@ class OpenedFile:
 
     def keys(self) -> list[str]:
         """Paths of all objects but what hepae keeps for itself."""
-        return [key.path for key in self._source.keys if key.path not in OWN_TREES]
+        return [key.path for key in self._source.keys if not self._source.is_own(key.path)]
 
     def __getitem__(self, name: str) -> Any:
         """A tree as `OpenedTree`, anything else as uproot gives it."""
         with reading(f"{self._source.path}, {name}"):
             found = self._source.get(name)
-            if found.classname not in TREE_CLASSES:
+            if isinstance(found, uproot.ReadOnlyDirectory) or found.classname not in TREE_CLASSES:
                 return found
             reader = self._source.tree(name.partition(";")[0])
             return OpenedTree(

@@ -9,6 +9,8 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from functools import partial
 
+import numpy as np
+
 from hepae.arrays import Array
 from hepae.core.chunk import ChunkCodec
 from hepae.core.decode import as_exact, chunk_codec
@@ -20,6 +22,7 @@ from hepae.core.tables.streams import OpenTables
 from hepae.core.values.nested import Nested
 from hepae.errors import CorruptionError
 from hepae.root.ttree.layouts.checks import Offsets
+from hepae.root.ttree.layouts.rows import LeafList
 from hepae.stored.payload import Payload, Row
 from hepae.stored.restore import ModelStore
 from hepae.stored.schemas import StoredBranch, StoredTree
@@ -98,7 +101,19 @@ class CompressedTree:
             restored = self._opened(row).read(branch.columns)
             self._forget(row)
         names = [column.name for column in branch.layout.columns]
-        return dict(zip(names, (restored[number] for number in branch.columns), strict=True))
+        columns = dict(zip(names, (restored[number] for number in branch.columns), strict=True))
+        self._require_rows(branch, columns, row)
+        return columns
+
+    def _require_rows(self, branch: StoredBranch, columns: Mapping[str, Nested], row: Row) -> None:
+        """Refuse columns of the same rows that do not have the same counts; leaves have rows of their own."""
+        first, *others = columns.values()
+        levels = [column.levels for column in others if not isinstance(branch.layout, LeafList)]
+        if not all(all(map(np.array_equal, first.levels, other)) for other in levels):
+            raise CorruptionError(
+                "columns of a branch with counts of their own",
+                where=f"{self.where}, {branch.path}, entries {row.start} to {row.stop}",
+            )
 
     def whole(self, row: Row) -> dict[int, Nested]:
         """Every column of a chunk, by number."""
@@ -170,7 +185,12 @@ def codec_of_schema(
     """What codes the columns of one codec of a schema; ``exact`` as in `chunk_codec`."""
     spec = stored.schema.codecs[number]
     if isinstance(spec, ModelCodec):
-        return chunk_codec(models.find(spec.sha256, where), exact)
+        codec = chunk_codec(models.find(spec.sha256, where), exact)
+        columns = [stored.schema.columns[column].dtype for column in spec.columns]
+        dtypes = [feature.dtype for feature in codec.features.values()]
+        if columns != dtypes or len(codec.conditions) != len(spec.conditions):
+            raise CorruptionError("a model of other columns", where=where, expected=columns, got=dtypes)
+        return codec
     features = as_exact(spec.features) if exact else spec.features
     if spec.lifting is None:
         return ChunkCodec(Plain(), "plain", features, (), PLAIN_MODEL)

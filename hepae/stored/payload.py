@@ -18,10 +18,11 @@ from hepae.errors import CorruptionError
 from hepae.root.columns import Column, Jagged
 from hepae.root.file.compression import STORED
 from hepae.root.file.source import PAYLOAD
+from hepae.root.tree import TreeReader
 from hepae.root.ttree.reader import TTreeReader
 from hepae.root.ttree.writer import NewBranch
 
-__all__ = ["MARKER", "PAYLOAD", "Payload", "Row", "payload_plan", "row_columns"]
+__all__ = ["MARKER", "PAYLOAD", "Payload", "Row", "payload_plan", "require_plan", "row_columns"]
 
 MARKER: Final = "hepae"
 """The branch of a compressed tree that says which chunk each entry is in."""
@@ -54,6 +55,27 @@ def row_columns(chunk: int, entries: int, schema: str, streams: Sequence[bytes])
     }
 
 
+def require_plan(tree: TreeReader, plan: Sequence[NewBranch]) -> None:
+    """Refuse a table of hepae whose branches are not those that it is written with.
+
+    Raises
+    ------
+    CorruptionError
+        If one is missing or of another type.
+    """
+    for new in plan:
+        branch = tree.branches.get(new.name)
+        expected = new.dtype, new.shape, new.counter
+        got = branch and (branch.dtype, branch.shape, branch.counter)
+        if got != expected:
+            raise CorruptionError(
+                "a table of hepae with other branches",
+                where=f"{tree.where}, {new.name}",
+                expected=expected,
+                got=got,
+            )
+
+
 @dataclass(frozen=True)
 class Row:
     """A chunk of the tree: entries ``start`` to ``stop``, and where its streams begin in its bytes."""
@@ -79,11 +101,12 @@ class Payload:
     Raises
     ------
     CorruptionError
-        If its chunks do not add up to these entries.
+        If its branches are others, or its chunks do not add up to these entries.
     """
 
     def __init__(self, tree: TTreeReader, entries: int) -> None:
         self.tree, self.where = tree, tree.where
+        require_plan(tree, payload_plan())
         self.rows = list(self._rows())
         covered = self.rows[-1].stop if self.rows else 0
         if covered != entries:

@@ -19,6 +19,7 @@ from hepae.root.file.source import SCHEMAS_TREE
 from hepae.root.tree import TreeReader
 from hepae.root.ttree.layouts.layout import Layout
 from hepae.root.ttree.writer import NewBranch
+from hepae.stored.payload import require_plan
 
 __all__ = [
     "SCHEMAS_TREE",
@@ -110,8 +111,9 @@ def read_schemas(tree: TreeReader) -> dict[str, tuple[bytes, bytes]]:
     Raises
     ------
     CorruptionError
-        If bytes do not have the SHA-256 that the table says.
+        If the table has other branches, or bytes do not have the SHA-256 that it says.
     """
+    require_plan(tree, schema_plan())
     limits.check("schemas in a file", tree.num_entries, limits.MAX_MODELS_PER_FILE, tree.where)
     names = np.asarray(tree.read("sha256", 0, tree.num_entries)).astype(np.uint8)
     parts = [_rows(tree, name) for name in ("schema", "header")]
@@ -143,11 +145,23 @@ def stored_tree(text: bytes, where: str) -> StoredTree:
     limits.check("bytes of a schema", len(text), limits.MAX_MANIFEST_BYTES, where)
     try:
         stored = msgspec.json.decode(text, type=StoredTree)
-    except msgspec.DecodeError as problem:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as problem:
         raise CorruptionError("a schema that cannot be read", where=where, got=str(problem)) from None
     stored.schema.require_sense(where)
     for branch in stored.branches:
-        known = all(0 <= column < len(stored.schema.columns) for column in branch.columns)
-        if not known or len(branch.columns) != len(branch.layout.columns):
+        if not _is_restored(branch, stored.schema):
             raise CorruptionError("a branch of columns that are not there", where=f"{where}, {branch.path}")
     return stored
+
+
+def _is_restored(branch: StoredBranch, schema: TreeSchema) -> bool:
+    """Whether the columns of a branch are what its layout makes baskets of."""
+    wanted = branch.layout.columns
+    known = all(0 <= column < len(schema.columns) for column in branch.columns)
+    if not known or not wanted or len(branch.columns) != len(wanted):
+        return False
+    return len({column.name for column in wanted}) == len(wanted) and all(
+        (spec.dtype, spec.shape, len(schema.chain(spec.table)))
+        == (column.field.dtype, column.field.shape, column.levels)
+        for column, spec in zip(wanted, (schema.columns[number] for number in branch.columns), strict=True)
+    )

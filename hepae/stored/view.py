@@ -16,6 +16,7 @@ import uproot
 from hepae.arrays import Array
 from hepae.core.locks import computed_once
 from hepae.errors import CorruptionError
+from hepae.root.file.reading import reading
 from hepae.root.ttree.header import STATE
 from hepae.root.ttree.layouts.checks import Offsets
 from hepae.stored.compressed import CompressedTree
@@ -94,7 +95,8 @@ class Marks:
         """
         if row.index in self._checked:
             return
-        marks = self._marker.array(entry_start=row.start, entry_stop=row.stop, library="np")
+        with reading(f"{self.where}, {MARKER}"):
+            marks = self._marker.array(entry_start=row.start, entry_stop=row.stop, library="np")
         wrong = np.flatnonzero(marks != row.chunk)
         if len(wrong):
             raise CorruptionError(
@@ -122,12 +124,15 @@ def restored_view(tree: Any, header: bytes, compressed: CompressedTree) -> Any:
     Raises
     ------
     CorruptionError
-        If the marker branch is missing, or a branch is there twice.
+        If the marker branch is missing, a branch is there twice, or the header has not all that were replaced.
     """
     file, where = tree.file, compressed.where
     chunk = uproot.source.chunk.Chunk.wrap(file.source, np.frombuffer(header, np.uint8))
     cursor = uproot.source.cursor.Cursor(0)
-    view = uproot.deserialization.read_object_any(chunk, cursor, {}, file, file, tree.parent)
+    with reading(f"{where}, original header"):
+        view = uproot.deserialization.read_object_any(chunk, cursor, {}, file, file, tree.parent)
+    if not isinstance(view, uproot.behaviors.TTree.TTree):
+        raise CorruptionError("an original header that is no tree's", where=where, got=type(view).__name__)
     kept = {str(path): branch for path, branch in tree.iteritems(recursive=True)}
     if kept.pop(MARKER, None) is None:
         raise CorruptionError(
@@ -143,18 +148,29 @@ def restored_view(tree: Any, header: bytes, compressed: CompressedTree) -> Any:
         name: tree.member(name, none_if_missing=True) for name in STATE if name in view._members
     }
     view._members["fEntries"] = int(tree.num_entries)
-    _fill(view, "", kept, compressed, Marks(tree, where))
+    there = _fill(view, "", kept, compressed, Marks(tree, where))
+    for path in sorted(compressed.branches.keys() - there):
+        raise CorruptionError("an original header without a branch", where=where, expected=path)
     _extend(view, tree)
     return view
 
 
-def _fill(above: Any, path: str, kept: Mapping[str, Any], compressed: CompressedTree, marks: Marks) -> None:
-    """Give the branches of the original header their baskets, and take out those that are no more."""
-    there = []
+def _fill(
+    above: Any, path: str, kept: Mapping[str, Any], compressed: CompressedTree, marks: Marks
+) -> set[str]:
+    """Give the branches of the original header their baskets, and take out those that are no more.
+
+    Returns
+    -------
+    set of str
+        Paths of the branches that are restored.
+    """
+    there, restored = [], set[str]()
     for branch in above.member("fBranches"):
         name = f"{path}{branch.name}"
-        _fill(branch, f"{name}/", kept, compressed, marks)
+        restored |= _fill(branch, f"{name}/", kept, compressed, marks)
         if name in compressed.branches:
+            restored.add(name)
             branch._members["fEntries"] = marks.tree.num_entries
             edges = [row.start for row in compressed.payload.rows]
             branch._members["fBasketEntry"] = np.array([*edges, marks.tree.num_entries], np.int64)
@@ -167,6 +183,7 @@ def _fill(above: Any, path: str, kept: Mapping[str, Any], compressed: Compressed
             continue
         there.append(branch)
     _set_branches(above, there)
+    return restored
 
 
 def _extend(view: Any, tree: Any) -> None:

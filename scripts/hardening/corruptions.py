@@ -22,7 +22,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from hepae.errors import HepaeError
+from hepae.errors import DefectError, HepaeError
 from hepae.root.columns import Column, Jagged, cut
 from hepae.root.file.source import MODELS_TREE, Source, open_source
 from hepae.root.tree import TreeReader
@@ -173,6 +173,8 @@ def word_of(subject: Subject, rng: Random) -> tuple[str, str]:
     """The outcome of one damage, and what must not be in detail."""
     try:
         word = subject.outcome(rng)
+    except DefectError as defect:
+        return "untyped", str(defect)
     except HepaeError as refused:
         return f"refused: {type(refused).__name__}", ""
     except Exception:  # noqa: BLE001 - anything else is what is looked for

@@ -26,7 +26,7 @@ from typing import Any
 # nothing of hepae: a process that fuzzes imports it under the instruments of atheris
 from scripts.hardening import evidence
 
-TARGETS = ("payload", "manifest", "model", "csv", "root")
+TARGETS = ("payload", "manifest", "model", "csv", "root", "whole")
 MEMORY = 4 << 30
 HANGS = 60
 """Seconds of one input after which libFuzzer ends the run, where the limit of `fuzz_files` did not: compiled code."""

@@ -18,18 +18,20 @@ import tempfile
 import time
 import traceback
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import awkward as ak
 import numpy as np
 import uproot
 
 import hepae
-from hepae.errors import HepaeError, InputError
+from hepae import limits
+from hepae.errors import DefectError, HepaeError, InputError
 from hepae.learn.masked.efforts import EFFORTS, Effort
 from hepae.learn.masked.integer_network import Size
 from hepae.learn.recipe import recipe_of
@@ -38,8 +40,17 @@ from hepae.testing.hostile import KINDS, Bytes
 from scripts.hardening import evidence
 
 CODECS = ("lifting", "masked", "bottleneck")
+WHOLE = "whole"
+"""A file of which every column is compressed, without a model."""
+
+FILES = (*CODECS, WHOLE)
+
 FEATURES = ("Jet_pt", "Jet_eta", "Jet_phi", "Jet_nConst", "Jet_tight")
 BOUNDS = ("pt=rel:1e-3", "eta,phi=abs:1e-3")
+WHOLE_BOUNDS = ("Jet_pt=rel:1e-3", "Jet_eta,Jet_phi=abs:1e-3")
+EVENTS_PER_CHUNK = 30
+"""Of a whole file: it has several chunks."""
+
 QUICK = {
     "bottleneck": {"epochs": 1, "layers": (8,), "train_objects": 2000},
     "lifting": {"effort": "fast", "train_objects": 2000},
@@ -49,6 +60,8 @@ QUICKEST = Effort((Size((8,), (4, 3), 8, 8),), bins=32, samples=100_000, batch=2
 SECONDS = 10
 MEMORY = 8 << 30
 NOTED = 1000
+
+TITLES = {**{codec: f"files, {codec}" for codec in CODECS}, WHOLE: "files compressed as a whole"}
 
 Arrays = dict[str, tuple[bytes, bytes]]
 
@@ -78,35 +91,39 @@ def original(path: Path, events: int = 80, seed: int = 1) -> Path:
 
 
 def compressed(source: Path, target: Path, codec: str) -> Path:
-    """That file, compressed by a model trained for a second."""
+    """That file, compressed by a model trained for a second, or as a whole."""
+    if codec == WHOLE:
+        with mock.patch.object(limits, "EVENTS_PER_CHUNK", EVENTS_PER_CHUNK):
+            hepae.compress(source, target, bounds=WHOLE_BOUNDS, threads=1, force=True)
+        return target
     EFFORTS["fast"] = QUICKEST
     recipe = recipe_of({"codec": codec, **QUICK[codec]})
     hepae.compress(source, target, collection="Jet", bounds=BOUNDS, recipe=recipe, threads=1, force=True)
     return target
 
 
-def restored(path: Path) -> Arrays:
+def restored(path: Path, features: Sequence[str] = FEATURES) -> Arrays:
     """Counts and bit patterns of every compressed feature, as a user reads them."""
     with hepae.open(path) as file:
         events = file["Events"]
         if not isinstance(events, OpenedTree):
             raise InputError("not a tree", where=path, got=type(events).__name__)
-        columns = {name: events.arrays([name])[name] for name in FEATURES}
+        columns = {name: events.arrays([name])[name] for name in features}
     return {
         name: (
-            ak.to_numpy(ak.num(values)).astype(np.int64).tobytes(),
-            ak.to_numpy(ak.flatten(values)).tobytes(),
+            ak.to_numpy(ak.num(values) if values.ndim > 1 else len(values)).astype(np.int64).tobytes(),
+            ak.to_numpy(ak.flatten(values, axis=None)).tobytes(),
         )
         for name, values in columns.items()
     }
 
 
-def decompressed(path: Path) -> Arrays:
+def decompressed(path: Path, features: Sequence[str] = FEATURES) -> Arrays:
     """The same by way of `hepae decompress`."""
     target = path.with_suffix(".restored")
     try:
         hepae.decompress(path, target, force=True)
-        return restored(target)
+        return restored(target, features)
     finally:
         target.unlink(missing_ok=True)
 
@@ -121,7 +138,9 @@ def outcome(data: Bytes, number: int, seed: int, expected: Arrays, folder: Path)
     began = time.perf_counter()
     try:
         with time_limit():
-            found = read(path)
+            found = read(path, list(expected))
+    except DefectError as defect:
+        return "untyped", f"{kind.__name__}, {read.__name__}: {defect}"
     except HepaeError as refused:
         return f"refused: {type(refused).__name__}", ""
     except Exception:  # noqa: BLE001 - anything else is what is looked for
@@ -148,6 +167,11 @@ def time_limit() -> Iterator[None]:
         signal.signal(signal.SIGPROF, before)
 
 
+def features_of(codec: str) -> tuple[str, ...]:
+    """What is compressed in such a file."""
+    return ("nJet", *FEATURES, "MET") if codec == WHOLE else FEATURES
+
+
 Fault = tuple[int, str, str]
 
 
@@ -164,7 +188,8 @@ def fuzz(
     with tempfile.TemporaryDirectory(prefix="hepae-fuzz-") as name:
         folder = Path(name)
         whole = compressed(original(folder / "original.root"), folder / "compressed.root", codec)
-        expected, data = restored(whole), np.frombuffer(whole.read_bytes(), np.uint8)
+        expected = restored(whole, features_of(codec))
+        data = np.frombuffer(whole.read_bytes(), np.uint8)
         for number in numbers:
             word, details = outcome(data, number, seed, expected, folder)
             outcomes[word] += 1
@@ -226,7 +251,7 @@ def main() -> int:
         "--first", type=int, default=0, help="number of the first mutation: to resume, or to share out"
     )
     parser.add_argument("--only", type=int, help="only the mutation of this number")
-    parser.add_argument("--codec", choices=CODECS, help="only this codec")
+    parser.add_argument("--codec", choices=FILES, help="only files of this codec, or whole ones")
     parser.add_argument("--evidence", type=Path, metavar="FILE", help="page to write what was found on")
     options = parser.parse_args()
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
@@ -234,13 +259,13 @@ def main() -> int:
     if options.only is not None:
         numbers = range(options.only, options.only + 1)
     failed = False
-    for codec in [options.codec] if options.codec else CODECS:
+    for codec in [options.codec] if options.codec else FILES:
         began = time.process_time()
 
         def note(outcomes: Counter[str], codec: str = codec, began: float = began) -> None:
             if options.evidence is not None:
                 seconds = time.process_time() - began
-                page(options.evidence).note([row(f"whole files, {codec}", outcomes, seconds)])
+                page(options.evidence).note([row(TITLES[codec], outcomes, seconds)])
 
         outcomes, faults = fuzz(codec, numbers, options.seed, partial(print, flush=True), note)
         failed |= bool(faults)

@@ -12,7 +12,7 @@ import traceback
 from collections import Counter
 from pathlib import Path
 
-from hepae.errors import HepaeError
+from hepae.errors import DefectError, HepaeError
 from scripts.hardening import evidence
 from scripts.hardening.fuzz_files import time_limit
 from scripts.hardening.fuzz_targets import CORPUS, Target
@@ -58,6 +58,8 @@ def outcome(target: Target, data: bytes) -> tuple[str, str]:
             word = target.check(data)
         if peak() - before > GROWTH:
             raise TooLargeError(f"{(peak() - before) >> 20} MiB")
+    except DefectError as defect:
+        return f"FINDING {defect.where}", str(defect)
     except HepaeError as refused:
         return re.sub(r"[\d'\"].*", "", f"{type(refused).__name__}: {refused.what}"), ""
     except KeyboardInterrupt:

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import functools
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import numpy as np
@@ -22,14 +23,20 @@ from hepae.core.chunk import ChunkCodec
 from hepae.core.coding.frame import Frame, parse, sealed, serialise
 from hepae.core.decode import codec_of
 from hepae.core.manifest import Manifest
+from hepae.core.tables.streams import SEAL, sealed
 from hepae.input.csvio import read_csv
 from hepae.model.kinds import MANIFEST_KEY
 from hepae.model.model import Model
+from hepae.read.trees import compressed_of
 from hepae.root.columns import Column, Jagged
 from hepae.root.file.source import open_source
 from hepae.root.tree import TreeReader
+from hepae.root.ttree.reader import TTreeReader
+from hepae.stored.compressed import CompressedTree
 from hepae.stored.event_payload import checks_of, own_branch
+from hepae.stored.payload import Payload, Row
 from hepae.stored.restore import CompressedCollection, ModelStore, models_of
+from hepae.stored.schemas import stored_tree
 from hepae.testing.mutations import Mutation, any_bytes, csv_text, json_text, onnx_model
 from scripts.hardening import fuzz_files
 from scripts.hardening.corruptions import SUFFIX, Remembered
@@ -42,6 +49,9 @@ SEEDS = CORPUS / "seeds"
 CHUNKED = ("lifting", "masked")
 CHECKSUMS = 6
 """Bytes of the two checksums at the end of a frame."""
+
+SCHEMA = 255
+"""Says that an input is a schema; no seed has so many streams."""
 
 
 @dataclass(frozen=True)
@@ -64,10 +74,10 @@ class Target:
 
 
 def make_seeds(events: int = 30) -> None:
-    """Write the seeds anew: one small file, plain and compressed with each codec."""
+    """Write the seeds anew: one small file, plain, compressed with each codec, and compressed as a whole."""
     SEEDS.mkdir(parents=True, exist_ok=True)
     plain = fuzz_files.original(SEEDS / "plain.root", events)
-    for codec in fuzz_files.CODECS:
+    for codec in fuzz_files.FILES:
         fuzz_files.compressed(plain, SEEDS / f"{codec}.root", codec)
 
 
@@ -195,6 +205,57 @@ def spread(n: int, counts: np.ndarray[Any, np.dtype[np.int64]]) -> np.ndarray[An
     return np.diff(edges, prepend=0)
 
 
+# whole files: the first byte is the stream that the others replace, or says that they are the schema
+
+
+@functools.cache
+def whole() -> tuple[CompressedTree, dict[int, bytes]]:
+    """The branches of the seed, and the streams of its first chunk without their checksums."""
+    with open_source(SEEDS / f"{fuzz_files.WHOLE}.root") as source:
+        tree = source.tree("Events")
+        compressed = compressed_of(cast(TTreeReader, tree).tree)
+        assert compressed is not None
+        row = compressed.payload.rows[0]
+        streams = compressed.payload.fetch(row, range(len(row.edges) - 1))
+    return compressed, {number: stream[:-SEAL] for number, stream in streams.items()}
+
+
+def whole_seeds() -> list[bytes]:
+    """The schema, and every stream."""
+    compressed, streams = whole()
+    (stored,) = compressed.stored.values()
+    return [
+        bytes([SCHEMA]) + stored.to_json(),
+        *(bytes([number]) + body for number, body in streams.items()),
+    ]
+
+
+def schema_text(data: bytes, rng: np.random.Generator) -> bytes:
+    """Another value in a schema, or other bytes of a stream."""
+    if data[:1] == bytes([SCHEMA]):
+        return data[:1] + json_text(data[1:], rng)
+    return any_bytes(data, rng)
+
+
+def check_whole(data: bytes) -> str:
+    """Restore the baskets of a chunk of which a stream or the schema is replaced, under checksums that are good."""
+    compressed, streams = whole()
+    row, (stored,) = compressed.payload.rows[0], compressed.stored.values()
+    if data[:1] == bytes([SCHEMA]):
+        stored = stored_tree(data[1:], "")
+    elif data:
+        streams = {**streams, data[0] % len(streams): data[1:]}
+
+    def fetch(_: Row, numbers: Sequence[int]) -> dict[int, bytes]:
+        return {number: sealed(streams.get(number, b""), row.chunk, number) for number in numbers}
+
+    payload = SimpleNamespace(rows=[row], fetch=fetch, where="")
+    other = CompressedTree(cast(Payload, payload), {row.schema: stored}, compressed.models)
+    for path in other.branches:
+        other.basket(row, path)
+    return "baskets"
+
+
 # models and manifests: what is admitted is used
 
 
@@ -298,4 +359,5 @@ TARGETS = {
     "model": Target(model_seeds, check_model, (onnx_model, onnx_model, onnx_model, any_bytes)),
     "csv": Target(csv_seeds, check_csv, (csv_text, csv_text, any_bytes)),
     "root": Target(root_seeds, check_root, (any_bytes,)),
+    "whole": Target(whole_seeds, check_whole, (schema_text, any_bytes)),
 }

@@ -7,6 +7,7 @@ without the low bits that are zero in all of them: floats rounded to short manti
 from __future__ import annotations
 
 import lzma
+from math import prod
 from typing import Any, Final
 
 import numpy as np
@@ -91,7 +92,8 @@ def decode(block: bytes, n: int, dtype: str, shape: tuple[int, ...] = ()) -> Arr
         If the block does not hold exactly that.
     """
     kind = np.dtype(dtype)
-    size = n * int(np.prod(shape, dtype=np.int64))
+    size = n * prod(shape)
+    limits.check("bytes of a column", size * kind.itemsize, limits.MAX_PAYLOAD_BYTES)
     method = block[0] if block else None
     if method == NONE and size == 0 and len(block) == 1:
         return np.empty((n, *shape), kind)

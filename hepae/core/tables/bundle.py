@@ -20,7 +20,7 @@ from hepae.core.tables.schema import ColumnSpec
 from hepae.core.values.nested import Nested
 from hepae.errors import CorruptionError
 
-__all__ = ["Levels", "is_bundle", "open_bundle", "pack_bundle", "unpack_column"]
+__all__ = ["Levels", "is_bundle", "open_bundle", "pack_bundle", "rows_of", "unpack_column"]
 
 Levels = tuple[NDArray[np.int64], ...]
 
@@ -128,14 +128,38 @@ def unpack_column(block: bytes, spec: ColumnSpec, counts: Levels, entries: int, 
         raise CorruptionError("a block is empty", where=where)
     levels, at = counts, 1
     if block[0]:
+        if block[0] != len(counts):
+            raise CorruptionError(
+                "a column of another depth", where=where, expected=len(counts), got=block[0]
+            )
         levels = ()
-        rows = entries
-        for _ in range(limits.check("levels of a column", block[0], limits.MAX_RANK, where)):
+        for _ in counts:
             size, at = read_varint(block, at, where)
-            level = unpack(block[at : at + size], rows)
-            if len(level) and level.min() < 0:
-                raise CorruptionError("a count below zero", where=where, got=int(level.min()))
-            levels, at, rows = (*levels, level), at + size, int(level.sum())
-            limits.check("rows of a column", rows, limits.MAX_OBJECTS_PER_CHUNK, where)
-    rows = int(levels[-1].sum()) if levels else entries
-    return Nested(levels, plain.decode(block[at:], rows, spec.dtype, spec.shape))
+            level = unpack(block[at : at + size], rows_of(levels, entries, where))
+            levels, at = (*levels, level), at + size
+    return Nested(levels, plain.decode(block[at:], rows_of(levels, entries, where), spec.dtype, spec.shape))
+
+
+def rows_of(levels: Levels, entries: int, where: str) -> int:
+    """The rows that counts of some entries add up to.
+
+    Raises
+    ------
+    CorruptionError
+        If a count is below zero, or a level does not count the rows of the one above it.
+    LimitError
+        If there are more rows than a chunk may have.
+    """
+    rows = entries
+    for level in levels:
+        if len(level) != rows:
+            raise CorruptionError(
+                "counts of another number of rows", where=where, expected=rows, got=len(level)
+            )
+        if rows and level.min() < 0:
+            raise CorruptionError("a count below zero", where=where, got=int(level.min()))
+        # one by one first: the sum of counts beyond the limit may not be what int64 says
+        most = int(level.max()) if rows else 0
+        limits.check("rows of a column", most, limits.MAX_OBJECTS_PER_CHUNK, where)
+        rows = limits.check("rows of a column", int(level.sum()), limits.MAX_OBJECTS_PER_CHUNK, where)
+    return rows

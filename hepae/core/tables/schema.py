@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from math import prod
+from typing import Final
 
 import msgspec
 
@@ -27,6 +29,13 @@ __all__ = [
 
 EVENTS = 0
 """The first table has one row per entry."""
+
+FLOATS: Final = ("float16", "float32", "float64")
+UNSIGNED: Final = ("uint8", "uint16", "uint32", "uint64")
+COUNTING: Final = ("int8", "int16", "int32", "int64", *UNSIGNED)
+"""Dtypes of a column that may hold the counts of a table."""
+
+DTYPES: Final = ("bool", *COUNTING, *FLOATS)
 
 
 class TableSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -211,13 +220,17 @@ class TreeSchema(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=T
             and len(self.tables) > 0
             and sorted(stored) == list(range(len(self.columns)))
             and len(self.numbers) == len(self.columns)
-            and all(0 <= column.table < len(self.tables) for column in self.columns)
+            and all(self._is_column(column) for column in self.columns)
             and all(self._is_counted(number) for number in range(1, len(self.tables)))
             and all(self._is_framed(stream) for stream in self.streams if isinstance(stream, Framed))
             and all(self._is_of_one_table(codec) for codec in self.codecs)
         )
         if not sensible:
             raise CorruptionError("a schema that cannot be", where=where)
+
+    def _is_column(self, column: ColumnSpec) -> bool:
+        sized = all(size > 0 for size in column.shape) and prod(column.shape) <= limits.MAX_OBJECTS_PER_CHUNK
+        return 0 <= column.table < len(self.tables) and column.dtype in DTYPES and sized
 
     def _is_counted(self, number: int) -> bool:
         table = self.tables[number]
@@ -226,7 +239,7 @@ class TreeSchema(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=T
             return False
         counter = self.columns[table.counter]
         exact = isinstance(self.streams[self.stream_of[table.counter]], Bundle)
-        return counter.table == table.parent and not counter.shape and exact
+        return counter.table == table.parent and not counter.shape and counter.dtype in COUNTING and exact
 
     def _is_framed(self, stream: Framed) -> bool:
         return 0 <= stream.codec < len(self.codecs) and stream.column in self.codecs[stream.codec].columns
@@ -236,7 +249,13 @@ class TreeSchema(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=T
         named = (*codec.columns, *conditions)
         if not codec.columns or any(not 0 <= column < len(self.columns) for column in named):
             return False
-        if isinstance(codec, PlainCodec) and len(codec.features) != len(codec.columns):
-            return False
+        alike = len(set(codec.columns)) == len(codec.columns)
+        if isinstance(codec, PlainCodec):
+            dtypes = [self.columns[column].dtype for column in codec.columns]
+            names = {feature.name for feature in codec.features}
+            alike = alike and dtypes == [feature.dtype for feature in codec.features]
+            alike = alike and len(names) == len(dtypes)
         tables = {self.columns[column].table for column in codec.columns}
-        return len(tables) == 1 and all(self.columns[column].table == EVENTS for column in conditions)
+        flat = not any(self.columns[column].shape for column in named)
+        events = all(self.columns[column].table == EVENTS for column in conditions)
+        return alike and flat and len(tables) == 1 and events

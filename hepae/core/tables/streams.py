@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 
 from hepae.core.chunk import ChunkCodec, OpenChunk
 from hepae.core.coding.frame import LOW, checksum
-from hepae.core.tables.bundle import Levels, is_bundle, open_bundle, pack_bundle, unpack_column
+from hepae.core.tables.bundle import Levels, is_bundle, open_bundle, pack_bundle, rows_of, unpack_column
 from hepae.core.tables.schema import EVENTS, Bundle, Framed, ModelCodec, TreeSchema
 from hepae.core.values.nested import Nested
 from hepae.core.values.objects import Objects
 from hepae.errors import CorruptionError
 
-__all__ = ["OpenTables", "encode", "sealed", "table_counts"]
+__all__ = ["SEAL", "OpenTables", "encode", "sealed", "table_counts"]
 
 Columns = Mapping[int, Nested]
 Methods = Mapping[int, tuple[int, ...]]
@@ -228,8 +228,8 @@ class OpenTables:
         if not missing:
             return
         for number, stream in self.fetch(missing).items():
-            body, seal = stream[:-SEAL], stream[-SEAL:]
-            if not body or _seal(body, self.chunk, number) != seal:
+            body, end = stream[:-SEAL], stream[-SEAL:]
+            if not body or _seal(body, self.chunk, number) != end:
                 raise CorruptionError(
                     "a stream does not carry its checksum",
                     where=f"{self.where}, stream {number}",
@@ -270,6 +270,7 @@ class OpenTables:
         spec, codec = self.schema.codecs[stream.codec], self.codecs(stream.codec)
         names = dict(zip(spec.columns, codec.features, strict=True))
         levels = self._levels(stream.column)
+        rows_of(levels, self.entries, self.where)
         if stream.codec not in self._open:
             events: dict[str, NDArray[Any]] = {}
             if isinstance(spec, ModelCodec):

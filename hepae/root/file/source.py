@@ -80,6 +80,20 @@ class Source:
         self.directory = directory
         self.keys = keys_of(self.raw, int(directory.file.fBEGIN) + int(directory.file.fNbytesName))
         self._open: dict[str, TTreeReader | RNTupleReader] = {}
+        self._require_trees()
+
+    def _require_trees(self) -> None:
+        """Refuse an object beside a payload tree that is no tree: its class or its name is damaged."""
+        paths = {key.path for key in self.keys if key.path.endswith(PAYLOAD) and key.classname in TTREES}
+        for key in self.keys:
+            if f"{key.path}{PAYLOAD}" in paths and key.classname not in TTREES:
+                raise InputError(
+                    "a compressed tree that is no tree",
+                    where=f"{self.path}:{key.path}",
+                    expected=" or ".join(TTREES),
+                    got=key.classname,
+                    hint="is the file damaged?",
+                )
 
     @property
     def trees(self) -> dict[str, str]:
@@ -87,11 +101,11 @@ class Source:
         return {
             key.path: key.classname
             for key in self.keys
-            if key.classname in TREE_CLASSES and not self._is_own(key.path)
+            if key.classname in TREE_CLASSES and not self.is_own(key.path)
         }
 
-    def _is_own(self, path: str) -> bool:
-        """Whether a tree is one of those that hepae keeps for itself."""
+    def is_own(self, path: str) -> bool:
+        """Whether an object is one of those that hepae keeps for itself."""
         if path.rpartition("/")[2] in OWN_TREES:
             return True
         beside = path.removesuffix(PAYLOAD)

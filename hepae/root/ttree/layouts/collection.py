@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
 import numpy as np
@@ -66,12 +66,12 @@ class Collection(msgspec.Struct, frozen=True, tag="collection", omit_defaults=Tr
     """
 
     fields: tuple[Field, ...]
-    depth: int
+    depth: Annotated[int, msgspec.Meta(ge=0)]
     text: bool = False
     header: bool = False
     counter: str = ""
     marks: tuple[str, ...] = ()
-    version: int = STREAMER_INFO_VERSION
+    version: Annotated[int, msgspec.Meta(ge=0, lt=1 << 16)] = STREAMER_INFO_VERSION
     blank: bool = False
     object: ClassType | None = None
 

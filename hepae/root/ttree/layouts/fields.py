@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
 import numpy as np
@@ -14,6 +14,7 @@ from hepae.root.ttree.layouts.checks import require
 __all__ = [
     "ColumnType",
     "Field",
+    "Hexadecimal",
     "Quantised",
     "Truncated",
     "column_path",
@@ -26,6 +27,9 @@ __all__ = [
 
 TRUNCATED_BYTES: Final = 3
 """``TBufferFile::WriteFloat16``: one byte of exponent, two of mantissa."""
+
+Hexadecimal = Annotated[str, msgspec.Meta(pattern="^([0-9a-f]{2})*$")]
+"""Bytes in hexadecimal digits."""
 
 
 class Quantised(msgspec.Struct, frozen=True, tag="quantised"):
@@ -41,7 +45,7 @@ class Quantised(msgspec.Struct, frozen=True, tag="quantised"):
 
     low: float
     high: float
-    bits: int
+    bits: Annotated[int, msgspec.Meta(ge=2, le=32)]
 
 
 class Truncated(msgspec.Struct, frozen=True, tag="truncated"):
@@ -51,7 +55,7 @@ class Truncated(msgspec.Struct, frozen=True, tag="truncated"):
     carry, the bit above that the sign.
     """
 
-    bits: int
+    bits: Annotated[int, msgspec.Meta(ge=1, le=23)]
 
 
 class Field(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -76,9 +80,9 @@ class Field(msgspec.Struct, frozen=True, omit_defaults=True):
     name: str
     dtype: str
     shape: tuple[int, ...] = ()
-    seen: str = ""
+    seen: Annotated[str, msgspec.Meta(pattern="^(bool|float32|float64)?$")] = ""
     coding: Quantised | Truncated | None = None
-    constant: str = ""
+    constant: Hexadecimal = ""
 
     @property
     def is_constant(self) -> bool:

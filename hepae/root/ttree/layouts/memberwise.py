@@ -21,7 +21,7 @@ from hepae.root.ttree.layouts.classes import (
     ClassType,
     groups_of_objects,
 )
-from hepae.root.ttree.layouts.fields import ColumnType, Field, named, row_dtype
+from hepae.root.ttree.layouts.fields import ColumnType, Field, Hexadecimal, named, row_dtype
 from hepae.root.ttree.layouts.rows import to_columns, to_rows
 from hepae.root.ttree.layouts.runs import edges_of, gathered, positions
 
@@ -47,7 +47,7 @@ class Memberwise(msgspec.Struct, frozen=True, tag="memberwise"):
     """
 
     groups: tuple[tuple[Field, ...], ...]
-    versions: str
+    versions: Hexadecimal
     object: ClassType
 
     @classmethod
