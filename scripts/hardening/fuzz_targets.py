@@ -23,7 +23,8 @@ from hepae.core.chunk import ChunkCodec
 from hepae.core.coding.frame import Frame, parse, sealed, serialise
 from hepae.core.decode import codec_of
 from hepae.core.manifest import Manifest
-from hepae.core.tables.streams import SEAL, sealed
+from hepae.core.tables.streams import SEAL
+from hepae.core.tables.streams import sealed as sealed_stream
 from hepae.input.csvio import read_csv
 from hepae.model.kinds import MANIFEST_KEY
 from hepae.model.model import Model
@@ -247,7 +248,7 @@ def check_whole(data: bytes) -> str:
         streams = {**streams, data[0] % len(streams): data[1:]}
 
     def fetch(_: Row, numbers: Sequence[int]) -> dict[int, bytes]:
-        return {number: sealed(streams.get(number, b""), row.chunk, number) for number in numbers}
+        return {number: sealed_stream(streams.get(number, b""), row.chunk, number) for number in numbers}
 
     payload = SimpleNamespace(rows=[row], fetch=fetch, where="")
     other = CompressedTree(cast(Payload, payload), {row.schema: stored}, compressed.models)
