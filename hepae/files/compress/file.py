@@ -10,11 +10,12 @@ from pathlib import Path
 from hepae.files.compress.bounds import Pairs
 from hepae.files.compress.check import check_tree
 from hepae.files.compress.narrowing import ALL, Narrowing
-from hepae.files.compress.whole import TreeDone, write_whole
+from hepae.files.compress.whole import TreeDone, readable, write_whole
 from hepae.progress import Report, silent
 from hepae.root.file.atomic import atomic_output
 from hepae.root.file.source import Source, open_source, size_of
 from hepae.root.ttree.columns import IrregularError
+from hepae.root.ttree.header import TREE_CLASSES
 
 __all__ = ["FileDone", "compress_file", "holds_ntuples"]
 
@@ -96,6 +97,11 @@ def compress_file(
                 "a file with an RNTuple is copied as it is: RNTuples are not compressed as a whole yet"
             )
         else:
+            done.left += [
+                f"tree {path}: uproot cannot read its header; it stays as it is"
+                for path, classname in opened.trees.items()
+                if classname in TREE_CLASSES and readable(opened, path) is None
+            ]
             done.trees = _written(temporary, opened, bounds, narrowing, dither, threads, report)
         done.encode_seconds = time.perf_counter() - began
         with open_source(temporary) if done.trees else nullcontext() as written:

@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 
 from hepae.core.values.bounds import Bound
+from hepae.errors import InputError
 from hepae.files.compress.bounds import Pairs, bounds_by_tree
 from hepae.files.compress.narrowing import ALL, Narrowing
 from hepae.files.compress.tree import TreePlan, encoded, marks, plan_tree
@@ -25,7 +26,7 @@ from hepae.root.ttree.writer import Filling, NewBranch, Treatment
 from hepae.stored.own_tables import schemas_of, write_schemas
 from hepae.stored.payload import MARKER, payload_plan, row_columns
 
-__all__ = ["TreeDone", "compressible", "write_whole"]
+__all__ = ["TreeDone", "compressible", "readable", "write_whole"]
 
 MARKER_TITLE = (
     "compressed by hepae: in Python, import hepae and read with uproot as before; or run hepae decompress"
@@ -118,7 +119,7 @@ def compressible(source: Source, kept: Mapping[str, set[str]]) -> dict[str, Tree
     """The columns of each tree that has any which can be replaced, and is not compressed already."""
     trees = {}
     for path, classname in source.trees.items():
-        tree = source.tree(path) if classname in TREE_CLASSES else None
+        tree = readable(source, path) if classname in TREE_CLASSES else None
         if isinstance(tree, TTreeReader) and tree.num_entries and compressed_of(tree.tree) is None:
             stay = kept.get(path, set())
             needed = _needed(source.header(source.key(path)), TreeColumns(tree, stay))
@@ -126,6 +127,15 @@ def compressible(source: Source, kept: Mapping[str, set[str]]) -> dict[str, Tree
             if columns.infos:
                 trees[path] = columns
     return trees
+
+
+def readable(source: Source, path: str) -> object:
+    """A tree; None where uproot cannot read its header, so that it stays as it is."""
+    try:
+        return source.tree(path)
+    except InputError:
+        # whether the file is damaged shows when its baskets are copied
+        return None
 
 
 def unsaid_settings(source: Source, header: TreeHeader) -> dict[str, int]:

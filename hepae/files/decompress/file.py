@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from hepae.errors import CollectionError, UnsupportedError
+from hepae.errors import CollectionError, InputError, UnsupportedError
 from hepae.files.decompress.collections import restore_collections
 from hepae.files.decompress.tree import is_compressed, restore_tree
 from hepae.model.model import Model
@@ -81,7 +81,10 @@ def _compressed(source: Source) -> tuple[list[str], list[str]]:
     for path in source.trees:
         if path in OWN_TREES:
             continue
-        tree = source.tree(path)
+        try:
+            tree = source.tree(path)
+        except InputError:
+            continue  # what uproot cannot read was not compressed either
         if is_compressed(tree):
             whole.append(path)
         elif compressed_collections(tree):
