@@ -181,6 +181,8 @@ class BranchHeader:
         entries = np.append(resized(firsts, number), ends if number else 0)
         table = Baskets(resized(sizes, number), entries, resized(seeks, number))
         for at in sorted(embedded):
+            if at < on_disk and seeks[at] and sizes[at]:
+                continue  # groot leaves an empty copy of what it has written
             table.embedded[at] = embedded[at]
             table.sizes[at] = table.seeks[at] = 0
             if at >= len(firsts):
