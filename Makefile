@@ -23,9 +23,13 @@ help: ## what there is
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/make \1\t\2/' | expand -t 14
 
 .PHONY: demo
-demo: $(VENV)/.hepae-demo ## train on the bundled sample, compress, decompress, verify (about 2 minutes)
+demo: $(VENV)/.hepae-demo ## the bundled sample: all of it losslessly, then its jets with a trained model (about 2 minutes)
 	mkdir -p $(DEMO)
 	$(BIN)/hepae inspect $(SAMPLE)
+	$(BIN)/hepae compress $(SAMPLE) $(DEMO)/whole.root --force
+	$(BIN)/hepae verify $(SAMPLE) $(DEMO)/whole.root
+	$(BIN)/hepae decompress $(DEMO)/whole.root $(DEMO)/original.root --force
+	$(BIN)/hepae verify $(SAMPLE) $(DEMO)/original.root
 	$(BIN)/hepae train $(SAMPLE) -o $(DEMO)/jets.onnx --collection Jet $(BOUNDS) --force
 	$(BIN)/hepae compress $(SAMPLE) $(DEMO)/small.root --collection Jet --model $(DEMO)/jets.onnx --force
 	$(BIN)/hepae decompress $(DEMO)/small.root $(DEMO)/restored.root --force
