@@ -179,7 +179,7 @@ def _model_rows(origin: Source | None, encoding: Encoding) -> dict[str, Column]:
     store = models_of(origin) if origin is not None else ModelStore()
     models, compressed, model = dict(store.embedded), dict(store.compressed), encoding.encoder.model
     models[model.sha256] = model.data if encoding.embed else models.get(model.sha256, b"")
-    mine = compressed_lines(encoding.events.path, model.manifest)
+    mine = compressed_lines(encoding.events.path, (spec.branch for spec in model.manifest.features))
     compressed[model.sha256] = "\n\n".join(filter(None, [compressed.get(model.sha256), mine]))
     return model_rows(models, compressed)
 

@@ -7,11 +7,10 @@ the table of models, or in the payload tree itself.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 import numpy as np
 
-from hepae.core.manifest import Manifest
 from hepae.errors import CorruptionError
 from hepae.root.tree import TreeReader
 from hepae.stored.titles import SUFFIX
@@ -21,9 +20,9 @@ __all__ = ["compressed_by_model", "compressed_lines", "merged_with_plain", "requ
 COLUMN = "compressed"
 
 
-def compressed_lines(tree: str, manifest: Manifest) -> str:
+def compressed_lines(tree: str, branches: Iterable[str]) -> str:
     """What a model compresses: the path of the tree, then the names of its branches, a line each."""
-    return "\n".join([tree, *(spec.branch for spec in manifest.features)])
+    return "\n".join([tree, *branches])
 
 
 def compressed_by_model(table: TreeReader) -> dict[str, str]:

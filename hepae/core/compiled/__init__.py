@@ -12,9 +12,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import ModuleType
-from typing import Final
-
-from hepae.core.locks import ForkSafeLock
+from typing import ClassVar, Final
 
 __all__ = ["SWITCH", "load", "loops_for", "unloaded", "using"]
 
@@ -26,14 +24,18 @@ LEAST_VALUES: Final = 20_000_000
 
 
 class _Switch:
-    """What this process has done so far."""
+    """What this process has done so far.
+
+    There is no lock, which a forked child could find closed: a count that two threads lose loads numba a little later,
+    importing it twice gives the same module, and a list is appended to and popped from by one thread at a time.
+    """
 
     decided = os.environ.get(SWITCH) == "0"
     loops: ModuleType | None = None
     values = 0
-    unloaded = 0
     least = 0 if os.environ.get(SWITCH) == "1" else LEAST_VALUES
-    lock = ForkSafeLock()
+    unloaded: ClassVar[list[None]] = []
+    """An item for each piece of work that is done without loading numba."""
 
 
 def loops_for(values: int = 0) -> ModuleType | None:
@@ -46,18 +48,16 @@ def loops_for(values: int = 0) -> ModuleType | None:
     """
     if _Switch.decided:
         return _Switch.loops
-    with _Switch.lock:
-        _Switch.values += 0 if _Switch.unloaded else values
-        enough = _Switch.values >= _Switch.least
-    return load() if enough else None
+    if not _Switch.unloaded:
+        _Switch.values += values
+    return load() if _Switch.values >= _Switch.least else None
 
 
 def load() -> ModuleType | None:
     """Load the compiled loops now; None where there is no numba, or where it is not wanted."""
-    with _Switch.lock:
-        if not _Switch.decided:
-            _Switch.loops = _imported()
-            _Switch.decided = True
+    if not _Switch.decided:
+        _Switch.loops = _imported()
+        _Switch.decided = True
     return _Switch.loops
 
 
@@ -67,13 +67,11 @@ def unloaded() -> Iterator[None]:
 
     So is what goes through a whole file once, in bounded memory: reading and writing take most of its time.
     """
-    with _Switch.lock:
-        _Switch.unloaded += 1
+    _Switch.unloaded.append(None)
     try:
         yield
     finally:
-        with _Switch.lock:
-            _Switch.unloaded -= 1
+        _Switch.unloaded.pop()
 
 
 def _imported() -> ModuleType | None:

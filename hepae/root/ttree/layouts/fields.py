@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 
 from hepae.arrays import Array, Values
-from hepae.root.ttree.layouts.checks import require
+from hepae.errors import InputError
 
 __all__ = [
     "ColumnType",
@@ -181,7 +181,8 @@ def unpacked(data: Array, fields: tuple[Field, ...], where: str = "") -> list[Ar
     columns = []
     for number, field in enumerate(fields):
         if field.is_constant:
-            require(rows[f"f{number}"] == constant_bytes(field), "an object is not like the first", where)
+            if not np.all(rows[f"f{number}"] == constant_bytes(field)):
+                raise InputError("an object is not like the first", where=where or None)
         else:
             columns.append(native(rows[f"f{number}"], field))
     return columns
