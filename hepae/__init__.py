@@ -23,7 +23,7 @@ from hepae.model.model import Model
 from hepae.read.interpretation import register, set_restorer
 from hepae.read.opened import open_file as open  # noqa: A004 - the word users know from uproot
 from hepae.read.trees import register_trees
-from hepae.stored.restore import restore_branch
+from hepae.stored.reader import restore_branch
 from hepae.version import __version__
 
 __all__ = [

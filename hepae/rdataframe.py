@@ -21,8 +21,7 @@ from hepae.extras import needed
 from hepae.model.model import Model
 from hepae.read.opened import open_file
 from hepae.root.file.source import open_source
-from hepae.stored.restore import Stored, compressed_collections, is_compressed
-from hepae.stored.titles import SUFFIX
+from hepae.stored.titles import SUFFIX, Stored, compressed_collections, is_compressed
 
 __all__ = ["native", "open"]
 

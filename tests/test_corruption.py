@@ -34,7 +34,8 @@ from hepae.errors import (
 from hepae.model.model import Model
 from hepae.root.file.source import open_source
 from hepae.root.ttree.reader import TTreeReader
-from hepae.stored.restore import CompressedCollection, ModelStore, models_of
+from hepae.stored.models import ModelStore, models_of
+from hepae.stored.restore import CompressedCollection
 from hepae.testing.hostile import KINDS, damaged, flipped, prefixes
 from scripts.hardening import fuzz_files
 

@@ -14,7 +14,8 @@ from hepae.core.prediction.columns import Mix
 from hepae.learn.recipe import Recipe
 from hepae.model.model import Model
 from hepae.root.file.source import open_source
-from hepae.stored.restore import compressed_collections, models_of
+from hepae.stored.models import models_of
+from hepae.stored.titles import compressed_collections
 from hepae.testing.golden import Restored, differences, digests, recorded, restored
 from scripts.make_golden import INTEGERS
 from tests import format_reader, format_small

@@ -22,7 +22,6 @@ OUTSIDE = {
     ("uproot", "files/verify/branches"),
     ("uproot", "files/verify/keys"),
     ("uproot", "files/verify/meaning"),
-    ("uproot", "stored/view"),
 }
 """Packages that a module imports outside the rooms of the page, for now. It only gets shorter too."""
 

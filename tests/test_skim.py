@@ -19,7 +19,8 @@ from hepae.errors import HepaeError, SchemaError, UnsupportedError
 from hepae.files.merge.file import merge
 from hepae.files.skim.file import skim
 from hepae.root.file.source import open_source
-from hepae.stored.restore import CompressedCollection, models_of
+from hepae.stored.models import models_of
+from hepae.stored.restore import CompressedCollection
 from hepae.testing.files import write_events
 from tests.compressed import FEATURES, SAMPLE, compressed, model
 

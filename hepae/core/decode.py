@@ -9,23 +9,20 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-import msgspec
-
 from hepae.arrays import Array, Columns, Integers, Values
 from hepae.core.bottleneck.codec import Bottleneck
 from hepae.core.bottleneck.spec import BottleneckSpec
 from hepae.core.chunk import ChunkCodec, IntegerCodec
-from hepae.core.features import FeatureSpec
+from hepae.core.features import as_exact
 from hepae.core.lifting.codec import Lifting
 from hepae.core.lifting.spec import LiftingSpec
 from hepae.core.manifest import Manifest
 from hepae.core.masked.codec import Masked
 from hepae.core.masked.spec import MaskedSpec
 from hepae.core.network import Network
-from hepae.core.values.bounds import Bound
 from hepae.errors import SchemaError
 
-__all__ = ["ModelParts", "as_exact", "chunk_codec", "codec_of", "decode"]
+__all__ = ["ModelParts", "chunk_codec", "codec_of", "decode"]
 
 
 class ModelParts(Protocol):
@@ -91,11 +88,6 @@ def chunk_codec(parts: ModelParts, exact: bool = False) -> ChunkCodec:
     if exact:
         features = as_exact(features)
     return ChunkCodec(codec, manifest.codec_name, features, manifest.conditions, bytes.fromhex(parts.sha256))
-
-
-def as_exact(features: Sequence[FeatureSpec]) -> tuple[FeatureSpec, ...]:
-    """The same features for values that were restored before, which are kept bit for bit."""
-    return tuple(msgspec.structs.replace(feature, bound=Bound("exact")) for feature in features)
 
 
 def decode(

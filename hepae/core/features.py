@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 
 from hepae.core.values.bounds import Bound
@@ -44,3 +46,8 @@ class FeatureSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                 expected="linear or log",
                 got=self.lattice.grid,
             )
+
+
+def as_exact(features: Sequence[FeatureSpec]) -> tuple[FeatureSpec, ...]:
+    """The same features for values that were restored before, which are kept bit for bit."""
+    return tuple(msgspec.structs.replace(feature, bound=Bound("exact")) for feature in features)

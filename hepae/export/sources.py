@@ -9,7 +9,7 @@ from hepae.core.values.names import is_url
 from hepae.errors import InputError, UnsupportedError
 from hepae.model.model import Model
 from hepae.root.file.source import open_source
-from hepae.stored.restore import models_of
+from hepae.stored.models import models_of
 
 __all__ = ["bottleneck_models"]
 

@@ -21,18 +21,17 @@ from hepae.root.file.writer import RootWriter
 from hepae.root.rntuple.writer import NTupleFile
 from hepae.root.tree import TreeReader, split
 from hepae.root.ttree.reader import TTreeReader
-from hepae.root.ttree.writer import NewBranch, TreeWriter
+from hepae.root.ttree.writer import TreeWriter
 from hepae.stored.layout import (
     Encoder,
-    model_plan,
-    model_rows,
     new_plan,
     ntuple_plan,
     plain_columns,
     plan_in_place,
 )
 from hepae.stored.mixed import compressed_lines
-from hepae.stored.restore import ModelStore, models_of
+from hepae.stored.models import ModelStore, models_of
+from hepae.stored.own_tables import model_plan, model_rows
 
 __all__ = ["Encoding", "write_ntuple", "write_tree"]
 
@@ -144,7 +143,7 @@ def write_ntuple(temporary: Path, encoding: Encoding) -> int:
             written.append(columns)
             objects += n
         rows = _model_rows(origin, encoding)
-        fields = [branch for branch in model_plan() if isinstance(branch, NewBranch) and branch.name in rows]
+        fields = [branch for branch in model_plan() if branch.name in rows]
         out.new_ntuple(MODELS_TREE, fields, "models of hepae, by SHA-256").append(rows)
         out.copy_rest((events.name, MODELS_TREE))
     return objects

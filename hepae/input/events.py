@@ -18,7 +18,7 @@ from hepae.root.file.source import open_source, size_of
 from hepae.root.tree import TreeReader
 from hepae.stored import inspection
 from hepae.stored.inspection import FileFacts
-from hepae.stored.restore import compressed_collections
+from hepae.stored.titles import compressed_collections
 
 __all__ = ["CsvTree", "describe", "is_csv", "open_events"]
 

@@ -36,7 +36,7 @@ from hepae.learn.recipe import BottleneckChoices, Choices, LiftingChoices, Maske
 from hepae.model.model import Model
 from hepae.progress import Report, silent
 from hepae.root.tree import TreeReader
-from hepae.stored.restore import compressed_collections
+from hepae.stored.titles import compressed_collections
 from hepae.version import __version__
 
 if TYPE_CHECKING:

@@ -6,14 +6,17 @@ What was read last is kept, so that branches and ranges asked for one after the 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import partial
+from typing import Any
 
 import numpy as np
 
 from hepae.arrays import Array
 from hepae.core.chunk import ChunkCodec
-from hepae.core.decode import as_exact, chunk_codec
+from hepae.core.features import as_exact
 from hepae.core.lifting.codec import Lifting
 from hepae.core.locks import ForkSafeLock, computed_once
 from hepae.core.plain.chunked import Plain
@@ -23,17 +26,26 @@ from hepae.core.values.nested import Nested
 from hepae.errors import CorruptionError
 from hepae.root.ttree.layouts.checks import Offsets
 from hepae.root.ttree.layouts.rows import LeafList
+from hepae.stored.frames import Codecs
 from hepae.stored.payload import Payload, Row
-from hepae.stored.restore import ModelStore
 from hepae.stored.schemas import StoredBranch, StoredTree
 
-__all__ = ["PLAIN_MODEL", "CompressedTree", "codec_of_schema"]
+__all__ = [
+    "PLAIN_MODEL",
+    "CompressedTree",
+    "as_stored",
+    "codec_of_schema",
+    "compressed_of",
+    "is_read_as_stored",
+]
 
 CACHED_BYTES = 256 << 20
 """What is kept of chunks that were read: a dozen chunks of a NanoAOD file's jets."""
 
 KEPT_BASKETS = 4
 """uproot asks for the bytes and the offsets of a basket one after the other, in a few threads."""
+
+_as_stored: ContextVar[bool] = ContextVar("as_stored", default=False)
 
 PLAIN_MODEL = bytes(32)
 """The name of no model, in frames that need none."""
@@ -49,7 +61,7 @@ class CompressedTree:
     stored
         How trees of the file are stored, by the first 16 hexadecimal digits of the SHA-256.
     models
-        Models at hand.
+        Whoever has the codecs of the models.
     header
         The original header of the tree, without baskets.
 
@@ -65,7 +77,7 @@ class CompressedTree:
     """
 
     def __init__(
-        self, payload: Payload, stored: Mapping[str, StoredTree], models: ModelStore, header: bytes = b""
+        self, payload: Payload, stored: Mapping[str, StoredTree], models: Codecs, header: bytes = b""
     ) -> None:
         self.payload, self.models, self.header, self.where = payload, models, header, payload.where
         self.stored: dict[str, StoredTree] = {}
@@ -180,12 +192,14 @@ class CompressedTree:
 
 
 def codec_of_schema(
-    stored: StoredTree, number: int, models: ModelStore, where: str, exact: bool = False
+    stored: StoredTree, number: int, models: Codecs, where: str, exact: bool = False
 ) -> ChunkCodec:
-    """What codes the columns of one codec of a schema; ``exact`` as in `chunk_codec`."""
+    """What codes the columns of one codec of a schema; ``exact`` as in `hepae.core.decode.chunk_codec`."""
     spec = stored.schema.codecs[number]
     if isinstance(spec, ModelCodec):
-        codec = chunk_codec(models.find(spec.sha256, where), exact)
+        codec = models.codec(spec.sha256, where, exact)
+        if not isinstance(codec, ChunkCodec):
+            raise CorruptionError("a schema names a model without chunks", where=where, got=spec.sha256)
         columns = [stored.schema.columns[column].dtype for column in spec.columns]
         dtypes = [feature.dtype for feature in codec.features.values()]
         if columns != dtypes or len(codec.conditions) != len(spec.conditions):
@@ -195,3 +209,24 @@ def codec_of_schema(
     if spec.lifting is None:
         return ChunkCodec(Plain(), "plain", features, (), PLAIN_MODEL)
     return ChunkCodec(Lifting(spec.lifting, features), "lifting", features, (), PLAIN_MODEL)
+
+
+def compressed_of(tree: Any) -> CompressedTree | None:
+    """What restores the branches of an uproot tree; None where it is not compressed."""
+    compressed: CompressedTree | None = vars(tree).get("_hepae")
+    return compressed
+
+
+@contextmanager
+def as_stored() -> Iterator[None]:
+    """Within this, trees are read as they are in the file: for whoever compares or copies them."""
+    token = _as_stored.set(True)
+    try:
+        yield
+    finally:
+        _as_stored.reset(token)
+
+
+def is_read_as_stored() -> bool:
+    """Whether trees are to be read as they are in the file."""
+    return _as_stored.get()

@@ -19,7 +19,7 @@ from hepae.core.locks import ForkSafeLock
 from hepae.core.values.objects import Collection, Objects
 from hepae.model.model import Model
 from hepae.root.columns import Column, Jagged
-from hepae.root.file.compression import LZMA_BEST, Compression
+from hepae.root.file.compression import Compression
 from hepae.root.tree import TreeReader
 from hepae.root.ttree.reader import TTreeReader
 from hepae.root.ttree.writer import Keep, NewBranch
@@ -30,8 +30,6 @@ from hepae.stored.titles import SUFFIX, Payload, format_title
 __all__ = [
     "Encoder",
     "encoder_of",
-    "model_plan",
-    "model_rows",
     "new_plan",
     "ntuple_plan",
     "plain_columns",
@@ -287,31 +285,3 @@ def restored_plan(tree: TTreeReader, restorers: Sequence[CompressedCollection]) 
         elif not name.endswith(SUFFIX):
             plan.append(Keep(name))
     return plan
-
-
-def model_plan() -> Branches:
-    """The table of models: a row for each."""
-    return [
-        NewBranch("sha256", "uint8", "SHA-256 of the model", None, (32,)),
-        NewBranch("nonnx", "int32"),
-        NewBranch(
-            "onnx",
-            "uint8",
-            "the model, an ONNX file; empty where it is kept by reference",
-            "nonnx",
-            (),
-            LZMA_BEST,
-        ),
-        NewBranch("compressed", "str", "trees and their branches that the model compresses, a line each"),
-    ]
-
-
-def model_rows(models: Mapping[str, bytes], compressed: Mapping[str, str]) -> dict[str, Column]:
-    """Rows of the table of models, from ONNX bytes and from what each compresses, by SHA-256."""
-    names = np.frombuffer(bytes.fromhex("".join(models)), np.uint8).reshape(-1, 32)
-    lengths = np.array([len(data) for data in models.values()], np.int64)
-    return {
-        "sha256": names,
-        "onnx": Jagged(lengths, np.frombuffer(b"".join(models.values()), np.uint8)),
-        "compressed": np.array([compressed.get(sha256, "") for sha256 in models], dtype=np.str_),
-    }

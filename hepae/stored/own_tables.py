@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import numpy as np
+
+from hepae.root.columns import Column, Jagged
+from hepae.root.file.compression import LZMA_BEST
 from hepae.root.file.source import MODELS_TREE, SCHEMAS_TREE, Source
 from hepae.root.file.writer import RootWriter
-from hepae.stored.layout import model_plan, model_rows
+from hepae.root.ttree.writer import NewBranch
 from hepae.stored.schemas import read_schemas, schema_plan, schema_rows
 
-__all__ = ["Schemas", "schemas_of", "write_models", "write_schemas"]
+__all__ = ["Schemas", "model_plan", "model_rows", "schemas_of", "write_models", "write_schemas"]
 
 Schemas = dict[str, tuple[bytes, bytes]]
 """JSON and original header, by SHA-256."""
@@ -19,6 +23,34 @@ def schemas_of(source: Source) -> Schemas:
     """The schemas of a file, none where nothing is compressed as a whole."""
     known = any(key.path == SCHEMAS_TREE for key in source.keys)
     return read_schemas(source.tree(SCHEMAS_TREE)) if known else {}
+
+
+def model_plan() -> list[NewBranch]:
+    """The table of models: a row for each."""
+    return [
+        NewBranch("sha256", "uint8", "SHA-256 of the model", None, (32,)),
+        NewBranch("nonnx", "int32"),
+        NewBranch(
+            "onnx",
+            "uint8",
+            "the model, an ONNX file; empty where it is kept by reference",
+            "nonnx",
+            (),
+            LZMA_BEST,
+        ),
+        NewBranch("compressed", "str", "trees and their branches that the model compresses, a line each"),
+    ]
+
+
+def model_rows(models: Mapping[str, bytes], compressed: Mapping[str, str]) -> dict[str, Column]:
+    """Rows of the table of models, from ONNX bytes and from what each compresses, by SHA-256."""
+    names = np.frombuffer(bytes.fromhex("".join(models)), np.uint8).reshape(-1, 32)
+    lengths = np.array([len(data) for data in models.values()], np.int64)
+    return {
+        "sha256": names,
+        "onnx": Jagged(lengths, np.frombuffer(b"".join(models.values()), np.uint8)),
+        "compressed": np.array([compressed.get(sha256, "") for sha256 in models], dtype=np.str_),
+    }
 
 
 def write_models(out: RootWriter, models: Mapping[str, bytes], compressed: Mapping[str, str]) -> None:

@@ -10,15 +10,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hepae import limits
+from hepae.core.locks import ForkSafeLock
 from hepae.core.values.objects import Collection, Objects, offsets
 from hepae.errors import CollectionError, UnsupportedError, nearest
 from hepae.model.model import Model
 from hepae.root.columns import Jagged
 from hepae.root.file.source import Source, open_source
+from hepae.root.tree import TreeReader
 from hepae.root.ttree.reader import TTreeReader
-from hepae.stored.restore import CompressedCollection, compressed_collections, is_compressed, models_of
+from hepae.stored.models import models_of
+from hepae.stored.restore import CompressedCollection
+from hepae.stored.titles import compressed_collections, is_compressed, parse_title
 
-__all__ = ["ObjectReader", "batches", "chosen", "open_objects"]
+__all__ = ["ObjectReader", "batches", "chosen", "open_objects", "restore_branch"]
 
 
 class ObjectReader:
@@ -135,3 +139,19 @@ def batches(objects: Objects, size: int) -> Iterator[Objects]:
         yield Objects(
             objects.counts[start:stop], {name: column[part] for name, column in objects.columns.items()}
         )
+
+
+def restore_branch(source: Source, tree: TreeReader, branch: str, start: int, stop: int) -> Jagged:
+    """Restored values of one payload branch: what the registered interpretation calls.
+
+    What it needs is kept with the tree, so that branches and ranges asked for one after the other share it.
+    """
+    kept: dict[str, CompressedCollection] = vars(tree).setdefault("_restored_by_hepae", {})
+    with vars(tree).setdefault("_restoring", ForkSafeLock()):
+        payload = parse_title(tree.branches[branch].title)
+        if payload is None:
+            raise CollectionError("not a compressed branch", where=f"{tree.where}, {branch}")
+        if payload.collection not in kept:
+            kept[payload.collection] = CompressedCollection(tree, payload.collection, models_of(source))
+    objects = kept[payload.collection].restore([payload.feature], start, stop)
+    return Jagged(objects.counts, objects.columns[payload.feature])

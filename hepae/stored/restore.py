@@ -6,13 +6,10 @@ it restored last is kept, because uproot asks for one feature at a time and for 
 
 from __future__ import annotations
 
-import hashlib
-import os
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
@@ -23,31 +20,16 @@ from hepae.arrays import Integers
 from hepae.core.bottleneck.codec import Bottleneck
 from hepae.core.chunk import ChunkCodec, OpenChunk
 from hepae.core.coding.frame import parse
-from hepae.core.decode import codec_of
 from hepae.core.locks import ForkSafeLock
 from hepae.core.values.objects import Objects, concatenate
-from hepae.errors import CollectionError, CorruptionError, HepaeError, MissingModelError, nearest
-from hepae.model.model import Model
+from hepae.errors import CollectionError, CorruptionError, nearest
 from hepae.root.columns import Jagged
-from hepae.root.file.source import MODELS_TREE, Source
 from hepae.root.tree import TreeReader
 from hepae.stored.event_payload import EventPayload, own_branch, read_events
-from hepae.stored.mixed import compressed_by_model, merged_with_plain
-from hepae.stored.titles import SUFFIX, Payload, parse_title
+from hepae.stored.frames import Codecs, bytes_of
+from hepae.stored.titles import SUFFIX, compressed_collections
 
-__all__ = [
-    "MODEL_PATH",
-    "CompressedCollection",
-    "ModelStore",
-    "compressed_collections",
-    "is_compressed",
-    "models_of",
-    "restore_branch",
-    "runs_of",
-]
-
-MODEL_PATH = "HEPAE_MODEL_PATH"
-"""Environment variable: directories (separated as in PATH) with models for files that hold them by reference."""
+__all__ = ["CompressedCollection", "runs_of"]
 
 CACHED_BYTES = 256 << 20
 """What each collection keeps of the chunks read last."""
@@ -57,153 +39,6 @@ RUN = limits.EVENTS_PER_CHUNK
 
 Key = TypeVar("Key")
 Kept = TypeVar("Kept", OpenChunk, "Predicted")
-
-
-class ModelStore:
-    """Models at hand: those of a file, those given, and those in the directories of ``HEPAE_MODEL_PATH``.
-
-    Parameters
-    ----------
-    embedded
-        ONNX bytes by SHA-256 (hexadecimal), as found in the file; empty bytes for models kept by reference.
-    given
-        Models that the user gave.
-    compressed
-        What each compresses in the file, by SHA-256 (`hepae.stored.mixed`).
-    """
-
-    def __init__(
-        self,
-        embedded: dict[str, bytes] | None = None,
-        given: Iterable[Model] = (),
-        compressed: dict[str, str] | None = None,
-    ) -> None:
-        self.embedded, self.compressed = embedded or {}, compressed or {}
-        self._open = {model.sha256: model for model in given}
-        self._codecs: dict[str, ChunkCodec | Bottleneck] = {}
-        self._lock = ForkSafeLock()
-
-    def find(self, start: str, where: str) -> Model:
-        """The model whose SHA-256 starts with these hexadecimal digits.
-
-        Raises
-        ------
-        MissingModelError
-            If it is not at hand.
-        """
-        with self._lock:
-            for sha256, model in self._open.items():
-                if sha256.startswith(start):
-                    return model
-            data = self._data(start)
-            if data is None:
-                raise self._missing(start, where)
-            model = Model.from_bytes(data)
-            if not model.sha256.startswith(start):
-                raise CorruptionError(
-                    "a model does not have its SHA-256", where=where, expected=f"{start}…", got=model.sha256
-                )
-            self._open[model.sha256] = model
-            return model
-
-    def codec(self, start: str, where: str) -> ChunkCodec | Bottleneck:
-        """The codec of that model, made once."""
-        with self._lock:
-            model = self.find(start, where)
-            if model.sha256 not in self._codecs:
-                self._codecs[model.sha256] = codec_of(model)
-            return self._codecs[model.sha256]
-
-    def _missing(self, start: str, where: str) -> HepaeError:
-        """The error that says which model it is, where it was looked for, and where it could come from."""
-        if not int(start, 16):
-            # what ROOT writes for entries of a file without the branch
-            return merged_with_plain(where, "the name of a model in every entry")
-        name = next((sha256 for sha256 in self.embedded if sha256.startswith(start)), f"{start}…")
-        inside = [sha256[:8] for sha256, data in self.embedded.items() if data]
-        given = [sha256[:8] for sha256 in self._open if sha256 not in self.embedded]
-        looked = [
-            f"in the file ({', '.join(inside) or 'no model'})",
-            f"among those given ({', '.join(given) or 'none'})",
-            f"in the folders of {MODEL_PATH} ({os.environ.get(MODEL_PATH) or 'not set'})",
-        ]
-        return MissingModelError(
-            "the model of this payload is not at hand",
-            where=where,
-            expected=f"SHA-256 {name}",
-            got=f"others: looked {', '.join(looked)}",
-            hint="whoever compressed the file has it: `hepae train` wrote it, or `hepae compress --out-dir` into "
-            f"hepae-records; give it with --model, or put it into a folder named in {MODEL_PATH}",
-        )
-
-    def _data(self, start: str) -> bytes | None:
-        for sha256, data in self.embedded.items():
-            if sha256.startswith(start) and data:
-                return data
-        for folder in filter(None, os.environ.get(MODEL_PATH, "").split(os.pathsep)):
-            for path in sorted(Path(folder).glob("*.onnx")):
-                data = path.read_bytes() if path.stat().st_size <= limits.MAX_MODEL_BYTES else b""
-                if hashlib.sha256(data).hexdigest().startswith(start):
-                    return data
-        return None
-
-
-def models_of(source: Source, given: Iterable[Model] = ()) -> ModelStore:
-    """The models that a file carries, and those given.
-
-    Raises
-    ------
-    CorruptionError
-        If the bytes of a model in the file do not have the SHA-256 that the file says.
-    """
-    embedded: dict[str, bytes] = {}
-    compressed: dict[str, str] = {}
-    if source.has_models:
-        tree = source.tree(MODELS_TREE)
-        limits.check("models in a file", tree.num_entries, limits.MAX_MODELS_PER_FILE, source.path)
-        for entry in range(tree.num_entries):
-            name = np.asarray(tree.read("sha256", entry, entry + 1)).astype(np.uint8).tobytes().hex()
-            data = _bytes(tree, "onnx", entry)
-            if data and hashlib.sha256(data).hexdigest() != name:
-                raise CorruptionError(
-                    "a model does not have its SHA-256",
-                    where=source.path,
-                    expected=name,
-                    got=hashlib.sha256(data).hexdigest(),
-                )
-            embedded[name] = data or embedded.get(name, b"")
-        compressed = compressed_by_model(tree)
-    return ModelStore(embedded, given, compressed)
-
-
-@dataclass(frozen=True)
-class Stored:
-    """A compressed feature in a tree: the branch it came from, and what the title of its payload says."""
-
-    branch: str
-    payload: Payload
-
-    @property
-    def payload_branch(self) -> str:
-        """Name of the branch that holds the payload."""
-        return self.branch + SUFFIX
-
-
-def is_compressed(tree: TreeReader) -> bool:
-    """Whether any of its collections is."""
-    return bool(compressed_collections(tree))
-
-
-def compressed_collections(tree: TreeReader) -> dict[str, dict[str, Stored]]:
-    """Compressed features of a tree, by collection and short name."""
-    found: dict[str, dict[str, Stored]] = {}
-    for name, branch in tree.branches.items():
-        payload = parse_title(branch.title) if name.endswith(SUFFIX) else None
-        if payload is not None:
-            found.setdefault(payload.collection, {})[payload.feature] = Stored(
-                name.removesuffix(SUFFIX), payload
-            )
-    return found
 
 
 @dataclass(frozen=True)
@@ -237,7 +72,7 @@ class CompressedCollection:
     name
         Name of the collection.
     models
-        Models at hand.
+        Whoever has the codecs of the models.
 
     Raises
     ------
@@ -245,7 +80,7 @@ class CompressedCollection:
         If the tree has no such compressed collection.
     """
 
-    def __init__(self, tree: TreeReader, name: str, models: ModelStore) -> None:
+    def __init__(self, tree: TreeReader, name: str, models: Codecs) -> None:
         found = compressed_collections(tree)
         if name not in found:
             raise CollectionError(
@@ -307,12 +142,12 @@ class CompressedCollection:
             for run in [run for run in self._predicted if run[1] <= before]:
                 del self._predicted[run]
 
-    def model_of(self, chunk: Chunk) -> Model:
-        """The model that a chunk was coded with."""
+    def model_of(self, chunk: Chunk) -> tuple[str, str]:
+        """The SHA-256 of the model that a chunk was coded with, hexadecimal, and where it says so."""
         branch = next(iter(self.features.values())).payload_branch
         where = f"{self.tree.where}, {branch}, event {chunk.start}"
-        header = parse(_bytes(self.tree, branch, chunk.start), where).header
-        return self.models.find(header.model.hex(), where)
+        header = parse(bytes_of(self.tree, branch, chunk.start), where).header
+        return header.model.hex(), where
 
     def _find_chunks(self) -> list[Chunk]:
         n = self.tree.num_entries
@@ -353,7 +188,7 @@ class CompressedCollection:
         branch = self._branch(feature)
         if self.codec != "bottleneck":
             itemsize = np.dtype(self.features[feature].payload.dtype).itemsize
-            frames = (parse(_bytes(self.tree, branch, chunk.start), branch) for chunk in self.chunks())
+            frames = (parse(bytes_of(self.tree, branch, chunk.start), branch) for chunk in self.chunks())
             return sum(len(frame.escaped) for frame in frames) // itemsize
         found = 0
         for start in range(0, self.tree.num_entries, limits.EVENTS_PER_CHUNK):
@@ -371,7 +206,8 @@ class CompressedCollection:
             missing = [name for name in features if name not in opened.columns]
             if missing:
                 frames = {
-                    name: _bytes(self.tree, self._branch(name), chunk.start) for name in opened.needs(missing)
+                    name: bytes_of(self.tree, self._branch(name), chunk.start)
+                    for name in opened.needs(missing)
                 }
                 for name in frames:
                     self.decoded[name] = self.decoded.get(name, 0) + int(opened.counts.sum())
@@ -381,7 +217,7 @@ class CompressedCollection:
 
     def _opened(self, chunk: Chunk, feature: str) -> OpenChunk:
         where = f"{self.tree.where}, events {chunk.start} to {chunk.stop}, {self.name}_"
-        first = parse(_bytes(self.tree, self._branch(feature), chunk.start), where + feature)
+        first = parse(bytes_of(self.tree, self._branch(feature), chunk.start), where + feature)
         codec = self.models.codec(first.header.model.hex(), where)
         if not isinstance(codec, ChunkCodec):
             raise CorruptionError(
@@ -453,25 +289,3 @@ def runs_of(collections: Sequence[CompressedCollection], entries: int) -> Iterat
                 one.forget(start)
             yield start, stop
             start = stop
-
-
-def restore_branch(source: Source, tree: TreeReader, branch: str, start: int, stop: int) -> Jagged:
-    """Restored values of one payload branch: what the registered interpretation calls.
-
-    What it needs is kept with the tree, so that branches and ranges asked for one after the other share it.
-    """
-    kept: dict[str, CompressedCollection] = vars(tree).setdefault("_restored_by_hepae", {})
-    with vars(tree).setdefault("_restoring", ForkSafeLock()):
-        payload = parse_title(tree.branches[branch].title)
-        if payload is None:
-            raise CollectionError("not a compressed branch", where=f"{tree.where}, {branch}")
-        if payload.collection not in kept:
-            kept[payload.collection] = CompressedCollection(tree, payload.collection, models_of(source))
-    objects = kept[payload.collection].restore([payload.feature], start, stop)
-    return Jagged(objects.counts, objects.columns[payload.feature])
-
-
-def _bytes(tree: TreeReader, branch: str, entry: int) -> bytes:
-    column = tree.read(branch, entry, entry + 1)
-    values = column.values if isinstance(column, Jagged) else np.asarray(column)
-    return values.astype(np.uint8).tobytes()

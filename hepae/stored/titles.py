@@ -2,7 +2,7 @@
 
 ``<original title> [hepae v1 collection=Jet feature=pt counter=nJet codec=masked dtype=float32 bound=rel:0.001]``
 
-The mark is at the end, so that ROOT's tools still show the original title first. Pure strings, no I/O.
+The mark is at the end, so that ROOT's tools still show the original title first. Titles alone, no values.
 """
 
 from __future__ import annotations
@@ -15,8 +15,17 @@ from hepae import limits
 from hepae.core.values.bounds import Bound, parse
 from hepae.core.values.lattice import KINDS
 from hepae.errors import BoundError, CorruptionError
+from hepae.root.tree import TreeReader
 
-__all__ = ["SUFFIX", "Payload", "format_title", "parse_title"]
+__all__ = [
+    "SUFFIX",
+    "Payload",
+    "Stored",
+    "compressed_collections",
+    "format_title",
+    "is_compressed",
+    "parse_title",
+]
 
 SUFFIX: Final = "__hepae"
 
@@ -109,3 +118,33 @@ def parse_title(title: str) -> Payload | None:
         found["title"],
         found["side"] is not None,
     )
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A compressed feature in a tree: the branch it came from, and what the title of its payload says."""
+
+    branch: str
+    payload: Payload
+
+    @property
+    def payload_branch(self) -> str:
+        """Name of the branch that holds the payload."""
+        return self.branch + SUFFIX
+
+
+def is_compressed(tree: TreeReader) -> bool:
+    """Whether any of its collections is."""
+    return bool(compressed_collections(tree))
+
+
+def compressed_collections(tree: TreeReader) -> dict[str, dict[str, Stored]]:
+    """Compressed features of a tree, by collection and short name."""
+    found: dict[str, dict[str, Stored]] = {}
+    for name, branch in tree.branches.items():
+        payload = parse_title(branch.title) if name.endswith(SUFFIX) else None
+        if payload is not None:
+            found.setdefault(payload.collection, {})[payload.feature] = Stored(
+                name.removesuffix(SUFFIX), payload
+            )
+    return found

@@ -26,7 +26,8 @@ from hepae.errors import DefectError, HepaeError
 from hepae.root.columns import Column, Jagged, cut
 from hepae.root.file.source import MODELS_TREE, Source, open_source
 from hepae.root.tree import TreeReader
-from hepae.stored.restore import CompressedCollection, ModelStore, models_of
+from hepae.stored.models import ModelStore, models_of
+from hepae.stored.restore import CompressedCollection
 from hepae.testing.hostile import KINDS, Bytes
 from scripts.hardening import fuzz_files
 

@@ -35,8 +35,9 @@ from hepae.root.tree import TreeReader
 from hepae.root.ttree.reader import TTreeReader
 from hepae.stored.compressed import CompressedTree
 from hepae.stored.event_payload import checks_of, own_branch
+from hepae.stored.models import ModelStore, models_of
 from hepae.stored.payload import Payload, Row
-from hepae.stored.restore import CompressedCollection, ModelStore, models_of
+from hepae.stored.restore import CompressedCollection
 from hepae.stored.schemas import stored_tree
 from hepae.testing.mutations import Mutation, any_bytes, csv_text, json_text, onnx_model
 from scripts.hardening import fuzz_files

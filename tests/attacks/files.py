@@ -22,7 +22,7 @@ from hepae.root.columns import Jagged
 from hepae.root.file.source import MODELS_TREE
 from hepae.root.file.writer import RootWriter
 from hepae.root.ttree.writer import NewBranch
-from hepae.stored.layout import model_plan, model_rows
+from hepae.stored.own_tables import model_plan, model_rows
 from scripts.hardening import fuzz_files
 from tests.attacks.attack import Attack
 

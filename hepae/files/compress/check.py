@@ -11,10 +11,10 @@ from hepae.core.values.nested import Nested
 from hepae.errors import BoundViolationError
 from hepae.input.columns import chunks
 from hepae.progress import Report
-from hepae.read.trees import compressed_of
 from hepae.root.file.source import Source
 from hepae.root.ttree.columns import TreeColumns
 from hepae.root.ttree.reader import TTreeReader
+from hepae.stored.compressed import compressed_of
 
 __all__ = ["check_tree"]
 

@@ -23,7 +23,7 @@ from hepae.learn.whole.tables import find_tables
 from hepae.progress import Report, silent
 from hepae.root.ttree.layouts.layout import Layout
 from hepae.stored.compressed import codec_of_schema
-from hepae.stored.restore import ModelStore
+from hepae.stored.models import ModelStore
 from hepae.stored.schemas import StoredBranch, StoredTree
 
 __all__ = ["EncodedChunk", "TreePlan", "encoded", "marks", "plan_tree"]

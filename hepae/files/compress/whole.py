@@ -14,7 +14,6 @@ from hepae.files.compress.bounds import Pairs, bounds_by_tree
 from hepae.files.compress.narrowing import ALL, Narrowing
 from hepae.files.compress.tree import TreePlan, encoded, marks, plan_tree
 from hepae.progress import Report, silent
-from hepae.read.trees import compressed_of
 from hepae.root.file.source import PAYLOAD, SCHEMAS_TREE, Source
 from hepae.root.file.writer import RootWriter
 from hepae.root.ttree.columns import TreeColumns
@@ -23,6 +22,7 @@ from hepae.root.ttree.header import TREE_CLASSES, TreeHeader
 from hepae.root.ttree.raw_copy import Copied
 from hepae.root.ttree.reader import TTreeReader
 from hepae.root.ttree.writer import Filling, NewBranch, Treatment
+from hepae.stored.compressed import compressed_of
 from hepae.stored.own_tables import schemas_of, write_schemas
 from hepae.stored.payload import MARKER, payload_plan, row_columns
 

@@ -9,7 +9,9 @@ from hepae.root.columns import Column, Jagged
 from hepae.root.file.writer import RootWriter
 from hepae.root.ttree.reader import TTreeReader
 from hepae.stored.layout import restored_plan
-from hepae.stored.restore import CompressedCollection, ModelStore, compressed_collections, runs_of
+from hepae.stored.models import ModelStore
+from hepae.stored.restore import CompressedCollection, runs_of
+from hepae.stored.titles import compressed_collections
 
 __all__ = ["restore_collections"]
 

@@ -14,8 +14,9 @@ from hepae.root.file.source import MODELS_TREE, OWN_TREES, SCHEMAS_TREE, Source
 from hepae.root.file.writer import RootWriter
 from hepae.root.ttree.reader import TTreeReader
 from hepae.stored.mixed import without_trees
+from hepae.stored.models import models_of
 from hepae.stored.own_tables import write_models
-from hepae.stored.restore import compressed_collections, models_of
+from hepae.stored.titles import compressed_collections
 
 __all__ = ["restore_file"]
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from hepae.progress import Report
-from hepae.read.trees import compressed_of
 from hepae.root.file.compression import Compression
 from hepae.root.file.source import PAYLOAD, Source
 from hepae.root.file.writer import RootWriter
@@ -14,7 +13,7 @@ from hepae.root.ttree.header import parse_tree
 from hepae.root.ttree.raw_copy import Copied
 from hepae.root.ttree.reader import TTreeReader
 from hepae.root.ttree.writer import Filling, Treatment
-from hepae.stored.compressed import CompressedTree
+from hepae.stored.compressed import CompressedTree, compressed_of
 from hepae.stored.payload import MARKER
 
 __all__ = ["is_compressed", "restore_tree"]

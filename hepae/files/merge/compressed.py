@@ -8,8 +8,8 @@ from hepae.errors import SchemaError, UnsupportedError
 from hepae.files.merge.trees import TreePart
 from hepae.root.file.source import Source
 from hepae.root.ttree.header import TreeHeader
+from hepae.stored.models import ModelStore, models_of
 from hepae.stored.payload import MARKER
-from hepae.stored.restore import ModelStore, models_of
 from hepae.stored.titles import SUFFIX, parse_title
 
 __all__ = ["require_same_storage", "united_models"]

@@ -17,13 +17,12 @@ from hepae.errors import CorruptionError, SchemaError, report_it
 from hepae.files.merge.branches import raise_maxima, require_same_branches
 from hepae.files.merge.fill import graft, require_zeros, zeros
 from hepae.files.merge.trees import TreePart
-from hepae.read.trees import compressed_of
 from hepae.root.file.source import PAYLOAD, Source
 from hepae.root.file.writer import RootWriter
 from hepae.root.ttree.header import TreeHeader, parse_tree
 from hepae.root.ttree.layouts.fields import column_path
 from hepae.root.ttree.reader import TTreeReader
-from hepae.stored.compressed import CompressedTree
+from hepae.stored.compressed import CompressedTree, compressed_of
 from hepae.stored.own_tables import Schemas
 from hepae.stored.payload import Payload, Row, payload_plan, row_columns
 from hepae.stored.schemas import StoredBranch, StoredTree

@@ -20,6 +20,7 @@ from hepae.root.ttree.baskets import basket_of
 from hepae.root.ttree.reader import TTreeReader
 from hepae.root.ttree.writer import TreeWriter
 from hepae.stored.layout import Encoder, encoder_of
+from hepae.stored.models import ModelStore
 from hepae.stored.restore import CompressedCollection
 
 __all__ = ["ChosenCollection", "payload_branches", "restored"]
@@ -50,6 +51,8 @@ class ChosenCollection:
         The collection in the source.
     tree
         Its tree.
+    models
+        Models at hand.
     out
         The tree that is written.
     digests
@@ -57,9 +60,20 @@ class ChosenCollection:
     """
 
     def __init__(
-        self, collection: CompressedCollection, tree: TTreeReader, out: TreeWriter, digests: Digests
+        self,
+        collection: CompressedCollection,
+        tree: TTreeReader,
+        models: ModelStore,
+        out: TreeWriter,
+        digests: Digests,
     ) -> None:
-        self.collection, self.tree, self.out, self.digests = collection, tree, out, digests
+        self.collection, self.tree, self.models, self.out, self.digests = (
+            collection,
+            tree,
+            models,
+            out,
+            digests,
+        )
         self.number = 0
         self._runs: list[Objects] = []
         self._encoder: Encoder | None = None
@@ -85,7 +99,7 @@ class ChosenCollection:
         """What codes the collection again as it was coded at that event."""
         chunk = next(chunk for chunk in self.collection.chunks() if chunk.start <= start < chunk.stop)
         side = next(iter(self.collection.features.values())).payload.side
-        return encoder_of(self.collection.model_of(chunk), side, exact=True)
+        return encoder_of(self.models.find(*self.collection.model_of(chunk)), side, exact=True)
 
     def flush(self) -> None:
         """Write what was gathered as a chunk."""

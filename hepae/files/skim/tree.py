@@ -19,7 +19,6 @@ from hepae.files.skim.collections import ChosenCollection, payload_branches, res
 from hepae.files.skim.digests import Digests
 from hepae.files.skim.tables import ChosenTables, named_columns
 from hepae.model.model import Model
-from hepae.read.trees import compressed_of
 from hepae.root.columns import Column, Jagged
 from hepae.root.file.source import PAYLOAD, Source
 from hepae.root.file.writer import RootWriter
@@ -27,9 +26,11 @@ from hepae.root.ttree.entries import setting_of
 from hepae.root.ttree.header import TREE_CLASSES, TreeHeader, parse_tree
 from hepae.root.ttree.reader import TTreeReader
 from hepae.root.ttree.writer import Filling, Treatment, TreeWriter
-from hepae.stored.compressed import CompressedTree
+from hepae.stored.compressed import CompressedTree, compressed_of
+from hepae.stored.models import models_of
 from hepae.stored.payload import MARKER, payload_plan
-from hepae.stored.restore import CompressedCollection, compressed_collections, models_of
+from hepae.stored.restore import CompressedCollection
+from hepae.stored.titles import compressed_collections
 
 __all__ = ["Events", "tree_for", "ttree", "write_chosen"]
 
@@ -64,9 +65,10 @@ class Events:
     models: Iterable[Model] = ()
 
     def __post_init__(self) -> None:
-        store = models_of(self.source, self.models)
+        self.store = models_of(self.source, self.models)
         self.collections = {
-            name: CompressedCollection(self.tree, name, store) for name in compressed_collections(self.tree)
+            name: CompressedCollection(self.tree, name, self.store)
+            for name in compressed_collections(self.tree)
         }
         self.chunked = [one for one in self.collections.values() if one.codec != "bottleneck"]
         self.tables = compressed_of(self.tree.tree)
@@ -175,7 +177,7 @@ def write_chosen(out: RootWriter, events: Events, keep: Booleans, tell: Tell) ->
         for entries in entries_of_branches(events.source, events.header)
         if entries.branch.path not in framed
     ]
-    parts += [ChosenCollection(one, events.tree, written, digests) for one in events.chunked]
+    parts += [ChosenCollection(one, events.tree, events.store, written, digests) for one in events.chunked]
     payload = None
     if events.tables is not None:
         path = events.tree.path + PAYLOAD

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from hepae.files.verify.keys import DIRECTORIES, TREES, FileKey, OpenFile
 from hepae.files.verify.meaning import first_difference, meaning
-from hepae.files.verify.restored import is_own
 from hepae.files.verify.values import NotInterpretedError
+from hepae.root.file.source import OWN_TREES, PAYLOAD
 
 __all__ = ["NTUPLES", "KeyPairs", "is_tree", "not_own", "object_difference", "pair_keys"]
 
@@ -86,3 +86,10 @@ def object_difference(before: OpenFile, after: OpenFile, mine: FileKey, other: F
         return first_difference(meaning(before.get(mine)), meaning(after.get(other)))
     except NotInterpretedError as problem:
         return f"other bytes (cannot be interpreted: {problem})"
+
+
+def is_own(path: Sequence[str], paths: Collection[Sequence[str]]) -> bool:
+    """Whether a key is something that hepae keeps for itself: a table of the file, or what stands beside a tree."""
+    *above, name = path
+    beside = (*above, name.removesuffix(PAYLOAD))
+    return name in OWN_TREES or (name.endswith(PAYLOAD) and beside in paths)

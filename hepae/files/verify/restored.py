@@ -1,13 +1,13 @@
 """What hepae stores of a tree, under its original names, restored. The only module here that knows how hepae stores.
 
 Trees that are compressed as a whole appear in uproot with their original branches, whose baskets are restored when
-they are read (`hepae.stored.view`); what the bottleneck stores, and what is stored in RNTuples, is restored by its own
+they are read (`hepae.read.trees`); what the bottleneck stores, and what is stored in RNTuples, is restored by its own
 reader.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -17,24 +17,21 @@ import numpy as np
 from hepae import limits
 from hepae.arrays import Integers
 from hepae.core.locks import computed_once
-from hepae.core.tables.schema import ModelCodec
 from hepae.core.values.bounds import Bound, keeps
 from hepae.core.values.nested import Nested
 from hepae.files.verify.branches import BranchPart, ttree_side
-from hepae.files.verify.keys import OpenFile
 from hepae.files.verify.sides import Claim, Part, Side
 from hepae.files.verify.structure import Facts
 from hepae.files.verify.values import of_column
-from hepae.model.model import Model
-from hepae.read.trees import as_stored, compressed_of
 from hepae.root.columns import Jagged
-from hepae.root.file.source import OWN_TREES
+from hepae.root.tree import TreeReader
 from hepae.stored.compressed import CompressedTree
-from hepae.stored.payload import MARKER, PAYLOAD
-from hepae.stored.restore import CompressedCollection, compressed_collections, models_of, runs_of
-from hepae.stored.titles import SUFFIX
+from hepae.stored.frames import Codecs
+from hepae.stored.payload import MARKER
+from hepae.stored.restore import CompressedCollection, runs_of
+from hepae.stored.titles import SUFFIX, compressed_collections
 
-__all__ = ["Restored", "as_stored", "is_own", "is_whole", "restored_side", "whole_side"]
+__all__ = ["Restored", "restored_side", "whole_side"]
 
 
 @dataclass
@@ -130,34 +127,17 @@ def shares_of(compressed: CompressedTree) -> dict[str, int]:
 def bounds_of(compressed: CompressedTree) -> dict[str, Bound]:
     """The bounds of columns that are not exact, by name; the wider where chunks of several files have two."""
     found: dict[str, Bound] = {}
-    for stored in compressed.stored.values():
-        for codec in stored.schema.codecs:
-            features = (
-                compressed.models.find(codec.sha256, compressed.where).manifest.features
-                if isinstance(codec, ModelCodec)
-                else codec.features
-            )
-            for number, feature in zip(codec.columns, features, strict=True):
+    for schema, stored in compressed.stored.items():
+        for codec, known in zip(stored.schema.codecs, compressed.codecs(schema), strict=True):
+            for number, feature in zip(codec.columns, known.features.values(), strict=True):
                 name = stored.schema.columns[number].name
                 if name not in found or not keeps(feature.bound, found[name], feature.dtype):
                     found[name] = feature.bound
     return found
 
 
-def is_own(path: Sequence[str], paths: Collection[Sequence[str]]) -> bool:
-    """Whether a key is something that hepae keeps for itself: a table of the file, or what stands beside a tree."""
-    *above, name = path
-    beside = (*above, name.removesuffix(PAYLOAD))
-    return name in OWN_TREES or (name.endswith(PAYLOAD) and beside in paths)
-
-
-def is_whole(tree: Any) -> bool:
-    """Whether uproot's tree is the view of one that is compressed as a whole."""
-    return compressed_of(tree) is not None
-
-
-def whole_side(name: str, stored: Any, view: Any, file: OpenFile, models: Iterable[Model]) -> Side | None:
-    """A tree that is compressed as a whole; None where it is not.
+def whole_side(name: str, stored: Any, view: Any, compressed: CompressedTree) -> Side:
+    """A tree that is compressed as a whole.
 
     Parameters
     ----------
@@ -165,13 +145,9 @@ def whole_side(name: str, stored: Any, view: Any, file: OpenFile, models: Iterab
         uproot's TTree of what is in the file: branches that were kept are compared as they are.
     view
         uproot's TTree of the original.
-    models
-        Models that the file holds by reference.
+    compressed
+        What restores the branches that were replaced.
     """
-    compressed = compressed_of(view)
-    if compressed is None:
-        return None
-    compressed.models = models_of(file.source, models)
     side, original = ttree_side(name, stored), ttree_side(name, view)
     left = {part.name: part for part in side.parts if part.name != MARKER}
     bounds, sizes = bounds_of(compressed), shares_of(compressed)
@@ -202,28 +178,20 @@ def chunk_runs(compressed: CompressedTree) -> Iterator[tuple[int, int]]:
             start = row.stop
 
 
-def restored_side(
-    file: OpenFile, path: str, names: Iterable[str], models: Iterable[Model]
-) -> Restored | None:
+def restored_side(tree: TreeReader, models: Codecs) -> Restored | None:
     """What of a tree is compressed event by event, or in an RNTuple; None where nothing is.
 
     Parameters
     ----------
-    path
+    tree
         The tree in the file.
-    names
-        Its branches as they are in the file.
     models
-        Models that the file holds by reference.
+        Whoever has the codecs of its models.
     """
-    if not any(name.endswith(SUFFIX) for name in names):
-        return None
-    tree = file.source.tree(path)
     found = compressed_collections(tree)
     if not found:
         return None
-    store = models_of(file.source, models)
-    collections = [CompressedCollection(tree, name, store) for name in found]
+    collections = [CompressedCollection(tree, name, models) for name in found]
     parts: list[Part] = [RestoredPart(one, feature) for one in collections for feature in one.features]
     payloads = [stored.payload for features in found.values() for stored in features.values()]
     return Restored(

@@ -18,7 +18,7 @@ from hepae.files.verify.ntuples import ntuple_side
 from hepae.files.verify.objects import KeyPairs, is_tree, not_own, object_difference, pair_keys
 from hepae.files.verify.pairs import PairCheck
 from hepae.files.verify.request import Request
-from hepae.files.verify.restored import Restored, as_stored, is_whole, restored_side, whole_side
+from hepae.files.verify.restored import Restored, restored_side, whole_side
 from hepae.files.verify.result import TreeCheck, Verification
 from hepae.files.verify.sides import Held, Part, Side
 from hepae.files.verify.structure import differences
@@ -29,6 +29,9 @@ from hepae.model.model import Model
 from hepae.progress import Report, silent
 from hepae.root.file.source import TITLES_TREE, Source
 from hepae.root.ttree.header import TreeHeader
+from hepae.stored.compressed import as_stored, compressed_of
+from hepae.stored.models import models_of
+from hepae.stored.titles import SUFFIX
 
 __all__ = ["verify"]
 
@@ -183,18 +186,21 @@ class Work:
         """A tree as it is in the file."""
         found = file.get(key)
         if key.classname in TREES:
+            if (compressed := compressed_of(found)) is None:
+                return ttree_side(key.shown, found, partial(header_of, file, key))
+            compressed.models = models_of(file.source, self.models)
             with as_stored():
-                stored = file.get(key) if is_whole(found) else found
-            return whole_side(key.shown, stored, found, file, self.models) or ttree_side(
-                key.shown, found, partial(header_of, file, key)
-            )
+                stored = file.get(key)
+            return whole_side(key.shown, stored, found, compressed)
         return ntuple_side(key.shown, found, titles_of(file, "/".join(key.path)))
 
     def restored(self, file: OpenFile, key: FileKey, side: Side) -> Restored | None:
         """What of a tree is compressed, if it is the newest of its path."""
         if key.cycle != newest(file, key):
             return None
-        return restored_side(file, "/".join(key.path), [part.name for part in side.parts], self.models)
+        if not any(part.name.endswith(SUFFIX) for part in side.parts):
+            return None
+        return restored_side(file.source.tree("/".join(key.path)), models_of(file.source, self.models))
 
     def sides(self, old: Side, new: Side) -> None:
         """Two trees in parts."""

@@ -25,8 +25,9 @@ from hepae.root.columns import Jagged
 from hepae.root.file.source import open_source, size_of
 from hepae.root.tree import TreeReader
 from hepae.stored.inspection import models_in
-from hepae.stored.restore import CompressedCollection, ModelStore, compressed_collections, models_of
-from hepae.stored.titles import SUFFIX
+from hepae.stored.models import ModelStore, models_of
+from hepae.stored.restore import CompressedCollection
+from hepae.stored.titles import SUFFIX, compressed_collections
 
 __all__ = ["MOST_OBJECTS", "Comparison", "FeaturePair", "compare"]
 
