@@ -14,9 +14,10 @@ Examples
 
 from __future__ import annotations
 
+from hepae.files.decompress.file import decompress
 from hepae.files.many.compress import ManyFiles, compress_files
-from hepae.files.pipeline import compress, decompress
-from hepae.files.verify import verify
+from hepae.files.pipeline import compress
+from hepae.files.verify.run import verify
 from hepae.learn.modelling import train
 from hepae.learn.recipe import Recipe
 from hepae.model.model import Model

@@ -20,7 +20,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 import hepae
-from hepae.files.pipeline import compress_collection
+from hepae.files.compress.collection import compress_collection
 from hepae.lab.judge import judge
 from hepae.lab.report.figures import save, styled
 from hepae.lab.tagging.detector import detect

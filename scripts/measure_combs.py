@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import hepae
-from hepae.files.verify import ColumnCheck
+from hepae.files.verify.result import ColumnCheck
 
 BOUNDS = tomllib.loads((Path(__file__).parent / "grids" / "architectures.toml").read_text())["data"][
     "qcd_jets"

@@ -20,7 +20,7 @@ from hepae.errors import (
     SchemaError,
     UnsupportedError,
 )
-from hepae.files import pipeline
+from hepae.files.compress import collection
 from hepae.files.many.compress import compress_files
 from hepae.input.selection import selection_of
 from hepae.learn.recipe import CODECS, Recipe, names_of, recipe_of
@@ -152,7 +152,7 @@ def test_a_request_and_a_model_agree_or_nothing_is_written(
 def test_what_is_written_is_checked_against_the_request(
     files: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pipeline, "require_agreement", lambda *_: None)
+    monkeypatch.setattr(collection, "require_agreement", lambda *_: None)
     with pytest.raises(BoundViolationError):
         hepae.compress(
             files["source"],

@@ -14,7 +14,7 @@ import pytest
 
 import hepae
 from hepae import cli
-from hepae.cli.parser import parser
+from hepae.cli import whole_parser
 from hepae.testing.files import jets, write_events
 
 KEPT, VIOLATED, REFUSED = 0, 1, 2
@@ -39,7 +39,7 @@ def run(capsys: pytest.CaptureFixture[str]) -> Run:
 
 def names() -> list[str]:
     """All commands."""
-    (parts,) = (action for action in parser()._actions if hasattr(action, "choices") and action.choices)
+    (parts,) = (action for action in whole_parser()._actions if hasattr(action, "choices") and action.choices)
     return list(parts.choices)
 
 

@@ -17,7 +17,8 @@ from typing import Any
 
 import pytest
 
-from hepae.cli.parser import PLUGINS, parser
+from hepae.cli import whole_parser
+from hepae.cli.parser import PLUGINS
 from hepae.errors import MissingExtraError
 from hepae.extras import EXTRAS, needed
 from tests.compressed import SAMPLE, compressed
@@ -132,7 +133,7 @@ def test_each_plugin_adds_the_command_that_it_is_named_for(project: Any) -> None
 
 def test_a_command_of_a_plugin_is_loaded_only_when_it_is_asked_for() -> None:
     def commands(words: list[str]) -> set[str]:
-        (parts,) = (action for action in parser(words)._actions if action.choices)
+        (parts,) = (action for action in whole_parser(words)._actions if action.choices)
         return set(parts.choices or ())
 
     own = {

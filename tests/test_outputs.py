@@ -13,7 +13,7 @@ import pytest
 
 import hepae
 from hepae import cli
-from hepae.cli.parser import parser
+from hepae.cli import whole_parser
 from hepae.errors import OutputError
 from hepae.files.many.compress import RECORDS, compress_files
 from hepae.learn.recipe import recipe_of
@@ -99,7 +99,7 @@ def all_commands(part: argparse.ArgumentParser) -> Iterator[argparse.ArgumentPar
 
 def test_every_command_that_writes_has_force() -> None:
     reads_only = {"inspect", "verify", "experiments"}  # experiments go on in a folder of their own
-    for part in all_commands(parser()):
+    for part in all_commands(whole_parser()):
         has_force = any("--force" in action.option_strings for action in part._actions)
         assert has_force == (part.prog.split()[-1] not in reads_only), part.prog
 

@@ -172,7 +172,7 @@ def tree_of(path: Path) -> Path:
 def test_other_trees_that_cannot_be_kept_are_refused_before_any_work(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, container: str
 ) -> None:
-    monkeypatch.setattr("hepae.files.pipeline.model_of", lambda *_: pytest.fail("it was trained"))
+    monkeypatch.setattr("hepae.files.compress.collection.model_of", lambda *_: pytest.fail("it was trained"))
     several = ntuple_of(tmp_path / "several.root", "First", "Second")
     with pytest.raises(UnsupportedError, match=r"beside an RNTuple.*Second.*--side"):
         hepae.compress(several, tmp_path / "out.root", tree="First", collection="Jet", container=container)

@@ -80,7 +80,7 @@ import sys, time
 from argparse import Namespace
 from pathlib import Path
 from hepae import cli
-from hepae.cli import commands, many
+from hepae.cli import commands, compressing
 from hepae.root.file.atomic import atomic_output
 
 def write(path):
@@ -90,7 +90,7 @@ def write(path):
         time.sleep(600)
 
 def inspect(options):
-    with many._processes(2) as pool:
+    with compressing._processes(2) as pool:
         list(pool.map(write, sys.argv[1:]))
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ the standard error says what is wrong, where, and what to do; 128 and the number
 
 from __future__ import annotations
 
+import argparse
 import os
 import signal
 import sys
@@ -17,7 +18,7 @@ from hepae.core.values.names import printable
 from hepae.errors import BoundViolationError, DefectError, HepaeError
 from hepae.extras import needed
 
-__all__ = ["main"]
+__all__ = ["main", "whole_parser"]
 
 VIOLATED, REFUSED, UNREAD = 1, 2, SHELL + signal.SIGPIPE
 
@@ -46,9 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(arguments: Sequence[str] | None) -> int:
     words = sys.argv[1:] if arguments is None else list(arguments)
-    with needed("the command line"):
-        from hepae.cli.parser import parser
-    options = parser(words).parse_args(words)
+    options = whole_parser(words).parse_args(words)
     try:
         with needed("this command"):
             code = int(options.run(options))
@@ -56,6 +55,14 @@ def _run(arguments: Sequence[str] | None) -> int:
     except SystemExit:  # rich leaves with 1, which says something else here
         raise BrokenPipeError from None
     return code
+
+
+def whole_parser(words: Sequence[str] = ()) -> argparse.ArgumentParser:
+    """The parser of all commands, those of plug-ins too; it needs rich, which reading and writing do without."""
+    with needed("the command line"):
+        from hepae.cli import commands, compressing, interop
+        from hepae.cli.parser import parser
+    return parser((compressing.add_commands, commands.add_commands, interop.add_commands), words)
 
 
 def _say(text: str, code: int) -> int:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
 
 from hepae.core.values.names import is_url
 
-__all__ = ["add_force", "local", "location"]
+__all__ = ["Add", "add_force", "local", "location"]
+
+Add = Callable[..., argparse.ArgumentParser]
+"""Adds a command: name, function, help, example."""
 
 
 def location(text: str) -> str | Path:

@@ -3,21 +3,59 @@
 from __future__ import annotations
 
 import argparse
-import tomllib
-from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from hepae.cli import tables, verification
+from hepae.cli.arguments import Add, add_force, local, location
+from hepae.cli.choices import BOUNDS_HELP, choices_of, recipe_choices, training_options
 from hepae.cli.progress import reporter
-from hepae.errors import InputError, SchemaError
-from hepae.learn.recipe import CHOICES, recipe_of
+from hepae.learn.recipe import recipe_of
 from hepae.model.model import Model
-from hepae.root.file.atomic import atomic_output, check_target
+from hepae.root.file.atomic import atomic_output
 from hepae.root.file.source import size_of
 
-Run = Callable[[argparse.Namespace], int]
+__all__ = ["add_commands", "decompress", "inspect", "train", "verify"]
+
+
+def add_commands(add: Add) -> None:
+    """Add the commands of this module to a parser."""
+    part = add(
+        "inspect", inspect, "show what is in a file: trees, collections, features, bytes, precision",
+        "hepae inspect events.root",
+    )  # fmt: skip
+    part.add_argument("file", type=location, help="ROOT or CSV file")
+    part.add_argument("--tree", help="only this tree")
+    part = add(
+        "train", train, "train a model and export it to ONNX",
+        "hepae train a.root b.root -o jets.onnx --collection Jet --bound 'pt,mass=rel:1e-3'",
+    )  # fmt: skip
+    part.add_argument("files", nargs="+", type=location, help="ROOT or CSV files to train on")
+    part.add_argument("-o", "--output", type=local, required=True, help="the model to write (.onnx)")
+    add_force(part)
+    part.add_argument("--tree", help="name of the tree; default: the one that has the collection")
+    training_options(part)
+    part = add(
+        "decompress", decompress, "restore the original layout of a compressed file",
+        "hepae decompress small.root restored.root",
+    )  # fmt: skip
+    part.add_argument("input", type=location, help="file written by `hepae compress`")
+    part.add_argument("output", type=local, help="ROOT file to write")
+    add_force(part)
+    part.add_argument("--model", type=location, action="append", default=[], help="model held by reference")
+    part.add_argument("--tree", help="name of the tree")
+    part = add(
+        "verify", verify, "compare every value with the original; exit code 1 on a violation",
+        "hepae verify events.root small.root",
+    )  # fmt: skip
+    part.add_argument("original", type=location)
+    part.add_argument("file", type=location, help="compressed or restored file")
+    part.add_argument("--bound", action="append", default=[], metavar="NAMES=BOUND", help=BOUNDS_HELP)
+    part.add_argument("--model", type=location, action="append", default=[], help="model held by reference")
+    part.add_argument(
+        "--tree", action="append", metavar="PATH", help="only this tree of the original; repeatable"
+    )
 
 
 def inspect(options: argparse.Namespace) -> int:
@@ -48,68 +86,9 @@ def train(options: argparse.Namespace) -> int:
     return 0
 
 
-def compress(options: argparse.Namespace) -> int:
-    """`hepae compress`."""
-    from hepae.files.compress.file import FileDone
-    from hepae.files.pipeline import compress as run
-
-    choices = choices_of(options)
-    _require_use(options, choices)
-    if options.out_dir or options.side_dir:
-        from hepae.cli import many
-
-        return many.compress(options, choices, recipe_of(recipe_choices(choices)))
-    source, target = _source_and_target(options)
-    narrowed = _is_narrowed(choices, options)
-    check_target(target, [source, *filter(None, [options.model, options.config])], force=options.force)
-    with reporter() as report:
-        outcome = run(
-            source,
-            target,
-            collection=choices["collection"],
-            features=choices["features"],
-            bounds=choices["bound"],
-            only=choices["only"],
-            skip=choices["skip"],
-            tree=choices["tree"],
-            dither=bool(choices.get("dither")) and not narrowed,
-            model=None if options.model is None else Model.load(options.model),
-            recipe=recipe_of(recipe_choices(choices)) if narrowed else None,
-            side=options.side is not None,
-            embed=not options.model_by_reference,
-            container=options.format or "ttree",
-            threads=options.chunk_threads,
-            force=options.force,
-            report=report,
-        )
-    shown = tables.whole_file if isinstance(outcome, FileDone) else tables.compression
-    tables.show(asdict(outcome), shown, options.json)
-    return 0
-
-
-def _is_narrowed(choices: dict[str, Any], options: argparse.Namespace) -> bool:
-    """Whether one collection is meant: something was said that only a model has a use for."""
-    said = [
-        name
-        for name, choice in recipe_choices(choices).items()
-        if choice not in (None, False) and name != "dither"
-    ]
-    return (
-        bool(said)
-        or len(set(_names(choices["collection"]))) == 1
-        or choices["features"] is not None
-        or options.model is not None
-        or options.side is not None
-    )
-
-
-def _names(said: str | list[str] | None) -> list[str]:
-    return [said] if isinstance(said, str) else list(said or ())
-
-
 def decompress(options: argparse.Namespace) -> int:
     """`hepae decompress`."""
-    from hepae.files.pipeline import decompress as run
+    from hepae.files.decompress.file import decompress as run
 
     models = [Model.load(path) for path in options.model]
     with reporter() as report:
@@ -133,7 +112,7 @@ def decompress(options: argparse.Namespace) -> int:
 
 def verify(options: argparse.Namespace) -> int:
     """`hepae verify`."""
-    from hepae.files.verify import verify as run
+    from hepae.files.verify.run import verify as run
 
     models = [Model.load(path) for path in options.model]
     with reporter() as report:
@@ -149,71 +128,6 @@ def verify(options: argparse.Namespace) -> int:
         {**asdict(result), "kept": result.kept, "combs": result.combs}, verification.table, options.json
     )
     return 0 if result.kept else 1
-
-
-def _require_use(options: argparse.Namespace, choices: dict[str, Any]) -> None:
-    """Refuse options of `hepae compress` that do nothing with the others."""
-    one = {"--side": options.side, "--format": options.format, "--threads": options.chunk_threads}
-    one |= {"--only": choices["only"] or None, "--skip": choices["skip"] or None}
-    many = {"--workers": options.workers, "--scheduler": options.scheduler}
-    folder = options.out_dir or options.side_dir
-    useless = [name for name, said in (one if folder else many).items() if said is not None]
-    if options.out_dir and options.side_dir:
-        useless.append("--side-dir")
-    if options.scheduler and options.workers and not useless:
-        useless.append("--workers")
-    if useless:
-        kind = "many files" if folder else "one file"
-        raise InputError(
-            f"options that do nothing for {kind}",
-            got=", ".join(useless),
-            hint="leave them out" if folder else "give --out-dir or --side-dir to compress many files",
-        )
-
-
-def _source_and_target(options: argparse.Namespace) -> tuple[str | Path, str | Path]:
-    paths = [*options.files, *filter(None, [options.side])]
-    if len(paths) != 2:
-        expected = "IN OUT, IN --side FILE, or IN… --out-dir DIR"
-        raise InputError("name one input and one output", expected=expected, got=f"{len(paths)} files")
-    return paths[0], paths[1]
-
-
-def choices_of(options: argparse.Namespace) -> dict[str, Any]:
-    """Options of the command line over those of the TOML file, whose bounds come first: later ones win."""
-    names = {*CHOICES, "collection", "features", "tree", "bound", "only", "skip"}
-    given = {name: value for name, value in vars(options).items() if name in names and value is not None}
-    configured = _configured(options.config) if options.config else {}
-    unknown = sorted(set(configured) - names - {"condition", "keep"})
-    if unknown:
-        raise SchemaError("unknown words in the configuration", where=options.config, got=", ".join(unknown))
-    for word, name in (("condition", "conditions"), ("keep", "skip")):
-        if word in configured:
-            configured[name] = configured.pop(word)
-    bounds = [*_listed(configured.pop("bound", [])), *given.pop("bound")]
-    nothing: dict[str, Any] = {"collection": None, "features": None, "tree": None, "only": (), "skip": ()}
-    return {**nothing, **configured, **given, "bound": bounds}
-
-
-def _configured(path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as problem:
-        raise InputError("the configuration cannot be read", where=path, got=problem.strerror) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
-        raise InputError("the configuration is not TOML", where=path, got=problem) from None
-
-
-def _listed(bounds: object) -> list[str]:
-    """Bounds of a TOML file: a list of NAMES=BOUND, or a table of names."""
-    if isinstance(bounds, dict):
-        return [f"{names}={bound}" for names, bound in bounds.items()]
-    return [str(bound) for bound in bounds] if isinstance(bounds, list) else [str(bounds)]
-
-
-def recipe_choices(choices: dict[str, Any]) -> dict[str, Any]:
-    """Those of the choices that are of training."""
-    return {name: choice for name, choice in choices.items() if name in CHOICES}
 
 
 def _model_facts(model: Model, path: Path) -> dict[str, Any]:

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
 from dataclasses import asdict
 
 from hepae.cli import tables
-from hepae.cli.arguments import add_force, local, location
+from hepae.cli.arguments import Add, add_force, local, location
 from hepae.cli.progress import reporter
 from hepae.model.model import Model
 
 __all__ = ["add_commands"]
-
-Add = Callable[..., argparse.ArgumentParser]
-"""Adds a command: name, function, help, example."""
 
 
 def add_commands(add: Add) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from hepae.files.verify import Verification
+from hepae.files.verify.result import Verification
 from hepae.root.file.source import MODELS_TREE, open_source, size_of
 from hepae.root.tree import TreeReader
 from hepae.stored.layout import Encoder

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+from hepae.core.compiled import unloaded
 from hepae.errors import CollectionError, InputError, UnsupportedError
 from hepae.files.decompress.collections import restore_collections
 from hepae.files.decompress.tree import is_compressed, restore_tree
 from hepae.model.model import Model
 from hepae.progress import Report, silent
-from hepae.root.file.source import MODELS_TREE, OWN_TREES, SCHEMAS_TREE, Source
+from hepae.root.file.atomic import atomic_output
+from hepae.root.file.source import MODELS_TREE, OWN_TREES, SCHEMAS_TREE, Source, open_source
 from hepae.root.file.writer import RootWriter
 from hepae.root.ttree.reader import TTreeReader
 from hepae.stored.mixed import without_trees
@@ -18,7 +20,44 @@ from hepae.stored.models import models_of
 from hepae.stored.own_tables import write_models
 from hepae.stored.titles import compressed_collections
 
-__all__ = ["restore_file"]
+__all__ = ["decompress", "restore_file"]
+
+
+@unloaded()
+def decompress(
+    source: str | Path,
+    target: str | Path,
+    *,
+    tree: str | None = None,
+    models: Iterable[Model] = (),
+    force: bool = True,
+    report: Report = silent,
+) -> None:
+    """Restore the original layout of a compressed file: branches, order, titles, types.
+
+    Parameters
+    ----------
+    source
+        File that `compress` wrote.
+    target
+        ROOT file to write. It appears complete, or not at all.
+    tree
+        The only tree to restore; all that are compressed where it is None. A file without any is copied.
+    models
+        Models that the file holds by reference.
+    force
+        Whether a target that exists is replaced, as uproot's ``recreate`` does; an error otherwise, as in the
+        command line.
+
+    Raises
+    ------
+    CollectionError
+        If a tree is named of which nothing is compressed.
+    CorruptionError
+        If the file is damaged, or events of a chunk were dropped.
+    """
+    with atomic_output(target, (source,), force=force) as temporary, open_source(source) as opened:
+        restore_file(temporary, opened, tree, models, report)
 
 
 def restore_file(

@@ -23,10 +23,10 @@ from hepae.core.values.bounds import Bound
 from hepae.core.values.names import is_url
 from hepae.errors import HepaeError, InputError, OutputError, SchemaError
 from hepae.files.agreement import require_agreement
+from hepae.files.compress.collection import compress_collection
 from hepae.files.many import records
 from hepae.files.many.filesets import Files, Job, compressed_fileset, jobs_of
 from hepae.files.many.records import Record, Stamp
-from hepae.files.pipeline import compress
 from hepae.input.events import open_events
 from hepae.input.selection import Selection, selection_of
 from hepae.learn.modelling import find_collection, train
@@ -290,7 +290,7 @@ def compress_one(task: Task, threads: int | None = 1) -> Outcome:
             check_target(task.target, (task.source,), force=force)
             _note(task, source, None)
             wanted = task.selection
-            compress(
+            compress_collection(
                 task.source, task.target, collection=wanted.collection, features=wanted.features, bounds=wanted.bounds,
                 tree=wanted.tree, model=_loaded(task.model), side=task.side, embed=task.embed, threads=threads,
                 force=force,

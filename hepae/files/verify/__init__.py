@@ -12,8 +12,3 @@ the other. Trees are read with uproot, or compared as bytes; only what hepae sto
 - `values`, `measure`, `request`: values against values, in the words of the promise
 - `pairs`, `result`: a part against its partner, and what came out
 """
-
-from hepae.files.verify.result import ColumnCheck, Offender, TreeCheck, Verification
-from hepae.files.verify.run import verify
-
-__all__ = ["ColumnCheck", "Offender", "TreeCheck", "Verification", "verify"]

@@ -12,8 +12,7 @@ from rich.console import Console
 
 from hepae.cli import tables
 from hepae.cli.arguments import add_force, local, location
-from hepae.cli.commands import choices_of, recipe_choices
-from hepae.cli.parser import training_options
+from hepae.cli.choices import choices_of, recipe_choices, training_options
 from hepae.cli.progress import reporter
 from hepae.errors import SchemaError
 from hepae.learn.recipe import Recipe, names_of, recipe_of

@@ -20,7 +20,7 @@ from hepae.core.decode import codec_of
 from hepae.core.values.bounds import parse_assignments
 from hepae.core.values.objects import Collection, Objects
 from hepae.errors import HepaeError, InputError
-from hepae.files.pipeline import compress_collection
+from hepae.files.compress.collection import compress_collection
 from hepae.files.summary import Compression
 from hepae.input.events import open_events
 from hepae.lab.experiments.collection_file import write_objects

@@ -17,7 +17,8 @@ from hepae.core.manifest import Manifest
 from hepae.core.values.bounds import Bound, parse
 from hepae.core.values.objects import Collection, concatenate
 from hepae.errors import CollectionError
-from hepae.files.verify import ColumnCheck, TreeCheck, verify
+from hepae.files.verify.result import ColumnCheck, TreeCheck
+from hepae.files.verify.run import verify
 from hepae.input.events import is_csv, open_events
 from hepae.model.model import Model
 from hepae.progress import Report, silent
