@@ -25,7 +25,7 @@ from hepae.lab.judge import judge
 from hepae.lab.report.figures import save, styled
 from hepae.lab.tagging.detector import detect
 from hepae.lab.tagging.features import View
-from hepae.lab.tagging.jets import read_jets
+from hepae.lab.tagging.reading import read_jets
 from hepae.lab.tagging.spec import ConstituentView, TaggerRecipe
 from hepae.lab.tagging.tagger import Tagger
 

@@ -25,7 +25,8 @@ from hepae.lab.tagging.detection import held_out, in_common
 from hepae.lab.tagging.features import EXTRA
 from hepae.lab.tagging.figures import FIGURES
 from hepae.lab.tagging.fit import Pretrained
-from hepae.lab.tagging.jets import Jets, read_jets
+from hepae.lab.tagging.jets import Jets
+from hepae.lab.tagging.reading import read_jets
 from hepae.lab.tagging.spec import FINE_TUNING, PRETRAINING, recipe_for
 
 

@@ -18,7 +18,7 @@ from hepae.core.arithmetic import exact as exactmath
 from hepae.core.arithmetic import kinematics
 from hepae.core.coding.integers import pack
 from hepae.core.features import FeatureSpec
-from hepae.core.manifest import Manifest, Training
+from hepae.core.manifest import Manifest
 from hepae.core.masked.alphabet import Alphabet
 from hepae.core.masked.spec import MaskedSpec, Shape
 from hepae.core.prediction import columns as c
@@ -27,6 +27,7 @@ from hepae.core.prediction.predictors import Lookup, Predictor, Predictors
 from hepae.core.prediction.tables import Period, Term, Widths
 from hepae.core.values.bounds import Bound
 from hepae.core.values.lattice import Inserted, Integer, Lattice, Linear, Log, Pattern
+from hepae.core.versioned import Training
 from hepae.errors import HepaeError
 from hepae.learn.masked.export import IntegerLayer, IntegerNetwork, export
 from hepae.learn.recipe import recipe_of

@@ -29,8 +29,9 @@ from hepae.lab.tagging.export import export_tagger
 from hepae.lab.tagging.features import CONSTITUENT, EXTRA, JET, constituent_features
 from hepae.lab.tagging.figures import compare_scores
 from hepae.lab.tagging.fit import fit_tagger
-from hepae.lab.tagging.jets import Jets, joined, read_jets
+from hepae.lab.tagging.jets import Jets, joined
 from hepae.lab.tagging.networks import ImageNetwork, thinned, turned
+from hepae.lab.tagging.reading import read_jets
 from hepae.lab.tagging.spec import ConstituentView, ImageView, TaggerRecipe
 from hepae.lab.tagging.tagger import Tagger
 from hepae.model.runtime import session

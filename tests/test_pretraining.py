@@ -16,7 +16,8 @@ from hepae.lab.judge import pretrain_tagger, train_tagger
 from hepae.lab.report.roc import auc
 from hepae.lab.tagging.detection import held_out, in_common, split
 from hepae.lab.tagging.fit import Pretrained, fit_tagger, pretrain
-from hepae.lab.tagging.jets import Jets, joined, read_jets
+from hepae.lab.tagging.jets import Jets, joined
+from hepae.lab.tagging.reading import read_jets
 from hepae.lab.tagging.spec import ConstituentView, ImageView, TaggerManifest, TaggerRecipe
 from hepae.lab.tagging.tagger import Tagger
 

@@ -19,7 +19,8 @@ import uproot
 import hepae
 from hepae.cli import main
 from hepae.errors import OutputError
-from hepae.lab.report.comparison import Comparison, compare
+from hepae.lab.report.compared import Comparison
+from hepae.lab.report.comparison import compare
 from hepae.lab.report.figures import corner_figure, correlation_figure, panel_figure, png, sizes_figure
 from hepae.lab.report.histograms import write_histograms
 from hepae.lab.report.page import _bounds, _training, write_report

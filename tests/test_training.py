@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 from hepae import limits
 from hepae.core.bottleneck.codec import Bottleneck
 from hepae.core.features import FeatureSpec
-from hepae.core.manifest import Manifest, Training
+from hepae.core.manifest import Manifest
 from hepae.core.values.bounds import Bound, accept
 from hepae.core.values.lattice import Inserted, Integer, Lattice, Linear
 from hepae.core.values.objects import Objects
+from hepae.core.versioned import Training
 from hepae.errors import BoundError, HepaeError, InputError, LimitError, SchemaError
 from hepae.learn.bottleneck.presets import ACTIVATIONS, PRESETS, Architecture, Hyperparameters, preset
 from hepae.model.assembly import assemble

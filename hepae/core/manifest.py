@@ -6,42 +6,18 @@ file that a later version of the format wrote is never half understood.
 
 from __future__ import annotations
 
-import msgspec
-
 from hepae import limits
 from hepae.core.bottleneck.spec import BottleneckSpec
 from hepae.core.features import FeatureSpec
 from hepae.core.lifting.spec import LiftingSpec
 from hepae.core.masked.spec import MaskedSpec
 from hepae.core.values.names import is_name
-from hepae.core.versioned import Versioned
+from hepae.core.versioned import Training, Versioned
 from hepae.errors import ModelRejectedError
 
-__all__ = ["Manifest", "Training"]
+__all__ = ["Manifest"]
 
 CodecSpec = BottleneckSpec | LiftingSpec | MaskedSpec
-
-
-class Training(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Where a model comes from: enough to make it again, nothing of the machine that made it.
-
-    Parameters
-    ----------
-    hepae
-        Version that trained the model.
-    seed
-        Seed of the split and of the initial weights.
-    events, objects
-        How much it was trained on.
-    history
-        Training and validation loss by epoch: one pair an epoch; empty where nothing was trained by descent.
-    """
-
-    hepae: str
-    seed: int
-    events: int
-    objects: int
-    history: tuple[tuple[float, float], ...] = ()
 
 
 class Manifest(Versioned, frozen=True, forbid_unknown_fields=True):

@@ -51,3 +51,25 @@ class Versioned(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def require_sense(self) -> None:
         """Refuse what no type can."""
+
+
+class Training(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where a model comes from: enough to make it again, nothing of the machine that made it.
+
+    Parameters
+    ----------
+    hepae
+        Version that trained the model.
+    seed
+        Seed of the split and of the initial weights.
+    events, objects
+        How much it was trained on.
+    history
+        Training and validation loss by epoch: one pair an epoch; empty where nothing was trained by descent.
+    """
+
+    hepae: str
+    seed: int
+    events: int
+    objects: int
+    history: tuple[tuple[float, float], ...] = ()

@@ -15,7 +15,8 @@ from hepae.extras import needed
 from hepae.lab.tagging.detection import Detection, held_out, split
 from hepae.lab.tagging.features import View
 from hepae.lab.tagging.figures import Figure, compare_scores
-from hepae.lab.tagging.jets import Jets, read_jets
+from hepae.lab.tagging.jets import Jets
+from hepae.lab.tagging.reading import read_jets
 from hepae.lab.tagging.spec import Split, TaggerRecipe
 from hepae.lab.tagging.tagger import Tagger
 from hepae.progress import Report, silent

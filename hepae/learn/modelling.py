@@ -17,11 +17,12 @@ from hepae.core.arithmetic.kinematics import find_met, find_roles, parse_roles
 from hepae.core.bottleneck.spec import BottleneckSpec
 from hepae.core.features import FeatureSpec
 from hepae.core.lifting.spec import LiftingSpec
-from hepae.core.manifest import Manifest, Training
+from hepae.core.manifest import Manifest
 from hepae.core.values.bounds import Bound, assign
 from hepae.core.values.lattice_fit import fit_lattice, require_feasible
 from hepae.core.values.names import is_name
 from hepae.core.values.objects import Collection, Objects, concatenate
+from hepae.core.versioned import Training
 from hepae.errors import (
     AlreadyCompressedError,
     BoundError,

@@ -20,7 +20,7 @@ from hepae.core.features import as_exact
 from hepae.core.lifting.codec import Lifting
 from hepae.core.locks import ForkSafeLock, computed_once
 from hepae.core.plain.chunked import Plain
-from hepae.core.tables.schema import ModelCodec
+from hepae.core.tables.schema import ModelCodec, PlainCodec
 from hepae.core.tables.streams import OpenTables
 from hepae.core.values.nested import Nested
 from hepae.errors import CorruptionError
@@ -34,9 +34,9 @@ __all__ = [
     "PLAIN_MODEL",
     "CompressedTree",
     "as_stored",
-    "codec_of_schema",
     "compressed_of",
     "is_read_as_stored",
+    "plain_codec",
 ]
 
 CACHED_BYTES = 256 << 20
@@ -137,7 +137,7 @@ class CompressedTree:
     def codecs(self, schema: str, exact: bool = False) -> list[ChunkCodec]:
         """What codes the columns of each codec of a schema; ``exact`` is for values that were restored before."""
         numbers = range(len(self.stored[schema].schema.codecs))
-        return [codec_of_schema(self.stored[schema], n, self.models, self.where, exact) for n in numbers]
+        return [_codec_of(self.stored[schema], n, self.models, self.where, exact) for n in numbers]
 
     def basket(self, row: Row, path: str) -> tuple[Array, Offsets]:
         """The bytes of the entries of a chunk as a basket of the branch holds them, and where each begins."""
@@ -181,7 +181,7 @@ class CompressedTree:
     def _codec(self, schema: str, number: int) -> ChunkCodec:
         key = schema, number
         if key not in self._codecs:
-            self._codecs[key] = codec_of_schema(self.stored[schema], number, self.models, self.where)
+            self._codecs[key] = _codec_of(self.stored[schema], number, self.models, self.where)
         return self._codecs[key]
 
     def _forget(self, row: Row) -> None:
@@ -191,9 +191,7 @@ class CompressedTree:
             self._open.popitem(last=False)
 
 
-def codec_of_schema(
-    stored: StoredTree, number: int, models: Codecs, where: str, exact: bool = False
-) -> ChunkCodec:
+def _codec_of(stored: StoredTree, number: int, models: Codecs, where: str, exact: bool = False) -> ChunkCodec:
     """What codes the columns of one codec of a schema; ``exact`` as in `hepae.core.decode.chunk_codec`."""
     spec = stored.schema.codecs[number]
     if isinstance(spec, ModelCodec):
@@ -205,6 +203,11 @@ def codec_of_schema(
         if columns != dtypes or len(codec.conditions) != len(spec.conditions):
             raise CorruptionError("a model of other columns", where=where, expected=columns, got=dtypes)
         return codec
+    return plain_codec(spec, exact)
+
+
+def plain_codec(spec: PlainCodec, exact: bool = False) -> ChunkCodec:
+    """What codes columns without a model; ``exact`` as in `hepae.core.decode.chunk_codec`."""
     features = as_exact(spec.features) if exact else spec.features
     if spec.lifting is None:
         return ChunkCodec(Plain(), "plain", features, (), PLAIN_MODEL)

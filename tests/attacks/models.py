@@ -17,12 +17,13 @@ from hepae import limits
 from hepae.core.bottleneck.scaling import Transform
 from hepae.core.bottleneck.spec import BottleneckColumn, BottleneckSpec, LatentSpec
 from hepae.core.features import FeatureSpec
-from hepae.core.manifest import Manifest, Training
+from hepae.core.manifest import Manifest
 from hepae.core.masked.alphabet import Alphabet
 from hepae.core.masked.spec import MaskedSpec, Shape
 from hepae.core.prediction.predictors import Predictor, Predictors
 from hepae.core.values.bounds import Bound
 from hepae.core.values.lattice import Inserted, Lattice, Linear
+from hepae.core.versioned import Training
 from hepae.errors import HepaeError, LimitError, ModelRejectedError
 from hepae.model.assembly import assemble
 from hepae.model.kinds import MANIFEST_KEY

@@ -13,6 +13,7 @@ import numpy as np
 
 from hepae.arrays import Array
 from hepae.core.chunk import ChunkCodec
+from hepae.core.tables.schema import PlainCodec
 from hepae.core.tables.streams import encode
 from hepae.core.values.bounds import Bound
 from hepae.core.values.nested import Nested
@@ -22,8 +23,7 @@ from hepae.learn.whole.plan import Planned, planned
 from hepae.learn.whole.tables import find_tables
 from hepae.progress import Report, silent
 from hepae.root.ttree.layouts.layout import Layout
-from hepae.stored.compressed import codec_of_schema
-from hepae.stored.models import ModelStore
+from hepae.stored.compressed import plain_codec
 from hepae.stored.schemas import StoredBranch, StoredTree
 
 __all__ = ["EncodedChunk", "TreePlan", "encoded", "marks", "plan_tree"]
@@ -45,19 +45,15 @@ class TreePlan:
         What the file will say of it.
     planned
         Its schema, and how its exact columns are packed.
-    models
-        The models that its columns are coded with.
     """
 
     stored: StoredTree
     planned: Planned
-    models: ModelStore
 
     @property
     def codecs(self) -> list[ChunkCodec]:
         """What codes the columns of each codec of the schema."""
-        numbers = range(len(self.stored.schema.codecs))
-        return [codec_of_schema(self.stored, number, self.models, "") for number in numbers]
+        return [plain_codec(spec) for spec in self.stored.schema.codecs if isinstance(spec, PlainCodec)]
 
 
 @dataclass(frozen=True)
@@ -112,7 +108,7 @@ def plan_tree(
         StoredBranch(path, layouts[path], tuple(numbers), settings.get(path, 0))
         for path, numbers in of_branch.items()
     )
-    return TreePlan(StoredTree(plan.schema, replaced), plan, ModelStore())
+    return TreePlan(StoredTree(plan.schema, replaced), plan)
 
 
 def encoded(

@@ -19,7 +19,7 @@ from hepae.root.file.atomic import check_target
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from hepae.lab.report.comparison import Comparison
+    from hepae.lab.report.compared import Comparison
 
 __all__ = ["add_experiments", "add_plot", "add_report"]
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from hepae import limits
 from hepae.arrays import Booleans
-from hepae.core.manifest import Training
+from hepae.core.versioned import Training
 from hepae.errors import InputError
 from hepae.extras import needed
 from hepae.files.cut import Cut

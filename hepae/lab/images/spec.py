@@ -9,8 +9,7 @@ import msgspec
 
 from hepae import limits
 from hepae.arrays import Array
-from hepae.core.manifest import Training
-from hepae.core.versioned import Versioned
+from hepae.core.versioned import Training, Versioned
 from hepae.errors import SchemaError
 from hepae.lab.images.pixels import CHANNELS, Alignment, Normalisation, check_image, fill
 from hepae.model.kinds import Kind, operators

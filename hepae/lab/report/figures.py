@@ -19,7 +19,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullFormatter
 
 from hepae.arrays import Floats
-from hepae.lab.report.comparison import Comparison
+from hepae.lab.report.compared import Comparison
 from hepae.lab.report.panels import Panel, correlations, moving, residual_of
 from hepae.root.file.atomic import atomic_output
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from hepae.lab.report import figures
-from hepae.lab.report.comparison import Comparison
+from hepae.lab.report.compared import Comparison
 from hepae.lab.report.histograms import write_histograms
 from hepae.lab.report.panels import Panel, feature_panel, histograms_of, moving, observable_panels
 from hepae.lab.report.style import STYLE

@@ -10,7 +10,7 @@ import hist
 import numpy as np
 
 from hepae.arrays import Floats, Values
-from hepae.lab.report.comparison import Comparison, FeaturePair
+from hepae.lab.report.compared import Comparison, FeaturePair
 from hepae.lab.report.observables import OBSERVABLES, observables_of
 from hepae.lab.report.residuals import Residuals, difference, relative, residuals_of
 

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from hepae.arrays import Floats
-from hepae.lab.report.comparison import Comparison
+from hepae.lab.report.compared import Comparison
 from hepae.lab.report.panels import Panel, correlations, moving, residual_of
 
 __all__ = ["bars", "corner_text", "correlation_text", "loss_text", "panel_text", "sizes_text"]

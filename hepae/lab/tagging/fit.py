@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from hepae import limits
 from hepae.arrays import Booleans
-from hepae.core.manifest import Training
+from hepae.core.versioned import Training
 from hepae.errors import InputError, SchemaError
 from hepae.lab.tagging.export import export_tagger
 from hepae.lab.tagging.jets import Jets

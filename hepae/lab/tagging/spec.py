@@ -10,8 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hepae import limits
-from hepae.core.manifest import Training
-from hepae.core.versioned import Versioned
+from hepae.core.versioned import Training, Versioned
 from hepae.errors import SchemaError
 from hepae.lab.images.spec import ImageSpec
 from hepae.lab.tagging.features import CONSTITUENT, EXTRA, JET, View, constituent_features
