@@ -10,7 +10,7 @@ from unittest import mock
 
 import hepae
 from hepae import limits
-from hepae.stored import restore
+from hepae.stored import reader
 from hepae.stored.restore import CompressedCollection
 from tests.compressed import SAMPLE, folder, model
 
@@ -37,7 +37,7 @@ def watched() -> Iterator[list[CompressedCollection]]:
             super().__init__(*arguments)  # type: ignore[arg-type]
             opened.append(self)
 
-    with mock.patch.object(restore, "CompressedCollection", Watched):
+    with mock.patch.object(reader, "CompressedCollection", Watched):
         yield opened
 
 

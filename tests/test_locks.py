@@ -17,7 +17,7 @@ import uproot
 import hepae
 from hepae.core.locks import ForkSafeLock, computed_once
 from hepae.root.file.source import Source
-from hepae.stored import restore
+from hepae.stored import reader
 from tests.compressed import compressed
 
 PACKAGE = Path(hepae.__file__).parent
@@ -67,8 +67,8 @@ class Held:
 @pytest.fixture
 def held(monkeypatch: pytest.MonkeyPatch) -> Any:
     """Reading of models stands still in the thread called ``held``, in the middle of a file."""
-    function = Held(restore.models_of)
-    monkeypatch.setattr(restore, "models_of", function)
+    function = Held(reader.models_of)
+    monkeypatch.setattr(reader, "models_of", function)
     path = compressed("lifting")
     thread = threading.Thread(target=read, args=(path,), name="held")
     thread.start()
@@ -141,7 +141,7 @@ def test_trees_of_one_source_share_what_is_restored() -> None:
         results: list[Any] = []
 
         def restored() -> None:
-            results.append(restore.restore_branch(source, tree, "Jet_pt__hepae", 0, 100))
+            results.append(reader.restore_branch(source, tree, "Jet_pt__hepae", 0, 100))
 
         threads = [threading.Thread(target=restored) for _ in range(4)]
         for thread in threads:

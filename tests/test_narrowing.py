@@ -36,7 +36,7 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def compressed_branches(path: Path) -> dict[str, set[str]]:
     """Branches of each tree that hepae stores: those that are not in the file as it is."""
-    from hepae.read.trees import as_stored
+    from hepae.stored.compressed import as_stored
 
     with uproot.open(path) as file, as_stored():
         found = {}

@@ -5,13 +5,13 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Protocol
 
 import numpy as np
 
 from hepae import limits
 from hepae.arrays import Booleans
+from hepae.core.locks import computed_once
 from hepae.errors import InputError, UnsupportedError
 from hepae.files.cut import Cut
 from hepae.files.skim.branches import ChosenBranch, entries_of_branches, require_alone
@@ -78,7 +78,7 @@ class Events:
             for feature, stored in one.features.items()
         }
 
-    @cached_property
+    @computed_once
     def header(self) -> TreeHeader:
         """The header of the tree as it is stored."""
         return self.source.header(self.source.key(self.tree.path))
