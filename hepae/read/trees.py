@@ -20,6 +20,7 @@ from uproot.reading import ReadOnlyDirectory
 from hepae.arrays import Array
 from hepae.core.locks import computed_once
 from hepae.errors import CorruptionError
+from hepae.root.file.reading import reading
 from hepae.root.file.source import MODELS_TREE, OWN_TREES, Source
 from hepae.root.ttree.header import STATE, TREE_CLASSES
 from hepae.root.ttree.layouts.checks import Offsets

@@ -28,12 +28,11 @@ from hepae.core.tables.streams import sealed as sealed_stream
 from hepae.input.csvio import read_csv
 from hepae.model.kinds import MANIFEST_KEY
 from hepae.model.model import Model
-from hepae.read.trees import compressed_of
 from hepae.root.columns import Column, Jagged
 from hepae.root.file.source import open_source
 from hepae.root.tree import TreeReader
 from hepae.root.ttree.reader import TTreeReader
-from hepae.stored.compressed import CompressedTree
+from hepae.stored.compressed import CompressedTree, compressed_of
 from hepae.stored.event_payload import checks_of, own_branch
 from hepae.stored.models import ModelStore, models_of
 from hepae.stored.payload import Payload, Row
