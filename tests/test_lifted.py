@@ -11,7 +11,7 @@ import uproot
 
 import hepae
 from hepae.core.tables.schema import PlainCodec
-from hepae.read.trees import compressed_of
+from hepae.stored.compressed import compressed_of
 
 ENTRIES = 6000
 
