@@ -27,7 +27,7 @@ from hepae.learn.recipe import Recipe, recipe_of
 from hepae.root.columns import Jagged
 from hepae.root.file.source import open_source
 from hepae.root.file.writer import RootWriter
-from hepae.root.ttree.writer import NewBranch
+from hepae.root.ttree.plan import NewBranch
 from hepae.testing.golden import HASHES, digests, restored
 from scripts.hardening.fuzz_files import QUICKEST
 

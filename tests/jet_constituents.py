@@ -8,7 +8,7 @@ import numpy as np
 
 from hepae.root.columns import Jagged
 from hepae.root.file.writer import RootWriter
-from hepae.root.ttree.writer import NewBranch
+from hepae.root.ttree.plan import NewBranch
 
 
 def constituents(n: int, seed: int = 0, prongs: int = 1) -> tuple[np.ndarray, dict[str, np.ndarray]]:

@@ -17,7 +17,7 @@ from hepae.learn.modelling import model_of
 from hepae.learn.recipe import recipe_of
 from hepae.model.model import Model
 from hepae.root.file.writer import RootWriter
-from hepae.root.ttree.writer import NewBranch
+from hepae.root.ttree.plan import NewBranch
 from hepae.testing.strategies import FLOATS, INTEGERS
 
 N = 600

@@ -14,11 +14,10 @@ from hepae.core.arithmetic import exact as exactmath
 from hepae.core.coding import ans
 from hepae.core.decode import chunk_codec
 from hepae.core.lifting.codec import Lifting
-from hepae.core.lifting.spec import LiftingSpec
 from hepae.core.masked.alphabet import Alphabet
 from hepae.core.prediction import context as known
 from hepae.core.prediction.evaluation import Evaluation
-from hepae.core.prediction.predictors import Predictor, Predictors
+from hepae.core.prediction.predictors import LiftingSpec, Predictor, Predictors
 from hepae.core.prediction.ranks import RankOrder
 from hepae.core.prediction.tables import Period
 from hepae.core.values.lattice import Inserted, Lattice, Linear, Log

@@ -32,7 +32,7 @@ TWICE = {
 """Names of classes of the product that stand in two modules, for now."""
 
 MOST_LOOSE = 12
-LONGEST_CHAIN = 17
+LONGEST_CHAIN = 14
 """Modules directly in the package, and files that import each other in a row."""
 
 OPTIONAL = {

@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 from hepae.core.coding.integers import pack
 from hepae.core.features import FeatureSpec
 from hepae.core.lifting.codec import Lifting
-from hepae.core.lifting.spec import LiftingSpec
 from hepae.core.prediction.columns import (
     Condition,
     Here,
@@ -27,7 +26,7 @@ from hepae.core.prediction.columns import (
     When,
 )
 from hepae.core.prediction.evaluation import Evaluation
-from hepae.core.prediction.predictors import Lookup, Predictor, Predictors, trivial
+from hepae.core.prediction.predictors import LiftingSpec, Lookup, Predictor, Predictors, trivial
 from hepae.core.prediction.ranks import LAST_RANK, RankOrder
 from hepae.core.prediction.tables import Period, Term, Widths, expand
 from hepae.core.values.bounds import parse

@@ -13,8 +13,8 @@ import uproot
 import hepae
 from hepae.cli import main
 from hepae.errors import SchemaError, UnsupportedError
-from hepae.files.compress.file import compress_file
 from hepae.files.merge.file import merge
+from hepae.files.pipeline import compress
 from tests.root_process import in_root, needs_root
 from tests.root_view import view
 from tests.whole_samples import arrays_of, write_nano, write_with_root
@@ -48,7 +48,7 @@ def test_every_tree_is_put_together(parts: list[Path], whole: bool, tmp_path: Pa
     if whole:
         sources = [tmp_path / path.name for path in parts]
         for path, small in zip(parts, sources, strict=True):
-            compress_file(path, small)
+            compress(path, small)
     done = merge(tmp_path / "all.root", sources)
     assert (done.files, done.events) == (3, 1100)
     for tree in ("Events", "Runs", "dir/Extra"):
@@ -66,7 +66,7 @@ def test_every_tree_is_put_together(parts: list[Path], whole: bool, tmp_path: Pa
 def test_a_merged_whole_file_is_verified_and_decompressed(parts: list[Path], tmp_path: Path) -> None:
     smalls = [tmp_path / path.name for path in parts]
     for path, small in zip(parts, smalls, strict=True):
-        compress_file(path, small)
+        compress(path, small)
     merge(tmp_path / "plain.root", parts)
     merge(tmp_path / "small.root", smalls)
     assert hepae.verify(tmp_path / "plain.root", tmp_path / "small.root").kept
@@ -75,7 +75,7 @@ def test_a_merged_whole_file_is_verified_and_decompressed(parts: list[Path], tmp
 
 
 def test_plain_and_compressed_files_are_not_put_together(parts: list[Path], tmp_path: Path) -> None:
-    compress_file(parts[0], tmp_path / "small.root")
+    compress(parts[0], tmp_path / "small.root")
     with pytest.raises(SchemaError, match=r"compress the plain files first \(hepae compress\)"):
         merge(tmp_path / "all.root", [tmp_path / "small.root", parts[2]])
     assert not (tmp_path / "all.root").exists()
@@ -88,7 +88,7 @@ def test_whole_files_with_different_branches_are_refused_by_name_or_filled(tmp_p
             columns = {"x": np.arange(500, dtype=np.float32)} | {f"HLT_{name}": np.ones(500, bool)}
             file.mktree("Events", {key: one.dtype for key, one in columns.items()}).extend(columns)
         smalls.append(tmp_path / f"small_{name}.root")
-        compress_file(tmp_path / f"{name}.root", smalls[-1])
+        compress(tmp_path / f"{name}.root", smalls[-1])
     with pytest.raises(SchemaError, match=r"HLT_.*--fill"):
         merge(tmp_path / "all.root", smalls)
     merge(tmp_path / "all.root", smalls, fill=True)

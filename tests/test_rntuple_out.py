@@ -17,7 +17,7 @@ from hepae.errors import UnsupportedError
 from hepae.root.columns import Jagged
 from hepae.root.file.source import open_source
 from hepae.root.rntuple.writer import NTupleFile
-from hepae.root.ttree.writer import NewBranch
+from hepae.root.ttree.plan import NewBranch
 from tests.compressed import FEATURES, SAMPLE, compressed, folder, model
 from tests.root_process import in_root, needs_root
 

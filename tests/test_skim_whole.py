@@ -12,7 +12,7 @@ import uproot
 import hepae
 from hepae.core.values.bounds import parse
 from hepae.errors import CutError, InputError, UnsupportedError
-from hepae.files.compress.file import compress_file
+from hepae.files.pipeline import compress
 from hepae.files.skim.file import skim
 from tests.root_process import in_root, needs_root
 from tests.root_view import view
@@ -32,7 +32,7 @@ def nano(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def small(nano: Path) -> Path:
     """The same, compressed as a whole, with a bound."""
     path = nano.with_name("small.root")
-    compress_file(nano, path, [("Jet_pt", parse("rel:0.05")), ("cov", parse("abs:0.1"))])
+    compress(nano, path, bounds=[("Jet_pt", parse("rel:0.05")), ("cov", parse("abs:0.1"))])
     return path
 
 
@@ -127,7 +127,7 @@ def test_root_reads_the_entries_that_were_kept(made_by_root: Path, whole: bool, 
     source = made_by_root
     if whole:
         source = tmp_path / "small.root"
-        compress_file(made_by_root, source)
+        compress(made_by_root, source)
     skim(source, tmp_path / "skim.root", "n > 4 && late > 0", tree="Events")
     if whole:
         hepae.decompress(tmp_path / "skim.root", tmp_path / "back.root")

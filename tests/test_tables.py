@@ -11,7 +11,8 @@ from hepae.core.chunk import ChunkCodec
 from hepae.core.features import FeatureSpec
 from hepae.core.plain import codec
 from hepae.core.plain.chunked import Plain
-from hepae.core.tables.schema import Bundle, ColumnInfo, ColumnSpec, Framed, PlainCodec, TableSpec, TreeSchema
+from hepae.core.tables.columns import ColumnInfo, ColumnSpec, TableSpec
+from hepae.core.tables.schema import Bundle, Framed, PlainCodec, TreeSchema
 from hepae.core.tables.streams import OpenTables, encode
 from hepae.core.values.bounds import accept, parse
 from hepae.core.values.lattice_fit import fit_lattice

@@ -13,7 +13,7 @@ import uproot
 
 import hepae
 from hepae.core.tables.bundle import pack_bundle, rows_of, unpack_column
-from hepae.core.tables.schema import ColumnSpec
+from hepae.core.tables.columns import ColumnSpec
 from hepae.core.values.nested import Nested
 from hepae.errors import CorruptionError, HepaeError, InputError, LimitError
 from hepae.root.file.source import Source

@@ -13,8 +13,8 @@ import uproot
 
 import hepae
 from hepae.errors import CorruptionError
-from hepae.files.compress.file import compress_file
 from hepae.files.decompress.file import restore_file
+from hepae.files.pipeline import compress
 from hepae.root.file.source import open_source
 
 ENTRIES = 3000
@@ -64,7 +64,7 @@ def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def small(original: Path) -> Path:
     path = original.with_name("small.root")
-    compress_file(original, path)
+    compress(original, path)
     return path
 
 
@@ -165,7 +165,7 @@ def test_trees_with_equal_branches_keep_their_names_and_titles(tmp_path: Path) -
         for number, (name, title) in enumerate(names.items()):
             tree = file.mktree(name, {"x": "float32"}, title=title)
             tree.extend({"x": np.arange(5000, dtype=np.float32) % 77 + number})
-    compress_file(tmp_path / "two.root", tmp_path / "small.root")
+    compress(tmp_path / "two.root", tmp_path / "small.root")
     with open_source(tmp_path / "small.root") as source:
         restore_file(tmp_path / "back.root", source)
     for path in (tmp_path / "small.root", tmp_path / "back.root"):

@@ -25,7 +25,7 @@ from hepae.root.file.source import open_source
 from hepae.root.file.writer import RootWriter
 from hepae.root.rntuple.writer import NTupleFile
 from hepae.root.ttree import baskets
-from hepae.root.ttree.writer import Keep, NewBranch
+from hepae.root.ttree.plan import Keep, NewBranch
 from hepae.stored.event_payload import checks_of, read_events
 from hepae.testing.files import jets, write_events
 

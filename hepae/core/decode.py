@@ -15,11 +15,11 @@ from hepae.core.bottleneck.spec import BottleneckSpec
 from hepae.core.chunk import ChunkCodec, IntegerCodec
 from hepae.core.features import as_exact
 from hepae.core.lifting.codec import Lifting
-from hepae.core.lifting.spec import LiftingSpec
 from hepae.core.manifest import Manifest
 from hepae.core.masked.codec import Masked
 from hepae.core.masked.spec import MaskedSpec
 from hepae.core.network import Network
+from hepae.core.prediction.predictors import LiftingSpec
 from hepae.errors import SchemaError
 
 __all__ = ["ModelParts", "chunk_codec", "codec_of", "decode"]

@@ -9,8 +9,8 @@ from __future__ import annotations
 from hepae import limits
 from hepae.core.bottleneck.spec import BottleneckSpec
 from hepae.core.features import FeatureSpec
-from hepae.core.lifting.spec import LiftingSpec
 from hepae.core.masked.spec import MaskedSpec
+from hepae.core.prediction.predictors import LiftingSpec
 from hepae.core.values.names import is_name
 from hepae.core.versioned import Training, Versioned
 from hepae.errors import ModelRejectedError

@@ -14,6 +14,7 @@ from hepae.files.summary import Compression
 from hepae.input.events import is_csv
 from hepae.input.selection import selection_of
 from hepae.learn.recipe import Recipe
+from hepae.learn.whole.lifted import lifted_tables
 from hepae.model.model import Model
 from hepae.progress import Report, silent
 
@@ -93,7 +94,9 @@ def compress(
     if not (part or side or not embed or container != "ttree" or is_csv(source)):
         narrowing = narrowing_of(only, skip, names, tree)
         assigned = selection_of(bounds=bounds).bounds
-        return compress_file(source, target, assigned, narrowing, dither, threads, report, force=force)
+        return compress_file(
+            source, target, assigned, narrowing, dither, threads, report, search=lifted_tables, force=force
+        )
     _refuse_for_a_collection(only, skip, dither, tree)
     return compress_collection(
         source,

@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 
 from hepae import limits
-from hepae.core.tables.schema import ColumnInfo
+from hepae.core.tables.columns import ColumnInfo
 from hepae.core.values.nested import Nested
 from hepae.root.columns import Jagged
 from hepae.root.tree import TreeReader

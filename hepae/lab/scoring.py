@@ -29,7 +29,7 @@ from hepae.progress import Report, silent
 from hepae.root.columns import Column, Jagged
 from hepae.root.file.atomic import atomic_output
 from hepae.root.file.writer import RootWriter
-from hepae.root.ttree.writer import Keep, NewBranch, Plan
+from hepae.root.ttree.plan import Keep, NewBranch, Plan
 from hepae.stored.reader import ObjectReader, batches, open_objects
 
 __all__ = ["Scores", "load_model", "score"]

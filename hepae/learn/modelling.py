@@ -16,8 +16,8 @@ from hepae.core.arithmetic.denormals import kept_subnormals
 from hepae.core.arithmetic.kinematics import find_met, find_roles, parse_roles
 from hepae.core.bottleneck.spec import BottleneckSpec
 from hepae.core.features import FeatureSpec
-from hepae.core.lifting.spec import LiftingSpec
 from hepae.core.manifest import Manifest
+from hepae.core.prediction.predictors import LiftingSpec
 from hepae.core.values.bounds import Bound, assign
 from hepae.core.values.lattice_fit import fit_lattice, require_feasible
 from hepae.core.values.names import is_name

@@ -36,8 +36,9 @@ from hepae.root.file.compression import LZMA_BEST, STORED, ZSTD_DEFAULT, Compres
 from hepae.root.file.source import Key, Source, open_source
 from hepae.root.file.writer import RootWriter
 from hepae.root.tree import TreeReader
+from hepae.root.ttree.plan import Keep, NewBranch, Plan
 from hepae.root.ttree.reader import TTreeReader
-from hepae.root.ttree.writer import Keep, NewBranch, Plan, TreeWriter
+from hepae.root.ttree.writer import TreeWriter
 
 __all__ = [
     "LZMA_BEST",

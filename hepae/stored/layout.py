@@ -21,8 +21,8 @@ from hepae.model.model import Model
 from hepae.root.columns import Column, Jagged
 from hepae.root.file.compression import Compression
 from hepae.root.tree import TreeReader
+from hepae.root.ttree.plan import Keep, NewBranch
 from hepae.root.ttree.reader import TTreeReader
-from hepae.root.ttree.writer import Keep, NewBranch
 from hepae.stored.event_payload import checks_of, own_branch
 from hepae.stored.restore import CompressedCollection
 from hepae.stored.titles import SUFFIX, Payload, format_title

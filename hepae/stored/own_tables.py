@@ -10,7 +10,7 @@ from hepae.root.columns import Column, Jagged
 from hepae.root.file.compression import LZMA_BEST
 from hepae.root.file.source import MODELS_TREE, SCHEMAS_TREE, Source
 from hepae.root.file.writer import RootWriter
-from hepae.root.ttree.writer import NewBranch
+from hepae.root.ttree.plan import NewBranch
 from hepae.stored.schemas import read_schemas, schema_plan, schema_rows
 
 __all__ = ["Schemas", "model_plan", "model_rows", "schemas_of", "write_models", "write_schemas"]

@@ -19,8 +19,8 @@ from hepae.root.columns import Column, Jagged
 from hepae.root.file.compression import STORED
 from hepae.root.file.source import PAYLOAD
 from hepae.root.tree import TreeReader
+from hepae.root.ttree.plan import NewBranch
 from hepae.root.ttree.reader import TTreeReader
-from hepae.root.ttree.writer import NewBranch
 
 __all__ = ["MARKER", "PAYLOAD", "Payload", "Row", "payload_plan", "require_plan", "row_columns"]
 

@@ -18,7 +18,7 @@ from hepae.root.file.compression import LZMA_BEST
 from hepae.root.file.source import SCHEMAS_TREE
 from hepae.root.tree import TreeReader
 from hepae.root.ttree.layouts.layout import Layout
-from hepae.root.ttree.writer import NewBranch
+from hepae.root.ttree.plan import NewBranch
 from hepae.stored.payload import require_plan
 
 __all__ = [

@@ -11,7 +11,7 @@ import numpy as np
 from hepae.arrays import Integers, Values
 from hepae.root.columns import Column, Jagged
 from hepae.root.file.writer import RootWriter
-from hepae.root.ttree.writer import NewBranch
+from hepae.root.ttree.plan import NewBranch
 
 DTYPES = (
     "bool", "int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64", "float32", "float64",

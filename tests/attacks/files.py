@@ -21,7 +21,7 @@ from hepae.input.events import describe
 from hepae.root.columns import Jagged
 from hepae.root.file.source import MODELS_TREE
 from hepae.root.file.writer import RootWriter
-from hepae.root.ttree.writer import NewBranch
+from hepae.root.ttree.plan import NewBranch
 from hepae.stored.own_tables import model_plan, model_rows
 from scripts.hardening import fuzz_files
 from tests.attacks.attack import Attack

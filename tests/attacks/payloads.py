@@ -18,9 +18,8 @@ from hepae.core.coding.integers import pack
 from hepae.core.coding.varint import varint
 from hepae.core.decode import chunk_codec
 from hepae.core.lifting.codec import Lifting
-from hepae.core.lifting.spec import LiftingSpec
 from hepae.core.prediction.columns import Column, Condition, FormulaPoint
-from hepae.core.prediction.predictors import Lookup, Predictor, Predictors
+from hepae.core.prediction.predictors import LiftingSpec, Lookup, Predictor, Predictors
 from hepae.core.prediction.tables import Term
 from hepae.core.values.bounds import Bound
 from hepae.core.values.lattice import Inserted, Lattice, Linear, Log

@@ -15,7 +15,7 @@ from hepae.files.cut import Cut
 from hepae.learn.recipe import recipe_of
 from hepae.root.columns import Jagged
 from hepae.root.file.writer import RootWriter
-from hepae.root.ttree.writer import NewBranch
+from hepae.root.ttree.plan import NewBranch
 from tests.attacks.attack import Attack
 
 __all__ = ["ATTACKS"]

@@ -1,4 +1,4 @@
 """The lifting codec: what exact-integer predictions leave of each feature, packed.
 
-`spec` is what the manifest records, `codec` encodes and decodes; the predictions are in `core/prediction`.
+`codec` encodes and decodes; the predictions, and what the manifest records of them, are in `core/prediction`.
 """

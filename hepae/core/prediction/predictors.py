@@ -23,7 +23,7 @@ from hepae.core.prediction.tables import Period, Term, Widths, expand
 from hepae.core.values.lattice import Lattice
 from hepae.errors import ModelRejectedError
 
-__all__ = ["Derived", "Lookup", "Predictor", "Predictors", "trivial"]
+__all__ = ["Derived", "LiftingSpec", "Lookup", "Predictor", "Predictors", "trivial"]
 
 
 LARGEST_TABLE_VALUE: Final = 1 << 44
@@ -314,6 +314,26 @@ def _check(predictor: Predictor, sources: tuple[Lookup, ...]) -> None:
             raise ModelRejectedError("a table does not fit its source", where=where, got=len(term.values))
         largest += max(abs(value) for value in term.values)
     limits.check("prediction", largest, LARGEST_TABLE_VALUE, where)
+
+
+class LiftingSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="codec", tag="lifting"):
+    """Parameters of the lifting codec.
+
+    Parameters
+    ----------
+    predictors
+        How each feature is predicted, in coding order.
+
+    Raises
+    ------
+    ModelRejectedError
+        If a prediction looks at a feature that comes after it.
+    """
+
+    predictors: Predictors
+
+    def __post_init__(self) -> None:
+        self.predictors.require_behind()
 
 
 def trivial(features: tuple[str, ...]) -> Predictors:

@@ -16,7 +16,7 @@ from hepae import limits
 from hepae.core.coding.integers import pack, unpack
 from hepae.core.coding.varint import read_varint, varint
 from hepae.core.plain import codec as plain
-from hepae.core.tables.schema import ColumnSpec
+from hepae.core.tables.columns import ColumnSpec
 from hepae.core.values.nested import Nested
 from hepae.errors import CorruptionError
 

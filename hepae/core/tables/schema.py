@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 from math import prod
 from typing import Final
 
@@ -11,24 +10,18 @@ import msgspec
 
 from hepae import limits
 from hepae.core.features import FeatureSpec
-from hepae.core.lifting.spec import LiftingSpec
 from hepae.core.locks import computed_once
+from hepae.core.prediction.predictors import LiftingSpec
+from hepae.core.tables.columns import EVENTS, ColumnSpec, TableSpec
 from hepae.errors import CorruptionError
 
 __all__ = [
-    "EVENTS",
     "Bundle",
-    "ColumnInfo",
-    "ColumnSpec",
     "Framed",
     "ModelCodec",
     "PlainCodec",
-    "TableSpec",
     "TreeSchema",
 ]
-
-EVENTS = 0
-"""The first table has one row per entry."""
 
 FLOATS: Final = ("float16", "float32", "float64")
 UNSIGNED: Final = ("uint8", "uint16", "uint32", "uint64")
@@ -36,70 +29,6 @@ COUNTING: Final = ("int8", "int16", "int32", "int64", *UNSIGNED)
 """Dtypes of a column that may hold the counts of a table."""
 
 DTYPES: Final = ("bool", *COUNTING, *FLOATS)
-
-
-class TableSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Rows with one multiplicity.
-
-    Parameters
-    ----------
-    name
-        What people call it: the common prefix of its columns. Only a label.
-    parent
-        The table in whose rows its rows are counted; the event table is its own parent.
-    counter
-        The column of the parent that holds the counts; of no meaning for the event table.
-    """
-
-    name: str
-    parent: int
-    counter: int
-
-
-class ColumnSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One column.
-
-    Parameters
-    ----------
-    name
-        Full path of the branch, with the leaf where a branch has several; the name of a table and ``#`` for counts
-        that no branch of the tree holds.
-    dtype, shape
-        NumPy dtype in native byte order, fixed dimensions of one value.
-    table
-        The table that it is a column of.
-    """
-
-    name: str
-    dtype: str
-    shape: tuple[int, ...]
-    table: int
-
-
-@dataclass(frozen=True)
-class ColumnInfo:
-    """A column of a tree.
-
-    Parameters
-    ----------
-    name
-        Full path of its branch, with the leaf where a branch has several.
-    branch
-        Full path of its branch.
-    dtype, shape
-        NumPy dtype in native byte order; fixed dimensions of one value.
-    depth
-        How many levels of counts it has.
-    counter
-        The column that the file says counts it, if any.
-    """
-
-    name: str
-    branch: str
-    dtype: str
-    shape: tuple[int, ...] = ()
-    depth: int = 0
-    counter: str | None = None
 
 
 class ModelCodec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="model"):

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from hepae.core.chunk import ChunkCodec, OpenChunk
 from hepae.core.coding.frame import LOW, checksum
 from hepae.core.tables.bundle import Levels, is_bundle, open_bundle, pack_bundle, rows_of, unpack_column
-from hepae.core.tables.schema import EVENTS, Bundle, Framed, ModelCodec, TreeSchema
+from hepae.core.tables.columns import EVENTS
+from hepae.core.tables.schema import Bundle, Framed, ModelCodec, TreeSchema
 from hepae.core.values.nested import Nested
 from hepae.core.values.objects import Objects
 from hepae.errors import CorruptionError

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 
-from hepae.core.tables.schema import ColumnInfo
+from hepae.core.tables.columns import ColumnInfo
 from hepae.core.values.bounds import Bound, asked
 
 __all__ = ["bounds_by_tree", "short_name"]

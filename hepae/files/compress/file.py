@@ -11,6 +11,7 @@ from hepae.files.compress.bounds import Pairs
 from hepae.files.compress.check import check_tree
 from hepae.files.compress.narrowing import ALL, Narrowing
 from hepae.files.compress.whole import TreeDone, readable, write_whole
+from hepae.learn.whole.plan import Search
 from hepae.progress import Report, silent
 from hepae.root.file.atomic import atomic_output
 from hepae.root.file.source import Source, open_source, size_of
@@ -62,6 +63,7 @@ def compress_file(
     threads: int | None = None,
     report: Report = silent,
     *,
+    search: Search | None = None,
     force: bool = False,
 ) -> FileDone:
     """Compress every tree of a file.
@@ -81,6 +83,8 @@ def compress_file(
         Chunks coded at once; the cores where it is None.
     report
         Told how far the work is.
+    search
+        Finds which columns predict each other; none does where it is None.
     force
         Replace a target that exists, which is an error otherwise.
 
@@ -102,7 +106,7 @@ def compress_file(
                 for path, classname in opened.trees.items()
                 if classname in TREE_CLASSES and readable(opened, path) is None
             ]
-            done.trees = _written(temporary, opened, bounds, narrowing, dither, threads, report)
+            done.trees = _written(temporary, opened, bounds, narrowing, dither, threads, report, search)
         done.encode_seconds = time.perf_counter() - began
         with open_source(temporary) if done.trees else nullcontext() as written:
             for tree in done.trees:
@@ -127,11 +131,12 @@ def _written(
     dither: bool,
     threads: int | None,
     report: Report,
+    search: Search | None,
 ) -> list[TreeDone]:
     """Write the file; again, with a branch kept, where its baskets are not what its layout says."""
     kept: dict[str, set[str]] = {}
     while True:
         try:
-            return write_whole(temporary, source, pairs, kept, narrowing, dither, threads, report)
+            return write_whole(temporary, source, pairs, kept, narrowing, dither, threads, report, search)
         except IrregularError as found:
             kept.setdefault(found.tree, set()).add(found.path)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
-from hepae.core.tables.schema import ColumnInfo
+from hepae.core.tables.columns import ColumnInfo
 from hepae.errors import CollectionError, InputError, nearest
 from hepae.files.compress.bounds import short_name
 from hepae.root.ttree.columns import TreeColumns

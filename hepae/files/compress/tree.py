@@ -18,8 +18,7 @@ from hepae.core.tables.streams import encode
 from hepae.core.values.bounds import Bound
 from hepae.core.values.nested import Nested
 from hepae.input.columns import ColumnSource, chunks, sampled
-from hepae.learn.whole.lifted import lifted_tables
-from hepae.learn.whole.plan import Planned, planned
+from hepae.learn.whole.plan import Planned, Search, planned
 from hepae.learn.whole.tables import find_tables
 from hepae.progress import Report, silent
 from hepae.root.ttree.layouts.layout import Layout
@@ -72,7 +71,7 @@ def plan_tree(
     bounds: Mapping[str, Bound],
     settings: Mapping[str, int],
     dither: bool = False,
-    predict: bool = True,
+    search: Search | None = None,
     report: Report = silent,
 ) -> TreePlan:
     """How to store a tree, from a sample of it.
@@ -89,8 +88,8 @@ def plan_tree(
         ROOT's numbers of how branches are compressed whose headers do not say so, by path.
     dither
         Whether the cells of lossy columns are filled evenly.
-    predict
-        Whether columns may predict each other.
+    search
+        Finds which columns predict each other; none does where it is None.
     report
         Told how far the search for predictions is.
     """
@@ -99,7 +98,7 @@ def plan_tree(
     start, stop = next(iter(chunks(source)), (0, 0))
     share = (stop - start) / entries if entries else 0.0
     scale = source.num_entries / entries if entries else 0.0
-    lifted = lifted_tables(found, sample, bounds, scale, dither, report) if predict else []
+    lifted = search(found, sample, bounds, scale, dither, report) if search is not None else ()
     plan = planned(found, sample, share, bounds, lifted=lifted, dither=dither)
     of_branch: dict[str, list[int]] = {}
     for info in source.infos:

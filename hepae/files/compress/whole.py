@@ -13,15 +13,17 @@ from hepae.errors import InputError
 from hepae.files.compress.bounds import Pairs, bounds_by_tree
 from hepae.files.compress.narrowing import ALL, Narrowing
 from hepae.files.compress.tree import TreePlan, encoded, marks, plan_tree
+from hepae.learn.whole.plan import Search
 from hepae.progress import Report, silent
 from hepae.root.file.source import PAYLOAD, SCHEMAS_TREE, Source
 from hepae.root.file.writer import RootWriter
 from hepae.root.ttree.columns import TreeColumns
 from hepae.root.ttree.entries import setting_of
 from hepae.root.ttree.header import TREE_CLASSES, TreeHeader
+from hepae.root.ttree.plan import NewBranch
 from hepae.root.ttree.raw_copy import Copied
 from hepae.root.ttree.reader import TTreeReader
-from hepae.root.ttree.writer import Filling, NewBranch, Treatment
+from hepae.root.ttree.writer import Filling, Treatment
 from hepae.stored.compressed import compressed_of
 from hepae.stored.own_tables import schemas_of, write_schemas
 from hepae.stored.payload import MARKER, payload_plan, row_columns
@@ -67,6 +69,7 @@ def write_whole(
     dither: bool = False,
     threads: int | None = None,
     report: Report = silent,
+    search: Search | None = None,
 ) -> list[TreeDone]:
     """Write a file in which every tree is compressed that becomes smaller.
 
@@ -84,6 +87,8 @@ def write_whole(
         What is to be compressed.
     dither
         Fill the cells of lossy columns evenly.
+    search
+        Finds which columns predict each other; none does where it is None.
 
     Raises
     ------
@@ -104,7 +109,13 @@ def write_whole(
         for path, columns in trees.items():
             header = source.header(source.key(path))
             plan = plan_tree(
-                columns, columns.layouts, bounds[path], unsaid_settings(source, header), dither, report=report
+                columns,
+                columns.layouts,
+                bounds[path],
+                unsaid_settings(source, header),
+                dither,
+                search,
+                report,
             )
             plan.stored = msgspec.structs.replace(plan.stored, tree=path)
             schemas[plan.stored.sha256] = plan.stored.to_json(), header.lean()

@@ -10,7 +10,8 @@ import numpy as np
 
 from hepae.arrays import Integers
 from hepae.core.tables.bundle import pack_bundle
-from hepae.core.tables.schema import EVENTS, Bundle, ColumnSpec
+from hepae.core.tables.columns import EVENTS, ColumnSpec
+from hepae.core.tables.schema import Bundle
 from hepae.core.tables.streams import sealed
 from hepae.core.values.nested import Nested
 from hepae.errors import CorruptionError, SchemaError, report_it

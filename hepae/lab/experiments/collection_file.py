@@ -10,7 +10,7 @@ import numpy as np
 from hepae.core.values.objects import Collection, Objects
 from hepae.root.columns import Column, Jagged
 from hepae.root.file.writer import RootWriter
-from hepae.root.ttree.writer import NewBranch
+from hepae.root.ttree.plan import NewBranch
 
 __all__ = ["write_objects"]
 

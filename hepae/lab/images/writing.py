@@ -10,7 +10,7 @@ from hepae.model.model import Model
 from hepae.progress import Report, silent
 from hepae.root.file.atomic import atomic_output
 from hepae.root.file.writer import RootWriter
-from hepae.root.ttree.writer import Keep, NewBranch
+from hepae.root.ttree.plan import Keep, NewBranch
 from hepae.stored.reader import batches, open_objects
 
 __all__ = ["write_images"]

@@ -18,22 +18,22 @@ from hepae.core.arithmetic.kinematics import find_roles
 from hepae.core.coding.integers import pack
 from hepae.core.features import FeatureSpec
 from hepae.core.lifting.codec import Lifting
-from hepae.core.lifting.spec import LiftingSpec
 from hepae.core.plain import codec
-from hepae.core.prediction.predictors import Predictors
+from hepae.core.prediction.predictors import LiftingSpec, Predictors
 from hepae.core.prediction.tables import Term
 from hepae.core.tables.schema import PlainCodec
 from hepae.core.values.bounds import Bound
 from hepae.core.values.lattice import KINDS
-from hepae.core.values.lattice_fit import fit_lattice, require_feasible
+from hepae.core.values.lattice_fit import fit_lattice
 from hepae.core.values.nested import Nested
 from hepae.learn.fit.prediction import fit
 from hepae.learn.fit.state import Settings
 from hepae.learn.whole.methods import best_methods
+from hepae.learn.whole.plan import feature_of
 from hepae.learn.whole.tables import Found
 from hepae.progress import Report, silent
 
-__all__ = ["feature_of", "lifted_tables"]
+__all__ = ["lifted_tables"]
 
 FEWEST_ROWS: Final = 2000
 """Rows of the sample below which predictions cost more bytes than they save."""
@@ -98,19 +98,6 @@ def lifted_tables(
             codecs.append(lifted)
         report("predicting", number + 1, len(found.tables), table.name)
     return codecs
-
-
-def feature_of(name: str, column: Nested, bound: Bound, dither: bool) -> FeatureSpec:
-    """A column as a feature, its lattice fitted to a sample.
-
-    Raises
-    ------
-    BoundError
-        If no lattice can keep the bound.
-    """
-    require_feasible(column.values, bound, name)
-    lattice = fit_lattice(column.values, bound, dither)
-    return FeatureSpec(name, name, column.values.dtype.name, "", bound, lattice, dither and lattice.dithers)
 
 
 def _table_of(

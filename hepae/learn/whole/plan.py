@@ -6,24 +6,33 @@ stream, because each stream costs a few bytes and is read as a whole.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
 
 from hepae import limits
-from hepae.core.tables.schema import Bundle, ColumnSpec, Framed, ModelCodec, PlainCodec, TreeSchema
+from hepae.core.features import FeatureSpec
+from hepae.core.tables.columns import ColumnSpec
+from hepae.core.tables.schema import Bundle, Framed, ModelCodec, PlainCodec, TreeSchema
 from hepae.core.values.bounds import Bound
+from hepae.core.values.lattice_fit import fit_lattice, require_feasible
 from hepae.core.values.nested import Nested
-from hepae.learn.whole.lifted import feature_of
 from hepae.learn.whole.methods import best_methods
 from hepae.learn.whole.tables import Found
+from hepae.progress import Report
 
-__all__ = ["Coded", "Planned", "planned"]
+__all__ = ["Coded", "Planned", "Search", "feature_of", "planned"]
 
 STREAM_BYTES: Final = 1 << 14
 """A column that takes less in a chunk shares a stream: reading others with it costs less than a request."""
+
+
+Search = Callable[
+    [Found, Mapping[str, Nested], Mapping[str, Bound], float, bool, Report], Sequence[PlainCodec]
+]
+"""Finds which columns of a tree predict each other (`hepae.learn.whole.lifted.lifted_tables`)."""
 
 
 @dataclass(frozen=True)
@@ -151,3 +160,16 @@ def _quick_size(column: ColumnSpec, sample: Mapping[str, Nested]) -> float:
     _, counts = np.unique(values.view(f"u{values.dtype.itemsize}"), return_counts=True)
     shares = counts / counts.sum()
     return float(-(shares * np.log2(shares)).sum() * len(values) / 8)
+
+
+def feature_of(name: str, column: Nested, bound: Bound, dither: bool) -> FeatureSpec:
+    """A column as a feature, its lattice fitted to a sample.
+
+    Raises
+    ------
+    BoundError
+        If no lattice can keep the bound.
+    """
+    require_feasible(column.values, bound, name)
+    lattice = fit_lattice(column.values, bound, dither)
+    return FeatureSpec(name, name, column.values.dtype.name, "", bound, lattice, dither and lattice.dithers)

@@ -14,7 +14,7 @@ import numpy as np
 import xxhash
 from numpy.typing import NDArray
 
-from hepae.core.tables.schema import EVENTS, ColumnInfo, ColumnSpec, TableSpec
+from hepae.core.tables.columns import EVENTS, ColumnInfo, ColumnSpec, TableSpec
 from hepae.core.values.nested import Nested
 
 __all__ = ["Found", "find_tables"]

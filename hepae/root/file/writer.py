@@ -20,9 +20,10 @@ from hepae.root.file.rest import copy_object, refuse_what_cannot_be_moved
 from hepae.root.file.source import Source
 from hepae.root.file.streamers import streamer_list
 from hepae.root.ttree.header import TREE_CLASSES, TreeHeader, new_tree
+from hepae.root.ttree.plan import Keep, NewBranch, Plan
 from hepae.root.ttree.raw_copy import Copied, Moved
 from hepae.root.ttree.reader import TTreeReader
-from hepae.root.ttree.writer import Filling, Keep, NewBranch, Plan, Rewriting, Treatment, TreeWriter
+from hepae.root.ttree.writer import Filling, Rewriting, Treatment, TreeWriter
 
 __all__ = ["RootWriter"]
 

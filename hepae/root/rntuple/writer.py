@@ -18,7 +18,7 @@ import uproot
 from hepae.errors import OutputError, UnsupportedError
 from hepae.root.columns import Column, Jagged
 from hepae.root.file.source import TITLES_TREE, TREE_CLASSES, Source
-from hepae.root.ttree.writer import NewBranch
+from hepae.root.ttree.plan import NewBranch
 
 __all__ = ["NTupleFile", "NTupleWriter", "refuse_several_trees"]
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from hepae.arrays import Integers
 from hepae.core.locks import ForkSafeLock
-from hepae.core.tables.schema import ColumnInfo
+from hepae.core.tables.columns import ColumnInfo
 from hepae.core.values.nested import Nested
 from hepae.errors import InputError
 from hepae.root.ttree.layouts.basket import Basket, read_basket

@@ -12,7 +12,7 @@ import numpy as np
 from hepae.arrays import Array
 from hepae.errors import SchemaError, UnsupportedError
 from hepae.root.columns import Column, Jagged
-from hepae.root.file.compression import ZSTD_DEFAULT, Compression
+from hepae.root.file.compression import Compression
 from hepae.root.file.container import Directory, RootFile
 from hepae.root.file.nodes import Streamed
 from hepae.root.file.records import Key
@@ -22,9 +22,10 @@ from hepae.root.ttree.filling import Filler, Place
 from hepae.root.ttree.header import TreeHeader
 from hepae.root.ttree.layouts.basket import Basket
 from hepae.root.ttree.layouts.checks import Offsets
+from hepae.root.ttree.plan import NewBranch
 from hepae.root.ttree.raw_copy import Bytes, Copied, Moved, copy_baskets, copy_records
 
-__all__ = ["Filling", "Keep", "NewBranch", "Plan", "Rewriting", "Treatment", "TreeWriter"]
+__all__ = ["Filling", "Rewriting", "Treatment", "TreeWriter"]
 
 LETTERS = {"b": "O", "1": "B", "2": "S", "4": "I", "8": "L", "f4": "F", "f8": "D"}
 OFFSETS = 1000
@@ -42,51 +43,6 @@ class Filling(Enum):
 
 Treatment: TypeAlias = Copied | Filling
 """What becomes of a branch of a header."""
-
-
-@dataclass(frozen=True)
-class Keep:
-    """A branch of the source that is copied as it is.
-
-    Parameters
-    ----------
-    name
-        Its name in the source.
-    """
-
-    name: str
-
-
-@dataclass(frozen=True)
-class NewBranch:
-    """A branch that is filled with `TreeWriter.append`.
-
-    Parameters
-    ----------
-    name
-        Name of the branch.
-    dtype
-        bool, int8 to uint64, float32, float64, or str (one string per event).
-    title
-        Title of the branch; any text.
-    counter
-        For a jagged branch the branch that counts it, kept or new.
-    shape
-        Fixed dimensions inside an event, or inside an object of a jagged branch.
-    compression
-        How its baskets are stored.
-    """
-
-    name: str
-    dtype: str
-    title: str = ""
-    counter: str | None = None
-    shape: tuple[int, ...] = ()
-    compression: Compression = ZSTD_DEFAULT
-
-
-Plan: TypeAlias = Sequence[Keep | NewBranch]
-"""The branches of a tree in order."""
 
 
 @dataclass
