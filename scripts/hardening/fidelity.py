@@ -6,8 +6,8 @@
 
 Each file with a TTree is compressed and decompressed, skimmed with a cut that keeps every entry (each of its trees in
 turn), and merged alone. The ROOT wheel lists keys, cycles, titles, trees, branches, leaves, counters, bits and settings
-of the original and of each result, in processes of their own, because a damaged file ends ROOT. A merge joins baskets and
-cycles as ``hadd`` does: of it only the newest cycle of each name is compared.
+of the original and of each result, in processes of their own, because a damaged file ends ROOT. A merge joins baskets
+and cycles as ``hadd`` does: of it only the newest cycle of each name is compared.
 """
 
 from __future__ import annotations
@@ -60,8 +60,9 @@ def user(one):
 
 def tree(one):
     return {
-        "settings": [int(one.GetEntries()), one.GetTitle(), one.GetWeight(), int(one.GetAutoFlush()), int(one.GetAutoSave()),
-                     int(one.GetMaxEntryLoop()), int(one.GetTimerInterval()), int(one.GetScanField()), bits(one)],
+        "settings": [int(one.GetEntries()), one.GetTitle(), one.GetWeight(), int(one.GetAutoFlush()),
+                     int(one.GetAutoSave()), int(one.GetMaxEntryLoop()), int(one.GetTimerInterval()),
+                     int(one.GetScanField()), bits(one)],
         "aliases": [[a.GetName(), a.GetTitle()] for a in (one.GetListOfAliases() or [])],
         "friends": [[f.GetName(), f.GetTitle()] for f in (one.GetListOfFriends() or [])],
         "index": one.GetTreeIndex().ClassName() if one.GetTreeIndex() else None,
@@ -94,11 +95,13 @@ hepae.decompress(sys.argv[2] + ".small", sys.argv[2])
     "skim": """
 import shutil, sys, uproot
 from hepae.skim import skim
-names = [path.partition(";")[0] for path, name in uproot.open(sys.argv[1]).classnames().items() if name in ("TTree", "TNtuple", "TNtupleD")]
+kinds = uproot.open(sys.argv[1]).classnames()
+trees = ("TTree", "TNtuple", "TNtupleD")
+names = dict.fromkeys(path.partition(";")[0] for path, name in kinds.items() if name in trees)
 shutil.copy(sys.argv[1], sys.argv[2] + ".0")
-for number, name in enumerate(dict.fromkeys(names)):
+for number, name in enumerate(names):
     skim(f"{sys.argv[2]}.{number}", f"{sys.argv[2]}.{number + 1}", "Entry$ >= 0", tree=name)
-shutil.copy(f"{sys.argv[2]}.{len(dict.fromkeys(names))}", sys.argv[2])
+shutil.copy(f"{sys.argv[2]}.{len(names)}", sys.argv[2])
 """,
     "merge alone": """
 import sys
