@@ -6,7 +6,6 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -16,7 +15,7 @@ from hepae.core.arithmetic.memory import give_back_freed_memory
 from hepae.core.values.objects import Collection, Objects
 from hepae.progress import Report
 from hepae.root.columns import Column
-from hepae.root.file.source import MODELS_TREE, Source, open_source
+from hepae.root.file.source import MODELS_TREE, Source
 from hepae.root.file.writer import RootWriter
 from hepae.root.rntuple.writer import NTupleFile
 from hepae.root.tree import TreeReader, split
@@ -46,7 +45,7 @@ class Encoding:
     Attributes
     ----------
     source
-        The file that the events are of.
+        The file that the events are of, open; None where they are of a text.
     events, found
         The tree and its collection.
     encoder
@@ -59,7 +58,7 @@ class Encoding:
         Told how far the work is.
     """
 
-    source: str
+    source: Source | None
     events: TreeReader
     found: Collection
     encoder: Encoder
@@ -68,9 +67,9 @@ class Encoding:
     report: Report
 
     @property
-    def rewrites(self) -> bool:
-        """Whether the rest of a file is kept, with its baskets copied as they are."""
-        return isinstance(self.events, TTreeReader) and not self.encoder.side
+    def origin(self) -> Source | None:
+        """The file whose rest is kept, with its baskets copied as they are; None where everything is written anew."""
+        return self.source if isinstance(self.events, TTreeReader) and not self.encoder.side else None
 
     def encoded(self, plain: Sequence[str] | None) -> Iterator[tuple[int, dict[str, Column]]]:
         """For each chunk the number of its objects and the columns that are written for it."""
@@ -116,17 +115,15 @@ class Chunk:
 
 def write_tree(temporary: Path, encoding: Encoding) -> int:
     """Write a file whose events are in a TTree; how many objects it has."""
-    events, objects = encoding.events, 0
-    with ExitStack() as stack:
-        origin = stack.enter_context(open_source(encoding.source)) if encoding.rewrites else None
-        out = stack.enter_context(RootWriter(temporary, origin))
+    objects = 0
+    with RootWriter(temporary, encoding.origin) as out:
         out.done.add(MODELS_TREE)
-        written, plain = _begin_tree(out, origin, events, encoding.found, encoding.encoder)
+        written, plain = _begin_tree(out, encoding)
         for n, columns in encoding.encoded(plain):
             written.append(columns)
             objects += n
         written.finish()
-        _write_models(out, origin, encoding)
+        _write_models(out, encoding)
         out.copy_rest()
     return objects
 
@@ -134,48 +131,39 @@ def write_tree(temporary: Path, encoding: Encoding) -> int:
 def write_ntuple(temporary: Path, encoding: Encoding) -> int:
     """Write a file whose events are in an RNTuple; how many objects it has."""
     events, encoder, objects = encoding.events, encoding.encoder, 0
-    with ExitStack() as stack:
-        origin = stack.enter_context(open_source(encoding.source)) if encoding.rewrites else None
-        out = stack.enter_context(NTupleFile(temporary, origin))
+    with NTupleFile(temporary, encoding.origin) as out:
         plan, plain = ntuple_plan(events, encoding.found, encoder)
         written = out.new_ntuple(events.name, plan, events.title)
         for n, columns in encoding.encoded(plain):
             written.append(columns)
             objects += n
-        rows = _model_rows(origin, encoding)
+        rows = _model_rows(encoding)
         fields = [branch for branch in model_plan() if branch.name in rows]
         out.new_ntuple(MODELS_TREE, fields, "models of hepae, by SHA-256").append(rows)
         out.copy_rest((events.name, MODELS_TREE))
     return objects
 
 
-def _begin_tree(
-    out: RootWriter,
-    origin: Source | None,
-    events: TreeReader,
-    found: Collection,
-    encoder: Encoder,
-) -> tuple[TreeWriter, list[str] | None]:
+def _begin_tree(out: RootWriter, encoding: Encoding) -> tuple[TreeWriter, list[str] | None]:
     """The tree to write, and the branches that are written as they are; None where they are copied raw."""
-    if origin is not None:
-        tree = origin.tree(events.path)
-        assert isinstance(tree, TTreeReader)
+    tree, encoder = encoding.events, encoding.encoder
+    if encoding.origin is not None and isinstance(tree, TTreeReader):
         encoder.counters = {name: branch.counter for name, branch in tree.branches.items() if branch.counter}
         return out.rewrite_tree(tree, plan_in_place(encoder, tree)), None
-    plan, plain = new_plan(events, found, encoder)
-    return out.new_tree(events.name, plan, events.title), plain
+    plan, plain = new_plan(tree, encoding.found, encoder)
+    return out.new_tree(tree.name, plan, tree.title), plain
 
 
-def _write_models(out: RootWriter, origin: Source | None, encoding: Encoding) -> None:
+def _write_models(out: RootWriter, encoding: Encoding) -> None:
     """The table of models."""
     table = out.new_tree(MODELS_TREE, model_plan(), "models of hepae, by SHA-256")
-    table.append(_model_rows(origin, encoding))
+    table.append(_model_rows(encoding))
     table.finish()
 
 
-def _model_rows(origin: Source | None, encoding: Encoding) -> dict[str, Column]:
+def _model_rows(encoding: Encoding) -> dict[str, Column]:
     """The models that the source had, and this one; what they compress."""
-    store = models_of(origin) if origin is not None else ModelStore()
+    store = models_of(encoding.origin) if encoding.origin is not None else ModelStore()
     models, compressed, model = dict(store.embedded), dict(store.compressed), encoding.encoder.model
     models[model.sha256] = model.data if encoding.embed else models.get(model.sha256, b"")
     mine = compressed_lines(encoding.events.path, (spec.branch for spec in model.manifest.features))

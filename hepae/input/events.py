@@ -14,13 +14,13 @@ from hepae.core.values.objects import Objects
 from hepae.errors import InputError
 from hepae.input.csvio import CsvEvents, read_csv
 from hepae.root.columns import Branch, Column, Jagged
-from hepae.root.file.source import open_source, size_of
+from hepae.root.file.source import Source, open_source, size_of
 from hepae.root.tree import TreeReader
 from hepae.stored import inspection
 from hepae.stored.inspection import FileFacts
 from hepae.stored.titles import compressed_collections
 
-__all__ = ["CsvTree", "describe", "is_csv", "open_events"]
+__all__ = ["CsvTree", "csv_tree", "describe", "events_of", "is_csv", "open_events"]
 
 
 def is_csv(path: str | Path) -> bool:
@@ -48,27 +48,41 @@ def open_events(
     InputError
         If the file cannot be read as what its name says, or several trees have the collection.
     """
+    if is_csv(path):
+        yield csv_tree(path)
+        return
+    with open_source(path) as source:
+        yield events_of(source, tree, collection)
+
+
+def events_of(source: Source, tree: str | None = None, collection: str | None = None) -> TreeReader:
+    """The tree of a ROOT file that is open, chosen as in `open_events`."""
 
     def holds(candidate: TreeReader) -> bool:
         known = {**candidate.collections(), **compressed_collections(candidate)}
         return bool(known) if collection is None else collection in known
 
-    if is_csv(path):
-        yield _csv_tree(path)
-        return
-    with open_source(path) as source:
-        yield source.tree(tree, holds)
+    return source.tree(tree, holds)
 
 
 def describe(path: str | Path, tree: str | None = None) -> FileFacts:
     """What is in a ROOT or CSV file: trees, collections, features, bytes, precision in use, range."""
     if not is_csv(path):
         return inspection.describe(path, tree)
-    events = _csv_tree(path)
+    events = csv_tree(path)
     return FileFacts(str(path), size_of(path), [inspection.tree_facts(events, "CSV", values=True)], [], {})
 
 
-def _csv_tree(path: str | Path) -> CsvTree:
+def csv_tree(path: str | Path) -> CsvTree:
+    """A CSV file as a tree.
+
+    Raises
+    ------
+    InputError
+        If it is a URL.
+    CsvError
+        If it is no table of numbers.
+    """
     if is_url(path):
         raise InputError("CSV is not read from a URL", where=path, hint="download it first")
     return CsvTree(read_csv(path))

@@ -22,7 +22,7 @@ from hepae.files.encoding import Encoding, write_ntuple, write_tree
 from hepae.files.summary import Compression, measure
 from hepae.files.verify.result import Verification
 from hepae.files.verify.run import verify
-from hepae.input.events import is_csv, open_events
+from hepae.input.events import csv_tree, events_of, is_csv
 from hepae.input.selection import Selection, selection_of
 from hepae.learn.modelling import find_collection, model_of, require_bounds_mean_something, sample
 from hepae.learn.recipe import Recipe
@@ -30,7 +30,7 @@ from hepae.model.model import Model
 from hepae.progress import Report, silent
 from hepae.root.file.atomic import atomic_output
 from hepae.root.file.rest import refuse_what_cannot_be_moved, refuse_what_is_not_written_anew
-from hepae.root.file.source import MODELS_TREE, open_source
+from hepae.root.file.source import MODELS_TREE, Source, open_source
 from hepae.root.rntuple.writer import refuse_several_trees
 from hepae.root.tree import TreeReader
 from hepae.root.ttree.reader import TTreeReader
@@ -115,10 +115,11 @@ def compress_collection(
     wanted = selection.collection or (model.manifest.collection if model else None)
     with ExitStack() as stack:
         temporary = stack.enter_context(atomic_output(target, (source,), force=force))
-        events = stack.enter_context(open_events(source, tree, wanted))
+        opened = None if is_csv(source) else stack.enter_context(open_source(source))
+        events = csv_tree(source) if opened is None else events_of(opened, tree, wanted)
         found = find_collection(events, wanted)
         if not side:
-            _require_writable(source, events, container)
+            _require_writable(opened, events, container)
         if model is None:
             model = _trained(events, found, selection, recipe or Recipe(), report)
         promised = checked_bounds(selection, found, model.manifest)
@@ -126,11 +127,11 @@ def compress_collection(
         encoder.titles = {feature.branch: feature.title for feature in found.features}
         _require_schema(model, found, events)
         trained = time.perf_counter()
-        encoding = Encoding(str(source), events, found, encoder, embed, threads, report)
+        encoding = Encoding(opened, events, found, encoder, embed, threads, report)
         objects = WRITERS[container](temporary, encoding)
         encoded = time.perf_counter()
         give_back_freed_memory()
-        only = events.path if side and not is_csv(source) else None
+        only = events.path if side and opened is not None else None
         asked = [(f"{events.path}/{branch}", bound) for branch, bound in promised]
         checked = verify(source, temporary, bounds=asked, tree=only, models=[model], report=report)
         _require_kept(checked)
@@ -157,16 +158,15 @@ def _trained(
     return model_of(objects, found, names, selection.bounds, recipe, report)
 
 
-def _require_writable(source: str | Path, events: TreeReader, container: Container) -> None:
+def _require_writable(source: Source | None, events: TreeReader, container: Container) -> None:
     """Refuse before training what could not be written after it."""
-    if not is_csv(source):
-        with open_source(source) as file:
-            if not isinstance(events, TTreeReader):
-                refuse_what_is_not_written_anew(file, events.path)
-            elif container == "rntuple":
-                refuse_several_trees(file)
-            else:
-                refuse_what_cannot_be_moved(file, (events.path, MODELS_TREE))
+    if source is not None:
+        if not isinstance(events, TTreeReader):
+            refuse_what_is_not_written_anew(source, events.path)
+        elif container == "rntuple":
+            refuse_several_trees(source)
+        else:
+            refuse_what_cannot_be_moved(source, (events.path, MODELS_TREE))
     if isinstance(events, TTreeReader) and container == "ttree":
         return
     for name, branch in events.branches.items():
