@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -10,8 +11,9 @@ import numpy as np
 import uproot
 from numpy.typing import NDArray
 
-from hepae.arrays import Array
+from hepae.arrays import Array, Integers
 from hepae.core.locks import ForkSafeLock
+from hepae.core.values.objects import Collection
 from hepae.errors import InputError, UnsupportedError, nearest
 from hepae.root.columns import Branch, Column, Jagged, cut, empty_column, joined
 from hepae.root.file.compression import ZSTD_DEFAULT
@@ -28,6 +30,10 @@ OFFSETS_OF_ONE = 12
 
 NEIGHBOURS = 1 << 14
 """Bytes between two ranges that are read rather than asked for anew: less than a request costs on a network."""
+
+
+KEPT_COUNTS = 1 << 22
+"""Bytes of a counter's baskets that are kept: the counts of a million events."""
 
 
 class TTreeReader(TreeReader):
@@ -59,6 +65,12 @@ class TTreeReader(TreeReader):
         """Values of a branch for the events ``start`` to ``stop``, native byte order, dtype as in the file."""
         with reading(f"{self.where}, {branch}, events {start} to {stop}"), self._lock:
             return self._column(branch).read(start, stop)
+
+    def counts(self, collection: Collection, start: int, stop: int) -> Integers:
+        """Objects per event, int64."""
+        if collection.counter in self.sources:
+            self._counter(str(collection.counter))
+        return super().counts(collection, start, stop)
 
     def bytes_on_disk(self, branch: str) -> tuple[int, int]:
         """Compressed and uncompressed size of a branch in bytes."""
@@ -121,9 +133,14 @@ class TTreeReader(TreeReader):
                     "not a branch of numbers", where=f"{self.where}, {name}", got=info.typename
                 )
             counted = info.counter is not None and info.counter in self.sources
-            counter = self._column(str(info.counter)) if counted else None
+            counter = self._counter(str(info.counter)) if counted else None
             self._columns[name] = BasketColumn(self.sources[name], info, counter, f"{self.where}, {name}")
         return self._columns[name]
+
+    def _counter(self, name: str) -> BasketColumn:
+        column = self._column(name)
+        column.most_kept = KEPT_COUNTS
+        return column
 
 
 def name_of(name: str, path: str, taken: Mapping[str, Any]) -> str:
@@ -164,7 +181,10 @@ class BranchList(Mapping[str, Branch]):
 
 
 class BasketColumn:
-    """Values of one branch, keeping the basket read last, so that runs of events that end inside it cost it once."""
+    """Values of one branch, keeping the basket read last, so that runs of events that end inside it cost it once.
+
+    Of a counter some more are kept: the features that it counts need them again, each for baskets of its own.
+    """
 
     def __init__(self, branch: Any, info: Branch, counter: BasketColumn | None, where: str) -> None:
         self.branch, self.info, self.counter, self.where = branch, info, counter, where
@@ -173,7 +193,8 @@ class BasketColumn:
         self.stored = np.dtype(np.uint8 if info.kind == "string" else content.from_dtype.base)
         self.header = int(getattr(interpretation, "header_bytes", 0))
         self.edges = np.asarray(branch.entry_offsets, np.int64)
-        self._last: tuple[int, Column] | None = None
+        self.most_kept = 0  # bytes besides the basket read last
+        self._kept: OrderedDict[int, Column] = OrderedDict()
         self.counts = np.empty(0, np.int64)  # of a counter: what the branch read last was counted by
 
     def read(self, start: int, stop: int) -> Column:
@@ -189,10 +210,13 @@ class BasketColumn:
         return joined(parts)
 
     def _basket(self, number: int) -> Column:
-        if self._last is None or self._last[0] != number:
-            self._last = None
-            self._last = number, self._decoded(number)
-        return self._last[1]
+        if number not in self._kept:
+            if not self.most_kept:
+                self._kept.clear()
+            while sum(np.asarray(column).nbytes for column in self._kept.values()) > self.most_kept:
+                self._kept.popitem(last=False)
+            self._kept[number] = self._decoded(number)
+        return self._kept[number]
 
     def _decoded(self, number: int) -> Column:
         fetched = vars(self.branch).get(FETCHED, {}).get(number)
