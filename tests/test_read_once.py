@@ -53,7 +53,7 @@ def baskets(monkeypatch: pytest.MonkeyPatch) -> Counter[tuple[str, int]]:
 
 @pytest.fixture
 def events(tmp_path: Path) -> Path:
-    """Jets in several baskets without entry offsets, so that the counter says where the objects of an event are."""
+    """Jets in several baskets."""
     path, random = tmp_path / "events.root", np.random.default_rng(1)
     with RootWriter(path, None) as out:
         plan = [NewBranch("nJet", "int32"), *(NewBranch(f"Jet_{f}", "float32", "", "nJet") for f in FEATURES)]
@@ -91,7 +91,7 @@ def test_four_features_of_a_collection_read_its_counter_once(
     with open_source(events) as source:
         tree = source.tree("Events")
         jets = tree.collection("Jet")
-        read = tree.objects(jets, FEATURES, (), 0, tree.num_entries)
+        (read,) = tree.iterate(jets, FEATURES)
     assert set(read.columns) == set(FEATURES)
     assert baskets == {
         (name, n): 1 for name in ("nJet", *(f"Jet_{f}" for f in FEATURES)) for n in range(BASKETS)
