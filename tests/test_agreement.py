@@ -318,7 +318,8 @@ def test_an_option_that_does_nothing_is_an_error(
 
 
 @pytest.mark.parametrize(
-    "words", [["--seed", "1", "--seed", "2"], ["--model", "a.onnx", "--model", "b.onnx"], ["--tree", "a"] * 2]
+    "words",
+    [["--seed", "1", "--seed", "2"], ["--model", "a.onnx", "--model", "b.onnx"], ["--codec", "lifting"] * 2],
 )
 def test_an_option_given_twice_is_an_error(
     words: list[str], files: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
