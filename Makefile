@@ -64,11 +64,12 @@ exhaustive: $(VENV)/.hepae-test ## every float32 there is under 15 bounds (20 mi
 	$(BIN)/python -m scripts.hardening.exhaustive --state exhaustive.json --evidence docs/evidence/exhaustive.md
 
 .PHONY: corruptions
-corruptions: $(VENV)/.hepae-test ## a million damaged frames and models, 100,000 damaged files (an hour of a core)
+corruptions: $(VENV)/.hepae-test ## a million damaged frames and models, 120,000 damaged files (an hour of a core)
 	$(BIN)/python -m scripts.hardening.corruptions --corruptions 1000000 --evidence docs/evidence/corruptions.md
 	$(BIN)/python -m scripts.hardening.fuzz_files --mutations 50000 --codec lifting --evidence docs/evidence/corruptions.md
 	$(BIN)/python -m scripts.hardening.fuzz_files --mutations 20000 --codec masked --evidence docs/evidence/corruptions.md
 	$(BIN)/python -m scripts.hardening.fuzz_files --mutations 30000 --codec bottleneck --evidence docs/evidence/corruptions.md
+	$(BIN)/python -m scripts.hardening.fuzz_files --mutations 20000 --codec whole --evidence docs/evidence/corruptions.md
 
 .PHONY: fuzz
 fuzz: $(VENV)/.hepae-test ## ten minutes of each fuzz target (MINUTES=10)
@@ -90,27 +91,22 @@ kills: $(VENV)/.hepae-test ## 600 kills at every step of writing and at any time
 attacks: $(VENV)/.hepae-test ## hostile models, files and texts, and what each gets (half a minute)
 	$(BIN)/python -m tests.attacks
 
-# what values depend on is covered whole, branches counted; of the rest nineteen in twenty
-VALUES := hepae/core/values/*,hepae/core/arithmetic/tabulated.py,hepae/core/coding/*,hepae/core/chunk.py,hepae/stored/event_payload.py
-WRITER := hepae/root/file/atomic.py,hepae/root/file/writer.py,hepae/root/file/container.py,hepae/root/file/records.py,hepae/root/ttree/writer.py,hepae/root/ttree/baskets.py,hepae/root/rntuple/writer.py
-EXACT := $(VALUES),$(WRITER)
-COVERAGE := docs/evidence/coverage.md
 .PHONY: coverage
 coverage: $(VENV)/.hepae-test ## branches that the tests run: 95 % of all, 100 % of what values depend on
 	$(BIN)/coverage erase
 	$(BIN)/python -m pytest --cov=hepae --cov-report=
-	printf '# Coverage\n\nStatements and branches that the tests run. Made by `make coverage`. First what values depend on, then all.\n\n' > $(COVERAGE)
-	$(BIN)/coverage report --format=markdown --include='$(EXACT)' >> $(COVERAGE)
-	printf '\n' >> $(COVERAGE)
-	$(BIN)/coverage report --format=markdown >> $(COVERAGE)
-	$(BIN)/coverage report --include='$(EXACT)' --show-missing --skip-covered --fail-under=100
-	$(BIN)/coverage report --format=total --fail-under=95
+	$(BIN)/coverage json --quiet -o coverage.json
+	$(BIN)/python -m scripts.hardening.covered coverage.json --evidence docs/evidence/coverage.md
 
 .PHONY: mutants
 mutants: $(VENV)/.hepae-test ## bounds and lattice changed place by place: do the tests notice? (some minutes)
 	CI=1 HEPAE_EXAMPLES=12 $(BIN)/mutmut run
 	$(BIN)/mutmut results
 	$(BIN)/python -m scripts.hardening.survivors --evidence docs/evidence/mutation.md
+
+.PHONY: evidence
+evidence: $(VENV)/.hepae-test ## mark the rows of evidence that are of older sources (a second)
+	$(BIN)/python -m scripts.hardening.evidence
 
 .PHONY: sample
 sample: $(VENV)/.hepae-sample ## make the bundled sample again (Pythia 8, FastJet)

@@ -23,6 +23,18 @@ from tests.attacks.attack import MOST_SECONDS, Attack, attempt
 from tests.attacks.catalogue import ATTACKS
 
 LIMIT = 1 << 30
+SOURCES = (
+    *(
+        "hepae/core",
+        "hepae/model",
+        "hepae/root",
+        "hepae/stored",
+        "hepae/read",
+        "hepae/input",
+        "hepae/limits.py",
+    ),
+    *("tests/attacks", "scripts/hardening/bombs.py"),
+)
 
 
 @dataclass(frozen=True)
@@ -60,9 +72,10 @@ def page(path: Path) -> evidence.Page:
         "Every attack of tests/attacks in a process that may allocate 1 GiB (`RLIMIT_DATA`): sizes that lie,\nnetworks "
         "that make large arrays, payloads and baskets that claim billions of values, and the rest. Each gets the\n"
         f"refusal it must get, in at most {MOST_SECONDS:g} s of processor time. The memory is that of the whole\n"
-        "process, interpreter and libraries included. Made by `make bombs`.\n\n"
-        f"{evidence.versions('numpy', 'uproot', 'onnx', 'onnxruntime')}.",
-        ("attacks on", "attacks", "repelled", "slowest, s", "largest, MB", "run (UTC)", "commit"),
+        "process, interpreter and libraries included. Made by `make bombs`.",
+        ("attacks on", "attacks", "repelled", "slowest, s", "largest, MB"),
+        SOURCES,
+        ("numpy", "uproot", "onnx", "onnxruntime"),
     )
 
 
@@ -78,8 +91,6 @@ def rows(blows: Sequence[Blow]) -> list[dict[str, object]]:
             "repelled": sum(one.repelled and one.seconds <= MOST_SECONDS for one in found),
             "slowest, s": f"{max(one.seconds for one in found):.2f}",
             "largest, MB": max(one.megabytes for one in found),
-            "run (UTC)": evidence.now(),
-            "commit": evidence.commit(),
         }
         for group, found in groups.items()
     ]

@@ -35,11 +35,21 @@ PAGE = """\
 Inputs that atheris chooses by the code they reach, made from small well-formed ones and from the corpus in
 `tests/corpus` by mutations that know the format, each under a limit of 10 s of processor time, of 4 GiB and of
 growth of the process. A payload is put under checksums that are good; what is admitted of models and manifests is
-used; a CSV file is compared with a plain parser; a ROOT file is restored, or compressed and verified. Findings are
-whatever is neither right nor a typed error. Made by `make fuzz`."""
+used; a CSV file is compared with a plain parser; a ROOT file is restored, or compressed and verified; baskets are
+made of streams and schemas of whole files, under checksums that are good. Findings are whatever is neither right nor
+a typed error. Made by `make fuzz`."""
 COLUMNS = (
-    "target", "minutes", "inputs", "valid", "refused", "different outcomes", "findings", "run (UTC)", "commit",
+    "target", "minutes", "inputs", "valid", "refused", "different outcomes", "findings",
 )  # fmt: skip
+SOURCES = (
+    *("hepae/core", "hepae/input", "hepae/model", "hepae/root", "hepae/stored", "hepae/read", "hepae/files"),
+    *(
+        "hepae/testing/mutations.py",
+        "scripts/hardening/fuzz_targets.py",
+        "scripts/hardening/fuzz_outcomes.py",
+    ),
+)
+PACKAGES = ("atheris", "numpy", "uproot", "onnx", "onnxruntime", "pcodec")
 
 
 def run(name: str, options: argparse.Namespace, note: Path) -> None:
@@ -105,7 +115,7 @@ def in_process(name: str, options: argparse.Namespace) -> dict[str, Any]:
             row: dict[str, Any] = json.loads(note.read_text(encoding="utf-8"))
             return row
     print(f"{name}: the process ended with {code} before its time; see {options.findings}", flush=True)
-    return {**dict.fromkeys(COLUMNS, ""), "target": name, "findings": 1, "run (UTC)": evidence.now()}
+    return {**dict.fromkeys(COLUMNS, ""), "target": name, "findings": 1}
 
 
 def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
@@ -146,8 +156,7 @@ def main() -> int:
         failed |= row["findings"] > 0
         print(", ".join(f"{word} {evidence.shown(value)}" for word, value in row.items()), flush=True)
         if options.evidence is not None:
-            versions = evidence.versions("atheris", "numpy", "uproot", "onnx", "onnxruntime", "pcodec")
-            evidence.Page(options.evidence, "Fuzzing", f"{PAGE}\n\n{versions}.", COLUMNS).note([row])
+            evidence.Page(options.evidence, "Fuzzing", PAGE, COLUMNS, SOURCES, PACKAGES).note([row])
     return int(failed)
 
 

@@ -57,6 +57,10 @@ QUICK = {
     "masked": {"effort": "fast", "train_objects": 2000},
 }
 QUICKEST = Effort((Size((8,), (4, 3), 8, 8),), bins=32, samples=100_000, batch=256)
+SOURCES = (
+    *("hepae/core", "hepae/model", "hepae/root", "hepae/stored", "hepae/read", "hepae/files/decompress"),
+    *("hepae/testing/hostile.py", "scripts/hardening/corruptions.py", "scripts/hardening/fuzz_files.py"),
+)
 SECONDS = 10
 MEMORY = 8 << 30
 NOTED = 1000
@@ -210,8 +214,7 @@ def page(path: Path) -> evidence.Page:
         "Flipped bits; overwritten, blanked, exchanged, dropped, repeated, missing bytes; numbers that are no size.\n"
         "What is read then is the same bit for bit, or refused with a typed error; anything else would be counted as\n"
         "silent (wrong values) or untyped (another exception, more than ten seconds of processor time). Made by\n"
-        "`make corruptions`.\n\n"
-        f"{evidence.versions('numpy', 'uproot', 'awkward')}.",
+        "`make corruptions`.",
         (
             "damaged",
             "how often",
@@ -220,9 +223,9 @@ def page(path: Path) -> evidence.Page:
             "silent",
             "untyped",
             "CPU seconds",
-            "run (UTC)",
-            "commit",
         ),
+        SOURCES,
+        ("numpy", "uproot", "awkward"),
     )
 
 
@@ -235,8 +238,6 @@ def row(damaged: str, outcomes: Counter[str], seconds: float) -> dict[str, objec
         **known,
         "refused": outcomes.total() - sum(known.values()),
         "CPU seconds": seconds,
-        "run (UTC)": evidence.now(),
-        "commit": evidence.commit(),
     }
 
 

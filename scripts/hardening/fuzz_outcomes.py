@@ -13,7 +13,6 @@ from collections import Counter
 from pathlib import Path
 
 from hepae.errors import DefectError, HepaeError
-from scripts.hardening import evidence
 from scripts.hardening.fuzz_files import time_limit
 from scripts.hardening.fuzz_targets import CORPUS, Target
 
@@ -123,6 +122,4 @@ class Tally:
             "refused": refused,
             "different outcomes": len(self.outcomes),
             "findings": self.found,
-            "run (UTC)": evidence.now(),
-            "commit": evidence.commit(),
         }

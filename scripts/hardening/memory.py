@@ -31,6 +31,10 @@ QUICK = {
 }
 """A model that is trained quickly: what is measured does not depend on how well it fits."""
 
+SOURCES = (
+    *("hepae/cli", "hepae/core", "hepae/files", "hepae/learn", "hepae/model", "hepae/root", "hepae/stored"),
+    "scripts/hardening/memory.py",
+)
 BOUNDS = ("--bound", "*=abs:1e-3", "--bound", "pt,mass,E,ptCh,leadChPt=rel:1e-3")
 
 
@@ -89,8 +93,7 @@ def page(path: Path) -> evidence.Page:
         "interpreter and the libraries are in it. Compressing uses two threads. numba is installed, but these\n"
         "commands do not load it by themselves (it would take 190 MB).\n"
         f"Allowed are {ALLOWED_CHUNKS} chunks and {ALLOWED_MB} MB; a chunk is the float32 of\n"
-        "all features of its objects. Made by `make memory`.\n\n"
-        f"{evidence.versions('numpy', 'uproot', 'onnxruntime')}.",
+        "all features of its objects. Made by `make memory`.",
         (
             "codec",
             "command",
@@ -99,9 +102,9 @@ def page(path: Path) -> evidence.Page:
             "allowed, MB",
             "peak, MB",
             "CPU seconds",
-            "run (UTC)",
-            "commit",
         ),
+        SOURCES,
+        ("numpy", "uproot", "onnxruntime"),
         key=2,
     )
 
@@ -131,8 +134,6 @@ def measure(codec: str, source: Path, size: Size, folder: Path) -> list[dict[str
                 "allowed, MB": allowed,
                 "peak, MB": most,
                 "CPU seconds": seconds,
-                "run (UTC)": evidence.now(),
-                "commit": evidence.commit(),
             }
         )
     again.unlink()

@@ -27,7 +27,7 @@ TEXT = (
     "fails. Messages of errors are not changed. Made by `make mutants` (mutmut), which also names the survivors;\n"
     "`mutmut show NAME` shows what one changes."
 )
-COLUMNS = ("module", "mutants", "killed", "share", "survived in", "run (UTC)", "sources")
+COLUMNS = ("module", "mutants", "killed", "share", "survived in")
 
 
 def rows(folder: Path) -> Iterator[dict[str, object]]:
@@ -41,8 +41,12 @@ def rows(folder: Path) -> Iterator[dict[str, object]]:
             yield {
                 "module": source, "mutants": len(codes), "killed": killed, "share": f"{killed / len(codes):.1%}",
                 "survived in": ", ".join(f"{name} {count}" for name, count in alive.items()) or "none",
-                "run (UTC)": evidence.now(), "sources": evidence.digest([source]),
             }  # fmt: skip
+
+
+def page(path: Path) -> evidence.Page:
+    """The page that tells of it."""
+    return evidence.Page(path, "Mutation testing of bounds and lattice", TEXT, COLUMNS)
 
 
 def function(mutant: str) -> str:
@@ -64,7 +68,7 @@ def main() -> int:
             f"{row['module']}: {row['killed']} of {row['mutants']} killed; survived in {row['survived in']}"
         )
     if options.evidence is not None:
-        evidence.Page(options.evidence, "Mutation testing of bounds and lattice", TEXT, COLUMNS).note(found)
+        page(options.evidence).note(found)
     return 0 if found and all(float(str(row["share"]).rstrip("%")) >= 100 * LEAST for row in found) else 1
 
 
