@@ -9,7 +9,6 @@ import pytest
 
 from scripts.hardening import covered, evidence
 
-
 PAGES = sorted(path for path in evidence.FOLDER.glob("*.md") if path.name != "index.md")
 DATE = r"\d{4}-\d\d-\d\d \d\d:\d\d"
 DIGEST = r"[0-9a-f]{16}"
