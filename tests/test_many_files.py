@@ -74,7 +74,7 @@ def test_what_is_done_is_not_done_again(
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").glob("*.root")}
     # written again at another time with the same bytes: the same file
     os.utime(inputs / "run0.root", ns=(1, 1))
-    monkeypatch.setattr(many, "compress", None)
+    monkeypatch.setattr(many, "compress_collection", None)
     again = compress_files(str(inputs / "*.root"), tmp_path / "out", model=small_model)
     assert states(again) == ["present"] * 6
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "out").glob("*.root")} == before
