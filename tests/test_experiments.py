@@ -66,7 +66,7 @@ def test_lists_make_one_experiment_of_each_combination(tmp_path: Path) -> None:
 
 def test_a_network_of_the_literature_has_no_skip_connections(tmp_path: Path) -> None:
     found = read_grid(grid(tmp_path, '[[run]]\nname="a"\ndata="jets"\nlayers=[8]\n'))[1]
-    assert not found[0].recipe.choices.architecture.skip
+    assert not found[0].recipe.choices.architecture.shortcut
 
 
 @pytest.mark.parametrize(
@@ -172,7 +172,7 @@ def test_the_range_test_finds_a_rate_that_learns_and_leaves_the_network_alone() 
     assert all(torch.equal(a, b) for a, b in zip(before, network.parameters(), strict=True))
 
 
-@pytest.mark.parametrize("more", [{}, {"beta": 1e-8, "skip": True, "batch_norm": True}])
+@pytest.mark.parametrize("more", [{}, {"beta": 1e-8, "shortcut": True, "batch_norm": True}])
 def test_convolutions_go_through_export_admission_and_back(
     more: dict[str, object], sample_csv: Path, tmp_path: Path
 ) -> None:
