@@ -70,6 +70,25 @@ def test_only_the_branches_that_are_needed_are_asked_for(codec: str) -> None:
     assert needed == {"Jet_pt__hepae", "MET"}
 
 
+def test_files_that_are_compressed_and_files_that_are_not(files: dict[str, str], tmp_path: Path) -> None:
+    compressed = next(iter(files))
+    with uproot.open(SAMPLE) as original, uproot.recreate(tmp_path / "plain.root") as plain:
+        fewer = {name: original["Events"][name].array(entry_stop=100) for name in ("MET", "Jet_pt")}
+        plain.mktree("Events", {name: values.type.content for name, values in fewer.items()}).extend(fewer)
+    for order in (
+        (compressed, SAMPLE),
+        (SAMPLE, compressed),
+        (compressed, tmp_path / "plain.root", compressed),
+    ):
+        events = hepae.dask.events([f"{path}:Events" for path in order])
+        expected = [uproot.open(f"{path}:Events")["MET"].num_entries for path in order]
+        got = events.Jet_pt.compute(scheduler="sync")
+        assert len(got) == sum(expected)
+        assert not ak.any(ak.is_none(got, axis=1))
+        assert np.count_nonzero(ak.num(got)) > len(got) / 2
+    assert set(events.fields) == {"MET", "Jet_pt"}
+
+
 def test_the_form_mapping_pickles_and_brings_hepae_along() -> None:
     form = ak.forms.RecordForm([ak.forms.NumpyForm("float32", parameters={"__doc__": "MET"})], ["MET"])
     _, how = OriginalNames()(form)
@@ -100,22 +119,3 @@ def test_uproots_own_dask_reads_payload_names(files: dict[str, str], plain: Any,
 
 def preload() -> None:
     importlib.import_module("hepae.dask").dask_setup(None)
-
-
-def test_files_that_are_compressed_and_files_that_are_not(files: dict[str, str], tmp_path: Path) -> None:
-    compressed = next(iter(files))
-    with uproot.open(SAMPLE) as original, uproot.recreate(tmp_path / "plain.root") as plain:
-        fewer = {name: original["Events"][name].array(entry_stop=100) for name in ("MET", "Jet_pt")}
-        plain.mktree("Events", {name: values.type.content for name, values in fewer.items()}).extend(fewer)
-    for order in (
-        (compressed, SAMPLE),
-        (SAMPLE, compressed),
-        (compressed, tmp_path / "plain.root", compressed),
-    ):
-        events = hepae.dask.events([f"{path}:Events" for path in order])
-        expected = [uproot.open(f"{path}:Events")["MET"].num_entries for path in order]
-        got = events.Jet_pt.compute(scheduler="sync")
-        assert len(got) == sum(expected)
-        assert not ak.any(ak.is_none(got, axis=1))
-        assert np.count_nonzero(ak.num(got)) > len(got) / 2
-    assert set(events.fields) == {"MET", "Jet_pt"}
