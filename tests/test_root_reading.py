@@ -17,6 +17,8 @@ from hypothesis import strategies as st
 from hepae.core.values.objects import Collection, Feature, concatenate, find_collections
 from hepae.errors import CollectionError, HepaeError, InputError, UnsupportedError
 from hepae.root import Jagged, NewBranch, RootWriter, TreeReader, open_source
+from hepae.root.columns import Branch
+from hepae.root.ttree.reader import describe_branch
 from hepae.stored.inspection import describe
 from hepae.testing.files import DTYPES
 
@@ -267,3 +269,20 @@ def test_collections_are_what_a_counter_counts(branches: dict[str, str | None], 
     described = {name: ("float32", counter, "") for name, counter in branches.items()}
     named = {c.name: [feature.name for feature in c.features] for c in find_collections(described).values()}
     assert named == collections
+
+
+class Nameless:
+    """A branch of which uproot can tell neither meaning nor type."""
+
+    title, classname = "x[4]/s", "TBranchElement"
+
+    @property
+    def interpretation(self) -> object:
+        raise KeyError(("V", 16))
+
+    typename = interpretation
+
+
+def test_a_branch_without_a_type_is_described_by_its_class() -> None:
+    """It stays as it is; to refuse it would refuse its file."""
+    assert describe_branch(Nameless(), "x") == Branch("x", "other", "TBranchElement", title="x[4]/s")

@@ -141,8 +141,8 @@ def is_compressed(tree: TreeReader) -> bool:
 def compressed_collections(tree: TreeReader) -> dict[str, dict[str, Stored]]:
     """Compressed features of a tree, by collection and short name."""
     found: dict[str, dict[str, Stored]] = {}
-    for name, branch in tree.branches.items():
-        payload = parse_title(branch.title) if name.endswith(SUFFIX) else None
+    for name in tree.branches:
+        payload = parse_title(tree.branches[name].title) if name.endswith(SUFFIX) else None
         if payload is not None:
             found.setdefault(payload.collection, {})[payload.feature] = Stored(
                 name.removesuffix(SUFFIX), payload

@@ -297,14 +297,22 @@ def plain_interpretation(branch: Any) -> Any:
     return getattr(registered, "stored", registered)
 
 
+def typename_of(branch: Any) -> str:
+    """The C++ type of a branch, or its class where uproot has no name for the type, as of a leaf list in a vector."""
+    try:
+        return str(branch.typename or branch.classname)
+    except Exception:  # noqa: BLE001 - whatever uproot makes of it
+        return str(branch.classname)
+
+
 def describe_branch(branch: Any, name: str) -> Branch:
     """What a branch is, from its interpretation and leaves; nothing is read."""
     title = str(branch.title)
     try:
         interpretation = plain_interpretation(branch)
         typename = str(interpretation.typename) if interpretation is not None else str(branch.typename)
-    except Exception:  # noqa: BLE001 - uproot has no interpretation for it, whatever the reason
-        return Branch(name, "other", str(branch.typename or branch.classname), title=title)
+    except Exception:  # noqa: BLE001 - uproot has no interpretation for it, or no name for its type
+        return Branch(name, "other", typename_of(branch), title=title)
     kind = type(interpretation)
     if kind is uproot.AsStrings and branch.classname == "TBranch":
         return Branch(name, "string", typename, title=title)
