@@ -208,11 +208,18 @@ def test_no_modules_import_each_other_in_a_circle() -> None:
     assert [group for group in groups() if len(group) > 1] == []
 
 
-def test_chains_of_imports_are_short() -> None:
-    """Every import is a link: of a folder's own file, for type checking, inside functions unless it is optional."""
+def faces() -> set[str]:
+    """Folders' own files."""
+    return {name for name, path in files().items() if path.stem == "__init__"}
+
+
+@pytest.mark.parametrize("through_faces", [True, False])
+def test_chains_of_imports_are_short(through_faces: bool) -> None:
+    """Imports for type checking and inside functions are links too; optional ones are, or folders' own files are."""
     chains: dict[str, list[str]] = {}
     for (name,) in groups():
-        further = [chains[other] for other in inner(name) - set(OPTIONAL.get(name, ()))]
+        no_links = set(OPTIONAL.get(name, ())) if through_faces else faces()
+        further = [chains[other] for other in inner(name) - no_links]
         chains[name] = [name, *max(further, key=len, default=[])]
     longest = max(chains.values(), key=len)
     assert len(longest) <= LONGEST_CHAIN, " -> ".join(longest)

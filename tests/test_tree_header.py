@@ -16,7 +16,7 @@ from hepae.errors import InputError, SchemaError
 from hepae.root import open_source
 from hepae.root.file.classes import Classes
 from hepae.root.file.source import Source
-from hepae.root.file.stored import read_record
+from hepae.root.file.streamers import read_record
 from hepae.root.ttree.branches import new_branch, new_leaf
 from hepae.root.ttree.header import TREE_CLASSES, TreeHeader, new_tree, parse_tree
 

@@ -18,11 +18,10 @@ from hepae.errors import CorruptionError
 from hepae.root.columns import Column, Jagged
 from hepae.root.file.compression import STORED
 from hepae.root.file.source import PAYLOAD
-from hepae.root.tree import TreeReader
-from hepae.root.ttree.plan import NewBranch
+from hepae.root.ttree.plan import NewBranch, require_plan
 from hepae.root.ttree.reader import TTreeReader
 
-__all__ = ["MARKER", "PAYLOAD", "Payload", "Row", "payload_plan", "require_plan", "row_columns"]
+__all__ = ["MARKER", "PAYLOAD", "Payload", "Row", "payload_plan", "row_columns"]
 
 MARKER: Final = "hepae"
 """The branch of a compressed tree that says which chunk each entry is in."""
@@ -53,27 +52,6 @@ def row_columns(chunk: int, entries: int, schema: str, streams: Sequence[bytes])
         "sizes": Jagged(np.array([len(sizes)]), sizes),
         "payload": Jagged(np.array([len(payload)]), payload),
     }
-
-
-def require_plan(tree: TreeReader, plan: Sequence[NewBranch]) -> None:
-    """Refuse a table of hepae whose branches are not those that it is written with.
-
-    Raises
-    ------
-    CorruptionError
-        If one is missing or of another type.
-    """
-    for new in plan:
-        branch = tree.branches.get(new.name)
-        expected = new.dtype, new.shape, new.counter
-        got = branch and (branch.dtype, branch.shape, branch.counter)
-        if got != expected:
-            raise CorruptionError(
-                "a table of hepae with other branches",
-                where=f"{tree.where}, {new.name}",
-                expected=expected,
-                got=got,
-            )
 
 
 @dataclass(frozen=True)

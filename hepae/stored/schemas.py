@@ -18,8 +18,7 @@ from hepae.root.file.compression import LZMA_BEST
 from hepae.root.file.source import SCHEMAS_TREE
 from hepae.root.tree import TreeReader
 from hepae.root.ttree.layouts.layout import Layout
-from hepae.root.ttree.plan import NewBranch
-from hepae.stored.payload import require_plan
+from hepae.root.ttree.plan import NewBranch, require_plan
 
 __all__ = [
     "SCHEMAS_TREE",

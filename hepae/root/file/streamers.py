@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from uproot.models import TBranch, TLeaf, TTree
 
+from hepae.errors import InputError
 from hepae.root.file.classes import Classes
+from hepae.root.file.compression import unpack
 from hepae.root.file.nodes import Collection, Streamed
 from hepae.root.file.packing import pack_after
 from hepae.root.file.parsing import parse
 from hepae.root.file.reading import reading
-from hepae.root.file.records import Key, counted, root_object, root_string
+from hepae.root.file.records import KEY_HEAD, Key, counted, key_at, root_object, root_string
 from hepae.root.file.source import Source
-from hepae.root.file.stored import read_record
 
-__all__ = ["streamer_list"]
+__all__ = ["Stored", "read_record", "streamer_list"]
 
 HEAD_BYTES = 6 + 10 + 1 + 4
 TITLE = "Doubly linked list"
@@ -98,3 +100,38 @@ def of_source(source: Source) -> tuple[bytes, int, bool, str, set[tuple[str, int
             (str(name), int(version)) for name, versions in file.streamers.items() for version in versions
         }
     return data[HEAD_BYTES:], int(count), record.key.big, record.key.title, have
+
+
+@dataclass
+class Stored:
+    """A record: its key, and its bytes on disk after the key."""
+
+    key: Key
+    packed: bytes
+
+    def unpacked(self) -> bytes:
+        """The bytes of the object."""
+        if len(self.packed) == self.key.objlen:
+            return self.packed
+        return unpack(self.packed, self.key.objlen, f"record {self.key.name!r}")
+
+
+def read_record(source: Source, seek: int, nbytes: int | None = None) -> Stored:
+    """The record at a position.
+
+    Raises
+    ------
+    InputError
+        If there is no whole record of that size.
+    """
+    where = f"{source.path}, byte {seek}"
+    read = source.directory.file.source.chunk
+    with reading(where):
+        size = nbytes or struct.unpack(">i", bytes(read(seek, seek + 4).raw_data))[0]
+        if size < KEY_HEAD.size:
+            raise InputError("no record here", where=where, got=size, hint="is the file damaged?")
+        raw = bytes(read(seek, seek + size).raw_data)
+        key, length, _ = key_at(raw)
+    if len(raw) != size or not KEY_HEAD.size <= length <= size:
+        raise InputError("record is cut short", where=where, expected=size, got=len(raw))
+    return Stored(key, raw[length:])

@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from hepae.errors import CorruptionError
 from hepae.root.file.compression import ZSTD_DEFAULT, Compression
+from hepae.root.tree import TreeReader
 
-__all__ = ["Keep", "NewBranch", "Plan"]
+__all__ = ["Keep", "NewBranch", "Plan", "require_plan"]
 
 
 @dataclass(frozen=True)
@@ -54,3 +56,24 @@ class NewBranch:
 
 Plan: TypeAlias = Sequence[Keep | NewBranch]
 """The branches of a tree in order."""
+
+
+def require_plan(tree: TreeReader, plan: Sequence[NewBranch]) -> None:
+    """Refuse a table of hepae's own whose branches are not those that it is written with.
+
+    Raises
+    ------
+    CorruptionError
+        If one is missing or of another type.
+    """
+    for new in plan:
+        branch = tree.branches.get(new.name)
+        expected = new.dtype, new.shape, new.counter
+        got = branch and (branch.dtype, branch.shape, branch.counter)
+        if got != expected:
+            raise CorruptionError(
+                "a table of hepae with other branches",
+                where=f"{tree.where}, {new.name}",
+                expected=expected,
+                got=got,
+            )

@@ -14,7 +14,6 @@ from hepae.root.ttree.layouts.chains import COUNT_BYTES
 from hepae.root.ttree.layouts.checks import Offsets, entry_lengths, require, require_whole_rows
 from hepae.root.ttree.layouts.classes import NO_ROWS, ClassType, fields_of_object
 from hepae.root.ttree.layouts.fields import ColumnType, Field, named, row_dtype
-from hepae.root.ttree.layouts.memberwise import Memberwise
 from hepae.root.ttree.layouts.nesting import (
     Nesting,
     built,
@@ -102,7 +101,13 @@ class Collection(msgspec.Struct, frozen=True, tag="collection", omit_defaults=Tr
         """What an entry is made of, its header apart."""
         return Nesting(self.depth, self.text, row_dtype(self.fields).itemsize)
 
-    def fitted(self, data: Array, offsets: Offsets) -> Collection | Memberwise:
+    @property
+    def by_member(self) -> ClassType | None:
+        """The class of objects that are stored member by member, which is another layout; None of others."""
+        simple = self.depth == 1 and not self.counter and not self.fields
+        return self.object if simple and self.version & MEMBERWISE else None
+
+    def fitted(self, data: Array, offsets: Offsets) -> Collection:
         """This layout with what only the bytes of a basket tell: the version, and how empty strings are stored."""
         if self.is_string and offsets is not None:
             return msgspec.structs.replace(self, blank=bool((np.diff(offsets) == 0).any()))
@@ -113,8 +118,7 @@ class Collection(msgspec.Struct, frozen=True, tag="collection", omit_defaults=Tr
         if self.object is None or self.fields or offsets is None or not len(data):
             return layout
         if layout.version & MEMBERWISE:
-            simple = self.depth == 1 and not self.counter
-            return (Memberwise.seen(self.object, data, offsets) if simple else None) or layout
+            return layout
         place = first_row(data, offsets, self.depth, self._lead, bool(self.counter))
         fields = NO_ROWS if place is None else fields_of_object(self.object, data[place:])
         return msgspec.structs.replace(layout, fields=fields)

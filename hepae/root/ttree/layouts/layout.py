@@ -172,7 +172,12 @@ def fitted(layout: Layout, data: Array, offsets: Offsets) -> Layout:
     offsets : int64[entries + 1] or None
         Where its entries begin.
     """
-    return layout if isinstance(layout, LeafList) else layout.fitted(data, offsets)
+    if isinstance(layout, LeafList):
+        return layout
+    seen = layout.fitted(data, offsets)
+    if isinstance(seen, Collection) and seen.by_member is not None and offsets is not None and len(data):
+        return Memberwise.seen(seen.by_member, data, offsets) or seen
+    return seen
 
 
 def round_trip(
