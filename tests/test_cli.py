@@ -321,3 +321,7 @@ def test_compressed_files_are_not_compressed_again_and_others_not_decompressed(
     code, _, error = run("decompress", files["original"], tmp_path / "a.root", "--tree", "Events")
     assert code == REFUSED
     assert "nothing is compressed" in error
+    code, out, _ = run("decompress", files["original"], tmp_path / "copy.root")
+    assert code == 0
+    assert "nothing is compressed here, the file is copied as it is" in " ".join(out.split())
+    assert (tmp_path / "copy.root").read_bytes() == files["original"].read_bytes()

@@ -92,7 +92,7 @@ def decompress(options: argparse.Namespace) -> int:
 
     models = [Model.load(path) for path in options.model]
     with reporter() as report:
-        run(
+        restored = run(
             options.input,
             options.output,
             tree=options.tree,
@@ -103,6 +103,8 @@ def decompress(options: argparse.Namespace) -> int:
     facts = {
         "input": str(options.input),
         "output": str(options.output),
+        "trees restored": ", ".join(restored)
+        or "none: nothing is compressed here, the file is copied as it is",
         "bytes before": size_of(options.input),
         "bytes after": size_of(options.output),
     }

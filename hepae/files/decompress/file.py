@@ -32,7 +32,7 @@ def decompress(
     models: Iterable[Model] = (),
     force: bool = True,
     report: Report = silent,
-) -> None:
+) -> list[str]:
     """Restore the original layout of a compressed file: branches, order, titles, types.
 
     Parameters
@@ -49,6 +49,11 @@ def decompress(
         Whether a target that exists is replaced, as uproot's ``recreate`` does; an error otherwise, as in the
         command line.
 
+    Returns
+    -------
+    list of str
+        Paths of the trees that were restored; none where the file is a copy.
+
     Raises
     ------
     CollectionError
@@ -57,7 +62,7 @@ def decompress(
         If the file is damaged, or events of a chunk were dropped.
     """
     with atomic_output(target, (source,), force=force) as temporary, open_source(source) as opened:
-        restore_file(temporary, opened, tree, models, report)
+        return restore_file(temporary, opened, tree, models, report)
 
 
 def restore_file(
@@ -66,7 +71,7 @@ def restore_file(
     tree: str | None = None,
     models: Iterable[Model] = (),
     report: Report = silent,
-) -> None:
+) -> list[str]:
     """Write a file in which compressed trees have their original branches; where there are none, a copy.
 
     `compress` leaves a file as it is where nothing would become smaller, and such a file has to come back too.
@@ -84,6 +89,11 @@ def restore_file(
     report
         Told how far the work is.
 
+    Returns
+    -------
+    list of str
+        Paths of the trees that were restored.
+
     Raises
     ------
     CollectionError
@@ -97,7 +107,7 @@ def restore_file(
         raise CollectionError("nothing is compressed here", where=source.tree(tree).where)
     if not chosen:
         source.copy_to(temporary)
-        return
+        return []
     store = models_of(source, models)
     with RootWriter(temporary, source) as out:
         for path in chosen:
@@ -113,6 +123,7 @@ def restore_file(
             write_models(out, store.embedded, without_trees(store.compressed, chosen))
         out.done |= {MODELS_TREE} | (set() if set(left) & set(whole) else {SCHEMAS_TREE})
         out.copy_rest()
+    return chosen
 
 
 def _compressed(source: Source) -> tuple[list[str], list[str]]:
