@@ -88,6 +88,7 @@ def _compressed(options: argparse.Namespace, bound: float, file: Path) -> Result
         recipe=recipe,
         threads=options.threads,
         force=True,
+        check=hepae.verify,
     )
     return {"bytes": done.collection_after / done.objects, "before": done.collection_before / done.objects}
 

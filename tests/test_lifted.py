@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import awkward as ak
@@ -12,6 +13,7 @@ import uproot
 import hepae
 from hepae.core.tables.schema import PlainCodec
 from hepae.stored.compressed import compressed_of
+from hepae.stored.payload import Payload, Row
 
 ENTRIES = 6000
 
@@ -66,9 +68,29 @@ def test_what_follows_from_another_column_is_smaller_and_comes_back(
     assert saved > 0.05 * (tmp_path / "plain.root").stat().st_size
 
 
-def test_a_column_reads_what_it_is_predicted_from_and_no_more(source: Path, tmp_path: Path) -> None:
+def test_a_column_reads_what_it_is_predicted_from_and_no_more(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     hepae.compress(source, tmp_path / "b.root")
-    with uproot.open(source) as before, uproot.open(tmp_path / "b.root") as after:
-        for name in ("Jet_noise", "Jet_cells", "Jet_eta", "Muon_b"):
+    fetched: set[int] = set()
+    fetch = Payload.fetch
+
+    def counted(self: Payload, row: Row, streams: Sequence[int]) -> Mapping[int, bytes]:
+        fetched.update(streams)
+        return fetch(self, row, streams)
+
+    monkeypatch.setattr(Payload, "fetch", counted)
+    needs = {
+        "Jet_eta": {"nJet", "Jet_eta"},
+        "Jet_noise": {"nJet", "Jet_noise", "Jet_cells"},
+        "Muon_b": {"nMuon", "Muon_b"},
+    }
+    for name, columns in needs.items():
+        with uproot.open(source) as before, uproot.open(tmp_path / "b.root", object_cache=None) as after:
+            tree = after["Events"]
+            schema = next(iter(compressed_of(tree).stored.values())).schema
+            fetched.clear()
             run = {"entry_start": 1000, "entry_stop": 2000}
-            assert ak.array_equal(before["Events"][name].array(**run), after["Events"][name].array(**run))
+            assert ak.array_equal(before["Events"][name].array(**run), tree[name].array(**run))
+            streams = {schema.stream_of[schema.numbers[column]] for column in columns}
+            assert {schema.stream_of[schema.numbers[name]]} <= fetched <= streams, name

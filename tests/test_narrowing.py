@@ -15,6 +15,8 @@ from hepae.cli import main
 from hepae.errors import BoundError, CollectionError, InputError
 
 ENTRIES = 3000
+JETS = {"Jet_pt", "Jet_eta"}
+EVERY = {*JETS, "nJet", "nMuon", "Muon_pt", "MET", "MET_pt"}
 
 
 @pytest.fixture(scope="module")
@@ -24,13 +26,10 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     jagged = lambda: ak.unflatten(random.exponential(30, counts.sum()).astype("f4"), counts)  # noqa: E731
     with uproot.recreate(path) as file:
         for tree in ("Events", "Other"):
-            kinds = {
-                "Jet": "var * {pt: float32, eta: float32}",
-                "Muon": "var * {pt: float32}",
-                "MET": "float32",
-            }
+            kinds = {"Jet": "var * {pt: float32, eta: float32}", "Muon": "var * {pt: float32}"}
             columns = {"Jet": ak.zip({"pt": jagged(), "eta": jagged()}), "Muon": ak.zip({"pt": jagged()})}
-            file.mktree(tree, kinds).extend({**columns, "MET": random.normal(50, 9, ENTRIES).astype("f4")})
+            flat = {name: random.normal(50, 9, ENTRIES).astype("f4") for name in ("MET", "MET_pt")}
+            file.mktree(tree, kinds | dict.fromkeys(flat, "float32")).extend({**columns, **flat})
     return path
 
 
@@ -41,18 +40,17 @@ def compressed_branches(path: Path) -> dict[str, set[str]]:
     with uproot.open(path) as file, as_stored():
         found = {}
         for tree in ("Events", "Other"):
-            found[tree] = {"nJet", "Jet_pt", "Jet_eta", "nMuon", "Muon_pt", "MET"} - set(file[tree].keys())
+            found[tree] = EVERY - set(file[tree].keys())
     return found
 
 
-JETS = {"Jet_pt", "Jet_eta"}
 CHOICES: list[tuple[dict[str, Any], set[str], set[str]]] = [
     ({"only": ["Jet_*"]}, JETS, JETS),
     ({"only": ["pt"], "tree": "Events"}, {"Jet_pt", "Muon_pt"}, set()),
-    ({"skip": ["Jet_*"], "tree": ["Other"]}, set(), {"nMuon", "Muon_pt", "MET"}),
+    ({"skip": ["Jet_*"], "tree": ["Other"]}, set(), EVERY - JETS - {"nJet"}),
     ({"only": ["Jet_*"], "skip": ["eta"]}, {"Jet_pt"}, {"Jet_pt"}),
     ({"collection": ["Jet", "Muon"], "tree": "Events"}, {*JETS, "Muon_pt"}, set()),
-    ({"tree": "Events"}, {*JETS, "Muon_pt", "MET", "nJet", "nMuon"}, set()),
+    ({"tree": "Events"}, EVERY, set()),
 ]
 
 
@@ -74,6 +72,9 @@ WRONG = [
     ({"only": ["Jet_*"], "bounds": ["MET=abs:1"]}, BoundError, "MET"),
     ({"only": ["Jet_*"], "collection": "Jet"}, InputError, "do nothing for one collection"),
     ({"only": "Jet_*"}, InputError, "not a list"),
+    ({"skip": [True]}, InputError, "not a list"),
+    ({"dither": True}, BoundError, "dither where everything is exact"),
+    ({"dither": True, "bounds": ["MET=exact"]}, BoundError, "dither where everything is exact"),
 ]
 
 
@@ -88,7 +89,9 @@ def test_a_word_that_names_nothing_is_an_error(
 
 def test_the_command_line_and_a_configuration_say_the_same(source: Path, tmp_path: Path) -> None:
     config = tmp_path / "a.toml"
-    config.write_text('only = ["Jet_*"]\nkeep = ["eta"]\ntree = ["Events"]\nbound = ["pt=rel:1e-3"]\n')
+    config.write_text(
+        'only = ["Jet_*", "MET"]\nskip = ["MET"]\nkeep = "eta"\ntree = ["Events"]\nbound = ["pt=rel:1e-3"]\n'
+    )
     words = ["--only", "Jet_*", "--keep", "eta", "--tree", "Events", "--bound", "pt=rel:1e-3"]
     for name, said in (("words.root", words), ("config.root", ["--config", str(config)])):
         assert main(["compress", str(source), str(tmp_path / name), *said]) == 0
@@ -104,3 +107,15 @@ def test_dither_fills_the_cells_of_a_whole_file(source: Path, tmp_path: Path) ->
             values = len(np.unique(file["Events"]["MET"].array(library="np")))
         assert (values > 1000) == dither
         assert hepae.verify(source, tmp_path / "b.root", bounds=["MET=abs:0.5"]).kept
+
+
+def test_a_short_name_is_not_that_of_a_number_per_event(source: Path, tmp_path: Path) -> None:
+    """``pt`` is the pt of jets and muons: nobody asked for a coarser ``MET_pt``."""
+    hepae.compress(source, tmp_path / "b.root", bounds=["pt=rel:1e-2"])
+    with uproot.open(source) as before, uproot.open(tmp_path / "b.root") as after:
+        same = {
+            name: ak.array_equal(before["Events"][name].array(), after["Events"][name].array())
+            for name in EVERY
+        }
+    assert {name for name, equal in same.items() if not equal} == {"Jet_pt", "Muon_pt"}
+    assert hepae.verify(source, tmp_path / "b.root", bounds=["pt=rel:1e-2"]).kept

@@ -68,19 +68,15 @@ def events(tmp_path: Path) -> Path:
     return path
 
 
-def test_a_file_is_opened_once_by_compressing_it(opens: Counter[str], tmp_path: Path) -> None:
-    source, target = shutil.copy(SAMPLE, tmp_path / "in.root"), tmp_path / "out.root"
-    hepae.compress(source, target)
-    assert opens[str(source)] == 1
-
-
-def test_a_file_is_opened_once_by_compressing_a_collection_of_it_and_once_by_verifying(
-    opens: Counter[str], tmp_path: Path
+@pytest.mark.parametrize(
+    "words", [{}, {"collection": "Jet", "recipe": hepae.Recipe(codec="lifting", effort="fast")}]
+)
+def test_a_file_is_opened_once_by_compressing_it_and_once_by_verifying(
+    words: dict[str, Any], opens: Counter[str], tmp_path: Path
 ) -> None:
     """The verification opens the original itself, on purpose: it uses nothing of the reader that was written from."""
     source, target = shutil.copy(SAMPLE, tmp_path / "in.root"), tmp_path / "out.root"
-    recipe = hepae.Recipe(codec="lifting", effort="fast")
-    hepae.compress(source, target, collection="Jet", recipe=recipe)
+    hepae.compress(source, target, **words)
     by_compress, by_verify = 1, 1
     assert opens[str(source)] == by_compress + by_verify
 

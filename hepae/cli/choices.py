@@ -100,9 +100,10 @@ def choices_of(options: argparse.Namespace) -> dict[str, Any]:
     unknown = sorted(set(configured) - names - {"condition", "keep"})
     if unknown:
         raise SchemaError("unknown words in the configuration", where=options.config, got=", ".join(unknown))
-    for word, name in (("condition", "conditions"), ("keep", "skip")):
-        if word in configured:
-            configured[name] = configured.pop(word)
+    if "condition" in configured:
+        configured["conditions"] = configured.pop("condition")
+    if "keep" in configured:  # another word for skip: both may be said
+        configured["skip"] = [*_listed(configured.get("skip", [])), *_listed(configured.pop("keep"))]
     bounds = [*_listed(configured.pop("bound", [])), *given.pop("bound")]
     nothing: dict[str, Any] = {"collection": None, "features": None, "tree": None, "only": (), "skip": ()}
     return {**nothing, **configured, **given, "bound": bounds}
@@ -117,11 +118,11 @@ def _configured(path: Path) -> dict[str, Any]:
         raise InputError("the configuration is not TOML", where=path, got=problem) from None
 
 
-def _listed(bounds: object) -> list[str]:
-    """Bounds of a TOML file: a list of NAMES=BOUND, or a table of names."""
-    if isinstance(bounds, dict):
-        return [f"{names}={bound}" for names, bound in bounds.items()]
-    return [str(bound) for bound in bounds] if isinstance(bounds, list) else [str(bounds)]
+def _listed(said: object) -> list[str]:
+    """A list of a TOML file, or what stands for it: one word, or of bounds a table of names."""
+    if isinstance(said, dict):
+        return [f"{names}={bound}" for names, bound in said.items()]
+    return [str(one) for one in said] if isinstance(said, list) else [str(said)]
 
 
 def recipe_choices(choices: dict[str, Any]) -> dict[str, Any]:

@@ -148,7 +148,6 @@ def _begin_tree(out: RootWriter, encoding: Encoding) -> tuple[TreeWriter, list[s
     """The tree to write, and the branches that are written as they are; None where they are copied raw."""
     tree, encoder = encoding.events, encoding.encoder
     if encoding.origin is not None and isinstance(tree, TTreeReader):
-        encoder.counters = {name: branch.counter for name, branch in tree.branches.items() if branch.counter}
         return out.rewrite_tree(tree, plan_in_place(encoder, tree)), None
     plan, plain = new_plan(tree, encoding.found, encoder)
     return out.new_tree(tree.name, plan, tree.title), plain

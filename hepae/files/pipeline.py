@@ -6,11 +6,12 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from hepae.core.values.bounds import Bound
-from hepae.errors import InputError
+from hepae.errors import BoundError, InputError
 from hepae.files.compress.collection import Container, compress_collection
 from hepae.files.compress.file import FileDone, compress_file
 from hepae.files.compress.narrowing import narrowing_of
 from hepae.files.summary import Compression
+from hepae.files.verify.run import verify
 from hepae.input.events import is_csv
 from hepae.input.selection import selection_of
 from hepae.learn.recipe import Recipe
@@ -78,6 +79,8 @@ def compress(
 
     Raises
     ------
+    BoundError
+        If a bound or dither means nothing for the columns of the file.
     BoundViolationError
         If a value as read back is out of the bound asked for. Nothing has been written under the final name.
     HepaeError
@@ -94,9 +97,12 @@ def compress(
     if not (part or side or not embed or container != "ttree" or is_csv(source)):
         narrowing = narrowing_of(only, skip, names, tree)
         assigned = selection_of(bounds=bounds).bounds
+        if dither and all(bound.kind == "exact" for _, bound in assigned):
+            raise BoundError("dither where everything is exact", where=source, hint="give floats a bound")
         return compress_file(
-            source, target, assigned, narrowing, dither, threads, report, search=lifted_tables, force=force
-        )
+            source, target, assigned, narrowing, dither, threads, report,
+            check=verify, search=lifted_tables, force=force,
+        )  # fmt: skip
     _refuse_for_a_collection(only, skip, dither, tree)
     return compress_collection(
         source,
@@ -113,6 +119,7 @@ def compress(
         threads=threads,
         force=force,
         report=report,
+        check=verify,
     )
 
 

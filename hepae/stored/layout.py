@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
@@ -29,6 +30,7 @@ from hepae.stored.titles import SUFFIX, Payload, format_title
 
 __all__ = [
     "Encoder",
+    "Original",
     "encoder_of",
     "new_plan",
     "ntuple_plan",
@@ -40,6 +42,14 @@ __all__ = [
 Branches = list[Keep | NewBranch]
 
 
+@dataclass(frozen=True)
+class Original:
+    """What the branch of a feature was in the source: its title, and its counter if it is still there."""
+
+    title: str
+    counter: str | None = None
+
+
 class Encoder(ABC):
     """Turns chunks of objects into columns of new branches.
 
@@ -49,17 +59,15 @@ class Encoder(ABC):
         The model.
     counter
         Name of the branch with the number of objects per event.
-    titles, counters
-        Titles and counters of the branches that are compressed, by name; where they have none, the title is that of the
-        model's feature and the counter that of the collection.
+    originals
+        The branches that are compressed, by name; of others the title is that of the model's feature, and the counter
+        that of the collection.
     escapes, fallbacks
         Values stored bit for bit so far, by feature, and objects that the model did not help with.
     """
 
-    def __init__(self, model: Model, side: bool) -> None:
-        self.model, self.manifest, self.side = model, model.manifest, side
-        self.titles: Mapping[str, str] = {}
-        self.counters: Mapping[str, str] = {}
+    def __init__(self, model: Model, side: bool, originals: Mapping[str, Original]) -> None:
+        self.model, self.manifest, self.side, self.originals = model, model.manifest, side, originals
         self.counter = model.manifest.counter or f"n{model.manifest.collection}"
         self.escapes: dict[str, int] = {}
         self.fallbacks: dict[str, int] = {}
@@ -83,10 +91,15 @@ class Encoder(ABC):
         return [branch.name for branch in new]
 
     def _title(self, spec: FeatureSpec, claimed: bool) -> str:
-        counter = self.counters.get(spec.branch, self.counter)
-        names = self.manifest.collection, spec.name, counter, self.manifest.codec_name
-        title = self.titles.get(spec.branch, spec.title)
-        return format_title(Payload(*names, spec.dtype, spec.bound if claimed else None, title, self.side))
+        original = self.originals.get(spec.branch, Original(spec.title))
+        names = (
+            self.manifest.collection,
+            spec.name,
+            original.counter or self.counter,
+            self.manifest.codec_name,
+        )
+        bound = spec.bound if claimed else None
+        return format_title(Payload(*names, spec.dtype, bound, original.title, self.side))
 
     def _count(self, escapes: Mapping[str, int], fallbacks: Mapping[str, int]) -> None:
         with self._lock:
@@ -98,8 +111,10 @@ class Encoder(ABC):
 class ChunkedEncoder(Encoder):
     """Lifting and masked: the first event of a chunk carries its frame, one byte branch for each feature."""
 
-    def __init__(self, model: Model, side: bool, exact: bool = False) -> None:
-        super().__init__(model, side)
+    def __init__(
+        self, model: Model, side: bool, originals: Mapping[str, Original], exact: bool = False
+    ) -> None:
+        super().__init__(model, side, originals)
         self._codec = chunk_codec(model, exact)
 
     def encode(self, objects: Objects, number: int) -> dict[str, Column]:
@@ -142,8 +157,10 @@ class ChunkedEncoder(Encoder):
 class BottleneckEncoder(Encoder):
     """Bottleneck: every event for itself: latents, corrections, escapes, the model that made them, a checksum."""
 
-    def __init__(self, model: Model, spec: BottleneckSpec, side: bool) -> None:
-        super().__init__(model, side)
+    def __init__(
+        self, model: Model, spec: BottleneckSpec, side: bool, originals: Mapping[str, Original]
+    ) -> None:
+        super().__init__(model, side, originals)
         self._spec, self._codec = spec, Bottleneck(spec, model.networks, model.tables)
 
     def encode(self, objects: Objects, number: int) -> dict[str, Column]:
@@ -193,12 +210,26 @@ class BottleneckEncoder(Encoder):
         ]
 
 
-def encoder_of(model: Model, side: bool = False, exact: bool = False) -> Encoder:
-    """The encoder of a model; a side file holds nothing but the collection, ``exact`` is for values restored before."""
+def encoder_of(
+    model: Model, side: bool = False, exact: bool = False, originals: Mapping[str, Original] | None = None
+) -> Encoder:
+    """The encoder of a model.
+
+    Parameters
+    ----------
+    model
+        The model.
+    side
+        Whether the file holds nothing but the collection.
+    exact
+        Whether values were restored before.
+    originals
+        The branches that are compressed, by name.
+    """
     spec = model.manifest.codec
     if isinstance(spec, BottleneckSpec):
-        return BottleneckEncoder(model, spec, side)
-    return ChunkedEncoder(model, side, exact)
+        return BottleneckEncoder(model, spec, side, originals or {})
+    return ChunkedEncoder(model, side, originals or {}, exact)
 
 
 def plan_in_place(encoder: Encoder, tree: TreeReader) -> Branches:

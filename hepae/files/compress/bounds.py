@@ -53,6 +53,11 @@ def _names(column: ColumnInfo) -> tuple[str, str, str]:
 
 
 def short_name(column: ColumnInfo) -> str:
-    """The name of a column without the prefix of its table."""
+    """The name of a column without the prefix of its table; the whole of it in the event table, which has none.
+
+    ``pt`` means the pt of jets and muons, not ``MET_pt``.
+    """
+    if not column.depth:
+        return column.name
     last = column.name.rpartition("/")[2]
     return last.partition("." if "." in last else "_")[2] or last

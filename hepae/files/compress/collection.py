@@ -16,12 +16,11 @@ from hepae.core.arithmetic.memory import give_back_freed_memory
 from hepae.core.compiled import unloaded
 from hepae.core.values.bounds import Bound
 from hepae.core.values.objects import Collection
-from hepae.errors import BoundViolationError, SchemaError, UnsupportedError, nearest, report_it
+from hepae.errors import SchemaError, UnsupportedError, nearest
 from hepae.files.agreement import checked_bounds, require_agreement
 from hepae.files.encoding import Encoding, write_ntuple, write_tree
 from hepae.files.summary import Compression, measure
-from hepae.files.verify.result import Verification
-from hepae.files.verify.run import verify
+from hepae.files.verify.check import Check
 from hepae.input.events import csv_tree, events_of, is_csv
 from hepae.input.selection import Selection, selection_of
 from hepae.learn.modelling import find_collection, model_of, require_bounds_mean_something, sample
@@ -34,7 +33,7 @@ from hepae.root.file.source import MODELS_TREE, Source, open_source
 from hepae.root.rntuple.writer import refuse_several_trees
 from hepae.root.tree import TreeReader
 from hepae.root.ttree.reader import TTreeReader
-from hepae.stored.layout import encoder_of
+from hepae.stored.layout import Original, encoder_of
 
 __all__ = ["Container", "compress_collection"]
 
@@ -59,6 +58,7 @@ def compress_collection(
     threads: int | None = None,
     force: bool = True,
     report: Report = silent,
+    check: Check,
 ) -> Compression:
     """Compress a collection of a file.
 
@@ -87,6 +87,8 @@ def compress_collection(
         command line.
     report
         Told how far the work is.
+    check
+        Compares what was written with the source: `hepae.verify`.
 
     Returns
     -------
@@ -104,7 +106,7 @@ def compress_collection(
 
     Examples
     --------
-    >>> done = compress_collection("in.root", "out.root", collection="Jet")  # doctest: +SKIP
+    >>> done = compress_collection("in.root", "out.root", collection="Jet", check=hepae.verify)  # doctest: +SKIP
     >>> done.file_before / done.file_after  # doctest: +SKIP
     3.1
     """
@@ -123,8 +125,9 @@ def compress_collection(
         if model is None:
             model = _trained(events, found, selection, recipe or Recipe(), report)
         promised = checked_bounds(selection, found, model.manifest)
-        encoder = encoder_of(model, side)
-        encoder.titles = {feature.branch: feature.title for feature in found.features}
+        encoder = encoder_of(
+            model, side, originals=_originals(found, events, in_place=not side and opened is not None)
+        )
         _require_schema(model, found, events)
         trained = time.perf_counter()
         encoding = Encoding(opened, events, found, encoder, embed, threads, report)
@@ -133,8 +136,8 @@ def compress_collection(
         give_back_freed_memory()
         only = events.path if side and opened is not None else None
         asked = [(f"{events.path}/{branch}", bound) for branch, bound in promised]
-        checked = verify(source, temporary, bounds=asked, tree=only, models=[model], report=report)
-        _require_kept(checked)
+        checked = check(source, temporary, bounds=asked, tree=only, models=[model], report=report)
+        checked.require_kept()
         verified = time.perf_counter()
         done = Compression(
             str(source), str(target), model.manifest.codec_name, model.sha256, events.num_entries, objects
@@ -143,6 +146,15 @@ def compress_collection(
         done.verify_seconds = verified - encoded
         measure(done, temporary, events, encoder, checked)
     return done
+
+
+def _originals(found: Collection, events: TreeReader, *, in_place: bool) -> dict[str, Original]:
+    """Titles of the features, and their counters where these stay in the file."""
+    counted = in_place and isinstance(events, TTreeReader)
+    return {
+        feature.branch: Original(feature.title, events.branches[feature.branch].counter if counted else None)
+        for feature in found.features
+    }
 
 
 def _trained(
@@ -204,18 +216,3 @@ def _require_schema(model: Model, found: Collection, events: TreeReader) -> None
             where=events.where,
             got=", ".join(missing),
         )
-
-
-def _require_kept(checked: Verification) -> None:
-    if checked.kept:
-        return
-    offender = checked.offenders[0] if checked.offenders else None
-    raise BoundViolationError(
-        "what was written does not restore to what was read",
-        where=f"{offender.tree}, {offender.column}, entry {offender.entry}, value {offender.index}"
-        if offender
-        else checked.other,
-        expected=offender.stored if offender else None,
-        got=offender.restored if offender else "; ".join(checked.differences[:3]),
-        hint=f"the output was not written; {report_it()}",
-    )

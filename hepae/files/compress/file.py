@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import time
-from contextlib import nullcontext
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from hepae.core.values.bounds import EXACT, Bound
 from hepae.files.compress.bounds import Pairs
-from hepae.files.compress.check import check_tree
 from hepae.files.compress.narrowing import ALL, Narrowing
 from hepae.files.compress.whole import TreeDone, readable, write_whole
+from hepae.files.verify.check import Check
 from hepae.learn.whole.plan import Search
 from hepae.progress import Report, silent
 from hepae.root.file.atomic import atomic_output
@@ -63,6 +64,7 @@ def compress_file(
     threads: int | None = None,
     report: Report = silent,
     *,
+    check: Check,
     search: Search | None = None,
     force: bool = False,
 ) -> FileDone:
@@ -83,6 +85,8 @@ def compress_file(
         Chunks coded at once; the cores where it is None.
     report
         Told how far the work is.
+    check
+        Compares what was written with the source: `hepae.verify`.
     search
         Finds which columns predict each other; none does where it is None.
     force
@@ -108,10 +112,8 @@ def compress_file(
             ]
             done.trees = _written(temporary, opened, bounds, narrowing, dither, threads, report, search)
         done.encode_seconds = time.perf_counter() - began
-        with open_source(temporary) if done.trees else nullcontext() as written:
-            for tree in done.trees:
-                assert written is not None
-                check_tree(opened, written, tree.path, set(tree.kept), tree.bounds, report)
+        if done.trees:
+            check(source, temporary, bounds=_asked(done.trees), report=report).require_kept()
         done.verify_seconds = time.perf_counter() - began - done.encode_seconds
         done.file_before = size_of(source)
         if not done.trees or temporary.stat().st_size >= done.file_before:
@@ -121,6 +123,12 @@ def compress_file(
             opened.copy_to(temporary)
         done.file_after = temporary.stat().st_size
     return done
+
+
+def _asked(trees: Sequence[TreeDone]) -> list[tuple[str, Bound]]:
+    """The bound of each column as it was asked for; all others are exact, whatever the file says of them."""
+    lossy = [(f"{tree.path}/{name}", bound) for tree in trees for name, bound in tree.bounds.items()]
+    return [("*", EXACT), *lossy]
 
 
 def _written(

@@ -115,7 +115,7 @@ def narrowing_of(
     ('Events',)
     """
     for words in (only, skip):
-        if isinstance(words, str):
+        if isinstance(words, str) or not all(isinstance(word, str) for word in words):
             raise InputError("not a list of patterns", got=repr(words))
     named = (trees,) if isinstance(trees, str) else trees
     return Narrowing(tuple(only), tuple(skip), tuple(collections), None if named is None else tuple(named))

@@ -27,6 +27,7 @@ from hepae.files.compress.collection import compress_collection
 from hepae.files.many import records
 from hepae.files.many.filesets import Files, Job, compressed_fileset, jobs_of
 from hepae.files.many.records import Record, Stamp
+from hepae.files.verify.run import verify
 from hepae.input.events import open_events
 from hepae.input.selection import Selection, selection_of
 from hepae.learn.modelling import find_collection, train
@@ -293,7 +294,7 @@ def compress_one(task: Task, threads: int | None = 1) -> Outcome:
             compress_collection(
                 task.source, task.target, collection=wanted.collection, features=wanted.features, bounds=wanted.bounds,
                 tree=wanted.tree, model=_loaded(task.model), side=task.side, embed=task.embed, threads=threads,
-                force=force,
+                force=force, check=verify,
             )  # fmt: skip
             _note(task, source, records.stamp(task.target))
             state = "compressed"

@@ -10,5 +10,6 @@ the other. Trees are read with uproot, or compared as bytes; only what hepae sto
 - `structure`: titles, classes, leaves, settings
 - `baskets`: what is the same byte for byte
 - `values`, `measure`, `request`: values against values, in the words of the promise
+- `check`: the verb as it is handed to those who write
 - `pairs`, `result`: a part against its partner, and what came out
 """

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from hepae.errors import BoundViolationError, report_it
+
 __all__ = ["ColumnCheck", "Offender", "TreeCheck", "Verification"]
 
 COMBED = 0.05
@@ -146,6 +148,27 @@ class Verification:
     def kept(self) -> bool:
         """Whether the promise was kept: every value within its bound, all else the same."""
         return not self.differences and all(column.kept for column in self.columns())
+
+    def require_kept(self) -> None:
+        """Refuse what was written where the promise was not kept.
+
+        Raises
+        ------
+        BoundViolationError
+            With the worst value, or the first differences.
+        """
+        if self.kept:
+            return
+        worst = self.offenders[0] if self.offenders else None
+        raise BoundViolationError(
+            "what was written does not restore to what was read",
+            where=f"{worst.tree}, {worst.column}, entry {worst.entry}, value {worst.index}"
+            if worst
+            else self.other,
+            expected=worst.stored if worst else None,
+            got=worst.restored if worst else "; ".join(self.differences[:3]),
+            hint=f"the output was not written; {report_it()}",
+        )
 
     def columns(self) -> Iterator[ColumnCheck]:
         """The columns of all trees."""

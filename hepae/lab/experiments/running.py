@@ -22,6 +22,7 @@ from hepae.core.values.objects import Collection, Objects
 from hepae.errors import HepaeError, InputError
 from hepae.files.compress.collection import compress_collection
 from hepae.files.summary import Compression
+from hepae.files.verify.run import verify
 from hepae.input.events import open_events
 from hepae.lab.experiments.collection_file import write_objects
 from hepae.lab.experiments.grid import Data, Experiment, read_grid
@@ -130,7 +131,9 @@ def _outcomes(
     with tempfile.TemporaryDirectory() as scratch:
         source, target = Path(scratch) / "sample.root", Path(scratch) / "stored.root"
         write_objects(source, objects, collection, names)
-        done = compress_collection(source, target, collection=collection.name, model=model, report=report)
+        done = compress_collection(
+            source, target, collection=collection.name, model=model, report=report, check=verify
+        )
         latents = _latent_bytes(target, collection.name)
     costs = {
         "parameters": _parameters(model),
