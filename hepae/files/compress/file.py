@@ -19,7 +19,7 @@ from hepae.root.file.source import Source, open_source, size_of
 from hepae.root.ttree.columns import IrregularError
 from hepae.root.ttree.header import TREE_CLASSES
 
-__all__ = ["FileDone", "compress_file", "holds_ntuples"]
+__all__ = ["FileDone", "compress_file"]
 
 
 @dataclass
@@ -48,11 +48,6 @@ class FileDone:
     left: list[str] = field(default_factory=list)
     encode_seconds: float = 0.0
     verify_seconds: float = 0.0
-
-
-def holds_ntuples(source: Source) -> bool:
-    """Whether a file has an RNTuple, whose pages cannot be moved yet."""
-    return any("RNTuple" in classname for classname in source.trees.values())
 
 
 def compress_file(
@@ -100,7 +95,7 @@ def compress_file(
     began = time.perf_counter()
     done = FileDone(str(source), str(target))
     with atomic_output(target, (source,), force=force) as temporary, open_source(source) as opened:
-        if holds_ntuples(opened):
+        if _holds_ntuples(opened):
             done.left.append(
                 "a file with an RNTuple is copied as it is: RNTuples are not compressed as a whole yet"
             )
@@ -123,6 +118,11 @@ def compress_file(
             opened.copy_to(temporary)
         done.file_after = temporary.stat().st_size
     return done
+
+
+def _holds_ntuples(source: Source) -> bool:
+    """Whether a file has an RNTuple, whose pages cannot be moved yet."""
+    return any("RNTuple" in classname for classname in source.trees.values())
 
 
 def _asked(trees: Sequence[TreeDone]) -> list[tuple[str, Bound]]:
