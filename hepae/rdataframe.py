@@ -8,6 +8,7 @@ in memory, and the loop can run in several threads (``ROOT.EnableImplicitMT()`` 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,9 @@ from hepae.extras import needed
 from hepae.model.model import Model
 from hepae.read.opened import open_file
 from hepae.root.file.source import open_source
+from hepae.root.tree import TreeReader
+from hepae.root.ttree.reader import TTreeReader
+from hepae.stored.compressed import compressed_of
 from hepae.stored.titles import SUFFIX, Stored, compressed_collections, is_compressed
 
 __all__ = ["native", "open"]
@@ -73,7 +77,7 @@ def open(  # noqa: A001 - the word users know from uproot
             hint="call ROOT.DisableImplicitMT() before it, or use hepae.rdataframe.native (bottleneck files)",
         )
     with open_source(path) as source:
-        reader = source.tree(tree, is_compressed)
+        reader = source.tree(tree, partial(_holds, columns))
         name, branches = reader.path, reader.branches
     with open_file(path) as file:
         opened = file[name]
@@ -162,6 +166,14 @@ def _chosen(found: Sequence[Stored], columns: Sequence[str] | None, where: objec
                 f"no compressed feature {name!r}", where=where, hint=nearest(name, by_name) or None
             )
     return [by_name[name] for name in (by_name if columns is None else columns)]
+
+
+def _holds(columns: Sequence[str] | None, tree: TreeReader) -> bool:
+    """Whether a tree has the columns, or has any that are compressed where none are named."""
+    restored = {stored.branch for one in compressed_collections(tree).values() for stored in one.values()}
+    if columns is not None:
+        return set(columns) <= restored.union(tree.branches)
+    return bool(restored) or (isinstance(tree, TTreeReader) and compressed_of(tree.tree) is not None)
 
 
 def _plain(name: str, branches: Any) -> bool:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import Any
 
 import awkward as ak
 import numpy as np
 import pytest
+import uproot
 
 import hepae
 import hepae.rdataframe
@@ -29,7 +31,7 @@ def refusal(*arguments, open=hepae.rdataframe.native):
     except HepaeError as problem:
         return [type(problem).__name__, str(problem)]
 
-lifting, bottleneck = paths
+lifting, bottleneck, whole = paths
 restored = hepae.rdataframe.open(lifting, ["Jet_pt", "MET"], entry_start=10).Define("HT", "Sum(Jet_pt)")
 native = hepae.rdataframe.native(bottleneck, ["Jet_pt", "Jet_muonIdx"]).Define("HT", "Sum(Jet_pt)")
 result = {
@@ -38,6 +40,8 @@ result = {
     "names": [str(name) for name in hepae.rdataframe.open(lifting, entry_stop=5).GetColumnNames()],
     "chunked": refusal(lifting),
     "unknown": refusal(bottleneck, ["Jet_mess"]),
+    "whole": rows(hepae.rdataframe.open(whole, ["Jet_pt", "MET"]), ["Jet_pt", "MET"]),
+    "of whole": refusal(whole, open=hepae.rdataframe.open),
 }
 ROOT.EnableImplicitMT(2)
 result["threads"] = refusal(lifting, open=hepae.rdataframe.open)
@@ -45,8 +49,32 @@ result["threads"] = refusal(lifting, open=hepae.rdataframe.open)
 
 
 @pytest.fixture(scope="module")
-def read() -> Any:
-    return in_root(READ, compressed("lifting"), compressed("bottleneck"))
+def read(whole: Path) -> Any:
+    return in_root(READ, compressed("lifting"), compressed("bottleneck"), whole)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file that is compressed as a whole, with a longer tree beside its events, as NanoAOD has."""
+    folder = tmp_path_factory.mktemp("whole")
+    with uproot.open(SAMPLE) as sample, uproot.recreate(folder / "a.root") as file:
+        arrays = {name: sample["Events"][name].array(entry_stop=600) for name in ("Jet_pt", "MET")}
+        file.mktree("Events", {name: array.type.content for name, array in arrays.items()}).extend(arrays)
+        file.mktree("ParameterSets", {"number": "int32"}).extend({"number": np.arange(9000, dtype="i4")})
+    hepae.compress(folder / "a.root", folder / "b.root")
+    return folder / "b.root"
+
+
+@needs_root
+@pytest.mark.root
+def test_of_a_whole_file_the_tree_with_the_columns_is_read(read: Any, whole: Path) -> None:
+    with uproot.open(whole) as file:
+        expected = file["Events"].arrays(["Jet_pt", "MET"])
+    assert read["whole"]["Jet_pt"] == expected.Jet_pt.to_list()
+    assert read["whole"]["MET"] == expected.MET.to_list()
+    kind, text = read["of whole"]
+    assert kind == "InputError"
+    assert "several trees have it" in text
 
 
 @needs_root
