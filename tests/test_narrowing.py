@@ -119,3 +119,37 @@ def test_a_short_name_is_not_that_of_a_number_per_event(source: Path, tmp_path: 
         }
     assert {name for name, equal in same.items() if not equal} == {"Jet_pt", "Muon_pt"}
     assert hepae.verify(source, tmp_path / "b.root", bounds=["pt=rel:1e-2"]).kept
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        {"bounds": ["Jet_pt=rel:1e-3"]},
+        {"only": ["pt"]},
+        {"tree": "Events"},
+        {"collection": ["Jet", "Muon"]},
+    ],
+)
+def test_what_is_said_of_a_tree_without_entries_is_no_error(words: dict[str, Any], tmp_path: Path) -> None:
+    """One of a thousand files of a data set has no events."""
+    with uproot.recreate(tmp_path / "a.root") as file:
+        file.mktree("Events", {"Jet": "var * {pt: float32}", "Muon": "var * {pt: float32}"})
+    hepae.compress(tmp_path / "a.root", tmp_path / "b.root", **words)
+    assert hepae.verify(tmp_path / "a.root", tmp_path / "b.root").kept
+
+
+def test_a_wildcard_keeps_every_bit_where_values_do_not_resolve_the_bound(tmp_path: Path) -> None:
+    """A sum of weights of 1e15 beside momenta; named by itself, such a bound is an error."""
+    random = np.random.default_rng(2)
+    columns = {"pt": random.normal(50, 9, 2000), "sumw2": random.normal(1e17, 1e16, 2000)}
+    with uproot.recreate(tmp_path / "a.root") as file:
+        file.mktree("Events", dict.fromkeys(columns, "float64")).extend(columns)
+    done = hepae.compress(tmp_path / "a.root", tmp_path / "b.root", bounds=["*=abs:0.01"])
+    assert set(done.trees[0].bounds) == {"pt"}
+    assert hepae.verify(tmp_path / "a.root", tmp_path / "b.root", bounds=["*=abs:0.01", "sumw2=exact"]).kept
+    with pytest.raises(BoundError, match="finer than float64 resolves"):
+        hepae.compress(tmp_path / "a.root", tmp_path / "b.root", bounds=["sumw2=abs:0.01"])
+    with pytest.raises(BoundError, match="float64"):
+        hepae.compress(tmp_path / "a.root", tmp_path / "b.root", bounds=["pt=rel:1e-20"])
+    done = hepae.compress(tmp_path / "a.root", tmp_path / "b.root", bounds=["*=rel:1e-20"])
+    assert not done.trees[0].bounds

@@ -3,20 +3,65 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from types import MappingProxyType
 
 from hepae.core.tables.columns import ColumnInfo
-from hepae.core.values.bounds import Bound, asked
+from hepae.core.values.bounds import EXACT, Bound, asked
+from hepae.core.values.lattice_fit import require_feasible
+from hepae.core.values.nested import Nested
+from hepae.errors import BoundError
 
-__all__ = ["bounds_by_tree", "short_name"]
+__all__ = ["Asked", "Idle", "bounds_by_tree", "idle_match", "short_name"]
 
 Pairs = Sequence[tuple[str, Bound]]
+Idle = Mapping[str, Sequence[str]]
+"""Branches of trees without entries, by tree: what is said of them does nothing, and is no error."""
+
+WILD = "*?["
+
+
+@dataclass
+class Asked:
+    """What was asked of the columns of a tree.
+
+    Attributes
+    ----------
+    bounds
+        By full name; columns without one are exact.
+    named
+        Columns that were named without a wildcard: a bound that means nothing for one of them is an error. Of others
+        it is kept by keeping every bit.
+    """
+
+    bounds: dict[str, Bound] = field(default_factory=dict)
+    named: set[str] = field(default_factory=set)
+
+    def resolved(self, sample: Mapping[str, Nested]) -> dict[str, Bound]:
+        """The bounds of the columns that need not be exact: those that their values resolve.
+
+        Parameters
+        ----------
+        sample
+            Values of the columns, by name.
+
+        Raises
+        ------
+        BoundError
+            If a column was named with a bound that is finer than its values resolve.
+        """
+        return {
+            name: bound
+            for name, bound in self.bounds.items()
+            if name in self.named or _resolves(sample[name], bound, name)
+        }
 
 
 def bounds_by_tree(
-    pairs: Pairs, trees: Mapping[str, Iterable[ColumnInfo]], where: str
-) -> dict[str, dict[str, Bound]]:
-    """The bounds of the columns of each tree, by full name; columns without one are exact.
+    pairs: Pairs, trees: Mapping[str, Iterable[ColumnInfo]], where: str, idle: Idle = MappingProxyType({})
+) -> dict[str, Asked]:
+    """What is asked of the columns of each tree.
 
     Parameters
     ----------
@@ -27,29 +72,67 @@ def bounds_by_tree(
         The columns of each tree, by its path.
     where
         The file, for messages.
+    idle
+        Branches of trees without entries.
 
     Raises
     ------
     BoundError
         If a pattern matches no column of any tree, or names an integer with a bound other than ``exact``.
     """
-    features = {path: [_names(column) for column in columns] for path, columns in trees.items()}
-    asked(pairs, [feature for columns in features.values() for feature in columns], where)
-    return {path: _of_tree(pairs, columns, f"{where}:{path}") for path, columns in features.items()}
-
-
-def _of_tree(pairs: Pairs, columns: Sequence[tuple[str, str, str]], where: str) -> dict[str, Bound]:
-    bounds: dict[str, Bound] = {}
+    columns = {path: list(infos) for path, infos in trees.items()}
+    every = [_names(column) for infos in columns.values() for column in infos]
     for pair in pairs:
-        # a pattern may be of another tree: each by itself, in their order
-        if any(fnmatchcase(name, pair[0]) for column in columns for name in column[:2]):
-            bounds |= asked([pair], columns, where)
-    return {name: bound for name, bound in bounds.items() if bound.kind != "exact"}
+        if not any(_matches(pair[0], names) for names in every) and not idle_match(pair[0], idle):
+            asked([pair], every, where)  # raises, with a hint
+    return {path: _of_tree(pairs, infos, f"{where}:{path}") for path, infos in columns.items()}
+
+
+def idle_match(pattern: str, idle: Idle) -> bool:
+    """Whether a pattern is of a branch of a tree without entries."""
+    names = [name for branches in idle.values() for name in branches]
+    return any(_matches(pattern, (name, name.partition("_")[2])) for name in names)
+
+
+def _of_tree(pairs: Pairs, columns: Iterable[ColumnInfo], where: str) -> Asked:
+    found = Asked()
+    for column in columns:
+        matching = [pair for pair in pairs if _matches(pair[0], _names(column))]
+        if not matching:
+            continue
+        wild = any(sign in matching[-1][0] for sign in WILD)
+        bound = _bound_of(column, matching[-1], wild, where)
+        if bound.kind != "exact":
+            found.bounds[column.name] = bound
+            found.named |= set() if wild else {column.name}
+    return found
+
+
+def _bound_of(column: ColumnInfo, pair: tuple[str, Bound], wild: bool, where: str) -> Bound:
+    names = column.name, short_name(column), column.dtype
+    try:
+        return asked([pair], [names], where)[column.name]
+    except BoundError:
+        if not wild:
+            raise
+        return EXACT
+
+
+def _resolves(column: Nested, bound: Bound, name: str) -> bool:
+    try:
+        require_feasible(column.values, bound, name)
+    except BoundError:
+        return False
+    return True
 
 
 def _names(column: ColumnInfo) -> tuple[str, str, str]:
     """Full name, name without the prefix of the table, dtype."""
     return column.name, short_name(column), column.dtype
+
+
+def _matches(pattern: str, names: Sequence[str]) -> bool:
+    return any(fnmatchcase(name, pattern) for name in names[:2])
 
 
 def short_name(column: ColumnInfo) -> str:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from types import MappingProxyType
 
 from hepae.core.tables.columns import ColumnInfo
 from hepae.errors import CollectionError, InputError, nearest
-from hepae.files.compress.bounds import short_name
+from hepae.files.compress.bounds import Idle, idle_match, short_name
 from hepae.root.ttree.columns import TreeColumns
 
 __all__ = ["ALL", "Narrowing", "narrowing_of"]
@@ -34,7 +35,9 @@ class Narrowing:
     collections: tuple[str, ...] = ()
     trees: tuple[str, ...] | None = None
 
-    def kept(self, trees: Mapping[str, TreeColumns], where: str) -> dict[str, set[str]]:
+    def kept(
+        self, trees: Mapping[str, TreeColumns], where: str, idle: Idle = MappingProxyType({})
+    ) -> dict[str, set[str]]:
         """The branches of each tree that stay as they are, by path.
 
         Parameters
@@ -43,6 +46,8 @@ class Narrowing:
             The columns of each tree that could be compressed.
         where
             The file, for messages.
+        idle
+            Branches of trees without entries.
 
         Raises
         ------
@@ -51,15 +56,15 @@ class Narrowing:
         CollectionError
             If a collection is in no tree.
         """
-        self._require_trees(trees, where)
+        self._require_trees([*trees, *idle], where)
         named = {path: columns for path, columns in trees.items() if self.trees is None or path in self.trees}
         infos = [info for columns in named.values() for info in columns.infos]
         for pattern in (*self.only, *self.skip):
-            if not any(_matches(pattern, info) for info in infos):
+            if not any(_matches(pattern, info) for info in infos) and not idle_match(pattern, idle):
                 raise InputError("matches no column", where=where, got=pattern, hint=_near(pattern, infos))
         members = {path: _members(columns, self.collections) for path, columns in named.items()}
         for name in self.collections:
-            if not any(name in found for found in members.values()):
+            if not any(name in found for found in members.values()) and not idle_match(f"{name}[_.]*", idle):
                 known = sorted({one for columns in named.values() for one in columns.tree.collections()})
                 raise CollectionError(
                     f"no collection {name!r}", where=where, hint=nearest(name, known) or None
@@ -75,7 +80,7 @@ class Narrowing:
             for path, columns in trees.items()
         }
 
-    def _require_trees(self, trees: Mapping[str, TreeColumns], where: str) -> None:
+    def _require_trees(self, trees: Sequence[str], where: str) -> None:
         for path in self.trees or ():
             if path not in trees:
                 raise InputError(

@@ -17,6 +17,7 @@ from hepae.core.tables.schema import PlainCodec
 from hepae.core.tables.streams import encode
 from hepae.core.values.bounds import Bound
 from hepae.core.values.nested import Nested
+from hepae.files.compress.bounds import Asked
 from hepae.input.columns import ColumnSource, chunks, sampled
 from hepae.learn.whole.plan import Planned, Search, planned
 from hepae.learn.whole.tables import find_tables
@@ -44,10 +45,13 @@ class TreePlan:
         What the file will say of it.
     planned
         Its schema, and how its exact columns are packed.
+    bounds
+        Bounds of the columns that are not exact, by name.
     """
 
     stored: StoredTree
     planned: Planned
+    bounds: Mapping[str, Bound]
 
     @property
     def codecs(self) -> list[ChunkCodec]:
@@ -68,7 +72,7 @@ class EncodedChunk:
 def plan_tree(
     source: ColumnSource,
     layouts: Mapping[str, Layout],
-    bounds: Mapping[str, Bound],
+    asked: Asked,
     settings: Mapping[str, int],
     dither: bool = False,
     search: Search | None = None,
@@ -82,8 +86,8 @@ def plan_tree(
         The columns that are compressed.
     layouts
         The layouts of the branches that they are of, by path.
-    bounds
-        Bounds of the columns that are not exact, by name.
+    asked
+        What was asked of its columns.
     settings
         ROOT's numbers of how branches are compressed whose headers do not say so, by path.
     dither
@@ -98,6 +102,7 @@ def plan_tree(
     start, stop = next(iter(chunks(source)), (0, 0))
     share = (stop - start) / entries if entries else 0.0
     scale = source.num_entries / entries if entries else 0.0
+    bounds = asked.resolved(sample)
     lifted = search(found, sample, bounds, scale, dither, report) if search is not None else ()
     plan = planned(found, sample, share, bounds, lifted=lifted, dither=dither)
     of_branch: dict[str, list[int]] = {}
@@ -107,7 +112,7 @@ def plan_tree(
         StoredBranch(path, layouts[path], tuple(numbers), settings.get(path, 0))
         for path, numbers in of_branch.items()
     )
-    return TreePlan(StoredTree(plan.schema, replaced), plan)
+    return TreePlan(StoredTree(plan.schema, replaced), plan, bounds)
 
 
 def encoded(

@@ -10,7 +10,7 @@ import msgspec
 
 from hepae.core.values.bounds import Bound
 from hepae.errors import InputError
-from hepae.files.compress.bounds import Pairs, bounds_by_tree
+from hepae.files.compress.bounds import Idle, Pairs, bounds_by_tree
 from hepae.files.compress.narrowing import ALL, Narrowing
 from hepae.files.compress.tree import TreePlan, encoded, marks, plan_tree
 from hepae.learn.whole.plan import Search
@@ -57,7 +57,7 @@ class TreeDone:
     kept: list[str] = field(default_factory=list)
     before: int = 0
     after: int = 0
-    bounds: dict[str, Bound] = field(default_factory=dict)
+    bounds: Mapping[str, Bound] = field(default_factory=dict)
 
 
 def write_whole(
@@ -99,11 +99,12 @@ def write_whole(
     schemas = schemas_of(source)
     trees = compressible(source, kept)
     if narrowing != ALL:
-        stay = narrowing.kept(trees, source.path)
+        stay = narrowing.kept(trees, source.path, _idle(source))
         trees = compressible(
             source, {path: stay.get(path, set()) | kept.get(path, set()) for path in source.trees}
         )
-    bounds = bounds_by_tree(pairs, {path: columns.infos for path, columns in trees.items()}, source.path)
+    infos = {path: columns.infos for path, columns in trees.items()}
+    asked = bounds_by_tree(pairs, infos, source.path, _idle(source))
     with RootWriter(temporary, source) as out:
         out.done |= {SCHEMAS_TREE}
         for path, columns in trees.items():
@@ -111,7 +112,7 @@ def write_whole(
             plan = plan_tree(
                 columns,
                 columns.layouts,
-                bounds[path],
+                asked[path],
                 unsaid_settings(source, header),
                 dither,
                 search,
@@ -120,10 +121,21 @@ def write_whole(
             plan.stored = msgspec.structs.replace(plan.stored, tree=path)
             schemas[plan.stored.sha256] = plan.stored.to_json(), header.lean()
             done.append(_write_tree(out, source, columns, header, plan, threads, report))
-            done[-1].bounds = bounds[path]
+            done[-1].bounds = plan.bounds
         write_schemas(out, schemas)
         out.copy_rest()
     return done
+
+
+def _idle(source: Source) -> Idle:
+    """The branches of trees without entries, by tree."""
+    trees = [path for path, classname in source.trees.items() if classname in TREE_CLASSES]
+    headers = {path: source.header(source.key(path)) for path in trees}
+    return {
+        path: [branch.path for branch in header.branches]
+        for path, header in headers.items()
+        if not header.entries
+    }
 
 
 def compressible(source: Source, kept: Mapping[str, set[str]]) -> dict[str, TreeColumns]:

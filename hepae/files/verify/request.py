@@ -70,9 +70,10 @@ class Request:
             if not _matches(pattern, names):
                 continue
             self._unused.discard(pattern)
+            wild = any(sign in pattern for sign in WILD)
             if dtype.startswith("float"):
-                bound = feasible(asked, dtype, names[0])
-            elif asked.kind != "exact" and not any(sign in pattern for sign in WILD):
+                bound = _feasible(asked, dtype, names[0], wild)
+            elif asked.kind != "exact" and not wild:
                 raise BoundError(
                     "integers and booleans are kept exactly", where=names[0], expected="exact", got=asked
                 )
@@ -98,6 +99,16 @@ class Request:
                 raise BoundError(
                     "a bound for a column that is not there", where=where, got=pattern, hint=hint or None
                 )
+
+
+def _feasible(asked: Bound, dtype: str, where: str, wild: bool) -> Bound:
+    """The bound; where a wildcard gave it to a type that does not resolve it, every bit."""
+    try:
+        return feasible(asked, dtype, where)
+    except BoundError:
+        if not wild:
+            raise
+        return EXACT
 
 
 def _matches(pattern: str, names: Sequence[str]) -> bool:
