@@ -83,7 +83,11 @@ def bounds_by_tree(
     columns = {path: list(infos) for path, infos in trees.items()}
     every = [_names(column) for infos in columns.values() for column in infos]
     for pair in pairs:
-        if not any(_matches(pair[0], names) for names in every) and not idle_match(pair[0], idle):
+        if (
+            not any(_matches(pair[0], names) for names in every)
+            and not idle_match(pair[0], idle)
+            and pair[0] != "*"
+        ):
             asked([pair], every, where)  # raises, with a hint
     return {path: _of_tree(pairs, infos, f"{where}:{path}") for path, infos in columns.items()}
 

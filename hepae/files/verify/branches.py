@@ -24,9 +24,11 @@ from hepae.files.verify.sides import Claim, Part, Side, numbered
 from hepae.files.verify.structure import Facts, branch_facts, tree_facts
 from hepae.files.verify.values import NotInterpretedError, interpreting, of_awkward
 from hepae.root.file.compression import ZSTD_DEFAULT
+from hepae.root.ttree.columns import TreeColumns
 from hepae.root.ttree.entries import BranchEntries
 from hepae.root.ttree.header import TreeHeader
 from hepae.root.ttree.raw_copy import Bytes
+from hepae.root.ttree.reader import TTreeReader
 
 __all__ = ["BranchPart", "ttree_side"]
 
@@ -94,6 +96,16 @@ class BranchPart:
             if len(array) != stop - start:
                 raise NotInterpretedError(f"{len(array)} entries instead of {stop - start}")
             return of_awkward(array)
+
+    def members(self, start: int, stop: int) -> dict[str, Nested]:
+        """Columns of a run of entries by hepae's own parser, of objects that uproot has no interpretation for."""
+        columns = _by_layout(self.branch.tree)
+        names = [info.name for info in columns.infos if info.branch == self.name]
+        if not names:
+            raise NotInterpretedError("no layout")
+        with interpreting():
+            read = columns.read(names, start, stop)
+        return {name.removeprefix(self.name): values for name, values in read.items()}
 
     def sizes(self) -> tuple[int, int]:
         """Compressed and uncompressed bytes of its baskets."""
@@ -168,6 +180,16 @@ def _of_values(model: Any) -> bool:
         inner = [getattr(model, name) for name in ("keys", "values", "items") if hasattr(model, name)]
         return isinstance(model, uproot.containers.AsString) or (bool(inner) and all(map(_of_values, inner)))
     return isinstance(model, np.dtype)
+
+
+def _by_layout(tree: Any) -> TreeColumns:
+    """All columns of a tree by hepae's own parser, opened once for all of its branches."""
+    kept: dict[str, Any] = vars(tree)
+    if "_by_layout" not in kept:
+        with interpreting():
+            kept["_by_layout"] = TreeColumns(TTreeReader(tree, str(tree.name), str(tree.name)))
+    columns: TreeColumns = kept["_by_layout"]
+    return columns
 
 
 def _first_basket_apart(one: BranchEntries, other: BranchEntries) -> int | None:

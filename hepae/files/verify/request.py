@@ -80,10 +80,15 @@ class Request:
         return bound
 
     def note(self, names: Sequence[str]) -> None:
-        """Note a column that need not be measured, so that a bound for it is not said to be for nothing."""
+        """Note a branch that need not be measured, so that a bound for it, or for a member, is not for nothing."""
         if self._pairs:
             self._seen.append(names[0])
-            self._unused = {pattern for pattern in self._unused if not _matches(pattern, names)}
+            members = tuple(f"{name}." for name in names)
+            self._unused = {
+                pattern
+                for pattern in self._unused
+                if not _matches(pattern, names) and not pattern.startswith(members)
+            }
 
     def require_used(self, where: str) -> None:
         """Refuse a request for a column that is nowhere.

@@ -13,7 +13,10 @@ from hepae.core.values.bounds import EXACT, Bound
 from hepae.core.values.nested import Nested
 from hepae.files.verify.structure import Facts
 
-__all__ = ["Claim", "Held", "Part", "Side", "numbered", "runs"]
+__all__ = ["Claim", "Columns", "Held", "Members", "Part", "Side", "numbered", "runs"]
+
+Columns = dict[str, Nested]
+"""Values by what is added to the name of the part."""
 
 RUN_BYTES = 32 << 20
 """Uncompressed bytes of a part that are read at once: enough to make calls cheap, few beside what Python takes."""
@@ -38,6 +41,11 @@ class Claim:
     def bound(self, added: str) -> Bound | None:
         """The bound of a column."""
         return self.bounds.get(added, EXACT)
+
+    @property
+    def lossy(self) -> bool:
+        """Whether any column may differ from what it was."""
+        return any(bound is None or bound.kind != "exact" for bound in self.bounds.values())
 
 
 class Part(Protocol):
@@ -97,6 +105,14 @@ class Held(Protocol):
 
     def same_run(self, other: Part, start: int, stop: int) -> int | None:
         """Number of values in a run of entries that has the same bytes in both; None where that cannot be told."""
+
+
+@runtime_checkable
+class Members(Protocol):
+    """A part whose objects hepae's own parser can take apart."""
+
+    def members(self, start: int, stop: int) -> Columns:
+        """Its columns for a run of entries."""
 
 
 @dataclass
