@@ -12,7 +12,7 @@ import uproot
 
 import hepae
 from hepae.cli import main
-from hepae.errors import BoundError, CollectionError, InputError
+from hepae.errors import AlreadyCompressedError, BoundError, CollectionError, InputError
 
 ENTRIES = 3000
 JETS = {"Jet_pt", "Jet_eta"}
@@ -153,3 +153,12 @@ def test_a_wildcard_keeps_every_bit_where_values_do_not_resolve_the_bound(tmp_pa
         hepae.compress(tmp_path / "a.root", tmp_path / "b.root", bounds=["pt=rel:1e-20"])
     done = hepae.compress(tmp_path / "a.root", tmp_path / "b.root", bounds=["*=rel:1e-20"])
     assert not done.trees[0].bounds
+
+
+def test_a_compressed_tree_keeps_its_bounds(source: Path, tmp_path: Path) -> None:
+    hepae.compress(source, tmp_path / "b.root")
+    done = hepae.compress(tmp_path / "b.root", tmp_path / "c.root")
+    assert [line.partition(": ")[2] for line in done.left] == ["compressed already; it stays as it is"] * 2
+    assert (tmp_path / "c.root").read_bytes() == (tmp_path / "b.root").read_bytes()
+    with pytest.raises(AlreadyCompressedError, match="decompress the file first"):
+        hepae.compress(tmp_path / "b.root", tmp_path / "d.root", bounds=["*=rel:1e-3"])

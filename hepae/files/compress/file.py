@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from hepae.core.values.bounds import EXACT, Bound
+from hepae.errors import AlreadyCompressedError
 from hepae.files.compress.bounds import Pairs
 from hepae.files.compress.narrowing import ALL, Narrowing
 from hepae.files.compress.whole import TreeDone, readable, write_whole
@@ -18,6 +19,8 @@ from hepae.root.file.atomic import atomic_output
 from hepae.root.file.source import Source, open_source, size_of
 from hepae.root.ttree.columns import IrregularError
 from hepae.root.ttree.header import TREE_CLASSES
+from hepae.root.ttree.reader import TTreeReader
+from hepae.stored.compressed import compressed_of
 
 __all__ = ["FileDone", "compress_file"]
 
@@ -89,6 +92,8 @@ def compress_file(
 
     Raises
     ------
+    AlreadyCompressedError
+        If bounds are asked for, and a tree is compressed already.
     BoundViolationError
         If what was written does not restore to what was read. Nothing has been written under the final name.
     """
@@ -100,11 +105,7 @@ def compress_file(
                 "a file with an RNTuple is copied as it is: RNTuples are not compressed as a whole yet"
             )
         else:
-            done.left += [
-                f"tree {path}: uproot cannot read its header; it stays as it is"
-                for path, classname in opened.trees.items()
-                if classname in TREE_CLASSES and readable(opened, path) is None
-            ]
+            done.left += _left(opened, bounds)
             done.trees = _written(temporary, opened, bounds, narrowing, dither, threads, report, search)
         done.encode_seconds = time.perf_counter() - began
         if done.trees:
@@ -118,6 +119,30 @@ def compress_file(
             opened.copy_to(temporary)
         done.file_after = temporary.stat().st_size
     return done
+
+
+def _left(source: Source, bounds: Pairs) -> list[str]:
+    """Why trees stay as they are.
+
+    Raises
+    ------
+    AlreadyCompressedError
+        If bounds are asked for, and a tree is compressed already: it keeps those that it has.
+    """
+    left = []
+    for path, classname in source.trees.items():
+        tree = readable(source, path) if classname in TREE_CLASSES else None
+        if tree is None:
+            left.append(f"tree {path}: uproot cannot read its header; it stays as it is")
+        elif isinstance(tree, TTreeReader) and compressed_of(tree.tree) is not None:
+            if bounds:
+                raise AlreadyCompressedError(
+                    "a tree is compressed already, with bounds of its own",
+                    where=f"{source.path}:{path}",
+                    hint="leave out the bounds, or decompress the file first",
+                )
+            left.append(f"tree {path}: compressed already; it stays as it is")
+    return left
 
 
 def _holds_ntuples(source: Source) -> bool:
