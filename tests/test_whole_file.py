@@ -15,7 +15,9 @@ import hepae
 from hepae.errors import CorruptionError
 from hepae.files.decompress.file import restore_file
 from hepae.files.pipeline import compress
+from hepae.merge import merge
 from hepae.root.file.source import open_source
+from hepae.skim import skim
 
 ENTRIES = 3000
 
@@ -173,3 +175,30 @@ def test_trees_with_equal_branches_keep_their_names_and_titles(tmp_path: Path) -
             assert {name: file[name].title for name in names} == names
             assert [file[name].name for name in names] == list(names)
             assert file["JES_up"]["x"].array()[0] == 1
+
+
+def test_a_compressed_collection_is_compressed_with_its_file_and_comes_back_in_two_steps(
+    tmp_path: Path,
+) -> None:
+    """Payload branches are branches like others, and need their models after the first step."""
+    paths = [tmp_path / f"{number}.root" for number in range(5)]
+    jets = ak.unflatten(np.random.default_rng(1).exponential(40, 6000).astype("f4"), np.full(2000, 3))
+    with uproot.recreate(paths[0]) as file:
+        tree = file.mktree("Events", {"Jet": "var * {pt: float32}", "event": "int64"})
+        tree.extend({"Jet": ak.zip({"pt": jets}), "event": np.arange(2000) * 3 + 2**40})
+    recipe = hepae.Recipe(codec="lifting")
+    hepae.compress(paths[0], paths[1], collection="Jet", bounds=["pt=abs:1e-3"], recipe=recipe)
+    hepae.compress(paths[1], paths[2])
+    assert hepae.decompress(paths[2], paths[3]) == ["Events"]
+    assert hepae.decompress(paths[3], paths[4]) == ["Events"]
+    assert hepae.verify(paths[1], paths[3]).kept
+    for path in paths[1:]:
+        with hepae.open(path) as compressed:
+            assert ak.all(abs(compressed["Events"]["Jet_pt"].array() - jets) <= 1e-3)
+    skim(paths[2], tmp_path / "skim.root", "nJet > 2")
+    merge(tmp_path / "merged.root", [paths[2], paths[2]], force=True)
+    for path, times in ((tmp_path / "skim.root", 1), (tmp_path / "merged.root", 2)):
+        hepae.decompress(path, tmp_path / "back.root", force=True)
+        with hepae.open(tmp_path / "back.root") as back:
+            expected = ak.concatenate([jets] * times)
+            assert ak.all(abs(back["Events"]["Jet_pt"].array() - expected) <= 1e-3)

@@ -118,10 +118,14 @@ def restore_file(
                 restore_tree(out, source, reader, report)
             else:
                 restore_collections(out, reader, store, report)
-        left = [path for path in (*whole, *framed) if path not in chosen]
-        if left and source.has_models:
-            write_models(out, store.embedded, without_trees(store.compressed, chosen))
-        out.done |= {MODELS_TREE} | (set() if set(left) & set(whole) else {SCHEMAS_TREE})
+        # a tree that was compressed as a whole may have had payload branches: they are back, and need their models
+        framed_left = [path for path in framed if path not in chosen] + [
+            path for path in whole if compressed_collections(source.tree(path))
+        ]
+        if framed_left and source.has_models:
+            restored = [path for path in framed if path in chosen]
+            write_models(out, store.embedded, without_trees(store.compressed, restored))
+        out.done |= {MODELS_TREE} | (set() if set(whole) - set(chosen) else {SCHEMAS_TREE})
         out.copy_rest()
     return chosen
 
