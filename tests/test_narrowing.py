@@ -160,5 +160,11 @@ def test_a_compressed_tree_keeps_its_bounds(source: Path, tmp_path: Path) -> Non
     done = hepae.compress(tmp_path / "b.root", tmp_path / "c.root")
     assert [line.partition(": ")[2] for line in done.left] == ["compressed already; it stays as it is"] * 2
     assert (tmp_path / "c.root").read_bytes() == (tmp_path / "b.root").read_bytes()
-    with pytest.raises(AlreadyCompressedError, match="decompress the file first"):
-        hepae.compress(tmp_path / "b.root", tmp_path / "d.root", bounds=["*=rel:1e-3"])
+    recipe = hepae.Recipe(codec="lifting")
+    for words in (
+        {"bounds": ["*=rel:1e-3"]},
+        {"only": ["Jet_*"]},
+        {"collection": "Jet", "tree": "Events", "recipe": recipe},
+    ):
+        with pytest.raises(AlreadyCompressedError, match="decompress the file first"):
+            hepae.compress(tmp_path / "b.root", tmp_path / "d.root", **words)

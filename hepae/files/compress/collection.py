@@ -16,7 +16,7 @@ from hepae.core.arithmetic.memory import give_back_freed_memory
 from hepae.core.compiled import unloaded
 from hepae.core.values.bounds import Bound
 from hepae.core.values.objects import Collection
-from hepae.errors import SchemaError, UnsupportedError, nearest
+from hepae.errors import AlreadyCompressedError, SchemaError, UnsupportedError, nearest
 from hepae.files.agreement import checked_bounds, require_agreement
 from hepae.files.encoding import Encoding, write_ntuple, write_tree
 from hepae.files.summary import Compression, measure
@@ -33,6 +33,7 @@ from hepae.root.file.source import MODELS_TREE, Source, open_source
 from hepae.root.rntuple.writer import refuse_several_trees
 from hepae.root.tree import TreeReader
 from hepae.root.ttree.reader import TTreeReader
+from hepae.stored.compressed import compressed_of
 from hepae.stored.layout import Original, encoder_of
 
 __all__ = ["Container", "compress_collection"]
@@ -172,6 +173,10 @@ def _trained(
 
 def _require_writable(source: Source | None, events: TreeReader, container: Container) -> None:
     """Refuse before training what could not be written after it."""
+    if isinstance(events, TTreeReader) and compressed_of(events.tree) is not None:
+        raise AlreadyCompressedError(
+            "the tree is compressed as a whole already", where=events.where, hint="decompress the file first"
+        )
     if source is not None:
         if not isinstance(events, TTreeReader):
             refuse_what_is_not_written_anew(source, events.path)

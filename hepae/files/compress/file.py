@@ -93,7 +93,7 @@ def compress_file(
     Raises
     ------
     AlreadyCompressedError
-        If bounds are asked for, and a tree is compressed already.
+        If bounds or columns are asked for, and a tree is compressed already.
     BoundViolationError
         If what was written does not restore to what was read. Nothing has been written under the final name.
     """
@@ -105,7 +105,7 @@ def compress_file(
                 "a file with an RNTuple is copied as it is: RNTuples are not compressed as a whole yet"
             )
         else:
-            done.left += _left(opened, bounds)
+            done.left += _left(opened, bool(bounds) or narrowing != ALL)
             done.trees = _written(temporary, opened, bounds, narrowing, dither, threads, report, search)
         done.encode_seconds = time.perf_counter() - began
         if done.trees:
@@ -121,13 +121,13 @@ def compress_file(
     return done
 
 
-def _left(source: Source, bounds: Pairs) -> list[str]:
+def _left(source: Source, asked: bool) -> list[str]:
     """Why trees stay as they are.
 
     Raises
     ------
     AlreadyCompressedError
-        If bounds are asked for, and a tree is compressed already: it keeps those that it has.
+        If something is asked for of columns, and a tree is compressed already: it stays as it is.
     """
     left = []
     for path, classname in source.trees.items():
@@ -135,11 +135,11 @@ def _left(source: Source, bounds: Pairs) -> list[str]:
         if tree is None:
             left.append(f"tree {path}: uproot cannot read its header; it stays as it is")
         elif isinstance(tree, TTreeReader) and compressed_of(tree.tree) is not None:
-            if bounds:
+            if asked:
                 raise AlreadyCompressedError(
-                    "a tree is compressed already, with bounds of its own",
+                    "the tree is compressed already, with columns and bounds of its own",
                     where=f"{source.path}:{path}",
-                    hint="leave out the bounds, or decompress the file first",
+                    hint="decompress the file first",
                 )
             left.append(f"tree {path}: compressed already; it stays as it is")
     return left
