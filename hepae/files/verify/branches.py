@@ -97,6 +97,12 @@ class BranchPart:
                 raise NotInterpretedError(f"{len(array)} entries instead of {stop - start}")
             return of_awkward(array)
 
+    @property
+    def of_objects(self) -> bool:
+        """Whether it holds objects rather than numbers and texts."""
+        found = self._interpretation
+        return found is None or isinstance(found, uproot.interpretation.objects.AsStridedObjects)
+
     def members(self, start: int, stop: int) -> dict[str, Nested]:
         """Columns of a run of entries by hepae's own parser, of objects that uproot has no interpretation for."""
         columns = _by_layout(self.branch.tree)

@@ -111,6 +111,10 @@ class Held(Protocol):
 class Members(Protocol):
     """A part whose objects hepae's own parser can take apart."""
 
+    @property
+    def of_objects(self) -> bool:
+        """Whether it holds objects rather than numbers and texts."""
+
     def members(self, start: int, stop: int) -> Columns:
         """Its columns for a run of entries."""
 
