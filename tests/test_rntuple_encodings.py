@@ -14,7 +14,14 @@ from hypothesis.extra import numpy as arrays
 
 from hepae.errors import InputError
 from hepae.root.file.compression import unpack
-from hepae.root.rntuple.encodings import SWITCH, Encoding, decode_page, encode_page, encoding_of, page_bytes
+from hepae.root.rntuple.encodings import (
+    SWITCH,
+    PageEncoding,
+    decode_page,
+    encode_page,
+    encoding_of,
+    page_bytes,
+)
 
 SIZES = {0x00: 1, 0x10: 96, 0x1C: 12, 0x1D: 20}
 WHOLE = {
@@ -26,7 +33,7 @@ WHOLE = {
 EVERY = {**SIZES, **WHOLE}
 
 
-def known(column_type: int, bits: int) -> Encoding:
+def known(column_type: int, bits: int) -> PageEncoding:
     encoding = encoding_of(column_type, bits)
     assert encoding is not None
     return encoding
@@ -50,7 +57,8 @@ def test_elements_come_back_bit_for_bit(column_type: int, data: st.DataObject) -
     page = encode_page(encoding, elements)
     assert len(page) == page_bytes(encoding, n)
     back = decode_page(encoding, page, n)
-    assert back.dtype == encoding.dtype and back.tobytes() == elements.tobytes()
+    assert back.dtype == encoding.dtype
+    assert back.tobytes() == elements.tobytes()
     # and pages themselves come back: a copy through elements has the very bytes
     assert encode_page(encoding, back) == page
 

@@ -14,14 +14,14 @@ import numpy as np
 from hepae.arrays import Array
 from hepae.errors import InputError
 
-__all__ = ["SWITCH", "Encoding", "decode_page", "encode_page", "encoding_of", "page_bytes"]
+__all__ = ["SWITCH", "PageEncoding", "decode_page", "encode_page", "encoding_of", "page_bytes"]
 
 SWITCH: Final = np.dtype([("index", "<u8"), ("tag", "<u4")])
 """Of a variant: which element of the alternative ``tag`` it is, counted within the cluster; tag 0 is none."""
 
 
 @dataclass(frozen=True)
-class Encoding:
+class PageEncoding:
     """How the elements of a column become bytes.
 
     Attributes
@@ -29,8 +29,8 @@ class Encoding:
     name
         As in the specification.
     dtype
-        Of the elements in memory, native byte order. Offsets of ``Index`` columns are those of the page; ``Real32Trunc`` and
-        ``Real32Quant`` are the unsigned integers that are stored.
+        Of the elements in memory, native byte order. Offsets of ``Index`` columns are those of the page;
+        ``Real32Trunc`` and ``Real32Quant`` are the unsigned integers that are stored.
     bits
         Of an element in a page.
     split, delta, zigzag
@@ -81,7 +81,7 @@ PACKED: Final = {0x1C: ("Real32Trunc", 10, 31), 0x1D: ("Real32Quant", 1, 32)}
 """Name, fewest and most bits of the column types that are packed bit by bit."""
 
 
-def encoding_of(column_type: int, bits: int) -> Encoding | None:
+def encoding_of(column_type: int, bits: int) -> PageEncoding | None:
     """The encoding of a column type; None where the specification has no such type of so many bits.
 
     Parameters
@@ -95,10 +95,10 @@ def encoding_of(column_type: int, bits: int) -> Encoding | None:
     'SplitReal32'
     """
     if column_type == 0x10 and bits == 96:
-        return Encoding("Switch", SWITCH, 96)
+        return PageEncoding("Switch", SWITCH, 96)
     if column_type in PACKED:
         name, fewest, most = PACKED[column_type]
-        return Encoding(name, np.dtype(np.uint32), bits) if fewest <= bits <= most else None
+        return PageEncoding(name, np.dtype(np.uint32), bits) if fewest <= bits <= most else None
     if column_type not in NAMES:
         return None
     name, typename = NAMES[column_type]
@@ -106,12 +106,12 @@ def encoding_of(column_type: int, bits: int) -> Encoding | None:
     if bits != (1 if name == "Bit" else 8 * dtype.itemsize):
         return None
     split = name.startswith("Split")
-    return Encoding(
+    return PageEncoding(
         name, dtype, bits, split, split and "Index" in name, split and name.startswith("SplitInt")
     )
 
 
-def page_bytes(encoding: Encoding, elements: int) -> int:
+def page_bytes(encoding: PageEncoding, elements: int) -> int:
     """Bytes of a page of so many elements.
 
     Examples
@@ -122,7 +122,7 @@ def page_bytes(encoding: Encoding, elements: int) -> int:
     return (elements * encoding.bits + 7) // 8
 
 
-def decode_page(encoding: Encoding, page: bytes | memoryview, elements: int, where: str = "") -> Array:
+def decode_page(encoding: PageEncoding, page: bytes | memoryview, elements: int, where: str = "") -> Array:
     """The elements of a page, array [elements].
 
     Parameters
@@ -168,7 +168,7 @@ def decode_page(encoding: Encoding, page: bytes | memoryview, elements: int, whe
     return _signed(values) if encoding.zigzag else values
 
 
-def encode_page(encoding: Encoding, elements: Array) -> bytes:
+def encode_page(encoding: PageEncoding, elements: Array) -> bytes:
     """The bytes of a page, as they are before they are packed.
 
     Parameters
@@ -208,13 +208,15 @@ def encode_page(encoding: Encoding, elements: Array) -> bytes:
 def _signed(values: Array) -> Array:
     """Integers whose sign was in the lowest bit."""
     unsigned = values.view(f"u{values.dtype.itemsize}")
-    return ((unsigned >> 1) ^ (~(unsigned & 1) + unsigned.dtype.type(1))).view(values.dtype)
+    signed: Array = ((unsigned >> 1) ^ (~(unsigned & 1) + unsigned.dtype.type(1))).view(values.dtype)
+    return signed
 
 
 def _unsigned(values: Array) -> Array:
     """The sign of integers in their lowest bit: x becomes 2x, and −2x − 1 where it is negative."""
     top = 8 * values.dtype.itemsize - 1
-    return ((values << 1) ^ (values >> top)).view(f"u{values.dtype.itemsize}")
+    unsigned: Array = ((values << 1) ^ (values >> top)).view(f"u{values.dtype.itemsize}")
+    return unsigned
 
 
 def _unpacked(data: Array, bits: int, elements: int) -> Array:
