@@ -1,0 +1,231 @@
+"""What the fields of an RNTuple hold, as columns: paths, levels of counts, dimensions. No I/O.
+
+A leaf is a physical column of elements. The fields above it say how its elements belong to entries: an index column counts
+them, a fixed size multiplies them. Fixed sizes below the last count are the dimensions of a value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+
+from hepae.root.rntuple.encodings import SWITCH, PageEncoding, encoding_of
+from hepae.root.rntuple.schema import REPETITIVE, ColumnRecord, FieldRecord, Schema
+
+__all__ = ["FieldLeaf", "FieldLevel", "TopField", "top_fields"]
+
+LEAF, COLLECTION, RECORD, STREAMED = 0, 1, 2, 4
+"""Roles of fields."""
+
+INDICES: Final = ("Index32", "Index64", "SplitIndex32", "SplitIndex64")
+"""Columns whose elements say where the rows of the next row begin."""
+
+
+@dataclass(frozen=True)
+class FieldLevel:
+    """How many rows a row has.
+
+    Attributes
+    ----------
+    index
+        Number of the index column that says so; None where all have ``size``.
+    """
+
+    index: int | None
+    size: int = 0
+
+
+@dataclass(frozen=True)
+class FieldLeaf:
+    """A physical column of elements.
+
+    Attributes
+    ----------
+    name
+        Path of its field, anonymous items left out; that of the first projection of it, if there is one.
+    column
+        Number of the physical column.
+    encoding
+        Of its pages.
+    levels
+        From the entry down.
+    shape
+        Dimensions of a value.
+    counts
+        Whether the elements are offsets, which become counts: of a collection that holds nothing else, or a cardinality.
+    """
+
+    name: str
+    column: int
+    encoding: PageEncoding
+    levels: tuple[FieldLevel, ...]
+    shape: tuple[int, ...]
+    counts: bool = False
+
+    @property
+    def dtype(self) -> str:
+        """Of its values."""
+        return self.encoding.dtype.name
+
+
+@dataclass
+class TopField:
+    """A field at the top, with all that is in it.
+
+    Attributes
+    ----------
+    number, name
+        Of the field.
+    members
+        Numbers of all fields in it, its own first.
+    columns
+        Numbers of their physical columns, all representations.
+    leaves
+        Its columns as an analysis sees them; none where it cannot be taken apart.
+    """
+
+    number: int
+    name: str
+    members: list[int] = field(default_factory=list)
+    columns: list[int] = field(default_factory=list)
+    leaves: list[FieldLeaf] = field(default_factory=list)
+
+
+class NotTakenApartError(Exception):
+    """A field whose columns are not known to be levels and values."""
+
+
+def top_fields(schema: Schema) -> dict[str, TopField]:
+    """The fields at the top of an RNTuple that have columns of their own, by name.
+
+    Fields with several representations, variants, and columns of types that the specification does not have are not taken
+    apart.
+
+    Parameters
+    ----------
+    schema
+        Of the header, with its extension.
+    """
+    tree = _FieldTree(schema)
+    found = {}
+    for number, record in enumerate(schema.fields):
+        if record.parent != number or record.projected:
+            continue
+        top = TopField(number, record.name, list(tree.members(number)))
+        top.columns = sorted(column for member in top.members for column in tree.columns[member])
+        try:
+            top.leaves = list(tree.leaves(number, record.name, (), ()))
+        except NotTakenApartError:
+            top.leaves = []
+        found[record.name] = top
+    return found
+
+
+class _FieldTree:
+    """Fields with what is below them."""
+
+    def __init__(self, schema: Schema) -> None:
+        self.schema = schema
+        self.below: list[list[int]] = [[] for _ in schema.fields]
+        self.columns: list[list[int]] = [[] for _ in schema.fields]
+        for number, record in enumerate(schema.fields):
+            if record.parent != number and not record.projected:
+                self.below[record.parent].append(number)
+        for number, column in enumerate(schema.columns):
+            self.columns[column.field].append(number)
+        self.shown = _projections(schema)
+
+    def members(self, number: int) -> Iterator[int]:
+        """A field and all in it, in the order of the file within each."""
+        yield number
+        for child in self.below[number]:
+            yield from self.members(child)
+
+    def leaves(
+        self, number: int, path: str, levels: tuple[FieldLevel, ...], shape: tuple[int, ...]
+    ) -> Iterator[FieldLeaf]:
+        """The columns of a field and of those in it."""
+        record, columns = self.schema.fields[number], self.columns[number]
+        if any(self.schema.columns[column].representation for column in columns):
+            raise NotTakenApartError
+        if record.flags & REPETITIVE:
+            shape = (*shape, record.size)
+        if not columns:
+            yield from self._in(number, path, levels, shape)
+        elif len(columns) == 1 and record.role == LEAF:
+            yield self._leaf(columns[0], path, levels, shape)
+        elif len(columns) == 1 and record.role == COLLECTION:
+            yield from self._counted(number, path, levels, shape)
+        elif len(columns) == 2 and record.role in (LEAF, STREAMED) and self._is_index(columns[0]):
+            above = (*levels, *_fixed(shape), FieldLevel(columns[0]))
+            yield self._leaf(columns[1], path, above, ())
+        else:
+            raise NotTakenApartError
+
+    def _in(
+        self, number: int, path: str, levels: tuple[FieldLevel, ...], shape: tuple[int, ...]
+    ) -> Iterator[FieldLeaf]:
+        """The columns of the fields in a field."""
+        record = self.schema.fields[number]
+        if record.role not in (LEAF, COLLECTION, RECORD):
+            raise NotTakenApartError
+        for child in self.below[number]:
+            name = self.schema.fields[child].name
+            # the one item of a collection, of an array, of an enumeration has no name of its own
+            anonymous = record.role != RECORD and name == "_0"
+            yield from self.leaves(child, path if anonymous else f"{path}.{name}", levels, shape)
+
+    def _counted(
+        self, number: int, path: str, levels: tuple[FieldLevel, ...], shape: tuple[int, ...]
+    ) -> Iterator[FieldLeaf]:
+        """The columns of the items of a collection; its counts, where there are none."""
+        (index,) = self.columns[number]
+        if not self._is_index(index):
+            raise NotTakenApartError
+        within = list(self._in(number, path, (*levels, *_fixed(shape), FieldLevel(index)), ()))
+        yield from within or [self._leaf(index, path, levels, shape)]
+
+    def _leaf(
+        self, column: int, path: str, levels: tuple[FieldLevel, ...], shape: tuple[int, ...]
+    ) -> FieldLeaf:
+        encoding = self._encoding(column)
+        if encoding.dtype == SWITCH or 0 in shape:
+            raise NotTakenApartError
+        name = self.shown.get(column, path)
+        return FieldLeaf(name, column, encoding, levels, shape, encoding.name in INDICES)
+
+    def _is_index(self, column: int) -> bool:
+        return self._encoding(column).name in INDICES
+
+    def _encoding(self, column: int) -> PageEncoding:
+        record: ColumnRecord = self.schema.columns[column]
+        encoding = encoding_of(record.kind, record.bits)
+        if encoding is None:
+            raise NotTakenApartError
+        return encoding
+
+
+def _fixed(shape: tuple[int, ...]) -> tuple[FieldLevel, ...]:
+    """Fixed sizes above a count."""
+    return (FieldLevel(None, int(np.prod(shape))),) if shape else ()
+
+
+def _projections(schema: Schema) -> dict[int, str]:
+    """The names at the top under which columns of elements are shown as well, by number of the column."""
+    fields = schema.fields
+    shown: dict[int, str] = {}
+    for alias in schema.aliases:
+        encoding = encoding_of(schema.columns[alias.column].kind, schema.columns[alias.column].bits)
+        if encoding is not None and encoding.name not in INDICES:
+            shown.setdefault(alias.column, _top(fields, alias.field).name)
+    return shown
+
+
+def _top(fields: list[FieldRecord], number: int) -> FieldRecord:
+    """The field at the top that a field is in."""
+    while fields[number].parent != number:
+        number = fields[number].parent
+    return fields[number]
