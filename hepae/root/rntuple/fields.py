@@ -1,7 +1,7 @@
 """What the fields of an RNTuple hold, as columns: paths, levels of counts, dimensions. No I/O.
 
-A leaf is a physical column of elements. The fields above it say how its elements belong to entries: an index column counts
-them, a fixed size multiplies them. Fixed sizes below the last count are the dimensions of a value.
+A leaf is a physical column of elements. The fields above it say how its elements belong to entries: an index column
+counts them, a fixed size multiplies them. Fixed sizes below the last count are the dimensions of a value.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class FieldLeaf:
     shape
         Dimensions of a value.
     counts
-        Whether the elements are offsets, which become counts: of a collection that holds nothing else, or a cardinality.
+        Whether the elements are offsets, which become counts: of a collection that holds nothing, or a cardinality.
     """
 
     name: str
@@ -101,8 +101,8 @@ class NotTakenApartError(Exception):
 def top_fields(schema: Schema) -> dict[str, TopField]:
     """The fields at the top of an RNTuple that have columns of their own, by name.
 
-    Fields with several representations, variants, and columns of types that the specification does not have are not taken
-    apart.
+    Fields with several representations, variants, and columns of types that the specification does not have are not
+    taken apart.
 
     Parameters
     ----------
