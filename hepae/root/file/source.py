@@ -18,6 +18,7 @@ from hepae.root.file.classes import Classes
 from hepae.root.file.compression import require_whole, unpack
 from hepae.root.file.directory import Key, keys_of
 from hepae.root.file.reading import reading
+from hepae.root.rntuple.ntuple import NTuple
 from hepae.root.rntuple.reader import RNTupleReader
 from hepae.root.tree import TreeReader
 from hepae.root.ttree.header import TREE_CLASSES as TTREES
@@ -232,9 +233,10 @@ class Source:
         if name not in self._open:
             classname = self.trees.get(name) or self._own(name)
             with reading(f"{self.path}, tree {name}"):
-                found, where = self.get(name), f"{self.path}:{name}"
-                reader = TTreeReader if classname in TTREES else RNTupleReader
-                self._open[name] = reader(found, where, name)
+                if classname in TTREES:
+                    self._open[name] = TTreeReader(self.get(name), f"{self.path}:{name}", name)
+                else:
+                    self._open[name] = RNTupleReader(NTuple.of(self, self.key(name)))
                 self._give_titles(self._open[name])
         return self._open[name]
 

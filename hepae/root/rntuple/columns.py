@@ -77,6 +77,26 @@ class NTupleColumns:
         with self._lock:
             return {name: self._read(self.leaves[name], start, stop) for name in names}
 
+    def counts(self, index: int, start: int, stop: int) -> Integers:
+        """Rows of each entry that an index column at the top says, int64 [stop - start]."""
+        record = self.ntuple.schema.columns[index]
+        encoding = encoding_of(record.kind, record.bits)
+        assert encoding is not None
+        with self._lock:
+            column = self._read(FieldLeaf("", index, encoding, (), (), counts=True), start, stop)
+        return column.values.astype(np.int64)
+
+    def sizes(self, columns: Iterable[int]) -> tuple[int, int]:
+        """Bytes on disk of the pages of physical columns, and what they are unpacked."""
+        stored = bits = 0
+        for column in columns:
+            for cluster in self.ntuple.clusters:
+                pages = cluster.pages(column)
+                stored += int(cluster.sizes[pages.start : pages.stop].sum())
+                elements = int(cluster.elements[pages.start : pages.stop].sum())
+                bits += elements * self.ntuple.schema.columns[column].bits
+        return stored, bits // 8
+
     def _read(self, leaf: FieldLeaf, start: int, stop: int) -> Nested:
         first = max(int(np.searchsorted(self.edges, start, side="right")) - 1, 0)
         runs = []

@@ -14,7 +14,16 @@ import numpy as np
 from hepae.arrays import Array
 from hepae.errors import InputError
 
-__all__ = ["SWITCH", "PageEncoding", "decode_page", "encode_page", "encoding_of", "page_bytes"]
+__all__ = [
+    "SWITCH",
+    "PageEncoding",
+    "decode_page",
+    "encode_page",
+    "encoding_of",
+    "page_bytes",
+    "seen",
+    "seen_dtype",
+]
 
 SWITCH: Final = np.dtype([("index", "<u8"), ("tag", "<u4")])
 """Of a variant: which element of the alternative ``tag`` it is, counted within the cluster; tag 0 is none."""
@@ -203,6 +212,35 @@ def encode_page(encoding: PageEncoding, elements: Array) -> bytes:
     if encoding.split:
         data = data.reshape(len(elements), values.dtype.itemsize).T
     return data.tobytes()
+
+
+def seen_dtype(encoding: PageEncoding) -> np.dtype[Any]:
+    """Of the values that an analysis sees: floats, where integers stand for them."""
+    return np.dtype(np.float32) if encoding.name.startswith("Real32") else encoding.dtype
+
+
+def seen(encoding: PageEncoding, elements: Array, low: float = 0.0, high: float = 0.0) -> Array:
+    """The values that an analysis sees, of the elements that are stored.
+
+    Parameters
+    ----------
+    encoding
+        Of the column.
+    elements
+        Elements as `decode_page` gives them.
+    low, high
+        The range of the column, where it is quantised.
+
+    Examples
+    --------
+    >>> seen(encoding_of(0x1D, 2), np.uint32([0, 3]), -1.0, 1.0).tolist()
+    [-1.0, 1.0]
+    """
+    if encoding.name == "Real32Trunc":
+        return (elements << np.uint32(32 - encoding.bits)).view(np.float32)
+    if encoding.name == "Real32Quant":
+        return (low + elements * ((high - low) / ((1 << encoding.bits) - 1))).astype(np.float32)
+    return elements
 
 
 def _signed(values: Array) -> Array:

@@ -15,7 +15,7 @@ import numpy as np
 from hepae.root.rntuple.encodings import SWITCH, PageEncoding, encoding_of
 from hepae.root.rntuple.schema import REPETITIVE, ColumnRecord, FieldRecord, Schema
 
-__all__ = ["FieldLeaf", "FieldLevel", "TopField", "top_fields"]
+__all__ = ["FieldLeaf", "FieldLevel", "TopField", "cardinalities", "top_fields"]
 
 LEAF, COLLECTION, RECORD, STREAMED = 0, 1, 2, 4
 """Roles of fields."""
@@ -121,6 +121,21 @@ def top_fields(schema: Schema) -> dict[str, TopField]:
         except NotTakenApartError:
             top.leaves = []
         found[record.name] = top
+    return found
+
+
+def cardinalities(schema: Schema) -> dict[int, str]:
+    """Names of the fields at the top that show how many items collections have, by the index column of these.
+
+    Collections in other collections have none at the top.
+    """
+    fields = schema.fields
+    found: dict[int, str] = {}
+    for alias in schema.aliases:
+        shown, source = fields[alias.field], schema.columns[alias.column].field
+        alone = shown.parent == alias.field and fields[source].parent == source
+        if alone and shown.type_name.startswith("ROOT::RNTupleCardinality<"):
+            found.setdefault(alias.column, shown.name)
     return found
 
 
