@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from hepae.core.values.nested import Nested
 from hepae.root.file.source import open_source
 from hepae.root.rntuple.columns import NTupleColumns
+from hepae.root.rntuple.fields import top_fields
 from hepae.root.rntuple.ntuple import NTuple
 from tests.root_process import in_root, needs_root
 
@@ -52,7 +53,8 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def columns_of(path: Path, tree: str = "Events") -> NTupleColumns:
     source = open_source(path)
-    return NTupleColumns(NTuple.of(source, source.key(tree)))
+    ntuple = NTuple.of(source, source.key(tree))
+    return NTupleColumns(ntuple, top_fields(ntuple.schema))
 
 
 def flat(array: Any) -> Any:
@@ -173,7 +175,8 @@ def test_files_of_others_are_read_as_uproot_reads_them(
     path = shared(f"zoo/{name}")
     with open_source(path) as source, uproot.open(path) as file:
         (tree,) = source.trees
-        columns = NTupleColumns(NTuple.of(source, source.key(tree)))
+        ntuple = NTuple.of(source, source.key(tree))
+        columns = NTupleColumns(ntuple, top_fields(ntuple.schema))
         read = columns.read([info.name for info in columns.infos], 0, columns.num_entries)
         assert len(read) == fields
         arrays = {key: file[tree][key].array() for key in read}

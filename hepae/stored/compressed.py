@@ -6,7 +6,7 @@ What was read last is kept, so that branches and ranges asked for one after the 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import partial
@@ -32,6 +32,7 @@ from hepae.stored.schemas import StoredBranch, StoredTree
 
 __all__ = [
     "PLAIN_MODEL",
+    "CompressedColumns",
     "CompressedTree",
     "as_stored",
     "compressed_of",
@@ -51,8 +52,8 @@ PLAIN_MODEL = bytes(32)
 """The name of no model, in frames that need none."""
 
 
-class CompressedTree:
-    """The branches that were replaced.
+class CompressedColumns:
+    """The columns of a compressed tree, whatever holds it.
 
     Parameters
     ----------
@@ -63,17 +64,12 @@ class CompressedTree:
     models
         Whoever has the codecs of the models.
     header
-        The original header of the tree, without baskets.
-
-    Attributes
-    ----------
-    branches : dict of StoredBranch
-        By path.
+        What is kept of the original header.
 
     Raises
     ------
     CorruptionError
-        If a schema is missing, or a branch is compressed in some chunks only.
+        If a schema is missing.
     """
 
     def __init__(
@@ -85,78 +81,32 @@ class CompressedTree:
             if name not in stored:
                 raise CorruptionError("a schema is missing", where=self.where, expected=name)
             self.stored[name] = stored[name]
-        self._by_path = {
-            name: {branch.path: branch for branch in tree.branches} for name, tree in self.stored.items()
-        }
         self._open: OrderedDict[int, OpenTables] = OrderedDict()
-        self._baskets: OrderedDict[tuple[int, str], tuple[Array, Offsets]] = OrderedDict()
         self._codecs: dict[tuple[str, int], ChunkCodec] = {}
         self._lock = ForkSafeLock()
 
-    @computed_once
-    def branches(self) -> dict[str, StoredBranch]:
-        """The branches that were replaced, by path."""
-        each = list(self._by_path.values())
-        for other in each[1:]:
-            for path in sorted(each[0].keys() ^ other.keys()):
-                raise CorruptionError(
-                    "a branch is compressed in some chunks only",
-                    where=f"{self.where}, {path}",
-                    hint="decompress the files and merge them again with `hepae merge`",
-                )
-        return each[0] if each else {}
-
-    def columns(self, row: Row, path: str) -> dict[str, Nested]:
-        """The columns of a branch for one chunk, by the names that its layout gives them."""
-        branch = self._by_path[row.schema][path]
+    def read(self, row: Row, columns: Sequence[int]) -> dict[int, Nested]:
+        """Columns of a chunk, by number."""
         with self._lock:
-            restored = self._opened(row).read(branch.columns)
+            restored = self._opened(row).read(columns)
             self._forget(row)
-        names = [column.name for column in branch.layout.columns]
-        columns = dict(zip(names, (restored[number] for number in branch.columns), strict=True))
-        self._require_rows(branch, columns, row)
-        return columns
-
-    def _require_rows(self, branch: StoredBranch, columns: Mapping[str, Nested], row: Row) -> None:
-        """Refuse columns of the same rows that do not have the same counts; leaves have rows of their own."""
-        first, *others = columns.values()
-        levels = [column.levels for column in others if not isinstance(branch.layout, LeafList)]
-        if not all(all(map(np.array_equal, first.levels, other)) for other in levels):
-            raise CorruptionError(
-                "columns of a branch with counts of their own",
-                where=f"{self.where}, {branch.path}, entries {row.start} to {row.stop}",
-            )
+        return restored
 
     def whole(self, row: Row) -> dict[int, Nested]:
         """Every column of a chunk, by number."""
-        with self._lock:
-            columns = self._opened(row).read(range(len(self.stored[row.schema].schema.columns)))
-            self._forget(row)
-        return columns
+        return self.read(row, range(len(self.stored[row.schema].schema.columns)))
 
     def codecs(self, schema: str, exact: bool = False) -> list[ChunkCodec]:
         """What codes the columns of each codec of a schema; ``exact`` is for values that were restored before."""
         numbers = range(len(self.stored[schema].schema.codecs))
         return [_codec_of(self.stored[schema], n, self.models, self.where, exact) for n in numbers]
 
-    def basket(self, row: Row, path: str) -> tuple[Array, Offsets]:
-        """The bytes of the entries of a chunk as a basket of the branch holds them, and where each begins."""
-        key = row.index, path
-        with self._lock:
-            if key not in self._baskets:
-                self._baskets[key] = self._by_path[row.schema][path].layout.encode(self.columns(row, path))
-                while len(self._baskets) > KEPT_BASKETS:
-                    self._baskets.popitem(last=False)
-            return self._baskets[key]
-
-    def bytes_stored(self, path: str) -> int:
-        """Bytes of the streams that hold a branch, others' columns in them included."""
-        total = 0
-        for row in self.payload.rows:
-            schema = self.stored[row.schema].schema
-            streams = {schema.stream_of[column] for column in self._by_path[row.schema][path].columns}
-            total += sum(int(row.edges[number + 1] - row.edges[number]) for number in streams)
-        return total
+    def bytes_of(self, name: str, columns: Sequence[int]) -> int:
+        """Bytes of the streams of a schema that hold columns, others' columns in them included."""
+        schema = self.stored[name].schema
+        streams = {schema.stream_of[column] for column in columns}
+        rows = [row for row in self.payload.rows if row.schema == name]
+        return sum(int(row.edges[number + 1] - row.edges[number]) for row in rows for number in streams)
 
     def _opened(self, row: Row) -> OpenTables:
         if row.index not in self._open:
@@ -189,6 +139,78 @@ class CompressedTree:
         self._open.move_to_end(row.index)
         while len(self._open) > 1 and sum(opened.nbytes for opened in self._open.values()) > CACHED_BYTES:
             self._open.popitem(last=False)
+
+
+class CompressedTree(CompressedColumns):
+    """The branches of a TTree that were replaced.
+
+    The header is the original one, without baskets.
+
+    Attributes
+    ----------
+    branches : dict of StoredBranch
+        By path.
+
+    Raises
+    ------
+    CorruptionError
+        If a schema is missing, or a branch is compressed in some chunks only.
+    """
+
+    def __init__(
+        self, payload: Payload, stored: Mapping[str, StoredTree], models: Codecs, header: bytes = b""
+    ) -> None:
+        super().__init__(payload, stored, models, header)
+        self._by_path = {
+            name: {branch.path: branch for branch in tree.branches} for name, tree in self.stored.items()
+        }
+        self._baskets: OrderedDict[tuple[int, str], tuple[Array, Offsets]] = OrderedDict()
+
+    @computed_once
+    def branches(self) -> dict[str, StoredBranch]:
+        """The branches that were replaced, by path."""
+        each = list(self._by_path.values())
+        for other in each[1:]:
+            for path in sorted(each[0].keys() ^ other.keys()):
+                raise CorruptionError(
+                    "a branch is compressed in some chunks only",
+                    where=f"{self.where}, {path}",
+                    hint="decompress the files and merge them again with `hepae merge`",
+                )
+        return each[0] if each else {}
+
+    def columns(self, row: Row, path: str) -> dict[str, Nested]:
+        """The columns of a branch for one chunk, by the names that its layout gives them."""
+        branch = self._by_path[row.schema][path]
+        restored = self.read(row, branch.columns)
+        names = [column.name for column in branch.layout.columns]
+        columns = dict(zip(names, (restored[number] for number in branch.columns), strict=True))
+        self._require_rows(branch, columns, row)
+        return columns
+
+    def _require_rows(self, branch: StoredBranch, columns: Mapping[str, Nested], row: Row) -> None:
+        """Refuse columns of the same rows that do not have the same counts; leaves have rows of their own."""
+        first, *others = columns.values()
+        levels = [column.levels for column in others if not isinstance(branch.layout, LeafList)]
+        if not all(all(map(np.array_equal, first.levels, other)) for other in levels):
+            raise CorruptionError(
+                "columns of a branch with counts of their own",
+                where=f"{self.where}, {branch.path}, entries {row.start} to {row.stop}",
+            )
+
+    def basket(self, row: Row, path: str) -> tuple[Array, Offsets]:
+        """The bytes of the entries of a chunk as a basket of the branch holds them, and where each begins."""
+        key = row.index, path
+        with self._lock:
+            if key not in self._baskets:
+                self._baskets[key] = self._by_path[row.schema][path].layout.encode(self.columns(row, path))
+                while len(self._baskets) > KEPT_BASKETS:
+                    self._baskets.popitem(last=False)
+            return self._baskets[key]
+
+    def bytes_stored(self, path: str) -> int:
+        """Bytes of the streams that hold a branch, others' columns in them included."""
+        return sum(self.bytes_of(name, branches[path].columns) for name, branches in self._by_path.items())
 
 
 def _codec_of(stored: StoredTree, number: int, models: Codecs, where: str, exact: bool = False) -> ChunkCodec:

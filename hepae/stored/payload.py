@@ -17,7 +17,7 @@ from hepae import limits
 from hepae.errors import CorruptionError
 from hepae.root.columns import Column, Jagged
 from hepae.root.file.compression import STORED
-from hepae.root.file.source import PAYLOAD
+from hepae.root.file.own_names import PAYLOAD
 from hepae.root.ttree.plan import NewBranch, require_plan
 from hepae.root.ttree.reader import TTreeReader
 

@@ -15,7 +15,7 @@ from hepae.core.tables.schema import TreeSchema
 from hepae.errors import CorruptionError
 from hepae.root.columns import Column, Jagged
 from hepae.root.file.compression import LZMA_BEST
-from hepae.root.file.source import SCHEMAS_TREE
+from hepae.root.file.own_names import SCHEMAS_TREE
 from hepae.root.tree import TreeReader
 from hepae.root.ttree.layouts.layout import Layout
 from hepae.root.ttree.plan import NewBranch, require_plan
@@ -23,6 +23,7 @@ from hepae.root.ttree.plan import NewBranch, require_plan
 __all__ = [
     "SCHEMAS_TREE",
     "StoredBranch",
+    "StoredField",
     "StoredTree",
     "read_schemas",
     "schema_plan",
@@ -52,6 +53,25 @@ class StoredBranch(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit
     compression: int = 0
 
 
+class StoredField(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A field at the top of an RNTuple that was replaced, with all that is in it.
+
+    Parameters
+    ----------
+    name
+        Of the field.
+    columns
+        Pairs: the number of a physical column of elements in the original header, and that of the column that it is
+        restored from. Index columns are restored from the counts of these.
+    compression
+        ROOT's number of how its pages were compressed.
+    """
+
+    name: str
+    columns: tuple[tuple[int, int], ...]
+    compression: int = 0
+
+
 class StoredTree(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, dict=True):
     """A compressed tree.
 
@@ -60,15 +80,18 @@ class StoredTree(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_d
     schema
         How columns are stored.
     branches
-        The branches that were replaced.
+        The branches that were replaced; none of an RNTuple.
     tree
         Directories and name of the tree: two trees with equal branches have schemas of their own, since the original
         headers that belong to them differ.
+    fields
+        The fields that were replaced, of an RNTuple.
     """
 
     schema: TreeSchema
-    branches: tuple[StoredBranch, ...]
+    branches: tuple[StoredBranch, ...] = ()
     tree: str = ""
+    fields: tuple[StoredField, ...] = ()
 
     def to_json(self) -> bytes:
         """As stored."""
@@ -150,6 +173,9 @@ def stored_tree(text: bytes, where: str) -> StoredTree:
     for branch in stored.branches:
         if not _is_restored(branch, stored.schema):
             raise CorruptionError("a branch of columns that are not there", where=f"{where}, {branch.path}")
+    for field in stored.fields:
+        if not all(0 <= column < len(stored.schema.columns) for _, column in field.columns):
+            raise CorruptionError("a field of columns that are not there", where=f"{where}, {field.name}")
     return stored
 
 

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from hepae.arrays import Array, Integers
-from hepae.files.verify.keys import KEY, unpack
+from hepae.files.verify.packed import KEY, unpack
 from hepae.files.verify.values import NotInterpretedError, interpreting
 
 __all__ = [

@@ -19,6 +19,7 @@ from uproot.source.cursor import Cursor
 
 from hepae.core.locks import computed_once
 from hepae.errors import InputError
+from hepae.files.verify.packed import KEY, unpack
 from hepae.files.verify.values import NotInterpretedError
 from hepae.root.file.compression import require_whole
 from hepae.root.file.reading import reading
@@ -29,8 +30,6 @@ __all__ = ["DIRECTORIES", "TREES", "FileKey", "OpenFile", "opened"]
 DIRECTORIES = ("TDirectory", "TDirectoryFile")
 TREES = ("TTree", "TNtuple", "TNtupleD")
 
-# TKey: bytes, version, bytes unpacked, time, bytes of the key, cycle (ROOT's io/doc/TFile/tkey.md)
-KEY = struct.Struct(">ihiIhh")
 # TDirectory: version, times, bytes of the list of keys, bytes of the name (io/doc/TFile/tdirectory.md)
 DIRECTORY = struct.Struct(">hIIii")
 BIG = 1000
@@ -195,21 +194,6 @@ def parse_key(data: bytes, position: int, above: tuple[str, ...]) -> tuple[FileK
         position += size
     classname, name, title = words
     return FileKey((*above, name), cycle, classname, title, seek, nbytes, objlen, keylen), position
-
-
-def unpack(packed: bytes, size: int, where: str) -> bytes:
-    """Compressed blocks, unpacked.
-
-    Raises
-    ------
-    InputError
-        If they do not make up that many bytes, or cannot be unpacked.
-    """
-    require_whole(packed, size, where)
-    chunk = uproot.source.chunk.Chunk.wrap(None, packed)
-    with reading(where):
-        out = uproot.compression.decompress(chunk, Cursor(0), {}, len(packed), size)
-        return bytes(out.raw_data)
 
 
 @contextmanager

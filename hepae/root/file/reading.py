@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Iterator
+from bisect import bisect_right
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -19,11 +20,14 @@ from hepae.errors import (
     report_it,
 )
 
-__all__ = ["reading"]
+__all__ = ["merged_ranges", "reading"]
 
 UPROOT = Path(uproot.__file__).parent
 PARSERS = PACKAGE / "root"
 """Where bytes of a file are taken apart by hepae itself."""
+
+NEIGHBOURS = 1 << 14
+"""Bytes between two ranges that are read rather than asked for anew: less than a request costs on a network."""
 
 NETWORK = frozenset({"aiohttp", "botocore", "fsspec", "http", "requests", "ssl", "urllib3", "XRootD"})
 """Packages whose errors are those of a server or of the way to it."""
@@ -56,6 +60,50 @@ def reading(where: object) -> Iterator[None]:
         raise
     except Exception as error:
         raise explained(error, where) from error
+
+
+def merged_ranges(
+    read: Callable[[int, int], bytes], ranges: Sequence[tuple[int, int]], where: object
+) -> list[bytes]:
+    """Ranges of bytes; neighbouring ones are one request.
+
+    Parameters
+    ----------
+    read
+        Gives the bytes of a range, from its start and its stop.
+    ranges
+        In any order.
+    where
+        For messages.
+
+    Raises
+    ------
+    InputError
+        If there are fewer bytes than that.
+
+    Examples
+    --------
+    >>> data = bytes(range(100))
+    >>> merged_ranges(lambda start, stop: data[start:stop], [(7, 9), (1, 2)], "a file")
+    [b'\\x07\\x08', b'\\x01']
+    """
+    merged: list[list[int]] = []
+    for start, stop in sorted(ranges):
+        if merged and start - merged[-1][1] <= NEIGHBOURS:
+            merged[-1][1] = max(merged[-1][1], stop)
+        else:
+            merged.append([start, stop])
+    with reading(where):
+        data = [read(start, stop) for start, stop in merged]
+    starts = [start for start, _ in merged]
+    parts = []
+    for start, stop in ranges:
+        number = bisect_right(starts, start) - 1
+        part = data[number][start - starts[number] : stop - starts[number]]
+        if len(part) != stop - start:
+            raise InputError("the file is cut short", where=where, expected=stop - start, got=len(part))
+        parts.append(part)
+    return parts
 
 
 def explained(error: Exception, where: object) -> HepaeError:

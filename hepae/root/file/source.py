@@ -17,6 +17,7 @@ from hepae.errors import InputError, nearest
 from hepae.root.file.classes import Classes
 from hepae.root.file.compression import require_whole, unpack
 from hepae.root.file.directory import Key, keys_of
+from hepae.root.file.own_names import MODELS_TREE, OWN_TREES, PAYLOAD, SCHEMAS_TREE, TITLES_TREE
 from hepae.root.file.reading import reading
 from hepae.root.rntuple.ntuple import NTuple
 from hepae.root.rntuple.reader import RNTupleReader
@@ -25,16 +26,18 @@ from hepae.root.ttree.header import TREE_CLASSES as TTREES
 from hepae.root.ttree.header import TreeHeader, parse_tree
 from hepae.root.ttree.reader import TTreeReader
 
-__all__ = ["Key", "Source", "open_source", "size_of"]
-
-MODELS_TREE = "hepae_models"
-TITLES_TREE = "hepae_titles"
-SCHEMAS_TREE = "hepae_schemas"
-OWN_TREES = (MODELS_TREE, SCHEMAS_TREE, TITLES_TREE)
-"""What hepae keeps for itself: models and schemas by SHA-256, and in files of RNTuples the titles of fields."""
-
-PAYLOAD = "__hepae"
-"""At the end of the name of a payload tree, after that of the tree."""
+__all__ = [
+    "MODELS_TREE",
+    "OWN_TREES",
+    "PAYLOAD",
+    "SCHEMAS_TREE",
+    "TITLES_TREE",
+    "TREE_CLASSES",
+    "Key",
+    "Source",
+    "open_source",
+    "size_of",
+]
 
 TREE_CLASSES = (*TTREES, "ROOT::RNTuple", "ROOT::Experimental::RNTuple")
 RECOVER = (
@@ -236,7 +239,9 @@ class Source:
                 if classname in TTREES:
                     self._open[name] = TTreeReader(self.get(name), f"{self.path}:{name}", name)
                 else:
-                    self._open[name] = RNTupleReader(NTuple.of(self, self.key(name)))
+                    ntuple = NTuple.of(self, self.key(name))
+                    texts = ntuple.header.name, ntuple.header.description
+                    self._open[name] = RNTupleReader(ntuple, ntuple.schema, *texts)
                 self._give_titles(self._open[name])
         return self._open[name]
 

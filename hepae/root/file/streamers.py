@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from uproot.models import TBranch, TLeaf, TTree
 
@@ -17,7 +17,6 @@ from hepae.root.file.packing import pack_after
 from hepae.root.file.parsing import parse
 from hepae.root.file.reading import reading
 from hepae.root.file.records import KEY_HEAD, Key, counted, key_at, root_object, root_string
-from hepae.root.file.source import Source
 
 __all__ = ["Stored", "read_record", "streamer_list"]
 
@@ -37,7 +36,22 @@ NEEDED = (
 )
 
 
-def streamer_list(source: Source | None = None, more: Sequence[Source] = ()) -> tuple[bytes, bool, str]:
+class OfFile(Protocol):
+    """A file that is open.
+
+    Attributes
+    ----------
+    path
+        Where it is, for messages.
+    directory
+        uproot's top directory of it.
+    """
+
+    path: str
+    directory: Any
+
+
+def streamer_list(source: OfFile | None = None, more: Sequence[OfFile] = ()) -> tuple[bytes, bool, str]:
     """The list, uncompressed, whether its key must hold positions of 8 bytes, and the title of the key.
 
     What a source describes is kept byte for byte, since its other objects are copied; what a TTree of ours needs and
@@ -61,7 +75,7 @@ def streamer_list(source: Source | None = None, more: Sequence[Source] = ()) -> 
     return counted(5, root_object() + root_string("") + struct.pack(">i", count) + items), big, title
 
 
-def infos_of(source: Source) -> Iterator[tuple[tuple[str, int], Streamed]]:
+def infos_of(source: OfFile) -> Iterator[tuple[tuple[str, int], Streamed]]:
     """The streamer infos of a source: class and version, and the object."""
     file = source.directory.file
     if not file.fSeekInfo:
@@ -89,7 +103,7 @@ def own_streamers() -> list[tuple[str, int, bytes]]:
     ]
 
 
-def of_source(source: Source) -> tuple[bytes, int, bool, str, set[tuple[str, int]]]:
+def of_source(source: OfFile) -> tuple[bytes, int, bool, str, set[tuple[str, int]]]:
     """Bytes of the items of a source's list, their number, the width and title of its key, and what they describe."""
     file = source.directory.file
     record = read_record(source, int(file.fSeekInfo), int(file.fNbytesInfo))
@@ -116,7 +130,7 @@ class Stored:
         return unpack(self.packed, self.key.objlen, f"record {self.key.name!r}")
 
 
-def read_record(source: Source, seek: int, nbytes: int | None = None) -> Stored:
+def read_record(source: OfFile, seek: int, nbytes: int | None = None) -> Stored:
     """The record at a position.
 
     Raises

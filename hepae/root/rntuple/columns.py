@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Protocol
 
 import numpy as np
 
@@ -11,12 +12,33 @@ from hepae.core.locks import ForkSafeLock
 from hepae.core.tables.columns import ColumnInfo
 from hepae.core.values.nested import Nested
 from hepae.errors import InputError
-from hepae.root.rntuple.encodings import PageEncoding, decode_page, encoding_of
-from hepae.root.rntuple.fields import FieldLeaf, TopField, top_fields
-from hepae.root.rntuple.ntuple import NTuple
-from hepae.root.rntuple.pages import unseal
+from hepae.root.rntuple.encodings import decode_page, page_bytes
+from hepae.root.rntuple.leaves import FieldLeaf, PhysicalColumn, TopField, physical_columns
+from hepae.root.rntuple.pages import Cluster, unseal
 
-__all__ = ["NTupleColumns"]
+__all__ = ["NTupleColumns", "PagesOfNTuple"]
+
+
+class PagesOfNTuple(Protocol):
+    """What is asked of an RNTuple (`hepae.root.rntuple.ntuple.NTuple`)."""
+
+    path: str
+    where: str
+    num_entries: int
+
+    def read(self, start: int, stop: int) -> bytes:
+        """Bytes of the file."""
+
+    @property
+    def clusters(self) -> list[Cluster]:
+        """All clusters in order."""
+
+    @property
+    def edges(self) -> Integers:
+        """First entries of the clusters, and the number of entries."""
+
+    def read_pages(self, cluster: Cluster, pages: Integers) -> Iterator[tuple[Integers, int, bytes]]:
+        """Pages that are close together in the file: which, where the bytes begin, and the bytes."""
 
 
 class NTupleColumns:
@@ -26,6 +48,9 @@ class NTupleColumns:
     ----------
     ntuple
         The RNTuple.
+    whole
+        Every field at the top but projections, those that cannot be taken apart too, by name
+        (`hepae.root.rntuple.fields.top_fields`).
     kept
         Names of fields at the top that are left out.
 
@@ -33,13 +58,13 @@ class NTupleColumns:
     ----------
     fields : dict of TopField
         The fields that have columns here, by name.
-    whole : dict of TopField
-        Every field at the top but projections, those that cannot be taken apart too.
     """
 
-    def __init__(self, ntuple: NTuple, kept: Iterable[str] = ()) -> None:
+    def __init__(
+        self, ntuple: PagesOfNTuple, whole: Mapping[str, TopField], kept: Iterable[str] = ()
+    ) -> None:
         self.ntuple, self.num_entries, self.where = ntuple, ntuple.num_entries, ntuple.where
-        self.whole = top_fields(ntuple.schema)
+        self.whole = whole
         stay = set(kept)
         self.fields: dict[str, TopField] = {
             name: field for name, field in self.whole.items() if field.leaves and name not in stay
@@ -50,6 +75,7 @@ class NTupleColumns:
             for name, field in self.fields.items()
             for leaf in field.leaves
         ]
+        self.physical = physical_columns(self.leaves.values())
         self.edges = ntuple.edges
         self._elements: dict[int, _Elements] = {}
         self._lock = ForkSafeLock()
@@ -57,13 +83,12 @@ class NTupleColumns:
     @property
     def nbytes(self) -> int:
         """Bytes of all values, about."""
-        widths = {leaf.column: leaf.encoding.dtype.itemsize for leaf in self.leaves.values()}
-        taken = {leaf.column for field in self.fields.values() for leaf in field.leaves}
+        taken = [leaf.column for field in self.fields.values() for leaf in field.leaves]
         return sum(
-            int(cluster.numbers[column]) * widths[column]
+            int(cluster.numbers[column.number]) * column.encoding.dtype.itemsize
             for cluster in self.ntuple.clusters
             for column in taken
-            if column < cluster.columns
+            if column.number < cluster.columns
         )
 
     def read(self, names: Iterable[str], start: int, stop: int) -> dict[str, Nested]:
@@ -79,23 +104,46 @@ class NTupleColumns:
 
     def counts(self, index: int, start: int, stop: int) -> Integers:
         """Rows of each entry that an index column at the top says, int64 [stop - start]."""
-        record = self.ntuple.schema.columns[index]
-        encoding = encoding_of(record.kind, record.bits)
-        assert encoding is not None
+        leaf = FieldLeaf("", self.physical[index], (), (), counts=True)
         with self._lock:
-            column = self._read(FieldLeaf("", index, encoding, (), (), counts=True), start, stop)
+            column = self._read(leaf, start, stop)
         return column.values.astype(np.int64)
+
+    def stored_bytes(self, leaf: FieldLeaf, entry: int) -> tuple[int, int] | None:
+        """Where the elements of an entry are in the file, and how many: bytes counted by one index column.
+
+        None where their page is compressed, or they lie in several.
+        """
+        if [level.index is None for level in leaf.levels] != [False] or leaf.column.encoding.bits != 8:
+            return None
+        number = max(int(np.searchsorted(self.edges, entry, side="right")) - 1, 0)
+        cluster, index = self.ntuple.clusters[number], leaf.levels[0].index
+        row, total = entry - int(self.edges[number]), int(self.edges[number + 1] - self.edges[number])
+        with self._lock:
+            assert index is not None
+            low, high = (self._column(index).edge(number, edge, total) for edge in (row, row + 1))
+        pages = cluster.pages(leaf.column.number)
+        edges = np.concatenate([[0], np.cumsum(cluster.elements[pages.start : pages.stop])])
+        at = int(np.searchsorted(edges, low, side="right")) - 1
+        if (
+            at >= len(pages)
+            or high > edges[at + 1]
+            or cluster.sizes[pages[at]] != cluster.elements[pages[at]]
+        ):
+            return None
+        return int(cluster.offsets[pages[at]]) + low - int(edges[at]), high - low
 
     def sizes(self, columns: Iterable[int]) -> tuple[int, int]:
         """Bytes on disk of the pages of physical columns, and what they are unpacked."""
-        stored = bits = 0
+        stored = unpacked = 0
         for column in columns:
             for cluster in self.ntuple.clusters:
                 pages = cluster.pages(column)
                 stored += int(cluster.sizes[pages.start : pages.stop].sum())
-                elements = int(cluster.elements[pages.start : pages.stop].sum())
-                bits += elements * self.ntuple.schema.columns[column].bits
-        return stored, bits // 8
+                if column in self.physical:
+                    elements = int(cluster.elements[pages.start : pages.stop].sum())
+                    unpacked += page_bytes(self.physical[column].encoding, elements)
+        return stored, unpacked
 
     def _read(self, leaf: FieldLeaf, start: int, stop: int) -> Nested:
         first = max(int(np.searchsorted(self.edges, start, side="right")) - 1, 0)
@@ -129,12 +177,12 @@ class NTupleColumns:
 
     def _empty(self, leaf: FieldLeaf) -> Nested:
         levels = tuple(np.zeros(0, np.int64) for _ in leaf.levels)
-        return Nested(levels, np.zeros((0, *leaf.shape), leaf.encoding.dtype))
+        return Nested(levels, np.zeros((0, *leaf.shape), leaf.column.encoding.dtype))
 
-    def _column(self, number: int) -> _Elements:
-        if number not in self._elements:
-            self._elements[number] = _Elements(self.ntuple, number)
-        return self._elements[number]
+    def _column(self, column: PhysicalColumn) -> _Elements:
+        if column.number not in self._elements:
+            self._elements[column.number] = _Elements(self.ntuple, column)
+        return self._elements[column.number]
 
 
 class _Elements:
@@ -143,12 +191,13 @@ class _Elements:
     A column that was added later has fewer elements than there are rows: those before are zero.
     """
 
-    def __init__(self, ntuple: NTuple, number: int) -> None:
-        self.ntuple, self.number, self.where = ntuple, number, f"{ntuple.where}, column {number}"
-        record = ntuple.schema.columns[number]
-        encoding = encoding_of(record.kind, record.bits)
-        assert encoding is not None
-        self.encoding: PageEncoding = encoding
+    def __init__(self, ntuple: PagesOfNTuple, column: PhysicalColumn) -> None:
+        self.ntuple, self.number, self.where = (
+            ntuple,
+            column.number,
+            f"{ntuple.where}, column {column.number}",
+        )
+        self.encoding, self.deferred = column.encoding, column.deferred
         self._last: tuple[int, int, Array] | None = None
 
     def counts(self, cluster: int, low: int, high: int, total: int) -> Integers:
@@ -180,8 +229,7 @@ class _Elements:
 
     def _require(self, cluster: int, missing: int, low: int, high: int, total: int) -> None:
         """Refuse elements that are not there, in a column that was there from the beginning."""
-        late = self.ntuple.clusters[cluster].columns <= self.number
-        late |= bool(self.ntuple.schema.columns[self.number].flags & 1)
+        late = self.deferred or self.ntuple.clusters[cluster].columns <= self.number
         if missing < 0 or (missing and not late) or not 0 <= low <= high <= total:
             raise InputError(
                 "a column of another number of elements",
@@ -202,7 +250,7 @@ class _Elements:
         for _, start, data in self.ntuple.read_pages(found, np.array([page])):
             at = int(found.offsets[page]) - start
             sealed = data[at : at + int(found.spans[page])]
-            size = (elements * self.encoding.bits + 7) // 8
+            size = page_bytes(self.encoding, elements)
             unpacked = unseal(sealed, size, self.where, bool(found.sums[page]))
             return decode_page(self.encoding, unpacked, elements, self.where)
         raise InputError("a page that is not there", where=self.where)

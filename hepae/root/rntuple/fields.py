@@ -1,97 +1,23 @@
-"""What the fields of an RNTuple hold, as columns: paths, levels of counts, dimensions. No I/O.
-
-A leaf is a physical column of elements. The fields above it say how its elements belong to entries: an index column
-counts them, a fixed size multiplies them. Fixed sizes below the last count are the dimensions of a value.
-"""
+"""What the fields of an RNTuple hold, as columns: paths, levels of counts, dimensions. No I/O."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
 
-from hepae.root.rntuple.encodings import SWITCH, PageEncoding, encoding_of
-from hepae.root.rntuple.schema import REPETITIVE, ColumnRecord, FieldRecord, Schema
+from hepae.root.rntuple.encodings import SWITCH, encoding_of
+from hepae.root.rntuple.leaves import FieldLeaf, FieldLevel, PhysicalColumn, TopField
+from hepae.root.rntuple.schema import DEFERRED, REPETITIVE, Schema
 
-__all__ = ["FieldLeaf", "FieldLevel", "TopField", "cardinalities", "top_fields"]
+__all__ = ["cardinalities", "top_fields", "top_of"]
 
 LEAF, COLLECTION, RECORD, STREAMED = 0, 1, 2, 4
 """Roles of fields."""
 
 INDICES: Final = ("Index32", "Index64", "SplitIndex32", "SplitIndex64")
 """Columns whose elements say where the rows of the next row begin."""
-
-
-@dataclass(frozen=True)
-class FieldLevel:
-    """How many rows a row has.
-
-    Attributes
-    ----------
-    index
-        Number of the index column that says so; None where all have ``size``.
-    """
-
-    index: int | None
-    size: int = 0
-
-
-@dataclass(frozen=True)
-class FieldLeaf:
-    """A physical column of elements.
-
-    Attributes
-    ----------
-    name
-        Path of its field, anonymous items left out; that of the first projection of it, if there is one.
-    column
-        Number of the physical column.
-    encoding
-        Of its pages.
-    levels
-        From the entry down.
-    shape
-        Dimensions of a value.
-    counts
-        Whether the elements are offsets, which become counts: of a collection that holds nothing, or a cardinality.
-    """
-
-    name: str
-    column: int
-    encoding: PageEncoding
-    levels: tuple[FieldLevel, ...]
-    shape: tuple[int, ...]
-    counts: bool = False
-
-    @property
-    def dtype(self) -> str:
-        """Of its values."""
-        return self.encoding.dtype.name
-
-
-@dataclass
-class TopField:
-    """A field at the top, with all that is in it.
-
-    Attributes
-    ----------
-    number, name
-        Of the field.
-    members
-        Numbers of all fields in it, its own first.
-    columns
-        Numbers of their physical columns, all representations.
-    leaves
-        Its columns as an analysis sees them; none where it cannot be taken apart.
-    """
-
-    number: int
-    name: str
-    members: list[int] = field(default_factory=list)
-    columns: list[int] = field(default_factory=list)
-    leaves: list[FieldLeaf] = field(default_factory=list)
 
 
 class NotTakenApartError(Exception):
@@ -175,7 +101,7 @@ class _FieldTree:
         elif len(columns) == 1 and record.role == COLLECTION:
             yield from self._counted(number, path, levels, shape)
         elif len(columns) == 2 and record.role in (LEAF, STREAMED) and self._is_index(columns[0]):
-            above = (*levels, *_fixed(shape), FieldLevel(columns[0]))
+            above = (*levels, *_fixed(shape), FieldLevel(self._physical(columns[0])))
             yield self._leaf(columns[1], path, above, ())
         else:
             raise NotTakenApartError
@@ -200,27 +126,28 @@ class _FieldTree:
         (index,) = self.columns[number]
         if not self._is_index(index):
             raise NotTakenApartError
-        within = list(self._in(number, path, (*levels, *_fixed(shape), FieldLevel(index)), ()))
+        below = (*levels, *_fixed(shape), FieldLevel(self._physical(index)))
+        within = list(self._in(number, path, below, ()))
         yield from within or [self._leaf(index, path, levels, shape)]
 
     def _leaf(
         self, column: int, path: str, levels: tuple[FieldLevel, ...], shape: tuple[int, ...]
     ) -> FieldLeaf:
-        encoding = self._encoding(column)
-        if encoding.dtype == SWITCH or 0 in shape:
+        physical = self._physical(column)
+        if physical.encoding.dtype == SWITCH or 0 in shape:
             raise NotTakenApartError
         name = self.shown.get(column, path)
-        return FieldLeaf(name, column, encoding, levels, shape, encoding.name in INDICES)
+        return FieldLeaf(name, physical, levels, shape, physical.encoding.name in INDICES)
 
     def _is_index(self, column: int) -> bool:
-        return self._encoding(column).name in INDICES
+        return self._physical(column).encoding.name in INDICES
 
-    def _encoding(self, column: int) -> PageEncoding:
-        record: ColumnRecord = self.schema.columns[column]
+    def _physical(self, column: int) -> PhysicalColumn:
+        record = self.schema.columns[column]
         encoding = encoding_of(record.kind, record.bits)
         if encoding is None:
             raise NotTakenApartError
-        return encoding
+        return PhysicalColumn(column, encoding, bool(record.flags & DEFERRED))
 
 
 def _fixed(shape: tuple[int, ...]) -> tuple[FieldLevel, ...]:
@@ -230,17 +157,16 @@ def _fixed(shape: tuple[int, ...]) -> tuple[FieldLevel, ...]:
 
 def _projections(schema: Schema) -> dict[int, str]:
     """The names at the top under which columns of elements are shown as well, by number of the column."""
-    fields = schema.fields
     shown: dict[int, str] = {}
     for alias in schema.aliases:
         encoding = encoding_of(schema.columns[alias.column].kind, schema.columns[alias.column].bits)
         if encoding is not None and encoding.name not in INDICES:
-            shown.setdefault(alias.column, _top(fields, alias.field).name)
+            shown.setdefault(alias.column, schema.fields[top_of(schema, alias.field)].name)
     return shown
 
 
-def _top(fields: list[FieldRecord], number: int) -> FieldRecord:
+def top_of(schema: Schema, number: int) -> int:
     """The field at the top that a field is in."""
-    while fields[number].parent != number:
-        number = fields[number].parent
-    return fields[number]
+    while schema.fields[number].parent != number:
+        number = schema.fields[number].parent
+    return number

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 
@@ -11,11 +12,12 @@ from hepae.arrays import Array
 from hepae.core.values.nested import Nested
 from hepae.errors import UnsupportedError
 from hepae.root.columns import Branch, Column, Jagged
-from hepae.root.file.reading import reading
-from hepae.root.rntuple.columns import NTupleColumns
+from hepae.root.file.reading import merged_ranges, reading
+from hepae.root.rntuple.columns import NTupleColumns, PagesOfNTuple
 from hepae.root.rntuple.encodings import seen, seen_dtype
-from hepae.root.rntuple.fields import FieldLeaf, TopField, cardinalities
-from hepae.root.rntuple.ntuple import NTuple
+from hepae.root.rntuple.fields import cardinalities, top_fields
+from hepae.root.rntuple.leaves import FieldLeaf, TopField, physical_columns
+from hepae.root.rntuple.schema import Schema
 from hepae.root.tree import TreeReader
 
 __all__ = ["RNTupleReader"]
@@ -34,38 +36,41 @@ class RNTupleReader(TreeReader):
     ----------
     ntuple
         The RNTuple.
+    schema
+        Its fields and columns, those of the extension too.
+    name, title
+        As its header says.
     """
 
-    def __init__(self, ntuple: NTuple) -> None:
-        self.ntuple, self.where, self.path = ntuple, ntuple.where, ntuple.path
-        self.name, self.title = ntuple.header.name, ntuple.header.description
-        self.num_entries = ntuple.num_entries
-        self.columns = NTupleColumns(ntuple)
-        counters = cardinalities(ntuple.schema)
+    def __init__(self, ntuple: PagesOfNTuple, schema: Schema, name: str, title: str) -> None:
+        self.ntuple, self.schema, self.where, self.path = ntuple, schema, ntuple.where, ntuple.path
+        self.name, self.title, self.num_entries = name, title, ntuple.num_entries
+        self.columns = NTupleColumns(ntuple, top_fields(schema))
+        counters = cardinalities(schema)
         self._counters = {name: index for index, name in counters.items()}
         self.branches: dict[str, Branch] = {}
-        for name, field in self.columns.whole.items():
+        for top, field in self.columns.whole.items():
             found = list(self._described(field, counters))
-            other = Branch(name, "other", self._type(field.number), title=self._title(field.number))
+            other = Branch(top, "other", self._type(field.number), title=self._title(field.number))
             self.branches |= {branch.name: branch for branch in found or [other]}
-        for index, name in counters.items():
-            self.branches[name] = Branch(name, "flat", "ROOT::RNTupleCardinality", "uint32")
+        for counter in counters.values():
+            self.branches[counter] = Branch(counter, "flat", "ROOT::RNTupleCardinality", "uint32")
 
     def _type(self, number: int) -> str:
-        return self.ntuple.schema.fields[number].type_name
+        return self.schema.fields[number].type_name
 
     def _title(self, number: int) -> str:
-        return self.ntuple.schema.fields[number].description
+        return self.schema.fields[number].description
 
     def _described(self, field: TopField, counters: Mapping[int, str]) -> Iterator[Branch]:
         """Branches of a field at the top."""
         for leaf in field.leaves:
-            number = self.ntuple.schema.columns[leaf.column].field
+            number = self.schema.columns[leaf.column.number].field
             title = self._title(number) or self._title(field.number)
-            typename, dtype = self._type(number), seen_dtype(leaf.encoding).name
+            typename, dtype = self._type(number), seen_dtype(leaf.column.encoding).name
             kind, counter = self._kind(leaf), None
             if kind == "jagged" and leaf.levels[0].index is not None:
-                counter = counters.get(leaf.levels[0].index)
+                counter = counters.get(leaf.levels[0].index.number)
                 typename = self._type(field.number) or typename
             if kind in ("string", "other"):
                 yield Branch(leaf.name, kind, typename, title=title)
@@ -78,10 +83,10 @@ class RNTupleReader(TreeReader):
             return "other" if leaf.counts else "flat"
         if len(leaf.levels) > 1 or leaf.levels[0].index is None or leaf.counts:
             return "other"
-        columns = self.ntuple.schema.columns
-        owner = columns[leaf.levels[0].index].field
-        if owner == columns[leaf.column].field:
-            return "string" if leaf.encoding.name == "Char" else "other"
+        columns = self.schema.columns
+        owner = columns[leaf.levels[0].index.number].field
+        if owner == columns[leaf.column.number].field:
+            return "string" if leaf.column.encoding.name == "Char" else "other"
         return "jagged" if not self._type(owner) or self._type(owner).startswith(LISTS) else "other"
 
     def read(self, branch: str, start: int, stop: int) -> Column:
@@ -98,9 +103,24 @@ class RNTupleReader(TreeReader):
         if info.kind == "string":
             return texts(column)
         leaf = self.columns.leaves[branch]
-        record = self.ntuple.schema.columns[leaf.column]
-        values = seen(leaf.encoding, column.values, record.low, record.high)
+        record = self.schema.columns[leaf.column.number]
+        values = seen(leaf.column.encoding, column.values, record.low, record.high)
         return values if info.kind == "flat" else Jagged(column.levels[0], values)
+
+    def stored_entry(self, branch: str, entry: int) -> tuple[int, int] | None:
+        """Where the bytes of an entry are in the file, and how many: of bytes that are not compressed.
+
+        None where they are, or lie in several pages.
+        """
+        leaf = self.columns.leaves[branch]
+        if leaf.column.encoding.bits != 8:
+            return None
+        with reading(f"{self.where}, {branch}, entry {entry}"):
+            return self.columns.stored_bytes(leaf, entry)
+
+    def read_ranges(self, ranges: Sequence[tuple[int, int]]) -> list[bytes]:
+        """Ranges of bytes of the file; neighbouring ones are one request."""
+        return merged_ranges(self.ntuple.read, ranges, self.where)
 
     def give_titles(self, titles: Mapping[str, str]) -> None:
         """Titles of fields, by name; the format has room for them, uproot's writer has not."""
@@ -114,17 +134,12 @@ class RNTupleReader(TreeReader):
         if leaf is None:
             field = self.columns.whole.get(branch)
             return self.columns.sizes(field.columns if field is not None else ())
-        return self.columns.sizes(
-            (leaf.column, *(level.index for level in leaf.levels if level.index is not None))
-        )
+        return self.columns.sizes(physical_columns([leaf]))
 
 
 def texts(column: Nested) -> Array:
     """Characters as strings, array of str [entries]."""
     data = column.values.tobytes()
     edges = np.concatenate([[0], np.cumsum(column.levels[0])]).tolist()
-    words = [
-        data[start:stop].decode("utf-8", "surrogateescape")
-        for start, stop in zip(edges[:-1], edges[1:], strict=True)
-    ]
+    words = [data[start:stop].decode("utf-8", "surrogateescape") for start, stop in pairwise(edges)]
     return np.array(words, np.str_)

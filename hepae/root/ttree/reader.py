@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -17,7 +16,7 @@ from hepae.core.values.objects import Collection
 from hepae.errors import InputError, UnsupportedError, nearest
 from hepae.root.columns import Branch, Column, Jagged, cut, empty_column, joined
 from hepae.root.file.compression import ZSTD_DEFAULT
-from hepae.root.file.reading import reading
+from hepae.root.file.reading import merged_ranges, reading
 from hepae.root.tree import TreeReader
 
 __all__ = ["FETCHED", "TTreeReader", "plain_interpretation"]
@@ -27,10 +26,6 @@ FETCHED = "_fetched_for_hepae"
 
 OFFSETS_OF_ONE = 12
 """Bytes of the table of offsets of a basket of one entry: how many there are, and two."""
-
-NEIGHBOURS = 1 << 14
-"""Bytes between two ranges that are read rather than asked for anew: less than a request costs on a network."""
-
 
 KEPT_COUNTS = 1 << 22
 """Bytes of a counter's baskets that are kept: the counts of a million events."""
@@ -99,27 +94,10 @@ class TTreeReader(TreeReader):
 
     def read_ranges(self, ranges: Sequence[tuple[int, int]]) -> list[bytes]:
         """Ranges of bytes of the file; neighbouring ones are one request."""
-        merged: list[list[int]] = []
-        for start, stop in sorted(ranges):
-            if merged and start - merged[-1][1] <= NEIGHBOURS:
-                merged[-1][1] = max(merged[-1][1], stop)
-            else:
-                merged.append([start, stop])
-        with reading(self.where):
-            source = self.tree.file.source
-            chunks = [source.chunk(start, stop) for start, stop in merged]
-            data = [bytes(chunk.raw_data) for chunk in chunks]
-        starts = [start for start, _ in merged]
-        parts = []
-        for start, stop in ranges:
-            number = bisect_right(starts, start) - 1
-            part = data[number][start - starts[number] : stop - starts[number]]
-            if len(part) != stop - start:
-                raise InputError(
-                    "the file is cut short", where=self.where, expected=stop - start, got=len(part)
-                )
-            parts.append(part)
-        return parts
+        source = self.tree.file.source
+        return merged_ranges(
+            lambda start, stop: bytes(source.chunk(start, stop).raw_data), ranges, self.where
+        )
 
     def _column(self, name: str) -> BasketColumn:
         if name not in self.sources:
