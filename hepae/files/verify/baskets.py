@@ -16,8 +16,9 @@ from typing import Any
 import numpy as np
 
 from hepae.arrays import Array, Integers
-from hepae.files.verify.packed import KEY, unpack
+from hepae.files.verify.packed import KEY
 from hepae.files.verify.values import NotInterpretedError, interpreting
+from hepae.root.file.compression import unpack
 
 __all__ = [
     "Basket",

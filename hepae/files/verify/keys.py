@@ -19,9 +19,9 @@ from uproot.source.cursor import Cursor
 
 from hepae.core.locks import computed_once
 from hepae.errors import InputError
-from hepae.files.verify.packed import KEY, unpack
+from hepae.files.verify.packed import KEY
 from hepae.files.verify.values import NotInterpretedError
-from hepae.root.file.compression import require_whole
+from hepae.root.file.compression import require_whole, unpack
 from hepae.root.file.reading import reading
 from hepae.root.file.source import Source, check_header
 
