@@ -19,7 +19,6 @@ from hepae.errors import CollectionError, HepaeError, InputError, UnsupportedErr
 from hepae.root import Jagged, NewBranch, RootWriter, TreeReader, open_source
 from hepae.root.columns import Branch
 from hepae.root.ttree.reader import describe_branch
-from hepae.stored.inspection import describe
 from hepae.testing.files import DTYPES
 
 
@@ -238,22 +237,6 @@ def test_damage_is_an_error_in_words(
         for name in tree.branches:
             if tree.branches[name].kind != "other":
                 tree.read(name, 0, tree.num_entries)
-
-
-def test_description(tmp_path: Path) -> None:
-    path = tmp_path / "facts.root"
-    with RootWriter(path) as out:
-        tree = out.new_tree(
-            "Events", [NewBranch("nJet", "int32"), NewBranch("Jet_pt", "float32", "p", "nJet")]
-        )
-        values = np.array([1.5, np.nan, -np.inf, 40.25], "f4")
-        tree.append({"Jet_pt": Jagged(np.array([4, 0]), values)})
-        tree.finish()
-    (facts,) = describe(path).trees
-    (pt,) = facts.collections["Jet"]
-    assert (pt.mantissa, pt.low, pt.high, pt.non_finite, pt.values) == (7, 1.5, 40.25, 0.5, 4)
-    assert (facts.counters["Jet"], facts.entries, pt.title) == ("nJet", 2, "p")
-    assert pt.compressed > 0
 
 
 @pytest.mark.parametrize(

@@ -10,23 +10,19 @@ from typing import Any
 from hepae.cli import tables, verification
 from hepae.cli.arguments import Add, add_force, local, location
 from hepae.cli.choices import BOUNDS_HELP, choices_of, recipe_choices, training_options
+from hepae.cli.inspection import add_inspect
 from hepae.cli.progress import reporter
 from hepae.learn.recipe import recipe_of
 from hepae.model.model import Model
 from hepae.root.file.atomic import atomic_output
 from hepae.root.file.source import size_of
 
-__all__ = ["add_commands", "decompress", "inspect", "train", "verify"]
+__all__ = ["add_commands", "decompress", "train", "verify"]
 
 
 def add_commands(add: Add) -> None:
     """Add the commands of this module to a parser."""
-    part = add(
-        "inspect", inspect, "show what is in a file: trees, collections, features, bytes, precision",
-        "hepae inspect events.root",
-    )  # fmt: skip
-    part.add_argument("file", type=location, help="ROOT or CSV file")
-    part.add_argument("--tree", help="only this tree")
+    add_inspect(add)
     part = add(
         "train", train, "train a model and export it to ONNX",
         "hepae train a.root b.root -o jets.onnx --collection Jet --bound 'pt,mass=rel:1e-3'",
@@ -56,14 +52,6 @@ def add_commands(add: Add) -> None:
     part.add_argument(
         "--tree", action="append", metavar="PATH", help="only this tree of the original; repeatable"
     )
-
-
-def inspect(options: argparse.Namespace) -> int:
-    """`hepae inspect`."""
-    from hepae.input.events import describe
-
-    tables.show(asdict(describe(options.file, options.tree)), tables.inspection, options.json)
-    return 0
 
 
 def train(options: argparse.Namespace) -> int:

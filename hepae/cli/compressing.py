@@ -16,9 +16,11 @@ from rich.console import Console
 from hepae.cli import stopping, tables
 from hepae.cli.arguments import Add, add_force, local, location
 from hepae.cli.choices import choices_of, names_said, recipe_choices, training_options
+from hepae.cli.inspection import dry_run
 from hepae.cli.progress import reporter
 from hepae.errors import InputError
 from hepae.extras import needed
+from hepae.input.events import is_csv
 from hepae.learn.recipe import Recipe, recipe_of
 from hepae.model.model import Model
 from hepae.root.file.atomic import check_target
@@ -40,7 +42,7 @@ def add_commands(add: Add) -> None:
         type=location,
         nargs="+",
         metavar="FILE",
-        help="IN OUT; only inputs with --side, --out-dir or --side-dir",
+        help="IN OUT; only inputs with --side, --out-dir, --side-dir or --dry-run",
     )
     part.add_argument("--model", type=location, help="a model made by `hepae train`")
     part.add_argument("--model-by-reference", action="store_true", help="store only the SHA-256 of the model")
@@ -54,6 +56,8 @@ def add_commands(add: Add) -> None:
     part.add_argument(
         "--threads", dest="chunk_threads", type=int, help="chunks coded at once (default: the cores)"
     )
+    part.add_argument("--dry-run", action="store_true", help="write nothing: say what becomes of each table, with "
+                      "estimated sizes")  # fmt: skip
     add_force(part)
     _whole(part.add_argument_group("whole files (no collection, model or codec named)"))
     _many(part.add_argument_group("many files, one model; what is done already is not done again"))
@@ -95,6 +99,9 @@ def compress(options: argparse.Namespace) -> int:
 
     choices = choices_of(options)
     _require_use(options, choices)
+    if options.dry_run:
+        _require_dry(options, choices)
+        return dry_run(options, choices)
     if options.out_dir or options.side_dir:
         return compress_many(options, choices, recipe_of(recipe_choices(choices)))
     source, target = _source_and_target(options)
@@ -123,6 +130,21 @@ def compress(options: argparse.Namespace) -> int:
     shown = tables.whole_file if isinstance(outcome, FileDone) else tables.compression
     tables.show(asdict(outcome), shown, options.json)
     return 0
+
+
+def _require_dry(options: argparse.Namespace, choices: dict[str, Any]) -> None:
+    """Refuse a dry run of what is no whole file."""
+    folder = options.out_dir or options.side_dir
+    if len(options.files) > 2 or folder:
+        raise InputError(
+            "a dry run is of one file", expected="IN, or IN OUT", got=f"{len(options.files)} files"
+        )
+    if _is_narrowed(choices, options) or options.format or is_csv(options.files[0]):
+        raise InputError(
+            "a dry run is of whole files",
+            where=options.files[0],
+            hint="leave out the collection, the model and the codec; --only 'Jet_*' is of some columns alone",
+        )
 
 
 def _is_narrowed(choices: dict[str, Any], options: argparse.Namespace) -> bool:

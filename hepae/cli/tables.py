@@ -7,13 +7,15 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
+from rich.cells import cell_len
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from hepae.core.values.names import printable
 
-__all__ = ["compression", "facts", "fitted", "inspection", "show", "table", "whole_file"]
+__all__ = ["Result", "compression", "facts", "fitted", "listed", "show", "table", "whole_file"]
 
 Result = Mapping[str, Any]
 
@@ -110,71 +112,15 @@ def whole_file(result: Result, console: Console) -> None:
         console.print(line)
 
 
-def inspection(result: Result, console: Console) -> None:
-    """What `hepae inspect` saw."""
-    console.print(f"[bold]{result['path']}[/bold], {result['size']:,} B", highlight=False)
-    for tree in result["trees"]:
-        console.print(f"\n[bold]{tree['path']}[/bold] ({tree['classname']}), {tree['entries']:,} entries")
-        for name, features in tree["collections"].items():
-            counter = tree["counters"][name]
-            console.print(
-                f"\ncollection [bold]{name}[/bold]" + (f", counted by {counter}" if counter else "")
-            )
-            _branches(features, console)
-        if tree["payloads"]:
-            console.print("\ncompressed by hepae")
-            facts(dict(sorted(tree["payloads"].items())), console)
-        if tree["events"]:
-            console.print("\none number per event")
-            _branches(tree["events"], console)
-        if tree["passed_through"]:
-            _listed(
-                f"{len(tree['passed_through'])} other branches, passed through",
-                tree["passed_through"],
-                console,
-            )
-    _listed(
-        "other keys", {f"{key['path']};{key['cycle']}": key["classname"] for key in result["keys"]}, console
-    )
-    _listed("models (SHA-256)", {sha256: f"{size:,} B" for sha256, size in result["models"].items()}, console)
-
-
 MOST_LISTED = 12
 
 
-def _listed(title: str, names: Mapping[str, str], console: Console) -> None:
+def listed(title: str, names: Mapping[str, str], console: Console) -> None:
     """Names with their types on one line, cut where there are many."""
     if names:
         shown = [f"{name} ({kind})" for name, kind in list(names.items())[:MOST_LISTED]]
         more = f" and {len(names) - MOST_LISTED} more" if len(names) > MOST_LISTED else ""
         console.print(f"\n{title}: {', '.join(shown)}{more}", highlight=False, soft_wrap=True)
-
-
-def _branches(rows: Sequence[Result], console: Console) -> None:
-    shown = table(
-        "branch",
-        "dtype",
-        "values",
-        "on disk, B",
-        "in memory, B",
-        "mantissa bits",
-        "smallest",
-        "largest",
-        "not finite",
-    )
-    for row in rows:
-        shown.add_row(
-            row["name"],
-            row["dtype"],
-            f"{row['values']:,}",
-            f"{row['compressed']:,}" if row["compressed"] else "",
-            f"{row['uncompressed']:,}" if row["uncompressed"] else "",
-            "" if row["mantissa"] is None else str(row["mantissa"]),
-            "" if row["low"] is None else f"{row['low']:.6g}",
-            "" if row["high"] is None else f"{row['high']:.6g}",
-            f"{row['non_finite']:.3%}" if row["non_finite"] else "0",
-        )
-    console.print(shown)
 
 
 def table(*columns: str) -> Table:
@@ -185,19 +131,30 @@ def table(*columns: str) -> Table:
     return made
 
 
-def fitted(console: Console, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print a table with as many of its columns as the width has room for: the first ones; nothing is cut.
+NAME_WIDTH = 30
+"""Characters that names have at least where a table is too wide; longer ones go on in the next line."""
 
-    A first column that is too wide by itself goes on in the next line.
+
+def fitted(console: Console, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print a table with as many of its columns as the width has room for: the first ones; no number is cut.
+
+    A first column that is too wide goes on in the next line.
     """
     for kept in range(len(columns), 0, -1):
         shown = table(*columns[:kept])
         for row in rows:
             shown.add_row(*row[:kept])
-        if (
-            kept == 1
-            or console.measure(shown, options=console.options.update_width(10_000)).maximum <= console.width
-        ):
-            shown.columns[0].no_wrap, shown.columns[0].overflow = False, "fold"
+        for at, column in enumerate(shown.columns[1:], 1):
+            column.justify = "right" if all(_is_number(row[at]) for row in rows) else "left"
+        shown.columns[0].no_wrap, shown.columns[0].overflow = False, "fold"
+        wide = console.measure(shown, options=console.options.update_width(10_000)).maximum
+        first = max((cell_len(Text.from_markup(row[0]).plain) for row in rows), default=0)
+        if kept == 1 or wide - max(first - NAME_WIDTH, 0) <= console.width:
+            shown.columns[0].max_width = max(console.width - (wide - max(first, len(columns[0]))), 1)
             console.print(shown)
             return
+
+
+def _is_number(cell: str) -> bool:
+    """Whether a cell of a table, with its markup, is a number or empty."""
+    return Text.from_markup(cell).plain[:1] in ("", *"0123456789+-.")

@@ -51,7 +51,7 @@ class PlainColumns:
         self.branches = {
             name: branch for name, branch in tree.branches.items() if branch.kind in ("flat", "jagged")
         }
-        self.infos = [
+        self.infos: Sequence[ColumnInfo] = [
             ColumnInfo(name, name, branch.dtype, branch.shape, int(branch.kind == "jagged"), branch.counter)
             for name, branch in self.branches.items()
         ]

@@ -14,13 +14,11 @@ from hepae.core.values.objects import Objects
 from hepae.errors import InputError
 from hepae.input.csvio import CsvEvents, read_csv
 from hepae.root.columns import Branch, Column, Jagged
-from hepae.root.file.source import Source, open_source, size_of
+from hepae.root.file.source import Source, open_source
 from hepae.root.tree import TreeReader
-from hepae.stored import inspection
-from hepae.stored.inspection import FileFacts
 from hepae.stored.titles import compressed_collections
 
-__all__ = ["CsvTree", "csv_tree", "describe", "events_of", "is_csv", "open_events"]
+__all__ = ["CsvTree", "csv_tree", "events_of", "is_csv", "open_events"]
 
 
 def is_csv(path: str | Path) -> bool:
@@ -63,14 +61,6 @@ def events_of(source: Source, tree: str | None = None, collection: str | None = 
         return bool(known) if collection is None else collection in known
 
     return source.tree(tree, holds)
-
-
-def describe(path: str | Path, tree: str | None = None) -> FileFacts:
-    """What is in a ROOT or CSV file: trees, collections, features, bytes, precision in use, range."""
-    if not is_csv(path):
-        return inspection.describe(path, tree)
-    events = csv_tree(path)
-    return FileFacts(str(path), size_of(path), [inspection.tree_facts(events, "CSV", values=True)], [], {})
 
 
 def csv_tree(path: str | Path) -> CsvTree:

@@ -16,11 +16,12 @@ from hepae.core.decode import chunk_codec, codec_of
 from hepae.core.locks import ForkSafeLock
 from hepae.errors import CorruptionError, HepaeError, MissingModelError
 from hepae.model.model import Model
+from hepae.root.columns import Jagged
 from hepae.root.file.source import MODELS_TREE, Source
 from hepae.stored.frames import bytes_of
 from hepae.stored.mixed import compressed_by_model, merged_with_plain
 
-__all__ = ["MODEL_PATH", "ModelStore", "models_of"]
+__all__ = ["MODEL_PATH", "ModelStore", "model_sizes", "models_of"]
 
 MODEL_PATH = "HEPAE_MODEL_PATH"
 """Environment variable: directories (separated as in PATH) with models for files that hold them by reference."""
@@ -143,3 +144,15 @@ def models_of(source: Source, given: Iterable[Model] = ()) -> ModelStore:
             embedded[name] = data or embedded.get(name, b"")
         compressed = compressed_by_model(tree)
     return ModelStore(embedded, given, compressed)
+
+
+def model_sizes(source: Source) -> dict[str, int]:
+    """Models in a file: SHA-256 and bytes, 0 for those kept by reference."""
+    if not source.has_models:
+        return {}
+    table = source.tree(MODELS_TREE)
+    limits.check("models in a file", table.num_entries, limits.MAX_MODELS_PER_FILE, source.path)
+    names = np.asarray(table.read("sha256", 0, table.num_entries)).astype(np.uint8)
+    onnx = table.read("onnx", 0, table.num_entries)
+    sizes = onnx.counts if isinstance(onnx, Jagged) else np.zeros(len(names), np.int64)
+    return {name.tobytes().hex(): int(size) for name, size in zip(names, sizes, strict=True)}

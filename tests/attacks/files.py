@@ -17,7 +17,7 @@ import uproot
 import hepae
 from hepae import limits
 from hepae.errors import CorruptionError, HepaeError, InputError, LimitError
-from hepae.input.events import describe
+from hepae.files.inspect.file import inspect
 from hepae.root.columns import Jagged
 from hepae.root.file.source import MODELS_TREE
 from hepae.root.file.writer import RootWriter
@@ -70,7 +70,7 @@ def written(
 
 def restored(path: Path) -> Any:
     """All that a user sees of a file: what `inspect` shows, and the values of its jets."""
-    describe(path)
+    inspect(path, values=["*"])
     with hepae.open(path) as file:
         return file["Events"].arrays(["Jet_pt"])
 
@@ -134,7 +134,7 @@ def _directory_in_itself(folder: Path) -> object:
         whole, part = file._fSeekKeys, file["loop"]._fSeekKeys
     data = path.read_bytes()
     path.write_bytes(data.replace(struct.pack(">i", part), struct.pack(">i", whole)))
-    return describe(path)
+    return inspect(path)
 
 
 def _dtype(name: str) -> str:

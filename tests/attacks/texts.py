@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from contextlib import redirect_stderr, redirect_stdout
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -51,18 +52,23 @@ def _name(name: str, branch: str) -> Attack:
     return Attack(f"name: {name}", run, UnsupportedError, "a name that a compressed branch cannot have")
 
 
-def _shown(folder: Path) -> None:
-    """What a command prints of such names steers no terminal and is no markup."""
-    for name in ("[/red]", "\x1b[2J", "[link=file:///etc/passwd]pt", "a\nb"):
-        path, said = _branch(folder, name), io.StringIO()
-        with redirect_stdout(said), redirect_stderr(said):
-            assert cli.main(["inspect", str(path)]) == 0
-            assert cli.main(["compress", str(path), str(folder / "b.root"), "--features", name + "x"]) == 2
-        assert "\x1b" not in said.getvalue()
-        assert "defect" not in said.getvalue()
-        assert name.encode("unicode_escape").decode() in said.getvalue()
+def _shown(name: str, folder: Path) -> None:
+    """What a command prints of such a name steers no terminal and is no markup."""
+    path, said = _branch(folder, name), io.StringIO()
+    with redirect_stdout(said), redirect_stderr(said):
+        assert cli.main(["inspect", str(path)]) == 0
+        assert cli.main(["compress", str(path), str(folder / "b.root"), "--features", name + "x"]) == 2
+    assert "\x1b" not in said.getvalue()
+    assert "defect" not in said.getvalue()
+    assert name.encode("unicode_escape").decode() in said.getvalue()
 
 
+SHOWN = {
+    "closing markup": "[/red]",
+    "an escape": "\x1b[2J",
+    "a link": "[link=file:///etc/passwd]pt",
+    "a line break": "a\nb",
+}
 LIFTING = recipe_of({"codec": "lifting"})
 EVENT = "1;qcd;1;8974.43;2.35746;"
 ATTACKS = (
@@ -84,5 +90,5 @@ ATTACKS = (
     _name("a line break", "a\nb"),
     _name("a terminal escape", "\x1b[31m"),
     _name("a kilobyte", "a" * 1000),
-    Attack("name: markup and escapes on a terminal", _shown, None),
+    *(Attack(f"name: {what} on a terminal", partial(_shown, name), None) for what, name in SHOWN.items()),
 )

@@ -26,13 +26,16 @@ from hepae.root.ttree.layouts.layout import Layout
 from hepae.stored.compressed import plain_codec
 from hepae.stored.schemas import StoredBranch, StoredTree
 
-__all__ = ["EncodedChunk", "TreePlan", "encoded", "marks", "plan_tree"]
+__all__ = ["EncodedChunk", "Sample", "TreePlan", "encoded", "marks", "plan_tree", "tree_sample"]
 
 Given = TypeVar("Given")
 Made = TypeVar("Made")
 
 SAMPLE_ENTRIES = 20_000
 """Entries that a tree is planned from."""
+
+Sample = tuple[Mapping[str, Nested], int]
+"""Values of columns for some entries, by name, and how many entries these are."""
 
 
 @dataclass
@@ -69,6 +72,11 @@ class EncodedChunk:
     streams: Sequence[bytes]
 
 
+def tree_sample(source: ColumnSource) -> Sample:
+    """What a tree is planned from."""
+    return sampled(source, SAMPLE_ENTRIES)
+
+
 def plan_tree(
     source: ColumnSource,
     layouts: Mapping[str, Layout],
@@ -77,6 +85,7 @@ def plan_tree(
     dither: bool = False,
     search: Search | None = None,
     report: Report = silent,
+    sample: Sample | None = None,
 ) -> TreePlan:
     """How to store a tree, from a sample of it.
 
@@ -96,15 +105,17 @@ def plan_tree(
         Finds which columns predict each other; none does where it is None.
     report
         Told how far the search for predictions is.
+    sample
+        Values of the columns; taken here where it is None.
     """
-    sample, entries = sampled(source, SAMPLE_ENTRIES)
-    found = find_tables(source.infos, sample)
+    values, entries = sample or tree_sample(source)
+    found = find_tables(source.infos, values)
     start, stop = next(iter(chunks(source)), (0, 0))
     share = (stop - start) / entries if entries else 0.0
     scale = source.num_entries / entries if entries else 0.0
-    bounds = asked.resolved(sample)
-    lifted = search(found, sample, bounds, scale, dither, report) if search is not None else ()
-    plan = planned(found, sample, share, bounds, lifted=lifted, dither=dither)
+    bounds = asked.resolved(values)
+    lifted = search(found, values, bounds, scale, dither, report) if search is not None else ()
+    plan = planned(found, values, share, bounds, lifted=lifted, dither=dither)
     of_branch: dict[str, list[int]] = {}
     for info in source.infos:
         of_branch.setdefault(info.branch, []).append(plan.schema.numbers[info.name])

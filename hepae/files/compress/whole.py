@@ -10,7 +10,7 @@ import msgspec
 
 from hepae.core.values.bounds import Bound
 from hepae.errors import InputError
-from hepae.files.compress.bounds import Idle, Pairs, bounds_by_tree
+from hepae.files.compress.bounds import Asked, Idle, Pairs, bounds_by_tree
 from hepae.files.compress.narrowing import ALL, Narrowing
 from hepae.files.compress.tree import TreePlan, encoded, marks, plan_tree
 from hepae.learn.whole.plan import Search
@@ -28,7 +28,15 @@ from hepae.stored.compressed import compressed_of
 from hepae.stored.own_tables import schemas_of, write_schemas
 from hepae.stored.payload import MARKER, payload_plan, row_columns
 
-__all__ = ["TreeDone", "compressible", "readable", "write_whole"]
+__all__ = [
+    "TreeDone",
+    "compressible",
+    "needed",
+    "readable",
+    "requested",
+    "unsaid_settings",
+    "write_whole",
+]
 
 MARKER_TITLE = (
     "compressed by hepae: in Python, import hepae and read with uproot as before; or run hepae decompress"
@@ -97,14 +105,7 @@ def write_whole(
     """
     done: list[TreeDone] = []
     schemas = schemas_of(source)
-    trees = compressible(source, kept)
-    if narrowing != ALL:
-        stay = narrowing.kept(trees, source.path, _idle(source))
-        trees = compressible(
-            source, {path: stay.get(path, set()) | kept.get(path, set()) for path in source.trees}
-        )
-    infos = {path: columns.infos for path, columns in trees.items()}
-    asked = bounds_by_tree(pairs, infos, source.path, _idle(source))
+    trees, asked = requested(source, pairs, kept, narrowing)
     with RootWriter(temporary, source) as out:
         out.done |= {SCHEMAS_TREE}
         for path, columns in trees.items():
@@ -127,6 +128,20 @@ def write_whole(
     return done
 
 
+def requested(
+    source: Source, pairs: Pairs, kept: Mapping[str, set[str]], narrowing: Narrowing
+) -> tuple[dict[str, TreeColumns], dict[str, Asked]]:
+    """The columns of each tree that a request is about, and what it asks of them; parameters as of `write_whole`."""
+    trees = compressible(source, kept)
+    if narrowing != ALL:
+        stay = narrowing.kept(trees, source.path, _idle(source))
+        trees = compressible(
+            source, {path: stay.get(path, set()) | kept.get(path, set()) for path in source.trees}
+        )
+    infos = {path: columns.infos for path, columns in trees.items()}
+    return trees, bounds_by_tree(pairs, infos, source.path, _idle(source))
+
+
 def _idle(source: Source) -> Idle:
     """The branches of trees without entries, by tree."""
     trees = [path for path, classname in source.trees.items() if classname in TREE_CLASSES]
@@ -145,8 +160,8 @@ def compressible(source: Source, kept: Mapping[str, set[str]]) -> dict[str, Tree
         tree = readable(source, path) if classname in TREE_CLASSES else None
         if isinstance(tree, TTreeReader) and tree.num_entries and compressed_of(tree.tree) is None:
             stay = kept.get(path, set())
-            needed = _needed(source.header(source.key(path)), TreeColumns(tree, stay))
-            columns = TreeColumns(tree, stay | needed)
+            counting = needed(source.header(source.key(path)), TreeColumns(tree, stay))
+            columns = TreeColumns(tree, stay | counting)
             if columns.infos:
                 trees[path] = columns
     return trees
@@ -170,7 +185,7 @@ def unsaid_settings(source: Source, header: TreeHeader) -> dict[str, int]:
     }
 
 
-def _needed(header: TreeHeader, columns: TreeColumns) -> set[str]:
+def needed(header: TreeHeader, columns: TreeColumns) -> set[str]:
     """Branches that count what stays: they stay too."""
     owners = {node: branch.path for branch in header.branches for node in branch.nodes()}
     return {

@@ -24,8 +24,7 @@ from hepae.progress import Report, silent
 from hepae.root.columns import Jagged
 from hepae.root.file.source import open_source, size_of
 from hepae.root.tree import TreeReader
-from hepae.stored.inspection import models_in
-from hepae.stored.models import ModelStore, models_of
+from hepae.stored.models import ModelStore, model_sizes, models_of
 from hepae.stored.restore import CompressedCollection
 from hepae.stored.titles import SUFFIX, compressed_collections
 
@@ -91,7 +90,7 @@ def compare(
             before.num_entries,
             _objects(before, found),
             *_sizes(before, after, found, name),
-            sum(models_in(source).values()),
+            sum(model_sizes(source).values()),
             size_of(original),
             size_of(file),
             checked.kept,

@@ -1,0 +1,151 @@
+"""How large a compressed file would be, from the sample that its plan is made of. Nothing is written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from hepae.core.tables.streams import encode
+from hepae.core.values.bounds import Bound
+from hepae.files.compress.bounds import Asked
+from hepae.files.compress.narrowing import ALL, Narrowing
+from hepae.files.compress.tree import Sample, TreePlan, plan_tree, tree_sample
+from hepae.files.compress.whole import compressible, requested, unsaid_settings
+from hepae.files.inspect.compressed import shares, stored_as
+from hepae.files.inspect.facts import FileFacts, TreeFacts, tables_of
+from hepae.files.inspect.plain import label
+from hepae.input.columns import chunks
+from hepae.input.selection import selection_of
+from hepae.learn.whole.plan import Search
+from hepae.progress import Report, silent
+from hepae.root.file.compression import LZMA_BEST, Compression
+from hepae.root.file.source import Source, open_source
+from hepae.root.ttree.columns import IrregularError, TreeColumns
+
+__all__ = ["estimate"]
+
+LEFT_OUT = "not asked for"
+
+OVERHEAD = 2048
+"""Bytes of a file besides its objects and branches: header, list of keys, the tables of schemas and of payloads."""
+
+
+def estimate(
+    facts: FileFacts,
+    bounds: Iterable[str | tuple[str, Bound]] = (),
+    narrowing: Narrowing = ALL,
+    dither: bool = False,
+    report: Report = silent,
+    *,
+    search: Search | None = None,
+) -> None:
+    """Add to what is known of a file what `hepae compress` would do, by table and by column, with estimated sizes.
+
+    Parameters
+    ----------
+    facts
+        Of a file (`hepae.files.inspect.file.inspect`); its ``after``, and what is said of columns, is set.
+    bounds, narrowing, dither, search
+        As of `hepae.files.compress.file.compress_file`.
+    report
+        Told how far the search for predictions is.
+
+    Raises
+    ------
+    HepaeError
+        As compressing the file would.
+    """
+    pairs = selection_of(bounds=bounds).bounds
+    with open_source(facts.path) as source:
+        kept: dict[str, set[str]] = {}
+        while facts.after is None:
+            try:
+                facts.after = _planned(facts, source, pairs, kept, narrowing, dither, report, search)
+            except IrregularError as found:
+                kept.setdefault(found.tree, set()).add(found.path)
+
+
+def _planned(
+    facts: FileFacts,
+    source: Source,
+    pairs: Sequence[tuple[str, Bound]],
+    kept: Mapping[str, set[str]],
+    narrowing: Narrowing,
+    dither: bool,
+    report: Report,
+    search: Search | None,
+) -> int:
+    """Say of each column what a plan makes of it; the bytes of the file."""
+    trees, asked = requested(source, pairs, kept, narrowing)
+    if not trees:
+        return facts.size
+    total = OVERHEAD + _class_bytes(source)
+    total += sum(key.nbytes for key in source.keys if key.path not in trees)
+    left_out = {path: set(columns.layouts) for path, columns in compressible(source, kept).items()}
+    for tree in facts.trees:
+        if tree.path in trees:
+            columns = trees[tree.path]
+            total += _tree(tree, source, columns, asked[tree.path], dither, report, search)
+            left_out[tree.path] = left_out.get(tree.path, set()) - set(columns.layouts)
+        branches = left_out.get(tree.path, set())
+        for column in tree.columns:
+            if column.bound and column.after is None and not tree.compressed and branches:
+                column.bound, column.kept = "", LEFT_OUT
+        total += sum(column.on_disk for column in tree.columns if column.after is None)
+        rows = {table.name: table.rows for table in tree.tables if table.rows is not None}
+        tree.tables = tables_of(tree.columns, rows)
+    return min(total, facts.size)
+
+
+def _class_bytes(source: Source) -> int:
+    """Bytes of what a file says of classes, compressed as it will be."""
+    start = int(source.directory.file.fSeekInfo)
+    return len(
+        Compression.of(source.compression).pack(
+            source.raw(start, start + int(source.directory.file.fNbytesInfo))
+        )
+    )
+
+
+def _tree(
+    facts: TreeFacts,
+    source: Source,
+    columns: TreeColumns,
+    asked: Asked,
+    dither: bool,
+    report: Report,
+    search: Search | None,
+) -> int:
+    """Say of each column of a tree what a plan makes of it; bytes of all but the branches that stay."""
+    header = source.header(source.key(facts.path))
+    sample = tree_sample(columns)
+    settings = unsaid_settings(source, header)
+    plan = plan_tree(columns, columns.layouts, asked, settings, dither, search, report, sample)
+    schema, sizes = plan.stored.schema, _sizes(plan, columns, sample)
+    words, known = stored_as(schema, {}), {column.name: column for column in facts.columns}
+    for number, column in enumerate(schema.columns):
+        if column.name in known:
+            one = known[column.name]
+            one.table, one.after = label(schema.tables[column.table].name), round(sizes[number])
+            one.codec, one.bound = words[number]
+            one.kept = ""
+    replaced = {branch.path for branch in plan.stored.branches}
+    stored = len(LZMA_BEST.pack(plan.stored.to_json())) + len(LZMA_BEST.pack(header.lean()))
+    header.remove([branch for branch in header.branches if branch.path in replaced])
+    setting = Compression.of(source.compression)
+    return round(sum(sizes)) + stored + len(setting.pack(header.pack(source.key(facts.path).length)))
+
+
+def _sizes(plan: TreePlan, columns: TreeColumns, sample: Sample) -> list[float]:
+    """Bytes of each column in the whole tree: the sample, coded in chunks as large as those of the tree."""
+    values, entries = sample
+    schema, numbers = plan.stored.schema, plan.stored.schema.numbers
+    total = [0.0] * len(schema.columns)
+    step = max((stop - start for start, stop in chunks(columns)), default=1)
+    for sequence, start in enumerate(range(0, entries, step)):
+        stop = min(start + step, entries)
+        run = {numbers[name]: column.cut(start, stop) for name, column in values.items()}
+        _, streams = encode(schema, plan.codecs, run, stop - start, sequence, plan.planned.methods)
+        own = shares(schema, [len(stream) for stream in streams], dict(enumerate(streams)), columns.where)
+        total = [one + more for one, more in zip(total, own.tolist(), strict=True)]
+    scale = columns.num_entries / entries if entries else 0.0
+    return [scale * size for size in total]
