@@ -17,11 +17,14 @@ import pytest
 import hepae
 from hepae import cli
 from hepae.errors import CollectionError, InputError, OutputError, SchemaError
+from hepae.files.inspect.file import inspect
 from hepae.files.many import compress as many
+from hepae.files.many import trained as trained_models
 from hepae.files.many.compress import compress_files
 from hepae.files.many.filesets import compressed_fileset, jobs_of
 from hepae.testing.files import jets, write_events
 from tests.compressed import SAMPLE, model
+from tests.whole_samples import write_nano
 
 EVENTS = 60
 
@@ -155,7 +158,7 @@ def test_one_model_is_trained_on_all_files_and_kept(
     assert states(done) == ["compressed"] * 5 + ["failed"]
     trained = hepae.Model.load(tmp_path / "out" / many.RECORDS / f"{done.model}.onnx")
     assert trained.manifest.training.events == 5 * EVENTS
-    monkeypatch.setattr(many, "train", None)
+    monkeypatch.setattr(trained_models, "train", None)
     again = compress_files(str(inputs / "*.root"), tmp_path / "out", **choices)
     assert (again.model, states(again)) == (done.model, ["present"] * 5 + ["failed"])
     monkeypatch.undo()
@@ -168,13 +171,88 @@ def test_one_model_is_trained_on_all_files_and_kept(
 
 def test_nothing_to_train_on_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "bad.root").write_text("this is no ROOT file")
+    recipe = hepae.Recipe(codec="lifting", effort="fast")
     with pytest.raises(InputError, match="not a ROOT file"):
-        compress_files([tmp_path / "bad.root"], tmp_path / "out")
+        compress_files([tmp_path / "bad.root"], tmp_path / "out", recipe=recipe)
     with pytest.raises(CollectionError, match="several collections"):
-        compress_files([SAMPLE], tmp_path / "out")
+        compress_files([SAMPLE], tmp_path / "out", recipe=recipe)
     with pytest.raises(SchemaError, match="several names"):
-        compress_files({str(SAMPLE): "Events", "other.root": "Other"}, tmp_path / "out")
+        compress_files({str(SAMPLE): "Events", "other.root": "Other"}, tmp_path / "out", recipe=recipe)
     assert not list(tmp_path.rglob("*.onnx"))
+
+
+@pytest.fixture
+def nanos(tmp_path: Path) -> list[Path]:
+    """Three files of several trees, and one that is no ROOT file among them."""
+    paths = [tmp_path / f"nano{number}.root" for number in range(4)]
+    for number, path in enumerate(paths):
+        write_nano(path, 300, number)
+    paths[1].write_text("this is no ROOT file")
+    return paths
+
+
+def test_whole_files_come_out_verified_and_the_failing_one_is_named(
+    nanos: list[Path], tmp_path: Path
+) -> None:
+    done = compress_files(nanos, tmp_path / "out", bounds=["Jet_pt=rel:1e-3"], skip=["run"])
+    assert states(done) == ["compressed", "failed", "compressed", "compressed"]
+    assert [outcome.source for outcome in done.failed] == [str(nanos[1])]
+    assert "not a ROOT file" in done.failed[0].error
+    assert done.model == ""
+    for outcome in done.outcomes:
+        if outcome.state == "compressed":
+            assert hepae.verify(outcome.source, outcome.target, bounds=["Jet_pt=rel:1e-3"]).kept
+            assert outcome.bytes_after < outcome.bytes_before
+    columns = {column.name: column for column in inspect(tmp_path / "out" / "nano0.root").trees[0].columns}
+    assert (columns["Jet_pt"].bound, columns["run"].bound) == ("rel:0.001", "")
+
+
+def test_whole_files_that_are_done_are_not_done_again(
+    nanos: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = [nanos[0], nanos[2]]
+    compress_files(files, tmp_path / "out")
+    with monkeypatch.context() as patched:
+        patched.setattr(many, "compress_file", None)
+        assert states(compress_files(files, tmp_path / "out")) == ["present"] * 2
+    assert states(compress_files(files, tmp_path / "out", bounds=["Jet_pt=rel:1e-2"])) == ["compressed"] * 2
+    assert states(compress_files(files, tmp_path / "out", bounds=["Jet_pt=rel:1e-2"])) == ["present"] * 2
+
+
+def test_whole_files_over_an_executor(nanos: list[Path], tmp_path: Path) -> None:
+    with ThreadPoolExecutor(2) as pool:
+        done = compress_files([nanos[0], nanos[2]], tmp_path / "out", executor=pool)
+    assert states(done) == ["compressed"] * 2
+
+
+def test_whole_files_on_the_command_line(
+    nanos: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = [
+        "compress",
+        *map(str, nanos),
+        "--out-dir",
+        str(tmp_path / "out"),
+        "--tree",
+        "Events",
+        "--skip",
+        "run",
+    ]
+    assert cli.main(words) == 1
+    shown = capsys.readouterr().out
+    assert f"failed: {nanos[1]}" in shown
+    assert "model" not in shown
+    assert len(list((tmp_path / "out").glob("*.root"))) == 3
+    facts = inspect(tmp_path / "out" / "nano0.root")
+    assert [tree.path for tree in facts.trees if tree.compressed] == ["Events"]
+
+
+@pytest.mark.parametrize("said", [{"only": ["Jet_*"]}, {"skip": ["run"]}, {"dither": True}])
+def test_words_for_whole_files_are_refused_for_collections(
+    inputs: Path, tmp_path: Path, small_model: Any, said: dict[str, Any]
+) -> None:
+    with pytest.raises(InputError, match="do nothing for one collection"):
+        compress_files(str(inputs / "*.root"), tmp_path / "out", model=small_model, **said)
 
 
 class Losing(Executor):

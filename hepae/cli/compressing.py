@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import multiprocessing
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Executor, ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -21,7 +21,7 @@ from hepae.cli.progress import reporter
 from hepae.errors import InputError
 from hepae.extras import needed
 from hepae.input.events import is_csv
-from hepae.learn.recipe import Recipe, recipe_of
+from hepae.learn.recipe import recipe_of
 from hepae.model.model import Model
 from hepae.root.file.atomic import check_target
 
@@ -60,7 +60,7 @@ def add_commands(add: Add) -> None:
                       "estimated sizes")  # fmt: skip
     add_force(part)
     _whole(part.add_argument_group("whole files (no collection, model or codec named)"))
-    _many(part.add_argument_group("many files, one model; what is done already is not done again"))
+    _many(part.add_argument_group("many files; what is done already is not done again"))
     training_options(part)
 
 
@@ -103,7 +103,7 @@ def compress(options: argparse.Namespace) -> int:
         _require_dry(options, choices)
         return dry_run(options, choices)
     if options.out_dir or options.side_dir:
-        return compress_many(options, choices, recipe_of(recipe_choices(choices)))
+        return compress_many(options, choices)
     source, target = _source_and_target(options)
     narrowed = _is_narrowed(choices, options)
     check_target(target, [source, *filter(None, [options.model, options.config])], force=options.force)
@@ -160,6 +160,7 @@ def _is_narrowed(choices: dict[str, Any], options: argparse.Namespace) -> bool:
         or choices["features"] is not None
         or options.model is not None
         or options.side is not None
+        or options.side_dir is not None
     )
 
 
@@ -170,7 +171,6 @@ def _names(said: str | list[str] | None) -> list[str]:
 def _require_use(options: argparse.Namespace, choices: dict[str, Any]) -> None:
     """Refuse options of `hepae compress` that do nothing with the others."""
     one = {"--side": options.side, "--format": options.format, "--threads": options.chunk_threads}
-    one |= {"--only": choices["only"] or None, "--skip": choices["skip"] or None}
     many = {"--workers": options.workers, "--scheduler": options.scheduler}
     folder = options.out_dir or options.side_dir
     useless = [name for name, said in (one if folder else many).items() if said is not None]
@@ -195,10 +195,11 @@ def _source_and_target(options: argparse.Namespace) -> tuple[str | Path, str | P
     return paths[0], paths[1]
 
 
-def compress_many(options: argparse.Namespace, choices: Mapping[str, Any], recipe: Recipe) -> int:
+def compress_many(options: argparse.Namespace, choices: dict[str, Any]) -> int:
     """Compress all inputs into a folder; exit code 1 where a file failed."""
     from hepae.files.many.compress import compress_files
 
+    narrowed = _is_narrowed(choices, options)
     with reporter() as report, _executor(options) as executor:
         done = compress_files(
             [str(path) for path in options.files],
@@ -207,9 +208,12 @@ def compress_many(options: argparse.Namespace, choices: Mapping[str, Any], recip
             collection=choices["collection"],
             features=choices["features"],
             bounds=choices["bound"],
-            tree=_one_tree(choices["tree"]),
+            only=choices["only"],
+            skip=choices["skip"],
+            tree=choices["tree"],
+            dither=bool(choices.get("dither")) and not narrowed,
             model=None if options.model is None else Model.load(options.model),
-            recipe=recipe,
+            recipe=recipe_of(recipe_choices(choices)) if narrowed else None,
             side=options.side_dir is not None,
             embed=not options.model_by_reference,
             force=options.force,
@@ -229,13 +233,6 @@ def _executor(options: argparse.Namespace) -> Iterator[Executor | None]:
             yield pool
     else:
         yield None
-
-
-def _one_tree(named: str | Sequence[str] | None) -> str | None:
-    names = [named] if isinstance(named, str) else list(named or ())
-    if len(names) > 1:
-        raise InputError("one tree at a time for many files", got=", ".join(names))
-    return names[0] if names else None
 
 
 @contextmanager
@@ -265,7 +262,8 @@ def _cluster(address: str) -> Iterator[Executor]:
 def _table(result: Mapping[str, Any], console: Console) -> None:
     outcomes = result["outcomes"]
     states = [outcome["state"] for outcome in outcomes]
-    facts = {"model": result["model"], "files": len(outcomes)}
+    facts = {"model": result["model"]} if result["model"] else {}
+    facts |= {"files": len(outcomes)}
     facts |= {state: states.count(state) for state in ("compressed", "present", "failed")}
     facts |= {
         f"bytes {when}": sum(outcome[f"bytes_{when}"] for outcome in outcomes) for when in ("before", "after")

@@ -6,10 +6,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from hepae.core.values.bounds import Bound
-from hepae.errors import BoundError, InputError
 from hepae.files.compress.collection import Container, compress_collection
 from hepae.files.compress.file import FileDone, compress_file
-from hepae.files.compress.narrowing import narrowing_of
+from hepae.files.compress.narrowing import narrowing_of, refuse_for_a_collection, require_lossy
 from hepae.files.summary import Compression
 from hepae.files.verify.run import verify
 from hepae.input.events import is_csv
@@ -97,13 +96,12 @@ def compress(
     if not (part or side or not embed or container != "ttree" or is_csv(source)):
         narrowing = narrowing_of(only, skip, names, tree)
         assigned = selection_of(bounds=bounds).bounds
-        if dither and all(bound.kind == "exact" for _, bound in assigned):
-            raise BoundError("dither where everything is exact", where=source, hint="give floats a bound")
+        require_lossy(dither, assigned, source)
         return compress_file(
             source, target, assigned, narrowing, dither, threads, report,
             check=verify, search=lifted_tables, force=force,
         )  # fmt: skip
-    _refuse_for_a_collection(only, skip, dither, tree)
+    refuse_for_a_collection(only, skip, dither, tree)
     return compress_collection(
         source,
         target,
@@ -121,19 +119,3 @@ def compress(
         report=report,
         check=verify,
     )
-
-
-def _refuse_for_a_collection(
-    only: Sequence[str], skip: Sequence[str], dither: bool, tree: str | Sequence[str] | None
-) -> None:
-    """Refuse what means nothing where one collection of one tree is compressed."""
-    several = not isinstance(tree, str) and len(tree or ()) > 1
-    said = {"only": bool(only), "skip": bool(skip), "dither": dither, "several trees": several}
-    useless = [name for name, given in said.items() if given]
-    if useless:
-        raise InputError(
-            "options that do nothing for one collection",
-            got=", ".join(useless),
-            hint="leave out the collection, the model and the recipe to compress the whole file; "
-            "dither of a collection is a choice of its recipe",
-        )

@@ -8,11 +8,11 @@ from fnmatch import fnmatchcase
 from types import MappingProxyType
 
 from hepae.core.tables.columns import ColumnInfo
-from hepae.errors import CollectionError, InputError, nearest
-from hepae.files.compress.bounds import Idle, idle_match, short_name
+from hepae.errors import BoundError, CollectionError, InputError, nearest
+from hepae.files.compress.bounds import Idle, Pairs, idle_match, short_name
 from hepae.root.ttree.columns import TreeColumns
 
-__all__ = ["ALL", "Narrowing", "narrowing_of"]
+__all__ = ["ALL", "Narrowing", "narrowing_of", "refuse_for_a_collection", "require_lossy"]
 
 
 @dataclass(frozen=True)
@@ -124,6 +124,28 @@ def narrowing_of(
             raise InputError("not a list of patterns", got=repr(words))
     named = (trees,) if isinstance(trees, str) else trees
     return Narrowing(tuple(only), tuple(skip), tuple(collections), None if named is None else tuple(named))
+
+
+def refuse_for_a_collection(
+    only: Sequence[str], skip: Sequence[str], dither: bool, tree: str | Sequence[str] | None
+) -> None:
+    """Refuse what means nothing where one collection of one tree is compressed."""
+    several = not isinstance(tree, str) and len(tree or ()) > 1
+    said = {"only": bool(only), "skip": bool(skip), "dither": dither, "several trees": several}
+    useless = [name for name, given in said.items() if given]
+    if useless:
+        raise InputError(
+            "options that do nothing for one collection",
+            got=", ".join(useless),
+            hint="leave out the collection, the model and the recipe to compress the whole file; "
+            "dither of a collection is a choice of its recipe",
+        )
+
+
+def require_lossy(dither: bool, bounds: Pairs, where: object) -> None:
+    """Refuse dither where every bound is exact: it would do nothing."""
+    if dither and all(bound.kind == "exact" for _, bound in bounds):
+        raise BoundError("dither where everything is exact", where=where, hint="give floats a bound")
 
 
 def _matches(pattern: str, info: ColumnInfo) -> bool:

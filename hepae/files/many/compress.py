@@ -1,6 +1,7 @@
-"""Many files with one model, over any executor: resumable, all or nothing for each file, failures told at the end.
+"""Many files over any executor: resumable, all or nothing for each file, failures told at the end.
 
-Beside the outputs a folder ``hepae-records`` holds the model and, for each output, what it was made from. A file whose
+Each file is compressed as a whole, or one collection of all with one model. Beside the outputs a folder
+``hepae-records`` holds the model and, for each output, what it was made from. A file whose
 record still fits is not compressed again, so that a run that was interrupted continues where it stopped.
 """
 
@@ -11,60 +12,38 @@ import functools
 import os
 import uuid
 from collections.abc import Iterable, Sequence
-from concurrent.futures import BrokenExecutor, Executor, Future, as_completed
+from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
-import numpy as np
 
 from hepae.core.values.bounds import Bound
 from hepae.core.values.names import is_url
-from hepae.errors import HepaeError, InputError, OutputError, SchemaError
+from hepae.errors import OutputError
 from hepae.files.agreement import require_agreement
 from hepae.files.compress.collection import compress_collection
+from hepae.files.compress.file import compress_file
+from hepae.files.compress.narrowing import narrowing_of, refuse_for_a_collection, require_lossy
 from hepae.files.many import records
 from hepae.files.many.filesets import Files, Job, compressed_fileset, jobs_of
-from hepae.files.many.records import Record, Stamp
+from hepae.files.many.records import Record, Stamp, Task, WholeFile, WithModel
+from hepae.files.many.running import Outcome, State, failed, run_here, run_over
+from hepae.files.many.trained import model_for
 from hepae.files.verify.run import verify
-from hepae.input.events import open_events
+from hepae.input.events import is_csv
 from hepae.input.selection import Selection, selection_of
-from hepae.learn.modelling import find_collection, train
-from hepae.learn.recipe import Choices, Recipe
+from hepae.learn.recipe import Recipe
+from hepae.learn.whole.lifted import lifted_tables
 from hepae.model.model import Model
 from hepae.progress import Report, silent
 from hepae.root.file.atomic import check_target, output_folder
 from hepae.root.file.source import size_of
-from hepae.version import __version__
 
 __all__ = ["ManyFiles", "Outcome", "compress_files"]
 
 RECORDS = "hepae-records"
-TRAINING_FILES = 64
-"""At most this many files, evenly spread over all, give objects to train on."""
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What became of one file.
-
-    Attributes
-    ----------
-    state
-        ``compressed``, ``present`` (it was there, complete and made from the same) or ``failed``.
-    error
-        Why it failed.
-    bytes_before, bytes_after
-        Sizes of the files.
-    """
-
-    source: str
-    target: str
-    state: Literal["compressed", "present", "failed"]
-    error: str = ""
-    bytes_before: int = 0
-    bytes_after: int = 0
 
 
 @dataclass
@@ -74,7 +53,8 @@ class ManyFiles:
     Attributes
     ----------
     model
-        SHA-256 of the model; the file is in ``hepae-records``, for files that hold it by reference.
+        SHA-256 of the model; the file is in ``hepae-records``, for files that hold it by reference. Empty where files
+        were compressed as a whole.
     outcomes
         One for each file, in the order given.
     fileset
@@ -99,7 +79,10 @@ def compress_files(
     collection: str | Sequence[str] | None = None,
     features: Sequence[str] | None = None,
     bounds: Iterable[str | tuple[str, Bound]] = (),
-    tree: str | None = None,
+    only: Sequence[str] = (),
+    skip: Sequence[str] = (),
+    tree: str | Sequence[str] | None = None,
+    dither: bool = False,
     model: Model | None = None,
     recipe: Recipe | None = None,
     side: bool = False,
@@ -107,7 +90,7 @@ def compress_files(
     force: bool = False,
     report: Report = silent,
 ) -> ManyFiles:
-    """Compress many files with one model.
+    """Compress many files: each as a whole, or one collection of all with one model.
 
     Parameters
     ----------
@@ -121,11 +104,12 @@ def compress_files(
         Where the files are compressed, one a task and one thread each: a ``ProcessPoolExecutor``, or
         ``client.get_executor()`` of `dask.distributed`, which also starts the files of lost workers again. Here, one
         after the other, where none is given.
-    collection, features, bounds, tree, recipe, side, embed
-        As in `hepae.compress`.
+    collection, features, bounds, only, skip, tree, dither, recipe, side, embed
+        As in `hepae.compress`; what makes it compress a collection does so here. Trees that ``files`` names are those
+        that are read: of whole files all are compressed.
     model
-        A trained model. Without one, it is trained here on a sample of the files, or taken from ``hepae-records`` if
-        the same choices made it.
+        A trained model. For a collection without one, it is trained here on a sample of the files, or taken from
+        ``hepae-records`` if the same choices made it.
     force
         Replace files in ``out`` that were not made from the input whose output gets their name.
     report
@@ -144,145 +128,53 @@ def compress_files(
     Examples
     --------
     >>> with Client("tcp://scheduler:8786") as client:  # doctest: +SKIP
-    ...     done = compress_files("data/*.root", "small", executor=client.get_executor(), collection="Jet")
+    ...     done = compress_files("data/*.root", "small", executor=client.get_executor())
     >>> [(lost.source, lost.error) for lost in done.failed]  # doctest: +SKIP
     []
     """
-    jobs = jobs_of(files, out, tree)
-    kept, selection = output_folder(out) / RECORDS, selection_of(collection, features, bounds, tree)
+    names = (collection,) if isinstance(collection, str) else tuple(dict.fromkeys(collection or ()))
+    said = len(names) == 1 or any(word is not None for word in (features, model, recipe)) or side or not embed
+    jobs = jobs_of(files, out, tree if isinstance(tree, str) else None)
     _refuse_inputs_as_outputs(jobs)
-    if model is None:
-        model = _model(jobs, kept, selection, recipe or Recipe(), report)
-    else:
-        require_agreement(selection, recipe, model.manifest, out)
-    place = kept / f"{model.sha256}.onnx"
-    records.write(place, model.data)
-    # dask would answer an equal task of an earlier run from memory, without a look at the file
-    run = uuid.uuid4().hex
-    tasks = [_task(job, Path(out), place, selection, side, embed, force, run) for job in jobs]
-    outcomes = _here(tasks, report) if executor is None else _over(executor, tasks, report)
-    made = [job for job, outcome in zip(jobs, outcomes, strict=True) if outcome.state != "failed"]
-    return ManyFiles(model.sha256, outcomes, compressed_fileset(files, made))
-
-
-class Trained(msgspec.Struct, frozen=True):
-    """Which model a request made, and the version that trained it."""
-
-    version: str
-    selection: Selection
-    choices: Choices
-    model: str
-
-
-def _model(jobs: Sequence[Job], kept: Path, selection: Selection, recipe: Recipe, report: Report) -> Model:
-    """The model of an earlier run with the same request, or a new one."""
-    note = kept / "model.json"
-    found = records.read(note, Trained)
-    if found == Trained(__version__, selection, recipe.choices, found.model if found else ""):
-        path = kept / f"{found.model}.onnx"
-        if path.exists():
-            return Model.load(path)
-    trees = {job.tree for job in jobs}
-    if len(trees) > 1:
-        raise SchemaError(
-            "one model for trees of several names", got=", ".join(map(str, trees)), hint="train it first"
-        )
-    (tree,) = trees
-    model = train(
-        _sample([job.source for job in jobs], tree, selection.collection),
-        collection=selection.collection,
-        features=selection.features,
-        bounds=selection.bounds,
-        tree=tree,
-        recipe=recipe,
-        report=report,
-    )
-    records.write(kept / f"{model.sha256}.onnx", model.data)
-    made = Trained(__version__, selection, recipe.choices, model.sha256)
-    records.write(note, msgspec.json.encode(made))
-    return model
-
-
-def _sample(sources: Sequence[str], tree: str | None, collection: str | None) -> list[str]:
-    """Some of the files, evenly spread; those that cannot be opened will be told of as failures of their own."""
-    places = np.unique(np.linspace(0, len(sources) - 1, TRAINING_FILES).round().astype(int))
-    usable, problem = [], None
-    for place in places.tolist():
-        try:
-            with open_events(sources[place], tree, collection) as events:
-                find_collection(events, collection)
-        except HepaeError as error:
-            problem = problem or error
+    work: WithModel | WholeFile
+    if said or any(is_csv(job.source) for job in jobs):
+        refuse_for_a_collection(only, skip, dither, tree)
+        one = tree if isinstance(tree, str) else next(iter(tree or ()), None)
+        selection = selection_of(names or None, features, bounds, one)
+        if model is None:
+            model = model_for(jobs, output_folder(out) / RECORDS, selection, recipe or Recipe(), report)
         else:
-            usable.append(sources[place])
-    if not usable:
-        raise problem or InputError("no files to train on")
-    return usable
+            require_agreement(selection, recipe, model.manifest, out)
+        records.write(output_folder(out) / RECORDS / f"{model.sha256}.onnx", model.data)
+        work = WithModel(model.sha256, None, side, embed)
+    else:
+        selection = selection_of(bounds=bounds)
+        require_lossy(dither, selection.bounds, out)
+        work = WholeFile(selection.bounds, narrowing_of(only, skip, names, tree), dither)
+    tasks = _tasks(jobs, output_folder(out), work, selection, force)
+    run = functools.partial(compress_one, threads=None) if executor is None else compress_one
+    outcomes = run_here(run, tasks, report) if executor is None else run_over(executor, run, tasks, report)
+    made = [job for job, outcome in zip(jobs, outcomes, strict=True) if outcome.state != "failed"]
+    return ManyFiles("" if model is None else model.sha256, outcomes, compressed_fileset(files, made))
 
 
-class Task(msgspec.Struct, frozen=True):
-    """All that a worker needs: names, no contents, so that a hundred thousand tasks are nothing to a scheduler."""
-
-    source: str
-    target: str
-    record: str
-    model: str
-    selection: Selection
-    side: bool
-    embed: bool
-    force: bool
-    run: str
-
-
-def _task(
-    job: Job, out: Path, model: Path, selection: Selection, side: bool, embed: bool, force: bool, run: str
-) -> Task:
-    record = out / RECORDS / f"{Path(job.target).relative_to(out)}.json"
-    source, target = _absolute(job.source), _absolute(job.target)
-    own = dataclasses.replace(selection, tree=job.tree)
-    return Task(source, target, _absolute(record), _absolute(model), own, side, embed, force, run)
-
-
-def _here(tasks: Sequence[Task], report: Report) -> list[Outcome]:
-    outcomes = []
-    for task in tasks:
-        outcomes.append(compress_one(task, threads=None))
-        report("compressing files", len(outcomes), len(tasks), task.source)
-    return outcomes
-
-
-def _over(executor: Executor, tasks: Sequence[Task], report: Report) -> list[Outcome]:
-    outcomes: dict[Task, Outcome] = {}
-    futures: dict[Future[Outcome], Task] = {}
-    try:
-        for task in tasks:
-            try:
-                futures[executor.submit(compress_one, task)] = task
-            except BrokenExecutor as problem:
-                outcomes[task] = _failed(task, problem)
-        for future in as_completed(futures):
-            outcomes[futures[future]] = _outcome(future, futures[future])
-            report("compressing files", len(outcomes), len(tasks), futures[future].source)
-    finally:
-        for future in futures:
-            future.cancel()
-    return [outcomes[task] for task in tasks]
-
-
-def _outcome(future: Future[Outcome], task: Task) -> Outcome:
-    try:
-        return future.result()
-    except Exception as problem:  # noqa: BLE001 - a lost worker is an error of the executor's own making
-        return _failed(task, problem)
-
-
-def _failed(task: Task, problem: Exception) -> Outcome:
-    return Outcome(task.source, task.target, "failed", f"{type(problem).__name__}: {problem}")
+def _tasks(
+    jobs: Sequence[Job], out: Path, work: WithModel | WholeFile, selection: Selection, force: bool
+) -> list[Task]:
+    run, models = uuid.uuid4().hex, _absolute(out / RECORDS)
+    tasks = []
+    for job in jobs:
+        record = out / RECORDS / f"{Path(job.target).relative_to(out)}.json"
+        own = work if isinstance(work, WholeFile) else msgspec.structs.replace(work, tree=job.tree)
+        files = _absolute(job.source), _absolute(job.target), _absolute(record)
+        asked = dataclasses.replace(selection, tree=job.tree)
+        tasks.append(Task(*files, own, models, asked, force, run))
+    return tasks
 
 
 def compress_one(task: Task, threads: int | None = 1) -> Outcome:
     """Compress one file unless it is there already; what a worker does."""
-    state: Literal["compressed", "present"] = "present"
+    state: State = "present"
     try:
         if not _present(task):
             source = records.stamp(task.source)
@@ -290,18 +182,28 @@ def compress_one(task: Task, threads: int | None = 1) -> Outcome:
             output_folder(Path(task.target).parent)
             check_target(task.target, (task.source,), force=force)
             _note(task, source, None)
-            wanted = task.selection
-            compress_collection(
-                task.source, task.target, collection=wanted.collection, features=wanted.features, bounds=wanted.bounds,
-                tree=wanted.tree, model=_loaded(task.model), side=task.side, embed=task.embed, threads=threads,
-                force=force, check=verify,
-            )  # fmt: skip
+            _compress(task, threads, force)
             _note(task, source, records.stamp(task.target))
             state = "compressed"
         sizes = size_of(task.source), size_of(task.target)
     except Exception as problem:  # noqa: BLE001 - whatever is wrong with one file, the others go on
-        return _failed(task, problem)
+        return failed(task, problem)
     return Outcome(task.source, task.target, state, "", *sizes)
+
+
+def _compress(task: Task, threads: int | None, force: bool) -> None:
+    work, wanted = task.work, task.selection
+    if isinstance(work, WholeFile):
+        compress_file(
+            task.source, task.target, work.bounds, work.narrowing, work.dither, threads,
+            check=verify, search=lifted_tables, force=force,
+        )  # fmt: skip
+        return
+    compress_collection(
+        task.source, task.target, collection=wanted.collection, features=wanted.features, bounds=wanted.bounds,
+        tree=wanted.tree, model=_loaded(f"{task.models}/{work.model}.onnx"), side=work.side, embed=work.embed,
+        threads=threads, force=force, check=verify,
+    )  # fmt: skip
 
 
 @functools.lru_cache(maxsize=4)
@@ -317,12 +219,7 @@ def _owned(task: Task, source: Stamp) -> bool:
 
 def _note(task: Task, source: Stamp, target: Stamp | None) -> None:
     """Write down what the output is made from, and once it is complete what it is."""
-    records.write(Path(task.record), msgspec.json.encode(_recorded(task, source, target)))
-
-
-def _recorded(task: Task, source: Stamp, target: Stamp | None) -> Record:
-    model, tree = Path(task.model).stem, task.selection.tree
-    return Record(model, tree, task.side, task.embed, task.source, source, target)
+    records.write(Path(task.record), msgspec.json.encode(Record(task.work, task.source, source, target)))
 
 
 def _present(task: Task) -> bool:
@@ -331,7 +228,7 @@ def _present(task: Task) -> bool:
     return (
         found is not None
         and found.target is not None
-        and msgspec.structs.replace(found, path=task.source) == _recorded(task, found.source, found.target)
+        and found.work == task.work
         and records.same(task.target, found.target)
         and records.same(task.source, found.source)
     )

@@ -11,10 +11,12 @@ import xxhash
 
 from hepae.core.values.names import is_url
 from hepae.errors import InputError
+from hepae.files.compress.narrowing import Narrowing
+from hepae.input.selection import Bounds, Selection
 from hepae.root.file.atomic import atomic_output
 from hepae.root.file.source import open_source
 
-__all__ = ["Record", "Stamp", "read", "same", "stamp", "write"]
+__all__ = ["Record", "Stamp", "Task", "WholeFile", "WithModel", "read", "same", "stamp", "write"]
 
 BLOCK = 1 << 22
 
@@ -29,19 +31,62 @@ class Stamp(msgspec.Struct, frozen=True):
     xxh3: str
 
 
-class Record(msgspec.Struct, frozen=True):
-    """An output: the model (SHA-256) and the choices that made it, its source, and itself.
-
-    It is written before the work, so that the name belongs to one source, and again after it, with the output's stamp.
-    """
+class WithModel(msgspec.Struct, frozen=True, tag="collection"):
+    """A collection is compressed with a model (SHA-256)."""
 
     model: str
     tree: str | None
     side: bool
     embed: bool
+
+
+class WholeFile(msgspec.Struct, frozen=True, tag="file"):
+    """A file is compressed as a whole."""
+
+    bounds: Bounds
+    narrowing: Narrowing
+    dither: bool
+
+
+class Record(msgspec.Struct, frozen=True):
+    """An output: what was done, its source, and itself.
+
+    It is written before the work, so that the name belongs to one source, and again after it, with the output's stamp.
+    """
+
+    work: WithModel | WholeFile
     path: str
     source: Stamp
     target: Stamp | None
+
+
+class Task(msgspec.Struct, frozen=True):
+    """All that a worker needs: names, no contents, so that a hundred thousand tasks are nothing to a scheduler.
+
+    Attributes
+    ----------
+    source, target, record
+        The file, the output, and the record of it.
+    work
+        What is to be done.
+    models
+        Folder of the model.
+    selection
+        What was asked of a collection.
+    force
+        Whether a file that was not made from the source may be replaced.
+    run
+        Tells the run from others: dask would answer an equal task of an earlier one from memory.
+    """
+
+    source: str
+    target: str
+    record: str
+    work: WithModel | WholeFile
+    models: str
+    selection: Selection
+    force: bool
+    run: str
 
 
 def stamp(path: str) -> Stamp:
