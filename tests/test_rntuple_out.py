@@ -176,12 +176,29 @@ def test_other_trees_that_cannot_be_kept_are_refused_before_any_work(
     several = ntuple_of(tmp_path / "several.root", "First", "Second")
     with pytest.raises(UnsupportedError, match=r"beside an RNTuple.*Second.*--side"):
         hepae.compress(several, tmp_path / "out.root", tree="First", collection="Jet", container=container)
-    mixed = tree_of(tmp_path / "mixed.root")
-    with uproot.update(mixed) as file:
-        file.mkrntuple("Runs", {"run": np.arange(3)})
-    with pytest.raises(UnsupportedError, match=r"cannot be moved.*Runs|several trees.*Runs"):
-        hepae.compress(mixed, tmp_path / "out.root", tree="Events", collection="Jet", container=container)
     assert not (tmp_path / "out.root").exists()
+
+
+def mixed_of(path: Path) -> Path:
+    """A TTree of jets with an RNTuple beside it."""
+    with uproot.update(tree_of(path)) as file:
+        file.mkrntuple("Runs", {"run": np.arange(3)})
+    return path
+
+
+def test_several_trees_are_not_turned_into_rntuples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hepae.files.compress.collection.model_of", lambda *_: pytest.fail("it was trained"))
+    mixed = mixed_of(tmp_path / "mixed.root")
+    with pytest.raises(UnsupportedError, match=r"several trees.*Runs"):
+        hepae.compress(mixed, tmp_path / "out.root", tree="Events", collection="Jet", container="rntuple")
+    assert not (tmp_path / "out.root").exists()
+
+
+def test_an_rntuple_beside_a_tree_is_kept(tmp_path: Path) -> None:
+    mixed = mixed_of(tmp_path / "mixed.root")
+    hepae.compress(mixed, tmp_path / "out.root", tree="Events", collection="Jet")
+    with uproot.open(tmp_path / "out.root") as file:
+        assert file["Runs"].arrays()["run"].to_list() == [0, 1, 2]
 
 
 def test_histograms_in_directories_alone_are_kept(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from hepae.core.values.bounds import EXACT, Bound
-from hepae.errors import AlreadyCompressedError
+from hepae.errors import AlreadyCompressedError, UnsupportedError
 from hepae.files.compress.bounds import Pairs
 from hepae.files.compress.narrowing import ALL, Narrowing
 from hepae.files.compress.whole import TreeDone, readable, write_whole
@@ -16,7 +16,8 @@ from hepae.files.verify.check import Check
 from hepae.learn.whole.plan import Search
 from hepae.progress import Report, silent
 from hepae.root.file.atomic import atomic_output
-from hepae.root.file.source import Source, open_source, size_of
+from hepae.root.file.rest import refuse_what_cannot_be_moved
+from hepae.root.file.source import RNTUPLES, Source, open_source, size_of
 from hepae.root.ttree.columns import IrregularError
 from hepae.root.ttree.header import TREE_CLASSES
 from hepae.root.ttree.reader import TTreeReader
@@ -100,23 +101,22 @@ def compress_file(
     began = time.perf_counter()
     done = FileDone(str(source), str(target))
     with atomic_output(target, (source,), force=force) as temporary, open_source(source) as opened:
-        if _holds_ntuples(opened):
-            done.left.append(
-                "a file with an RNTuple is copied as it is: RNTuples are not compressed as a whole yet"
-            )
+        immovable = _immovable(opened)
+        if immovable:
+            done.left.append(f"the file is copied as it is: {immovable}")
         else:
             done.left += _left(opened, bool(bounds) or narrowing != ALL)
             done.trees = _written(temporary, opened, bounds, narrowing, dither, threads, report, search)
         done.encode_seconds = time.perf_counter() - began
+        done.file_before = size_of(source)
+        if done.trees and temporary.stat().st_size >= done.file_before:
+            done.left.append("nothing came out smaller: the file is copied as it is")
+            done.trees = []
         if done.trees:
             check(source, temporary, bounds=_asked(done.trees), report=report).require_kept()
-        done.verify_seconds = time.perf_counter() - began - done.encode_seconds
-        done.file_before = size_of(source)
-        if not done.trees or temporary.stat().st_size >= done.file_before:
-            if done.trees:
-                done.left.append("nothing came out smaller: the file is copied as it is")
-            done.trees = []
+        else:
             opened.copy_to(temporary)
+        done.verify_seconds = time.perf_counter() - began - done.encode_seconds
         done.file_after = temporary.stat().st_size
     return done
 
@@ -132,7 +132,9 @@ def _left(source: Source, asked: bool) -> list[str]:
     left = []
     for path, classname in source.trees.items():
         tree = readable(source, path) if classname in TREE_CLASSES else None
-        if tree is None:
+        if classname in RNTUPLES:
+            left.append(f"tree {path}: an RNTuple, which is not compressed as a whole yet; it stays as it is")
+        elif tree is None:
             left.append(f"tree {path}: uproot cannot read its header; it stays as it is")
         elif isinstance(tree, TTreeReader) and compressed_of(tree.tree) is not None:
             if asked:
@@ -145,9 +147,13 @@ def _left(source: Source, asked: bool) -> list[str]:
     return left
 
 
-def _holds_ntuples(source: Source) -> bool:
-    """Whether a file has an RNTuple, whose pages cannot be moved yet."""
-    return any("RNTuple" in classname for classname in source.trees.values())
+def _immovable(source: Source) -> str:
+    """Why a file cannot be written anew, empty where it can: an RNTuple of a later version of the format."""
+    try:
+        refuse_what_cannot_be_moved(source, ())
+    except UnsupportedError as error:
+        return str(error)
+    return ""
 
 
 def _asked(trees: Sequence[TreeDone]) -> list[tuple[str, Bound]]:

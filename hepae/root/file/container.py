@@ -150,6 +150,34 @@ class RootFile:
         home.keys.append(key)
         return key
 
+    def write_blob(
+        self,
+        data: bytes | memoryview,
+        home: Directory,
+        classname: str = "RBlob",
+        name: str = "",
+        size: int | None = None,
+        *,
+        raw: bool = False,
+    ) -> int:
+        """Write a record that no directory lists, as RNTuples consist of; return where its bytes begin.
+
+        Parameters
+        ----------
+        data
+            Its bytes, packed where they are.
+        classname, name
+            Of its key.
+        size
+            Bytes before they were packed, where they were.
+        raw
+            Whether they are a copy of another file's.
+        """
+        key = self.key(classname, name, "", home)
+        key.objlen, key.payload = len(data) if size is None else size, len(data)
+        self.append(key.pack())
+        return self.append_raw(data) if raw else self.append(bytes(data))
+
     def write_streamers(self, data: bytes, big: bool = False, title: str = "Doubly linked list") -> None:
         """Write the list of streamer infos, given uncompressed, under a key of the length that it was made for."""
         packed = LZMA_BEST.pack(data)

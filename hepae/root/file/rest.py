@@ -10,11 +10,10 @@ from hepae.root.file.container import Directory, RootFile
 from hepae.root.file.directory import DIRECTORIES, Key
 from hepae.root.file.packing import pack
 from hepae.root.file.parsing import parse
-from hepae.root.file.source import OWN_TREES, Source
+from hepae.root.file.source import OWN_TREES, RNTUPLES, Source
 
 __all__ = ["copy_object", "refuse_what_cannot_be_moved", "refuse_what_is_not_written_anew"]
 
-RNTUPLES = ("ROOT::RNTuple", "ROOT::Experimental::RNTuple")
 SIDE_HINT = "use --side FILE, which leaves the original alone"
 
 
@@ -38,12 +37,19 @@ def copy_object(source: Source, key: Key, file: RootFile, home: Directory) -> No
 
 
 def refuse_what_cannot_be_moved(source: Source, done: Collection[str]) -> None:
-    """Raise `UnsupportedError` for an RNTuple beside the trees that are done: it points to places in its file."""
+    """Refuse an RNTuple beside the trees that are done that a later version of the format wrote: it points to places
+    in its file that are not known.
+
+    Raises
+    ------
+    UnsupportedError
+        If there is one.
+    InputError
+        If one is damaged.
+    """
     for key in source.keys:
         if key.classname in RNTUPLES and key.path not in done:
-            raise UnsupportedError(
-                "an RNTuple cannot be moved", where=f"{source.path}:{key.path}", hint=SIDE_HINT
-            )
+            source.ntuple(key).groups  # noqa: B018 - what is not known is an error
 
 
 def refuse_what_is_not_written_anew(source: Source, tree: str) -> None:

@@ -39,7 +39,8 @@ __all__ = [
     "size_of",
 ]
 
-TREE_CLASSES = (*TTREES, "ROOT::RNTuple", "ROOT::Experimental::RNTuple")
+RNTUPLES = ("ROOT::RNTuple", "ROOT::Experimental::RNTuple")
+TREE_CLASSES = (*TTREES, *RNTUPLES)
 RECOVER = (
     "the job that wrote it was killed or still runs; ROOT recovers what was saved: hadd recovered.root FILE"
 )
@@ -84,6 +85,7 @@ class Source:
         self.directory = directory
         self.keys = keys_of(self.raw, int(directory.file.fBEGIN) + int(directory.file.fNbytesName))
         self._open: dict[str, TTreeReader | RNTupleReader] = {}
+        self._ntuples: dict[Key, NTuple] = {}
         self._require_trees()
 
     def _require_trees(self) -> None:
@@ -198,6 +200,20 @@ class Source:
         data = self.object(key)
         return parse_tree(data, where, classname=key.classname, key_length=key.length, classes=self.classes)
 
+    def ntuple(self, key: Key) -> NTuple:
+        """The RNTuple of a key, its header and footer read.
+
+        Raises
+        ------
+        InputError
+            If it is damaged.
+        UnsupportedError
+            If a later version of the format wrote what is not known.
+        """
+        if key not in self._ntuples:
+            self._ntuples[key] = NTuple.of(self, key)
+        return self._ntuples[key]
+
     def get(self, name: str) -> Any:
         """An object as uproot reads it, by path or path and cycle, after a look at what its key says of its size."""
         path, _, cycle = name.rpartition(";")
@@ -239,7 +255,7 @@ class Source:
                 if classname in TTREES:
                     self._open[name] = TTreeReader(self.get(name), f"{self.path}:{name}", name)
                 else:
-                    ntuple = NTuple.of(self, self.key(name))
+                    ntuple = self.ntuple(self.key(name))
                     texts = ntuple.header.name, ntuple.header.description
                     self._open[name] = RNTupleReader(ntuple, ntuple.schema, *texts)
                 self._give_titles(self._open[name])

@@ -17,8 +17,11 @@ from hepae.root.file.directory import DIRECTORIES
 from hepae.root.file.directory import Key as FileKey
 from hepae.root.file.records import Key
 from hepae.root.file.rest import copy_object, refuse_what_cannot_be_moved
-from hepae.root.file.source import Source
+from hepae.root.file.source import RNTUPLES, Source
 from hepae.root.file.streamers import streamer_list
+from hepae.root.rntuple.clusters import ClusterWriter
+from hepae.root.rntuple.copying import NTUPLE, copy_ntuple
+from hepae.root.rntuple.schema import Schema
 from hepae.root.ttree.header import TREE_CLASSES, TreeHeader, new_tree
 from hepae.root.ttree.plan import Keep, NewBranch, Plan
 from hepae.root.ttree.raw_copy import Copied, Moved
@@ -160,6 +163,50 @@ class RootWriter:
             header, kept(self.source, header), path=key.path, key=key, entries=header.entries
         ).finish()
 
+    def new_ntuple(
+        self,
+        path: str,
+        header: bytes,
+        extension: Schema | None = None,
+        title: str = "",
+        key: FileKey | None = None,
+    ) -> ClusterWriter:
+        """Begin an RNTuple, whose pages are given sealed.
+
+        Parameters
+        ----------
+        path
+            Name, with the directories that it is in before it.
+        header
+            The envelope of its header, which has its name once more.
+        extension
+            Fields and columns that its footer adds.
+        title
+            Of its key.
+        key
+            The key whose name, title and cycle it has, in place of path and title.
+        """
+        above, name, cycle = path.rpartition("/")[0], path.rpartition("/")[2], 0
+        if key is not None:
+            above, name, title, cycle = key.above, key.name, key.title, key.cycle
+            self.done.add(f"{key.path};{key.cycle}")
+        listed = Key(NTUPLE, name, title, 0, 0, 0, 0, cycle=cycle)
+        return ClusterWriter(self.file, self.home_of(above), listed, header, extension)
+
+    def keep_ntuple(self, key: FileKey) -> None:
+        """Copy an RNTuple of the source with all its pages.
+
+        Raises
+        ------
+        InputError
+            If a page or a list of pages is not what it should be.
+        UnsupportedError
+            If a later version of the format wrote what is not known.
+        """
+        assert self.source is not None
+        listed = Key(NTUPLE, key.name, key.title, 0, 0, 0, 0, cycle=key.cycle)
+        copy_ntuple(self.source.ntuple(key), self.file, self.home_of(key.above), listed)
+
     def rewrite_tree(
         self, tree: TTreeReader, plan: Plan | None = None, title: str | None = None
     ) -> TreeWriter:
@@ -208,14 +255,14 @@ class RootWriter:
     def copy_rest(self) -> list[str]:
         """Copy every other key of the source; return the keys that were left out.
 
-        Trees are written again with all their baskets, other objects as they are. Left out are only older cycles of
-        rewritten trees whose baskets are all among those of the newer one, and were not all kept: back-ups of the same
-        entries. Called first, it puts objects with positions of 4 bytes where they fit.
+        Trees are written again with all their baskets or pages, other objects as they are. Left out are only older
+        cycles of rewritten trees whose baskets are all among those of the newer one, and were not all kept: back-ups of
+        the same entries. Called first, it puts objects with positions of 4 bytes where they fit.
 
         Raises
         ------
         UnsupportedError
-            If there is a key that cannot be moved, such as an RNTuple.
+            If there is an RNTuple that cannot be moved.
         """
         if self.source is None:
             return []
@@ -227,6 +274,8 @@ class RootWriter:
                 continue
             if key.classname in DIRECTORIES:
                 self.home_of(key.path)
+            elif key.classname in RNTUPLES:
+                self.keep_ntuple(key)
             elif key.classname not in TREE_CLASSES:
                 copy_object(self.source, key, self.file, self.home_of(key.above))
             elif self._is_backup(key):

@@ -1,0 +1,225 @@
+"""RNTuples as ROOT makes and reads them, in a process of its own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.root_process import in_root
+
+SHOW = r'''
+ROOT.gInterpreter.Declare("""
+#include <ROOT/RFieldVisitor.hxx>
+#include <ROOT/RNTuple.hxx>
+#include <ROOT/RNTupleReader.hxx>
+#include <sstream>
+std::string shown(const char *path, const char *name, int entries) {
+  std::unique_ptr<TFile> file(TFile::Open(path));
+  auto anchor = std::unique_ptr<ROOT::RNTuple>(file->Get<ROOT::RNTuple>(name));
+  ROOT::RNTupleDescriptor::RCreateModelOptions options;
+  options.SetEmulateUnknownTypes(true);
+  options.SetForwardCompatible(true);
+  options.SetReconstructProjections(true);
+  auto reader = ROOT::RNTupleReader::Open(options, *anchor);
+  std::ostringstream out;
+  out << reader->GetNEntries() << " " << reader->GetDescriptor().GetDescription() << std::endl;
+  for (int i = 0; i < std::min<int>(entries, reader->GetNEntries()); ++i) {
+    reader->LoadEntry(i);
+    for (const auto &value : reader->GetModel().GetDefaultEntry()) {
+      const auto &field = value.GetField();
+      out << field.GetFieldName() << " " << field.GetTypeName() << " " << field.GetDescription() << ": ";
+      if (field.GetTypeName().find("Cardinality<std::uint32_t>") != std::string::npos)
+        out << *std::static_pointer_cast<std::uint32_t>(value.GetPtr<void>());
+      else if (field.GetTypeName().find("Cardinality") != std::string::npos)
+        out << *std::static_pointer_cast<std::uint64_t>(value.GetPtr<void>());
+      else {
+        ROOT::Internal::RPrintValueVisitor visitor(value, out);
+        field.AcceptVisitor(visitor);
+      }
+      out << std::endl;
+    }
+  }
+  return out.str();
+}
+""")
+'''
+
+
+def shown(path: Path, entries: int = 40, directory: str = "") -> dict[str, str]:
+    """What ROOT shows of every RNTuple in a directory: entries, description, and the values of each field."""
+    code = f"""
+result = {{}}
+file, above = ROOT.TFile.Open(paths[0]), {directory!r}
+for key in (file.Get(above) if above else file).GetListOfKeys():
+    if key.GetClassName() == "ROOT::RNTuple":
+        path = f"{{above}}/{{key.GetName()}}" if above else key.GetName()
+        result[f"{{key.GetName()}};{{key.GetCycle()}}"] = str(ROOT.shown(paths[0], path, {entries}))
+"""
+    found: dict[str, str] = in_root(SHOW + code, path)
+    return found
+
+
+CMS = r'''
+ROOT.gInterpreter.Declare("""
+#include <ROOT/RField.hxx>
+#include <ROOT/RNTupleModel.hxx>
+#include <ROOT/RNTupleWriteOptions.hxx>
+#include <ROOT/RNTupleWriter.hxx>
+#include <TH1F.h>
+#include <TTree.h>
+struct Electron { float pt; std::int32_t charge; bool tight; };
+
+std::unique_ptr<ROOT::RNTupleModel> events_model() {
+  using namespace ROOT;
+  auto model = RNTupleModel::CreateBare();
+  model->SetDescription("events as CMS writes them");
+  model->AddField(std::make_unique<RField<std::uint32_t>>("run"));
+  model->AddField(std::make_unique<RField<std::uint64_t>>("event"));
+  std::vector<std::unique_ptr<RFieldBase>> items;
+  items.emplace_back(std::make_unique<RField<float>>("pt"));
+  items.emplace_back(std::make_unique<RField<std::int32_t>>("charge"));
+  items.emplace_back(std::make_unique<RField<bool>>("tight"));
+  items[0]->SetDescription("transverse momentum");
+  auto record = std::make_unique<RRecordField>("_0", std::move(items));
+  model->AddField(RVectorField::CreateUntyped("Electron", std::move(record)));
+  auto project = [&](std::unique_ptr<RFieldBase> field, const std::string &member) {
+    const std::string name = field->GetFieldName();
+    model->AddProjectedField(std::move(field), [=](const std::string &at) {
+      return at == name ? std::string("Electron") : "Electron._0." + member;
+    });
+  };
+  project(std::make_unique<RField<RNTupleCardinality<std::uint32_t>>>("nElectron"), "");
+  project(RFieldBase::Create("Electron_pt", "ROOT::VecOps::RVec<float>").Unwrap(), "pt");
+  project(RFieldBase::Create("Electron_charge", "ROOT::VecOps::RVec<std::int32_t>").Unwrap(), "charge");
+  project(RFieldBase::Create("Electron_tight", "ROOT::VecOps::RVec<bool>").Unwrap(), "tight");
+  model->AddField(RFieldBase::Create("name", "std::string").Unwrap());
+  model->AddField(RFieldBase::Create("weights", "std::vector<std::vector<double>>").Unwrap());
+  return model;
+}
+
+void write_events(TDirectory &file, int entries, int first, int per_cluster, int late) {
+  using namespace ROOT;
+  RNTupleWriteOptions options;
+  auto writer = RNTupleWriter::Append(events_model(), "Events", file, options);
+  auto entry = writer->CreateEntry();
+  bool flag = false;
+  for (int i = 0; i < entries; ++i) {
+    if (i == late) {
+      auto updater = writer->CreateModelUpdater();
+      updater->BeginUpdate();
+      updater->AddField(std::make_unique<RField<bool>>("HLT_late"));
+      updater->AddField(RFieldBase::Create("late", "std::vector<float>").Unwrap());
+      updater->CommitUpdate();
+      entry = writer->CreateEntry();
+    }
+    const int number = first + i;
+    *entry->GetPtr<std::uint32_t>("run") = 1 + number / 50;
+    *entry->GetPtr<std::uint64_t>("event") = 1000ull * number;
+    std::vector<Electron> electrons;
+    for (int k = 0; k < number % 4; ++k)
+      electrons.push_back({10.f + 0.37f * number + k, k % 2 ? 1 : -1, k == 1});
+    entry->BindRawPtr<void>("Electron", &electrons);
+    *entry->GetPtr<std::string>("name") = std::string(number % 3, 'x');
+    std::vector<std::vector<double>> weights(number % 3, std::vector<double>{1.5 * number, 2.});
+    entry->BindRawPtr<void>("weights", &weights);
+    std::vector<float> more(number % 2, number);
+    if (late >= 0 && i >= late) {
+      *entry->GetPtr<bool>("HLT_late") = number % 2;
+      entry->BindRawPtr<void>("late", &more);
+    }
+    writer->Fill(*entry);
+    if (per_cluster && (i + 1) % per_cluster == 0) writer->CommitCluster(i % (3 * per_cluster) == 0);
+  }
+}
+
+void write_runs(TDirectory &file, int first) {
+  using namespace ROOT;
+  auto model = RNTupleModel::Create();
+  auto run = model->MakeField<std::uint32_t>("run");
+  auto sum = model->MakeField<double>("genEventSumw");
+  auto writer = RNTupleWriter::Append(std::move(model), "Runs", file);
+  *run = 1 + first / 50;
+  *sum = 100. + first;
+  writer->Fill();
+}
+
+void write_blocks(TDirectory &file, int first) {
+  using namespace ROOT;
+  auto model = RNTupleModel::Create();
+  auto run = model->MakeField<std::uint32_t>("run");
+  auto block = model->MakeField<std::uint32_t>("luminosityBlock");
+  auto writer = RNTupleWriter::Append(std::move(model), "LuminosityBlocks", file);
+  for (int i = 0; i < 5; ++i) { *run = 1 + first / 50; *block = i; writer->Fill(); }
+}
+
+void write_cms(const char *path, int entries, int first, int per_cluster, int late) {
+  std::unique_ptr<TFile> file(TFile::Open(path, "RECREATE"));
+  write_events(*file, entries, first, per_cluster, late);
+  write_runs(*file, first);
+  write_blocks(*file, first);
+  write_runs(*file->mkdir("inner"), first);
+  // behind the RNTuples: each writes the whole file once more when it is complete
+  TTree tree("beside", "a TTree beside");
+  ULong64_t event = 0;
+  tree.Branch("event", &event);
+  for (int i = 0; i < 20000; ++i) { event = (1ull << 60) + 3 * i + i % 2; tree.Fill(); }
+  TH1F histogram("h", "a histogram", 10, 0, 1);
+  histogram.Fill(0.5, 3.);
+  file->Write();
+}
+""")
+'''
+
+
+def write_cms(
+    path: Path, entries: int = 200, first: int = 0, per_cluster: int = 60, late: int | None = 130
+) -> Path:
+    """A file as CMS writes it: untyped collections with projections, fields that are added late, Runs beside Events.
+
+    Beside these are a TTree, a histogram, and an RNTuple in a directory.
+
+    Parameters
+    ----------
+    entries, first
+        How many entries, and the number of the first, from which values follow.
+    per_cluster
+        Entries of a cluster.
+    late
+        The entry before which fields are added, None for no such fields.
+    """
+    after = -1 if late is None else late
+    assert in_root(
+        CMS + f"ROOT.write_cms(paths[0], {entries}, {first}, {per_cluster}, {after})\nresult = True", path
+    )
+    return path
+
+
+ATTRIBUTES = r'''
+ROOT.gInterpreter.Declare("""
+#include <ROOT/RNTupleAttrWriting.hxx>
+#include <ROOT/RNTupleModel.hxx>
+#include <ROOT/RNTupleWriter.hxx>
+void write_attributes(const char *path) {
+  auto model = ROOT::RNTupleModel::Create();
+  auto x = model->MakeField<float>("x");
+  std::unique_ptr<TFile> file(TFile::Open(path, "RECREATE"));
+  auto writer = ROOT::RNTupleWriter::Append(std::move(model), "T", *file);
+  auto meta = ROOT::RNTupleModel::Create();
+  auto name = meta->MakeField<std::string>("name");
+  auto attributes = writer->CreateAttributeSet(std::move(meta), "meta");
+  auto range = attributes->BeginRange();
+  for (int i = 0; i < 10; ++i) { *x = i; writer->Fill(); }
+  *name = "first";
+  attributes->CommitRange(std::move(range));
+  writer.reset();
+  file->Write();
+}
+""")
+ROOT.write_attributes(paths[0])
+result = True
+'''
+
+
+def write_attributes(path: Path) -> Path:
+    """A file with an RNTuple that has a set of attributes."""
+    assert in_root(ATTRIBUTES, path)
+    return path
