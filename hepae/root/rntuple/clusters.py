@@ -9,7 +9,7 @@ import numpy as np
 
 from hepae.arrays import Integers
 from hepae.errors import SchemaError
-from hepae.root.file.compression import LZMA_BEST, Compression
+from hepae.root.file.compression import LZMA_BEST, ZSTD_DEFAULT, Compression
 from hepae.root.file.container import Directory, RootFile
 from hepae.root.file.records import Key
 from hepae.root.rntuple.envelopes import Anchor, Attributes, ClusterGroup, Footer, Link, NTupleHeader
@@ -221,7 +221,8 @@ class ClusterWriter:
         if not self.clusters:
             return
         entries = sum(cluster.entries for cluster in self.clusters)
-        link = self._envelope(pack_pages(self.clusters, self.checksum))
+        # LZMA takes a second for each MB of positions, and saves little
+        link = self._envelope(pack_pages(self.clusters, self.checksum), ZSTD_DEFAULT)
         self.groups.append(ClusterGroup(self.entries - entries, entries, len(self.clusters), link))
         self.clusters = []
 
@@ -242,8 +243,8 @@ class ClusterWriter:
         footer = Footer(self.checksum, self.extension, self.groups, self.attributes)
         return Anchor(self.version, self.header, self._envelope(footer.pack())).pack()
 
-    def _envelope(self, data: bytes) -> Link:
-        packed = LZMA_BEST.pack(data)
+    def _envelope(self, data: bytes, compression: Compression = LZMA_BEST) -> Link:
+        packed = compression.pack(data)
         return Link(len(data), Locator(self.file.write_blob(packed, self.home, size=len(data)), len(packed)))
 
     def _cluster(self) -> _Begun:
@@ -263,7 +264,8 @@ class ClusterWriter:
             stops = np.concatenate([reach[:-1][begins[1:]], reach[-1:]])
             view = memoryview(data)
             parts = [view[a:b] for a, b in zip(froms[begins].tolist(), stops.tolist(), strict=True)]
-            now[chosen] = self.file.write_blob(b"".join(parts), self.home, raw=True) + froms - gaps
+            blob = parts[0] if len(parts) == 1 else b"".join(parts)
+            now[chosen] = self.file.write_blob(blob, self.home, raw=True) + froms - gaps
         return now
 
     def copy_clusters(self, ntuple: NTuple) -> None:

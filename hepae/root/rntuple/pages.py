@@ -25,7 +25,7 @@ from hepae.root.rntuple.frames import (
     opened,
 )
 
-__all__ = ["SUPPRESSED", "Cluster", "pack_pages", "parse_pages", "seal", "unseal"]
+__all__ = ["SUPPRESSED", "Cluster", "pack_pages", "parse_pages", "require_sealed", "seal", "unseal"]
 
 SUPPRESSED = -(1 << 63)
 """First element of a column that has no pages in a cluster, as another representation is used there."""
@@ -34,6 +34,10 @@ ENTRY_BITS = 56
 LIST_HEAD = 12
 ELEMENT = np.dtype([("elements", "<i4"), ("size", "<i4"), ("offset", "<i8")])
 """A page with a locator of 32 bits; a negative number of elements says that a checksum is behind the page."""
+
+
+TAILS = (8, 12)
+"""Bytes behind the pages of a column: its first element, and where it is not suppressed how pages are compressed."""
 
 
 @dataclass(frozen=True)
@@ -135,36 +139,44 @@ def summary(at: Cursor) -> tuple[int, int, int]:
 def cluster_at(at: Cursor, first: int, entries: int, flags: int) -> Cluster:
     """The pages of a cluster."""
     count, columns = at.list()
-    counts, raw = np.zeros(count, np.int64), []
-    firsts, settings = np.zeros(count, np.int64), np.zeros(count, np.int64)
-    for number in range(count):
-        counts[number], inner = columns.list()
-        pages, firsts[number], settings[number] = column_at(inner, int(counts[number]))
-        raw.append(pages)
+    lists = [columns.list() for _ in range(count)]
     columns.done("a cluster")
-    table = np.concatenate([np.zeros((0, 4), np.int64), *raw])
-    starts = np.concatenate([[0], np.cumsum(counts)])
+    table = small_pages(lists)
+    if table is None:
+        rows = [large(inner) for pages, inner in lists for _ in range(pages)]
+        table = np.array(rows, np.int64).reshape(-1, 4)
+    tails = [tail_of(inner) for _, inner in lists]
+    firsts, settings = np.array(tails, np.int64).reshape(-1, 2).T
+    starts = np.concatenate([[0], np.cumsum(np.array([pages for pages, _ in lists], np.int64))])
     elements, sizes, offsets, sums = np.ascontiguousarray(table.T)
     return Cluster(
         first, entries, flags, starts, elements, sizes, offsets, sums.astype(bool), firsts, settings
     )
 
 
-def column_at(at: Cursor, count: int) -> tuple[Integers, int, int]:
-    """Pages of a column [n_pages, 4], its first element, and how its pages are compressed."""
-    tail = at.end - at.at - count * ELEMENT.itemsize
-    table = np.frombuffer(at.data, ELEMENT, count, at.at) if tail in (8, 12) else None
-    if table is None or (table["size"] < 0).any():
-        pages = [large(at) for _ in range(count)]
-        found = np.array(pages, np.int64).reshape(count, 4)
-    else:
-        at.skip(count * ELEMENT.itemsize)
-        signed = table["elements"].astype(np.int64)
-        found = np.stack([abs(signed), table["size"], table["offset"], signed < 0], axis=1)
+def small_pages(lists: Sequence[tuple[int, Cursor]]) -> Integers | None:
+    """Pages of all columns [n_pages, 4] where every locator has 32 bits, None where one has not."""
+    raw = []
+    for count, inner in lists:
+        size = count * ELEMENT.itemsize
+        if inner.end - inner.at - size not in TAILS:
+            return None
+        raw.append(inner.data[inner.at : inner.at + size])
+    table = np.frombuffer(b"".join(raw), ELEMENT)
+    if (table["size"] < 0).any():
+        return None
+    for part, (_, inner) in zip(raw, lists, strict=True):
+        inner.skip(len(part))
+    signed = table["elements"].astype(np.int64)
+    return np.stack([abs(signed), table["size"], table["offset"], signed < 0], axis=1)
+
+
+def tail_of(at: Cursor) -> tuple[int, int]:
+    """Number of the first element of a column, and how its pages are compressed."""
     (first,) = at.numbers("q")
     (setting,) = at.numbers("I") if first >= 0 else (0,)
     at.done("pages of a column")
-    return found, first, setting
+    return first, setting
 
 
 def large(at: Cursor) -> tuple[int, int, int, bool]:
@@ -242,19 +254,19 @@ def unseal(sealed: bytes, size: int, where: object, checksum: bool = True) -> by
     InputError
         If it does not carry its checksum, or is not of that size.
     """
-    packed = require_sealed(sealed, where) if checksum else sealed
+    if checksum:
+        require_sealed(sealed, where)
+    packed = sealed[:-CHECKSUM_BYTES] if checksum else sealed
     return packed if len(packed) == size else unpack(packed, size, where)
 
 
-def require_sealed(sealed: bytes | memoryview, where: object) -> bytes:
-    """The bytes of a page before its checksum, which must be theirs.
+def require_sealed(sealed: bytes | memoryview, where: object) -> None:
+    """Refuse a page whose checksum is not that of its bytes.
 
     Raises
     ------
     InputError
         If it is not.
     """
-    packed, checksum = sealed[:-CHECKSUM_BYTES], bytes(sealed[-CHECKSUM_BYTES:])
-    if digest(packed) != checksum:
+    if digest(sealed[:-CHECKSUM_BYTES]) != sealed[-CHECKSUM_BYTES:]:
         raise InputError("a page does not carry its checksum", where=where, hint="is the file damaged?")
-    return bytes(packed)
