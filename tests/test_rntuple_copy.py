@@ -25,7 +25,7 @@ from hepae.root.rntuple.envelopes import NTupleHeader
 from hepae.root.rntuple.ntuple import NTuple
 from hepae.root.rntuple.schema import ColumnRecord, FieldRecord, Schema
 from tests.root_ntuples import shown, write_attributes, write_cms
-from tests.root_process import needs_root
+from tests.root_process import in_root, needs_root
 
 SHARED = Path(__file__).parents[1] / "../shared/data/zoo"
 ZOO = sorted(SHARED.glob("*rntuple*.root"))
@@ -91,7 +91,7 @@ def plain(folder: Path) -> Path:
     path = folder / "plain.root"
     schema = Schema([FieldRecord("x", "std::uint32_t", 0)], [ColumnRecord(0x08, 32, 0)])
     header = NTupleHeader("T", "numbers", "a test", schema).pack()
-    with RootWriter(path) as out:
+    with RootWriter(path, ntuples=True) as out:
         ntuple = out.new_ntuple("dir/T", header, title="a title")
         for cluster in range(2):
             ntuple.begin(500)
@@ -114,7 +114,7 @@ def test_a_new_rntuple_is_read_by_uproot(plain: Path) -> None:
 def test_a_new_rntuple_is_read_by_root(folder: Path) -> None:
     path = folder / "new.root"
     schema = Schema([FieldRecord("x", "float", 0)], [ColumnRecord(0x0C, 32, 0)])
-    with RootWriter(path) as out:
+    with RootWriter(path, ntuples=True) as out:
         ntuple = out.new_ntuple("T", NTupleHeader("T", "numbers", "a test", schema).pack())
         ntuple.begin(3)
         data = np.array([1.5, 2.5, 3.5], "<f4").tobytes()
@@ -123,6 +123,31 @@ def test_a_new_rntuple_is_read_by_root(folder: Path) -> None:
         ntuple.finish()
     text = shown(path)["T;1"]
     assert [line.rpartition(": ")[2] for line in text.splitlines()] == ["3 numbers", "1.5", "2.5", "3.5"]
+
+
+def test_the_class_of_the_anchor_is_described(plain: Path) -> None:
+    with uproot.open(plain) as file:
+        info = file.file.streamers["ROOT::RNTuple"][2]
+        assert [(e.name, e.typename) for e in info.elements][4:7] == [
+            ("fSeekHeader", "unsigned long"),
+            ("fNBytesHeader", "unsigned long"),
+            ("fLenHeader", "unsigned long"),
+        ]
+
+
+@needs_root
+@pytest.mark.root
+def test_the_class_of_the_anchor_is_described_as_root_does(plain: Path, cms: Path) -> None:
+    code = """
+infos = [ROOT.TFile.Open(path).GetStreamerInfoList().FindObject("ROOT::RNTuple") for path in paths]
+result = [
+    [info.GetCheckSum(), info.GetClassVersion()]
+    + [[one.GetName(), one.GetTypeName(), one.GetType(), one.GetSize()] for one in info.GetElements()]
+    for info in infos
+]
+"""
+    ours, theirs = in_root(code, plain, cms)
+    assert ours == theirs
 
 
 def test_a_copy_is_the_same(plain: Path, folder: Path) -> None:

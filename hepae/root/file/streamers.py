@@ -16,7 +16,17 @@ from hepae.root.file.nodes import Collection, Streamed
 from hepae.root.file.packing import pack_after
 from hepae.root.file.parsing import parse
 from hepae.root.file.reading import reading
-from hepae.root.file.records import KEY_HEAD, Key, counted, key_at, root_object, root_string
+from hepae.root.file.records import (
+    KEY_HEAD,
+    Key,
+    any_object,
+    counted,
+    key_at,
+    named,
+    object_array,
+    root_object,
+    root_string,
+)
 
 __all__ = ["Stored", "read_record", "streamer_list"]
 
@@ -35,6 +45,11 @@ NEEDED = (
     "ROOT",
 )
 
+NTUPLE, NTUPLE_VERSION, NTUPLE_CHECKSUM = "ROOT::RNTuple", 2, 0x28E632EC
+"""The class of anchors since ROOT 6.34, and ROOT's checksum of its members."""
+BASIC_TYPES = {"unsigned short": (12, 2), "unsigned long": (14, 8)}
+"""ROOT's numbers of types of members (``TVirtualStreamerInfo::EReadWrite``) and their bytes."""
+
 
 class OfFile(Protocol):
     """A file that is open.
@@ -51,17 +66,19 @@ class OfFile(Protocol):
     directory: Any
 
 
-def streamer_list(source: OfFile | None = None, more: Sequence[OfFile] = ()) -> tuple[bytes, bool, str]:
+def streamer_list(
+    source: OfFile | None = None, more: Sequence[OfFile] = (), *, ntuples: bool = False
+) -> tuple[bytes, bool, str]:
     """The list, uncompressed, whether its key must hold positions of 8 bytes, and the title of the key.
 
     What a source describes is kept byte for byte, since its other objects are copied; what a TTree of ours needs and
-    the source does not have is added, and what further sources describe.
+    the source does not have is added, with ``ntuples`` what an RNTuple needs, and what further sources describe.
     """
     have: set[tuple[str, int]] = set()
     items, count, big, title = b"", 0, False, TITLE
     if source is not None and source.directory.file.fSeekInfo:
         items, count, big, title, have = of_source(source)
-    for name, version, raw in own_streamers():
+    for name, version, raw in [*own_streamers(), *([ntuple_streamer()] if ntuples else [])]:
         if (name, version) not in have:
             items += raw
             count += 1
@@ -101,6 +118,29 @@ def own_streamers() -> list[tuple[str, int, bytes]]:
         for (name, version), raw in found.items()
         if name.startswith(NEEDED) and name != "TBranchRef"
     ]
+
+
+def ntuple_streamer() -> tuple[str, int, bytes]:
+    """Class, version and bytes of what the anchor of an RNTuple consists of.
+
+    Source: what ROOT 6.40 writes, and the anchor schema of the RNTuple specification.
+    """
+    shorts = [(f"fVersion{part}", "unsigned short") for part in ("Epoch", "Major", "Minor", "Patch")]
+    parts = [f"f{what}{where}" for where in ("Header", "Footer") for what in ("Seek", "NBytes", "Len")]
+    members = [*shorts, *((part, "unsigned long") for part in (*parts, "fMaxKeySize"))]
+    elements = [basic_member(name, typename) for name, typename in members]
+    head = named(NTUPLE, "")
+    body = head + struct.pack(">Ii", NTUPLE_CHECKSUM, NTUPLE_VERSION)
+    body += any_object("TObjArray", object_array(elements))
+    return NTUPLE, NTUPLE_VERSION, any_object("TStreamerInfo", counted(9, body)) + b"\0"
+
+
+def basic_member(name: str, typename: str) -> bytes:
+    """The description of a member that is a number."""
+    code, size = BASIC_TYPES[typename]
+    numbers = struct.pack(">9i", code, size, 0, 0, 0, 0, 0, 0, 0)
+    element = counted(4, named(name, "") + numbers + root_string(typename))
+    return any_object("TStreamerBasicType", counted(2, element))
 
 
 def of_source(source: OfFile) -> tuple[bytes, int, bool, str, set[tuple[str, int]]]:

@@ -45,6 +45,8 @@ class RootWriter:
         File that other keys are copied from; its time stamp, streamer infos and order of keys are kept.
     more
         Further files that objects come from, whose classes are described too.
+    ntuples
+        Whether there will be RNTuples in it that none of these has: the class of their anchor is described.
 
     Examples
     --------
@@ -61,13 +63,22 @@ class RootWriter:
     [2, 0]
     """
 
-    def __init__(self, path: str | Path, source: Source | None = None, more: Sequence[Source] = ()) -> None:
+    def __init__(
+        self,
+        path: str | Path,
+        source: Source | None = None,
+        more: Sequence[Source] = (),
+        *,
+        ntuples: bool = False,
+    ) -> None:
         self.source = source
         self.done: set[str] = set()
         self.moved: dict[str, Moved] = {}
         self.originals: dict[str, Integers] = {}
         seed = source.uuid if source is not None else b""
-        streamers = streamer_list(source, more)  # what may be damaged is read before a file is open
+        streamers = streamer_list(
+            source, more, ntuples=ntuples
+        )  # what may be damaged is read before a file is open
         self.file = RootFile(path, source.datime if source is not None else DEFAULT_DATIME, seed)
         self.file.write_streamers(*streamers)
         if source is not None:
