@@ -11,7 +11,8 @@ from hepae.core.values.bounds import EXACT, Bound
 from hepae.errors import AlreadyCompressedError, UnsupportedError
 from hepae.files.compress.bounds import Pairs
 from hepae.files.compress.narrowing import ALL, Narrowing
-from hepae.files.compress.whole import TreeDone, readable, write_whole
+from hepae.files.compress.request import readable
+from hepae.files.compress.whole import TreeDone, write_whole
 from hepae.files.verify.check import Check
 from hepae.learn.whole.plan import Search
 from hepae.progress import Report, silent

@@ -19,7 +19,14 @@ from hepae.files.inspect.plain import label, typed
 from hepae.stored.compressed import CompressedColumns
 from hepae.stored.payload import Row
 
-__all__ = ["compressed_columns", "compressed_rows", "compressed_runs", "shares", "stored_as"]
+__all__ = [
+    "compressed_columns",
+    "compressed_rows",
+    "compressed_run",
+    "compressed_runs",
+    "shares",
+    "stored_as",
+]
 
 UNKNOWN = "of its model"
 """In the place of a bound where the model is not at hand."""
@@ -136,9 +143,14 @@ def compressed_rows(compressed: CompressedColumns, entries: int) -> dict[str, in
 
 def compressed_runs(compressed: CompressedColumns, names: Iterable[str]) -> Iterator[dict[str, Nested]]:
     """Restored values of columns, a chunk at a time."""
-    wanted = set(names)
+    wanted = list(names)
     for row in compressed.payload.rows if wanted else ():
-        numbers = compressed.stored[row.schema].schema.numbers
-        own = {name: numbers[name] for name in wanted & numbers.keys()}
-        restored = compressed.read(row, list(own.values()))
-        yield {name: restored[number] for name, number in own.items()}
+        yield compressed_run(compressed, row, wanted)
+
+
+def compressed_run(compressed: CompressedColumns, row: Row, names: Iterable[str]) -> dict[str, Nested]:
+    """Restored values of columns of a chunk, of those that it has."""
+    numbers = compressed.stored[row.schema].schema.numbers
+    own = {name: numbers[name] for name in names if name in numbers}
+    restored = compressed.read(row, list(own.values()))
+    return {name: restored[number] for name, number in own.items()}

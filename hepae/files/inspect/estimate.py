@@ -8,8 +8,8 @@ from hepae.core.tables.streams import encode
 from hepae.core.values.bounds import Bound
 from hepae.files.compress.bounds import Asked
 from hepae.files.compress.narrowing import ALL, Narrowing
+from hepae.files.compress.request import compressible, requested, unsaid_settings
 from hepae.files.compress.tree import Sample, TreePlan, plan_tree, tree_sample
-from hepae.files.compress.whole import compressible, requested, unsaid_settings
 from hepae.files.inspect.compressed import shares, stored_as
 from hepae.files.inspect.facts import FileFacts, TreeFacts, tables_of
 from hepae.files.inspect.plain import label

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from hepae.core.values.nested import Nested
 from hepae.errors import InputError, nearest
-from hepae.files.compress.whole import needed, readable
+from hepae.files.compress.request import needed, readable
 from hepae.files.inspect.compressed import compressed_columns, compressed_rows, compressed_runs
 from hepae.files.inspect.facts import OTHERS, PLAIN, ColumnFacts, FileFacts, TreeFacts, tables_of
 from hepae.files.inspect.plain import (

@@ -13,6 +13,7 @@ from hepae.cli import tables
 from hepae.cli.arguments import add_force, local, location
 from hepae.cli.progress import Reporter, reporter
 from hepae.errors import InputError, SchemaError, nearest
+from hepae.input.events import is_csv
 from hepae.model.model import Model
 from hepae.root.file.atomic import check_target
 
@@ -75,7 +76,8 @@ def add_plot(add: Add) -> None:
 def _pair(part: argparse.ArgumentParser) -> None:
     part.add_argument("original", type=location)
     part.add_argument("file", type=location, help="compressed or restored file")
-    part.add_argument("--collection", help="such as Jet; default: the first compressed one")
+    part.add_argument("--collection", help="such as Jet; default: the whole file, or the first "
+                      "that is compressed")  # fmt: skip
     part.add_argument(
         "--bound", action="append", default=[], metavar="NAMES=BOUND", help="bounds of a restored file"
     )
@@ -116,9 +118,13 @@ def _experiments(result: tables.Result, console: Console) -> None:
 
 def report(options: argparse.Namespace) -> int:
     """`hepae report`."""
-    from hepae.lab.report.page import check_pages, write_report
+    from hepae.lab.report.histograms import check_pages
+    from hepae.lab.report.page import write_report
+    from hepae.lab.report.whole import is_whole
 
     check_pages(options.output, (options.original, options.file), force=options.force)
+    if options.collection is None and not is_csv(options.original) and is_whole(options.file):
+        return _whole_report(options)
     with reporter() as progress:
         comparison = _compared(options, progress)
         histograms = write_report(comparison, options.output, progress, force=options.force)
@@ -132,6 +138,35 @@ def report(options: argparse.Namespace) -> int:
     }
     tables.show(facts, tables.facts, options.json)
     return 0 if comparison.kept else 1
+
+
+def _whole_report(options: argparse.Namespace) -> int:
+    """The report of a file that is compressed as a whole."""
+    from hepae.lab.report.whole import compare_whole
+    from hepae.lab.report.whole_page import write_whole_report
+
+    models = [Model.load(path) for path in options.model]
+    with reporter() as progress:
+        comparison = compare_whole(
+            options.original,
+            options.file,
+            bounds=options.bound,
+            tree=options.tree,
+            models=models,
+            report=progress,
+        )
+        histograms = write_whole_report(comparison, options.output, progress, force=options.force)
+    facts = {
+        "page": str(options.output),
+        "bytes": options.output.stat().st_size,
+        "histograms": str(histograms),
+        "before, bytes": comparison.original.size,
+        "after, bytes": comparison.file.size,
+        "coarsened columns": sum(map(len, comparison.coarsened.values())),
+        "every bound kept": comparison.checked.kept,
+    }
+    tables.show(facts, tables.facts, options.json)
+    return 0 if comparison.checked.kept else 1
 
 
 def plot(options: argparse.Namespace) -> int:

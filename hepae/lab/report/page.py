@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import base64
 import html
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-
-from matplotlib.figure import Figure
 
 from hepae.lab.report import figures
 from hepae.lab.report.compared import Comparison
-from hepae.lab.report.histograms import write_histograms
+from hepae.lab.report.histograms import check_pages, write_histograms
 from hepae.lab.report.panels import Panel, feature_panel, histograms_of, moving, observable_panels
-from hepae.lab.report.style import STYLE
+from hepae.lab.report.parts import document, grid, picture, table, tiles
 from hepae.progress import Report
-from hepae.root.file.atomic import atomic_output, check_target
-from hepae.version import __version__
+from hepae.root.file.atomic import atomic_output
 
-__all__ = ["check_pages", "page", "write_report"]
+__all__ = ["page", "write_report"]
 
 
 def write_report(comparison: Comparison, target: Path, report: Report, *, force: bool = False) -> Path:
@@ -56,30 +52,10 @@ def write_report(comparison: Comparison, target: Path, report: Report, *, force:
     return histograms
 
 
-def check_pages(target: Path, inputs: Iterable[str | Path], *, force: bool = False) -> Path:
-    """Refuse a page that cannot be written, or whose histograms cannot; where the histograms go otherwise."""
-    histograms, inputs = target.with_suffix(".root"), tuple(inputs)
-    for path in (target, histograms):
-        check_target(path, inputs, force=force)
-    return histograms
-
-
 def page(comparison: Comparison, panels: Sequence[Panel], physics: Sequence[Panel], report: Report) -> str:
     """The page as HTML: no script, no network, pictures inline."""
     title = f"{comparison.collection}: {Path(comparison.original).name} and {Path(comparison.file).name}"
-    sections = dict(_sections(comparison, panels, physics, report))
-    links = " ".join(f'<a href="#{_anchor(name)}">{name}</a>' for name in sections)
-    body = "\n".join(
-        f'<section id="{_anchor(name)}"><h2>{name}</h2>\n{content}</section>'
-        for name, content in sections.items()
-    )
-    return (
-        f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
-        f'<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f'<link rel="icon" href="data:,"><title>{html.escape(title)}</title><style>{STYLE}</style></head>\n<body>'
-        f"<header><h1>{html.escape(title)}</h1>{_verdict(comparison)}</header>\n<nav>{links}</nav>\n"
-        f"<main>{body}</main>\n<footer>hepae {__version__}</footer></body></html>\n"
-    )
+    return document(title, _verdict(comparison), dict(_sections(comparison, panels, physics, report)))
 
 
 def _sections(
@@ -87,15 +63,15 @@ def _sections(
 ) -> Iterator[tuple[str, str]]:
     yield (
         "Sizes",
-        _sizes(comparison) + _picture(figures.sizes_figure(comparison), "bits per object by feature"),
+        _sizes(comparison) + picture(figures.sizes_figure(comparison), "bits per object by feature"),
     )
     yield "Bounds", _bounds(comparison, panels)
     if physics:
-        yield "Physics", _physics_table(physics) + _grid(physics, report, "physics")
-    yield "Features", _grid(panels, report, "features")
+        yield "Physics", _physics_table(physics) + grid(physics, report, "physics")
+    yield "Features", grid(panels, report, "features")
     yield (
         "Correlations",
-        _picture(figures.correlation_figure(comparison), "correlation matrices before and after"),
+        picture(figures.correlation_figure(comparison), "correlation matrices before and after"),
     )
     corner = figures.corner_figure(comparison)
     if corner is not None:
@@ -109,25 +85,20 @@ def _sections(
                 f" The first {shown} of {all_moving} features that are not bit for bit the same; "
                 "<code>hepae plot corner</code> draws any others."
             )
-        yield "Residuals", f"<p>{words}</p>" + _picture(corner, "corner plot of residuals")
+        yield "Residuals", f"<p>{words}</p>" + picture(corner, "corner plot of residuals")
     yield "Training", _training(comparison)
 
 
 def _verdict(comparison: Comparison) -> str:
     ratio = comparison.collection_before / max(1, comparison.collection_after)
-    tiles = {
+    figures_of = {
         "collection, before : after": f"{ratio:.2f}",
         "bits per object": f"{8 * comparison.collection_after / max(1, comparison.objects):.1f}",
         "events": f"{comparison.events:,}",
         "objects": f"{comparison.objects:,}",
         "every bound kept": "yes" if comparison.kept else "NO",
     }
-    cells = "".join(
-        f'<div class="tile{" bad" if value == "NO" else ""}"><b>{value}</b><span>{name}</span></div>'
-        for name, value in tiles.items()
-    )
-    problems = "".join(f"<li>{html.escape(text)}</li>" for text in comparison.differences[:20])
-    return f'<div class="tiles">{cells}</div>' + (f'<ul class="bad">{problems}</ul>' if problems else "")
+    return tiles(figures_of, comparison.differences)
 
 
 def _sizes(comparison: Comparison) -> str:
@@ -151,7 +122,7 @@ def _sizes(comparison: Comparison) -> str:
         ]
         for name, before, after in lines
     ]
-    return _table(["", "before, bytes", "after, bytes", "ratio", "bits per object"], rows)
+    return table(["", "before, bytes", "after, bytes", "ratio", "bits per object"], rows)
 
 
 def _bounds(comparison: Comparison, panels: Sequence[Panel]) -> str:
@@ -195,7 +166,7 @@ def _bounds(comparison: Comparison, panels: Sequence[Panel]) -> str:
         "square root of what they held."
     )
     combs = f"<p>{html.escape(comparison.combs)}</p>" if comparison.combs else ""
-    return f"<p>{words}</p>{combs}" + _table(heads, rows)
+    return f"<p>{words}</p>{combs}" + table(heads, rows)
 
 
 def _physics_table(physics: Sequence[Panel]) -> str:
@@ -215,7 +186,7 @@ def _physics_table(physics: Sequence[Panel]) -> str:
         before, after = (_below_zero(mass, part) for part in ("before", "after"))
         words += f" Space-like before: {before:.2%}, after: {after:.2%}."
     heads = ["", "bias", "rms", "worst", "relative: median", "95 %", "rms"]
-    return f"<p>{words}</p>" + _table(heads, rows)
+    return f"<p>{words}</p>" + table(heads, rows)
 
 
 def _below_zero(panel: Panel, part: str) -> float:
@@ -236,34 +207,7 @@ def _training(comparison: Comparison) -> str:
         ["trained on", f"{training.events:,} events, {training.objects:,} objects, seed {training.seed}"],
         ["conditions", ", ".join(manifest.conditions) or "none"],
     ]
-    table = _table(["", ""], rows, "facts")
+    facts = table(["", ""], rows, "facts")
     if not training.history:
-        return table + "<p>The predictors were fitted directly: there is no loss curve.</p>"
-    return table + _picture(figures.loss_figure(training.history), "loss by epoch")
-
-
-def _grid(panels: Sequence[Panel], report: Report, phase: str) -> str:
-    pictures = []
-    for place, panel in enumerate(panels):
-        pictures.append(_picture(figures.panel_figure(panel), f"{panel.title}: original, restored, residual"))
-        report(phase, place + 1, len(panels), "")
-    return f'<div class="grid">{"".join(pictures)}</div>'
-
-
-def _picture(figure: Figure, words: str) -> str:
-    data = base64.b64encode(figures.png(figure)).decode()
-    width = round(96 * figure.get_size_inches()[0])
-    return f'<figure><img src="data:image/png;base64,{data}" alt="{html.escape(words)}" width="{width}"></figure>'
-
-
-def _table(heads: Sequence[str], rows: Iterable[Sequence[str]], kind: str = "numbers") -> str:
-    head = "".join(f"<th>{html.escape(name)}</th>" for name in heads) if any(heads) else ""
-    body = "".join(
-        "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>" for row in rows
-    )
-    head = f"<thead><tr>{head}</tr></thead>"
-    return f'<div class="scroll"><table class="{kind}">{head}<tbody>{body}</tbody></table></div>'
-
-
-def _anchor(name: str) -> str:
-    return name.lower()
+        return facts + "<p>The predictors were fitted directly: there is no loss curve.</p>"
+    return facts + picture(figures.loss_figure(training.history), "loss by epoch")
