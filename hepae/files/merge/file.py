@@ -13,13 +13,14 @@ from pathlib import Path
 
 from hepae.errors import InputError, UnsupportedError
 from hepae.files.merge.compressed import require_same_storage, united_models
+from hepae.files.merge.ntuples import JoinedNTuple
 from hepae.files.merge.objects import JoinedObject, Others
 from hepae.files.merge.trees import JoinedTree, TreePart
 from hepae.files.merge.whole import WholeTree
 from hepae.progress import Report, silent
 from hepae.root.file.atomic import atomic_output
 from hepae.root.file.directory import DIRECTORIES
-from hepae.root.file.source import MODELS_TREE, SCHEMAS_TREE, Key, Source, open_source, size_of
+from hepae.root.file.source import MODELS_TREE, RNTUPLES, SCHEMAS_TREE, Key, Source, open_source, size_of
 from hepae.root.file.writer import RootWriter
 from hepae.root.ttree.header import TREE_CLASSES
 from hepae.stored.own_tables import Schemas, write_models, write_schemas
@@ -112,7 +113,7 @@ class _Plan:
     sources: Sequence[Source]
     others: Others
     fill: bool
-    trees: list[JoinedTree] = field(default_factory=list)
+    trees: list[JoinedTree | JoinedNTuple] = field(default_factory=list)
     rows: list[WholeTree] = field(default_factory=list)
     schemas: Schemas = field(default_factory=dict)
     objects: list[JoinedObject] = field(default_factory=list)
@@ -126,7 +127,7 @@ class _Plan:
         for path, keys in found.items():
             if path in (*self.directories, MODELS_TREE, SCHEMAS_TREE):
                 continue
-            if keys[0][1].classname not in TREE_CLASSES:
+            if keys[0][1].classname not in (*TREE_CLASSES, *RNTUPLES):
                 self.objects.append(JoinedObject(path, keys, self.others))
                 continue
             self._join(path, keys)
@@ -134,18 +135,24 @@ class _Plan:
         self.models = united_models(self.sources)
 
     @property
-    def written(self) -> list[JoinedTree | WholeTree]:
+    def written(self) -> list[JoinedTree | JoinedNTuple | WholeTree]:
         """All trees that are written."""
         return [*self.trees, *self.rows]
 
     def _join(self, path: str, keys: Sequence[tuple[Source, Key]]) -> None:
-        parts = []
+        classes = TREE_CLASSES if keys[0][1].classname in TREE_CLASSES else RNTUPLES
         for source, key in keys:
-            if key.classname not in TREE_CLASSES:
+            if key.classname not in classes:
                 raise UnsupportedError(
-                    "only TTrees are merged", where=f"{source.path}:{path}", got=key.classname
+                    "a TTree and an RNTuple of one name are not merged",
+                    where=f"{source.path}:{path}",
+                    expected=keys[0][1].classname,
+                    got=key.classname,
                 )
-            parts.append(TreePart(source, source.header(key)))
+        if classes == RNTUPLES:
+            self.trees.append(JoinedNTuple(path, keys, self.fill))
+            return
+        parts = [TreePart(source, source.header(key)) for source, key in keys]
         require_same_storage(path, parts)
         self.trees.append(JoinedTree(path, parts, self.fill))
         if path in parts[0].source.trees:

@@ -204,8 +204,15 @@ class RootWriter:
         listed = Key(NTUPLE, name, title, 0, 0, 0, 0, cycle=cycle)
         return ClusterWriter(self.file, self.home_of(above), listed, header, extension)
 
-    def keep_ntuple(self, key: FileKey) -> None:
-        """Copy an RNTuple of the source with all its pages.
+    def keep_ntuple(self, key: FileKey, source: Source | None = None) -> None:
+        """Copy an RNTuple with all its pages.
+
+        Parameters
+        ----------
+        key
+            Its key.
+        source
+            The file that it is in, the source of the others by default.
 
         Raises
         ------
@@ -214,9 +221,11 @@ class RootWriter:
         UnsupportedError
             If a later version of the format wrote what is not known.
         """
-        assert self.source is not None
+        of = source or self.source
+        assert of is not None
         listed = Key(NTUPLE, key.name, key.title, 0, 0, 0, 0, cycle=key.cycle)
-        copy_ntuple(self.source.ntuple(key), self.file, self.home_of(key.above), listed)
+        copy_ntuple(of.ntuple(key), self.file, self.home_of(key.above), listed)
+        self.done.add(f"{key.path};{key.cycle}")
 
     def rewrite_tree(
         self, tree: TTreeReader, plan: Plan | None = None, title: str | None = None

@@ -141,7 +141,7 @@ class ClusterWriter:
         self._cluster().firsts[column] = SUPPRESSED
 
     def copy(
-        self, ntuple: NTuple, cluster: Cluster, columns: Mapping[int, int], shift: Integers | None = None
+        self, ntuple: NTuple, cluster: Cluster, columns: Mapping[int, int], *, counted: bool = False
     ) -> None:
         """Append pages of a cluster of another RNTuple as they are.
 
@@ -151,8 +151,8 @@ class ClusterWriter:
             From where.
         columns
             Its columns and the own ones that they become.
-        shift
-            How many elements each own column had before those of the other RNTuple, int64 [n_columns]; 0 by default.
+        counted
+            Whether its elements stand behind those that were written, instead of where they were.
 
         Raises
         ------
@@ -166,8 +166,7 @@ class ClusterWriter:
         pages = spread(cluster.starts[theirs], counts)
         begun.settings[own] = cluster.settings[theirs]
         firsts = cluster.firsts[theirs]
-        moved = firsts if shift is None else firsts + shift[own]
-        begun.firsts[own] = np.where(firsts < 0, SUPPRESSED, moved)
+        begun.firsts[own] = np.where(firsts < 0, SUPPRESSED, begun.firsts[own] if counted else firsts)
         offsets = self._moved(ntuple, cluster, pages)[pages]
         table = [np.repeat(own, counts), cluster.elements[pages], cluster.sizes[pages], offsets]
         begun.pages.append(np.stack([*table, cluster.sums[pages]], axis=1))
@@ -206,8 +205,23 @@ class ClusterWriter:
         self.clusters.append(cluster)
         self.entries += cluster.entries
         ends = np.where(cluster.firsts < 0, 0, cluster.firsts + cluster.numbers)
-        known = self._known()[: cluster.columns]
-        np.maximum(known, ends, out=known)
+        known = self._known()
+        np.maximum(known[: cluster.columns], ends, out=known[: cluster.columns])
+        for columns in self._alternatives():
+            known[columns] = known[columns].max()
+
+    def _alternatives(self) -> list[list[int]]:
+        """Columns that stand for each other in several representations of a field: they count the same elements."""
+        everything = self.schema.columns + self.extension.columns
+        again = {column.field for column in everything if column.representation}
+        places: dict[tuple[int, int], int] = {}
+        groups: dict[tuple[int, int], list[int]] = {}
+        for number, column in enumerate(everything):
+            if column.field in again:
+                place = places.setdefault((column.field, column.representation), 0)
+                places[column.field, column.representation] += 1
+                groups.setdefault((column.field, place), []).append(number)
+        return list(groups.values())
 
     def _known(self) -> Integers:
         """The number of the next element of each column that there is by now."""

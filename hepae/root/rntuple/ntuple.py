@@ -15,6 +15,7 @@ from hepae.root.file.compression import unpack
 from hepae.root.file.directory import Key
 from hepae.root.file.reading import reading
 from hepae.root.rntuple.envelopes import Anchor, Footer, Link, NTupleHeader
+from hepae.root.rntuple.frames import digest
 from hepae.root.rntuple.pages import Cluster, parse_pages, require_sealed, unseal
 
 __all__ = ["FileBytes", "NTuple", "runs"]
@@ -197,6 +198,16 @@ class NTuple:
             data = unseal(sealed, (number * bits + 7) // 8, where, bool(cluster.sums[page]))
             unpacked.append((number, data))
         return unpacked
+
+    def digests(self, cluster: Cluster) -> list[bytes]:
+        """The checksum of each sealed page of a cluster."""
+        found: dict[int, bytes] = {}
+        for chosen, start, data in self.read_pages(cluster, np.arange(len(cluster.offsets))):
+            view = memoryview(data)
+            for page in chosen.tolist():
+                at = int(cluster.offsets[page]) - start
+                found[page] = digest(view[at : at + int(cluster.spans[page])])
+        return [found[page] for page in range(len(found))]
 
     def read_pages(self, cluster: Cluster, pages: Integers) -> Iterator[tuple[Integers, int, bytes]]:
         """Pages that are close together in the file, as far as memory allows, in the order of the file.
