@@ -98,6 +98,10 @@ class Masked:
         """Features whose payloads are needed to decode this one, itself left out."""
         return carriers(self.spec.predictors.derived, self._ancestors[feature], feature)
 
+    def given(self, feature: str) -> frozenset[str]:
+        """None: a model is for one table."""
+        return frozenset()
+
     def _find_ancestors(self, feature: str, parents: Mapping[str, set[str]]) -> tuple[str, ...]:
         """Features that must be decoded before this one, derived ones too."""
         found: set[str] = set()

@@ -294,6 +294,11 @@ class Predictors(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                     waiting.append(parent)
         return tuple(name for name in self.order if name in found)
 
+    def given(self, feature: str) -> frozenset[str]:
+        """The given columns that are read to decode a feature, those of its ancestors included."""
+        names = (feature, *self.ancestors(feature))
+        return frozenset(given for name in names for column in self.columns(name) for given in column.given)
+
     def carried(self, feature: str) -> tuple[str, ...]:
         """The derived features whose payloads travel with that of this one."""
         return tuple(one.name for one in self.derived if one.carrier == feature)

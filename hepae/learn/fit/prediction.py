@@ -12,15 +12,25 @@ from numpy.typing import NDArray
 from hepae.arrays import Floats, Integers
 from hepae.core.arithmetic.kinematics import find_met, find_roles, find_totals
 from hepae.core.coding.integers import pack
-from hepae.core.prediction.columns import Blend, Column, Rank
+from hepae.core.prediction.columns import Blend, Column, Count, Here, Neighbour, Rank
 from hepae.core.prediction.derived import with_derived
 from hepae.core.prediction.predictors import Lookup, Predictor, Predictors
-from hepae.core.prediction.tables import FRACTION_BITS, Period, expand
+from hepae.core.prediction.tables import FRACTION_BITS, Period, Widths, expand
 from hepae.core.values.lattice import Lattice
-from hepae.learn.fit import additive, candidates, crowd
-from hepae.learn.fit.derived import is_crowded, last_rank, polar
+from hepae.learn.fit import additive, candidates, crowd, links
+from hepae.learn.fit.contexts import contexts_suffice, fit_contexts, is_categorical
+from hepae.learn.fit.derived import MOST_RANKS, is_crowded, last_rank, polar
 from hepae.learn.fit.pool import blends, mass_shells, pool_for, telling
-from hepae.learn.fit.state import Fitting, Settings, columns_of, split_events, table_grain, take_sample
+from hepae.learn.fit.state import (
+    NO_LINKS,
+    Fitting,
+    Links,
+    Settings,
+    columns_of,
+    split_events,
+    table_grain,
+    take_sample,
+)
 from hepae.learn.fit.widths import fit_widths
 
 __all__ = ["Settings", "coding_order", "fit"]
@@ -66,6 +76,7 @@ def fit(
     roles: Mapping[str, str] | None = None,
     met: Mapping[str, str] | None = None,
     settings: Settings = DEFAULT,
+    linked: Links = NO_LINKS,
 ) -> Predictors:
     """Fit predictors on the lattice integers of a collection.
 
@@ -86,6 +97,8 @@ def fit(
     met
         Event-level branches that hold the missing transverse momentum, ``{"met": …, "met_phi": …}``; by default
         those of `hepae.core.arithmetic.kinematics.find_met`.
+    linked
+        What the objects are linked to.
     """
     roles = find_roles(integers) if roles is None else roles
     met = find_met(events) if met is None else met
@@ -94,13 +107,16 @@ def fit(
         order = coding_order(integers, roles, lattices) if order is None else order
         return Predictors(tuple(Predictor(name) for name in order))
     by_role = polar(integers, lattices, roles)
-    derived, last = tuple(by_role.values()), last_rank(counts)
+    derived = tuple(by_role.values())
+    last = min(int(counts.max()), MOST_RANKS) if linked.mothers else last_rank(counts)
     roles = {**roles, **{role: one.name for role, one in by_role.items()}}
     integers = with_derived(derived, integers, lattices)
     lattices = {**lattices, **{one.name: one.lattice for one in derived}}
     order = coding_order(integers, roles, lattices) if order is None else order
-    train = take_sample(chosen, integers, lattices, counts, events, last)
-    validation = take_sample(held, integers, lattices, counts, events, last)
+    order = (*linked.first, *(name for name in order if name not in linked.first))
+    known_of = {**lattices, **linked.lattices}
+    train = take_sample(chosen, integers, known_of, counts, events, last, linked.given)
+    validation = take_sample(held, integers, known_of, counts, events, last, linked.given)
     state = Fitting(
         train,
         validation,
@@ -111,6 +127,7 @@ def fit(
         {name: _linear_scale(column) for name, column in events.items()},
         find_totals(events) if is_crowded(last) else {},
         [name for name in order if _is_positive(lattices[name], train.q[name])],
+        linked,
     )
     known: list[str] = []
     predictors = []
@@ -217,8 +234,11 @@ def _fit_feature(state: Fitting, name: str, known: Sequence[str]) -> Predictor:
         return Predictor(name, base=_ceiling(state, name))
     if len(pack(q)) + len(pack(q_validation)) < LEAST_BYTES:
         return Predictor(name)
+    size_by_context, contexts = _by_context(state, name, known)
+    if contexts is not None and contexts_suffice(q):
+        return Predictor(name, widths=contexts)
     period = _period(state, name)
-    found = candidates.bases(name, known, state.roles, state.met)
+    found = candidates.bases(name, known, state.roles, state.met) + links.bases(state, name, known)
     if state.settings.looks is None:
         found += blends(state, name, known)
     else:
@@ -236,12 +256,26 @@ def _fit_feature(state: Fitting, name: str, known: Sequence[str]) -> Predictor:
         state.latents.append(name)
     state.train.put_latents(name, rest)
     state.validation.put_latents(name, rest_validation)
-    pool = pool_for(state, name, known, np.log2(1.0 + np.abs(rest)), found if predictor.trivial else [])
+    offered = links.columns(state.links, name, known) + (found if predictor.trivial else [])
+    pool = pool_for(state, name, known, np.log2(1.0 + np.abs(rest)), offered)
     ranked = any(name in column.needs for column in columns_of(predictor, state.sources))
-    widths = fit_widths(
+    size, widths = fit_widths(
         state, pool, rest, rest_validation, by_place=predictor.trivial, avoid="" if ranked else name
     )
+    if contexts is not None and size_by_context < size:
+        return Predictor(name, widths=contexts)
     return Predictor(name, predictor.constant, predictor.terms, predictor.base, predictor.period, widths)
+
+
+def _by_context(state: Fitting, name: str, known: Sequence[str]) -> tuple[float, Widths | None]:
+    """Classes of a feature with few values, and its packed size with them; none of others."""
+    q, q_validation = state.train.q[name], state.validation.q[name]
+    if not state.settings.contexts or not is_categorical(q):
+        return float("inf"), None
+    columns: list[Column] = [Here(other) for other in known]
+    columns += [Neighbour(name, -1), Rank(), Count(), *links.columns(state.links, name, known)]
+    pool = [candidate for column in columns if (candidate := state.candidate(column)) is not None]
+    return fit_contexts(state, name, pool, q, q_validation)
 
 
 def _ceiling(state: Fitting, name: str) -> Column | None:
@@ -275,7 +309,7 @@ def _fit_terms(
     )
     length = period.length if period else 0
     further = crowd.relative(name, known, state.roles, state.totals, base, length) if state.crowded else []
-    pool = pool_for(state, name, known, y, further)
+    pool = pool_for(state, name, known, y, [*further, *links.columns(state.links, name, known)])
     model = additive.grow(
         y.astype(np.float64),
         y_validation.astype(np.float64),

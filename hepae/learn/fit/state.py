@@ -19,7 +19,7 @@ from hepae.core.values.lattice import Lattice
 from hepae.learn.fit import candidates
 from hepae.learn.fit.additive import Additive, Candidate
 
-__all__ = ["Fitting", "Sample", "Settings", "columns_of", "split_events", "take_sample"]
+__all__ = ["NO_LINKS", "Fitting", "Links", "Sample", "Settings", "columns_of", "split_events", "take_sample"]
 
 
 VALIDATION_SHARE: Final = 0.25
@@ -58,6 +58,8 @@ class Settings:
     looks
         Most features before it that a feature may look at: those that say most by themselves, and no combinations of
         them. All, and combinations, where it is None, which takes ten times as long for fifty features.
+    contexts
+        Whether features with few values are tried with a class for each value of another column.
     """
 
     terms: int = 7
@@ -70,6 +72,36 @@ class Settings:
     least_gain: float = 0.006
     ancestor_gain: float = 0.003
     looks: int | None = None
+    contexts: bool = False
+
+
+@dataclass(frozen=True)
+class Links:
+    """What rows are linked to.
+
+    Attributes
+    ----------
+    given, lattices
+        Columns of linked rows of other tables, float64[n_objects] with no number where there is none, and their
+        lattices.
+    indices
+        Features that name rows of other tables: they are coded first, without what they give.
+    mothers
+        Features that name a row before of the same table.
+    """
+
+    given: Mapping[str, Floats]
+    lattices: Mapping[str, Lattice]
+    indices: Sequence[str] = ()
+    mothers: Sequence[str] = ()
+
+    @property
+    def first(self) -> tuple[str, ...]:
+        """The features that are coded before all others."""
+        return (*self.mothers, *self.indices)
+
+
+NO_LINKS: Final = Links({}, {})
 
 
 @dataclass
@@ -127,6 +159,8 @@ class Fitting:
         Features whose latents say more than themselves.
     positive
         Features that are nearly always positive.
+    links
+        What objects are linked to.
     ancestors
         What must be decoded before each feature.
     """
@@ -140,6 +174,7 @@ class Fitting:
     conditions: Mapping[str, float | None]
     totals: Mapping[str, str]
     positive: list[str]
+    links: Links = NO_LINKS
     sources: list[Lookup] = field(default_factory=list)
     pool: dict[Column, Candidate | None] = field(default_factory=dict)
     latents: list[str] = field(default_factory=list)
@@ -183,11 +218,12 @@ class Fitting:
         """Tables of a fit in 2**-bits, rounded to powers of two not above ``grain``."""
         step = 2.0 ** np.floor(np.log2(max(grain * 2.0**bits, 1.0)))
         return tuple(
-            Term(self._source(c.source), tuple(int(v) for v in np.rint(values * (2.0**bits / step)) * step))
+            Term(self.source(c.source), tuple(int(v) for v in np.rint(values * (2.0**bits / step)) * step))
             for c, values in zip(model.chosen, model.values, strict=True)
         )
 
-    def _source(self, source: Lookup) -> int:
+    def source(self, source: Lookup) -> int:
+        """The number of a source, which is in use from now on."""
         if source not in self.sources:
             self.sources.append(source)
         return self.sources.index(source)
@@ -223,12 +259,16 @@ def take_sample(
     counts: NDArray[np.int64],
     events: Mapping[str, NDArray[np.generic]],
     last_rank: int = LAST_RANK,
+    given: Mapping[str, Floats] | None = None,
 ) -> Sample:
+    """Some events: their features, event-level columns [n_events], and given columns [n_objects]."""
     mask = np.zeros(len(counts), bool)
     mask[chosen] = True
     rows = np.repeat(mask, counts)
     order = RankOrder(counts[mask], last_rank)
-    context = Context(order, lattices, {name: np.asarray(column)[mask] for name, column in events.items()})
+    beside = {name: np.asarray(column)[mask] for name, column in events.items()}
+    beside |= {name: column[rows] for name, column in (given or {}).items()}
+    context = Context(order, lattices, beside)
     q = {name: order.to_ranks(column[rows]) for name, column in integers.items()}
     context.known.update(q)
     shuffled = np.random.default_rng(0).permutation(order.n_objects)
