@@ -1,141 +1,157 @@
-"""Classes of a feature with few values: one for each value of another column, or of two others together.
+"""Classes of a feature by what is known beside it: one for each value of another column, or of two others together.
 
-Flags, kinds and row numbers are not near to a prediction, they are likely or unlikely after what is known. Each class
-is packed by itself, so that its values have probabilities of their own.
+Flags, kinds and row numbers are not near to a prediction, they are likely or unlikely after what is known; and a number
+that no sum of tables predicts may have another distribution. Each class is packed by itself, so that its values have
+probabilities of their own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from itertools import islice
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 import msgspec
 import numpy as np
-from numpy.typing import NDArray
 
 from hepae.arrays import Integers
-from hepae.core.coding.integers import pack
+from hepae.core.prediction.columns import Column
 from hepae.core.prediction.predictors import Lookup
 from hepae.core.prediction.tables import WIDTH_BITS, Term, Widths
 from hepae.learn.fit.additive import Candidate
 from hepae.learn.fit.state import RANKED_GAIN, Fitting
 
-__all__ = ["contexts_suffice", "fit_contexts", "is_categorical"]
+__all__ = ["MOST_VALUES", "fit_contexts"]
 
 MOST_VALUES: Final = 512
-"""Distinct values of what counts as categorical."""
+"""Distinct values of what counts as categorical: each is told apart; of others quantiles are."""
 
-FEW_VALUES: Final = 64
-"""With more, a prediction may be better than contexts."""
+QUANTILES: Final = 96
 
 MOST_CLASSES: Final = 240
 """A class is a byte (`hepae.core.prediction.evaluation`)."""
 
-SECOND: Final = 12
-"""Columns that are tried as a second one."""
+FIRSTS: Final = 6
+SECONDS: Final = 12
+"""Columns that are tried as the first and as the second one."""
 
-CELL_BITS: Final = 10.0
+CELL_BITS: Final = 9.0
 """What a value of a class takes in a block besides its occurrences, about."""
+
+BIAS: Final = 1.0
+"""What the entropy of a sample is too small by for each value of a class: 0.7 bits and some (G. Miller, 1955)."""
 
 LEAST: Final = 0.02
 """Bits per object that contexts must save, and a second column again."""
 
 
-def is_categorical(q: Integers) -> bool:
-    """Whether a feature has few distinct values."""
-    return len(q) > 0 and len(np.unique(q[: 1 << 14])) <= MOST_VALUES
+@dataclass(frozen=True)
+class _Context:
+    """A column as a context: the class of each object, how many classes, bits per object with them."""
 
-
-def contexts_suffice(q: Integers) -> bool:
-    """Whether values are so few that nothing else need be tried."""
-    return len(np.unique(q[: 1 << 14])) <= FEW_VALUES
+    candidate: Candidate
+    classes: Integers
+    n: int
+    bits: float
 
 
 def fit_contexts(
-    state: Fitting, name: str, pool: Sequence[Candidate], q: Integers, q_validation: Integers
+    state: Fitting, name: str, used: Collection[Column], pool: Sequence[Candidate], rest: Integers
 ) -> tuple[float, Widths | None]:
-    """Packed size of the validation values with the best classes, and these classes; without them where none pay.
+    """Bits per residual with the best classes, what describes them included, and these classes, if any pay.
 
     Parameters
     ----------
     name
         The feature.
+    used
+        Columns that its prediction looks at.
     pool
         Columns to choose from.
-    q, q_validation
-        Its integers in training and validation events.
+    rest
+        What the prediction leaves in training events.
     """
-    values, coded = np.unique(q, return_inverse=True)
-    plain = float(len(pack(q_validation)))
-    if len(values) < 2:
-        return plain, None
-    target = _Target(coded, len(values), RANKED_GAIN, name)
-    cells = [(c, _cells(c, c.train), len(c.source.knots) + 1) for c in pool]
-    firsts = sorted((target.bits(c, k, n), i) for i, (c, k, n) in enumerate(cells) if n <= MOST_CLASSES)
-    if not firsts or firsts[0][0] > target.alone - LEAST:
-        return plain, None
-    bits, first = firsts[0]
-    chosen = [cells[first]]
-    one, inner, n = cells[first]
-    seconds = []
-    for _, other in islice(firsts[1:], SECOND):
-        c, k, m = cells[other]
-        if n * m <= MOST_CLASSES and c.source != one.source:
-            seconds.append((target.bits(c, inner * m + k, n * m), other))
-    if seconds and min(seconds)[0] < bits - LEAST:
-        chosen.append(cells[min(seconds)[1]])
-    return _widths(state, chosen, q_validation, plain)
+    target = _Target(state, name, used, rest)
+    tried = [target.alone(candidate) for candidate in pool if len(candidate.source.knots) < MOST_CLASSES]
+    firsts = sorted((one for one in tried if one is not None), key=lambda one: one.bits)
+    if not firsts or firsts[0].bits > target.bits - LEAST:
+        return target.bits, None
+    best, chosen = firsts[0].bits, [firsts[0]]
+    for first in firsts[:FIRSTS]:
+        for second in firsts[:SECONDS]:
+            both = target.together(first, second)
+            if both is not None and both < best - LEAST * (len(chosen) == 1):
+                best, chosen = both, [first, second]
+    return best, _widths(state, chosen)
 
 
 class _Target:
-    """The values that classes are to tell apart, as small numbers."""
+    """What classes are to tell apart, as small numbers."""
 
-    def __init__(self, coded: NDArray[np.intp], values: int, ranked: float, name: str) -> None:
-        self.coded, self.values, self.ranked, self.name = coded, values, ranked, name
-        self.alone = self._entropy(np.zeros(len(coded), np.int64), 1)
+    def __init__(self, state: Fitting, name: str, used: Collection[Column], rest: Integers) -> None:
+        self.state, self.name, self.used = state, name, list(used)
+        self.before = state.closure(self.used)
+        self.ranked = any(name in column.needs for column in self.used)
+        edges, width = np.unique(rest), 0.0
+        if len(edges) > MOST_VALUES:
+            edges = np.unique(np.quantile(rest, np.linspace(0, 1, QUANTILES)[:-1], method="lower"))
+            widths = np.diff(np.concatenate([edges, [int(rest.max()) + 1]]))
+            width = float(np.mean(np.log2(widths[np.searchsorted(edges, rest, "right") - 1])))
+        self.coded, self.values, self.inside = np.searchsorted(edges, rest, "right"), len(edges) + 1, width
+        self.bits = self._entropy(np.zeros(len(rest), np.int64), 1)
 
-    def bits(self, candidate: Candidate, classes: Integers, n: int) -> float:
-        """Bits per object with these classes, what describes them included."""
-        return self._entropy(classes, n) + self.ranked * (self.name in candidate.source.column.needs)
+    def alone(self, candidate: Candidate) -> _Context | None:
+        """A column as the only context; None where reading it costs too much."""
+        cost = self._cost([candidate.source.column])
+        if cost is None:
+            return None
+        classes, n = _cells(candidate, candidate.train), len(candidate.source.knots) + 1
+        return _Context(candidate, classes, n, self._entropy(classes, n) + cost)
+
+    def together(self, first: _Context, second: _Context) -> float | None:
+        """Bits per object with the classes of two columns; None where there are too many, or the cost is too high."""
+        n = first.n * second.n
+        columns = [first.candidate.source.column, second.candidate.source.column]
+        if first is second or n > MOST_CLASSES:
+            return None
+        cost = self._cost(columns)
+        return None if cost is None else self._entropy(first.classes * second.n + second.classes, n) + cost
+
+    def _cost(self, columns: Sequence[Column]) -> float | None:
+        """Bits that the time to read columns is worth; None beyond the budget."""
+        needed = self.state.closure([*self.used, *columns]) - {self.name}
+        if not self.state.affordable(needed):
+            return None
+        own = any(self.name in column.needs for column in columns)
+        settings = self.state.settings
+        further = settings.ancestor_gain * len(needed - self.before)
+        return further + RANKED_GAIN * (own and not self.ranked)
 
     def _entropy(self, classes: Integers, n: int) -> float:
         joint = np.bincount(classes * self.values + self.coded, minlength=n * self.values)
         joint = joint.reshape(n, self.values)
         totals = joint.sum(axis=1)
-        filled = joint[joint > 0]
-        used = totals[totals > 0]
-        bits = float(np.sum(used * np.log2(used)) - np.sum(filled * np.log2(filled)))
-        return (bits + CELL_BITS * len(filled)) / max(len(self.coded), 1)
+        filled, used = joint[joint > 0], totals[totals > 0]
+        bits = float(np.sum(used * np.log2(used)) - np.sum(filled * np.log2(filled))) + BIAS * len(filled)
+        described = CELL_BITS * len(filled) / max(self.state.n_objects, 1)
+        return bits / max(len(self.coded), 1) + described + self.inside
 
 
 def _cells(candidate: Candidate, index: Integers) -> Integers:
     """Between which knots objects lie, 0 where the column is missing."""
-    cells = np.searchsorted(np.asarray(candidate.source.knots), index, "right")
-    return np.asarray(cells, np.int64)
+    return np.asarray(np.searchsorted(candidate.source.knots, index, "right"), np.int64)
 
 
-def _widths(
-    state: Fitting, chosen: Sequence[tuple[Candidate, Integers, int]], q: Integers, plain: float
-) -> tuple[float, Widths | None]:
-    """Tables whose sum is the number of the class, an edge below each; and the packed size of values by class."""
-    unit, steps = 1 << WIDTH_BITS, [1]
-    for _, _, n in reversed(chosen[1:]):
-        steps.insert(0, steps[0] * n)
-    total = np.zeros(len(q), np.int64)
-    terms, tables = [], 0.0
-    for (candidate, _, _), step in zip(chosen, steps, strict=True):
-        source = candidate.source if step == 1 else _stepped(candidate)
-        classes = np.searchsorted(candidate.source.knots, (0, *source.knots), "right")
-        terms.append(Term(state.source(source), tuple(unit * step * int(k) for k in classes)))
-        total += step * _cells(candidate, candidate.validation)
-        tables += state.table_bytes(candidate)
-    most = int(sum(step * (n - 1) for (_, _, n), step in zip(chosen, steps, strict=True)))
-    used = np.unique(total)
-    size = tables * len(q) / max(state.n_objects, 1) + sum(len(pack(q[total == k])) + 2 for k in used)
-    if size >= plain:
-        return plain, None
-    return size, Widths(0, tuple(terms), tuple(unit * k for k in range(1, most + 1)))
+def _widths(state: Fitting, chosen: Sequence[_Context]) -> Widths:
+    """Tables whose sum is the number of the class, an edge below each."""
+    unit, step, most = 1 << WIDTH_BITS, 1, 0
+    terms = []
+    for one in reversed(chosen):
+        source = one.candidate.source if step == 1 else _stepped(one.candidate)
+        numbers = np.searchsorted(one.candidate.source.knots, (0, *source.knots), "right")
+        terms.append(Term(state.source(source), tuple(unit * step * int(k) for k in numbers)))
+        most, step = most + step * (one.n - 1), step * one.n
+    return Widths(0, tuple(terms), tuple(unit * k for k in range(1, most + 1)))
 
 
 def _stepped(candidate: Candidate) -> Lookup:

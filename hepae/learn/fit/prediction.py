@@ -6,19 +6,20 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Final
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from hepae.arrays import Floats, Integers
 from hepae.core.arithmetic.kinematics import find_met, find_roles, find_totals
 from hepae.core.coding.integers import pack
-from hepae.core.prediction.columns import Blend, Column, Count, Here, Neighbour, Rank
+from hepae.core.prediction.columns import Blend, Column, Count, Here, Latent, Neighbour, Rank
 from hepae.core.prediction.derived import with_derived
 from hepae.core.prediction.predictors import Lookup, Predictor, Predictors
 from hepae.core.prediction.tables import FRACTION_BITS, Period, Widths, expand
 from hepae.core.values.lattice import Lattice
 from hepae.learn.fit import additive, candidates, crowd, links
-from hepae.learn.fit.contexts import contexts_suffice, fit_contexts, is_categorical
+from hepae.learn.fit.contexts import MOST_VALUES, fit_contexts
 from hepae.learn.fit.derived import MOST_RANKS, is_crowded, last_rank, polar
 from hepae.learn.fit.pool import blends, mass_shells, pool_for, telling
 from hepae.learn.fit.state import (
@@ -46,6 +47,9 @@ without and 16.0 kB with them, those of 400 take 26.3 and 26.0 kB, the model cou
 
 LEAST_BYTES: Final = 64
 """Columns of fewer are coded as they are: a table takes a quarter of that or more."""
+
+FEW_VALUES: Final = 64
+"""With more, a prediction may say more than contexts."""
 
 SHARE_OBJECTS: Final = 20_000
 FEWEST_SHARES: Final = 50
@@ -113,6 +117,8 @@ def fit(
     integers = with_derived(derived, integers, lattices)
     lattices = {**lattices, **{one.name: one.lattice for one in derived}}
     order = coding_order(integers, roles, lattices) if order is None else order
+    if settings.contexts:
+        order = sorted(order, key=lambda name: not _are_few(integers[name], MOST_VALUES))
     order = (*linked.first, *(name for name in order if name not in linked.first))
     known_of = {**lattices, **linked.lattices}
     train = take_sample(chosen, integers, known_of, counts, events, last, linked.given)
@@ -234,10 +240,10 @@ def _fit_feature(state: Fitting, name: str, known: Sequence[str]) -> Predictor:
         return Predictor(name, base=_ceiling(state, name))
     if len(pack(q)) + len(pack(q_validation)) < LEAST_BYTES:
         return Predictor(name)
-    size_by_context, contexts = _by_context(state, name, known)
-    if contexts is not None and contexts_suffice(q):
-        return Predictor(name, widths=contexts)
-    period = _period(state, name)
+    by_context = _by_context(state, Predictor(name), known, q) if state.settings.contexts else None
+    if by_context is not None and by_context[1].widths is not None and _are_few(q, FEW_VALUES):
+        return _known(state, by_context[1], q, q_validation)
+    everything, period = known, _period(state, name)
     found = candidates.bases(name, known, state.roles, state.met) + links.bases(state, name, known)
     if state.settings.looks is None:
         found += blends(state, name, known)
@@ -245,6 +251,7 @@ def _fit_feature(state: Fitting, name: str, known: Sequence[str]) -> Predictor:
         known = telling(state, known, q, state.settings.looks)
     if state.crowded:
         found += crowd.bases(name, state.roles, state.totals) + mass_shells(state, name, known)
+    found = [base for base in found if state.affordable(state.closure([base]) - {name})]
     tried = [_fit_terms(state, name, known, base, period) for base in _promising(state, q, found, period)]
     sizes = [len(pack(fitted[2])) for fitted in tried]
     pick = -1 if sizes[-1] < sizes[0] - BASE_GAIN * len(q_validation) / 8 else 0
@@ -254,28 +261,59 @@ def _fit_feature(state: Fitting, name: str, known: Sequence[str]) -> Predictor:
         predictor, rest, rest_validation = Predictor(name), q, q_validation
     if gain > LATENT_GAIN:
         state.latents.append(name)
-    state.train.put_latents(name, rest)
-    state.validation.put_latents(name, rest_validation)
+    if by_context is not None:
+        if not predictor.trivial:
+            after = _by_context(state, predictor, everything, rest)
+            by_context = min(by_context, after, key=lambda fitted: fitted[0])
+        if by_context[1].trivial:
+            rest, rest_validation = q, q_validation
+        return _known(state, by_context[1], rest, rest_validation)
+    _known(state, predictor, rest, rest_validation)
     offered = links.columns(state.links, name, known) + (found if predictor.trivial else [])
-    pool = pool_for(state, name, known, np.log2(1.0 + np.abs(rest)), offered)
-    ranked = any(name in column.needs for column in columns_of(predictor, state.sources))
-    size, widths = fit_widths(
-        state, pool, rest, rest_validation, by_place=predictor.trivial, avoid="" if ranked else name
-    )
-    if contexts is not None and size_by_context < size:
-        return Predictor(name, widths=contexts)
-    return Predictor(name, predictor.constant, predictor.terms, predictor.base, predictor.period, widths)
+    widths = _widths(state, predictor, known, offered, rest, rest_validation)
+    return msgspec.structs.replace(predictor, widths=widths)
 
 
-def _by_context(state: Fitting, name: str, known: Sequence[str]) -> tuple[float, Widths | None]:
-    """Classes of a feature with few values, and its packed size with them; none of others."""
-    q, q_validation = state.train.q[name], state.validation.q[name]
-    if not state.settings.contexts or not is_categorical(q):
-        return float("inf"), None
+def _known(state: Fitting, predictor: Predictor, rest: Integers, rest_validation: Integers) -> Predictor:
+    """A predictor, what it leaves known from now on."""
+    state.train.put_latents(predictor.feature, rest)
+    state.validation.put_latents(predictor.feature, rest_validation)
+    return predictor
+
+
+def _are_few(q: Integers, most: int) -> bool:
+    """Whether there are no more different values than that."""
+    return len(np.unique(q[:SHARE_OBJECTS])) <= most
+
+
+def _by_context(
+    state: Fitting, predictor: Predictor, known: Sequence[str], rest: Integers
+) -> tuple[float, Predictor]:
+    """A predictor with the classes that columns beside it give, and bits per residual."""
+    name = predictor.feature
     columns: list[Column] = [Here(other) for other in known]
+    columns += [Latent(other) for other in state.latents if other in known]
     columns += [Neighbour(name, -1), Rank(), Count(), *links.columns(state.links, name, known)]
     pool = [candidate for column in columns if (candidate := state.candidate(column)) is not None]
-    return fit_contexts(state, name, pool, q, q_validation)
+    used = columns_of(predictor, state.sources)
+    bits, widths = fit_contexts(state, name, used, pool, rest)
+    return bits, msgspec.structs.replace(predictor, widths=widths)
+
+
+def _widths(
+    state: Fitting,
+    predictor: Predictor,
+    known: Sequence[str],
+    offered: Sequence[Column],
+    rest: Integers,
+    rest_validation: Integers,
+) -> Widths | None:
+    """Classes by expected width."""
+    name = predictor.feature
+    pool = pool_for(state, name, known, np.log2(1.0 + np.abs(rest)), offered)
+    ranked = any(name in column.needs for column in columns_of(predictor, state.sources))
+    avoid = "" if ranked else name
+    return fit_widths(state, pool, rest, rest_validation, by_place=predictor.trivial, avoid=avoid)
 
 
 def _ceiling(state: Fitting, name: str) -> Column | None:

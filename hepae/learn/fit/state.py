@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -59,7 +59,10 @@ class Settings:
         Most features before it that a feature may look at: those that say most by themselves, and no combinations of
         them. All, and combinations, where it is None, which takes ten times as long for fifty features.
     contexts
-        Whether features with few values are tried with a class for each value of another column.
+        Whether classes of residuals are those of the values of one or two columns, not of an expected width: found
+        in a tenth of the time.
+    budget
+        Most columns that must be decoded to read another, across all tables; any number where it is None.
     """
 
     terms: int = 7
@@ -73,6 +76,7 @@ class Settings:
     ancestor_gain: float = 0.003
     looks: int | None = None
     contexts: bool = False
+    budget: int | None = None
 
 
 @dataclass(frozen=True)
@@ -84,6 +88,8 @@ class Links:
     given, lattices
         Columns of linked rows of other tables, float64[n_objects] with no number where there is none, and their
         lattices.
+    needs
+        For each the columns that must be decoded to read it.
     indices
         Features that name rows of other tables: they are coded first, without what they give.
     mothers
@@ -92,6 +98,7 @@ class Links:
 
     given: Mapping[str, Floats]
     lattices: Mapping[str, Lattice]
+    needs: Mapping[str, Set[str]]
     indices: Sequence[str] = ()
     mothers: Sequence[str] = ()
 
@@ -101,7 +108,7 @@ class Links:
         return (*self.mothers, *self.indices)
 
 
-NO_LINKS: Final = Links({}, {})
+NO_LINKS: Final = Links({}, {}, {})
 
 
 @dataclass
@@ -205,14 +212,22 @@ class Fitting:
         """Bits per object that the bytes of one more table, and the time to read what it needs, are worth."""
         decoded = self.closure(other.source.column for other in chosen)
         further = self.closure([candidate.source.column]) - decoded
+        if not self.affordable((decoded | further) - {name}):
+            return float("inf")
         model = 8.0 * self.table_bytes(candidate) / max(self.n_objects, 1)
         time = self.settings.least_gain + self.settings.ancestor_gain * len(further - {name})
         return model + time + RANKED_GAIN * (name in further)
 
+    def affordable(self, needed: Set[str]) -> bool:
+        """Whether a feature may be predicted from so many others, those that they need included."""
+        return self.settings.budget is None or len(needed) <= self.settings.budget
+
     def closure(self, columns: Iterable[Column]) -> set[str]:
-        """The features that must be decoded to read these columns."""
-        needs = {name for column in columns for name in column.needs}
-        return needs.union(*(self.ancestors.get(name, set()) for name in needs))
+        """The columns that must be decoded to read these, those of other tables included."""
+        looked = list(columns)
+        needs = {name for column in looked for name in column.needs}
+        linked = [self.links.needs[name] for column in looked for name in column.given]
+        return needs.union(*linked, *(self.ancestors.get(name, set()) for name in needs))
 
     def terms(self, model: Additive, bits: int, grain: float) -> tuple[Term, ...]:
         """Tables of a fit in 2**-bits, rounded to powers of two not above ``grain``."""

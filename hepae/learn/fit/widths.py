@@ -34,8 +34,8 @@ def fit_widths(
     *,
     by_place: bool,
     avoid: str,
-) -> tuple[float, Widths | None]:
-    """The classes that pay most, if any, and the packed size of the validation residuals with them.
+) -> Widths | None:
+    """The classes that pay most, or None.
 
     Parameters
     ----------
@@ -50,10 +50,9 @@ def fit_widths(
     apart = [c for c in pool if avoid not in c.source.column.needs]
     size, best = _best(state, apart, rest, rest_validation, by_place)
     if len(apart) == len(pool):
-        return size, best
+        return best
     ranked_size, ranked = _best(state, pool, rest, rest_validation, by_place)
-    worth = ranked_size < size - RANKED_GAIN * len(rest_validation) / 8
-    return (ranked_size, ranked) if worth else (size, best)
+    return ranked if ranked_size < size - RANKED_GAIN * len(rest_validation) / 8 else best
 
 
 def _best(

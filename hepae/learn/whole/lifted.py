@@ -54,7 +54,9 @@ JSON_BYTES: Final = 0.3
 KINEMATICS: Final = ("pt", "eta", "phi", "mass")
 """Of linked rows these say something of any column."""
 
-QUICK: Final = Settings(objects=20_000, terms=4, width_terms=2, least_gain=0.02, looks=8)
+QUICK: Final = Settings(
+    objects=20_000, terms=3, width_terms=0, least_gain=0.02, looks=8, contexts=True, budget=4
+)
 """A table of 50 columns is searched in ten seconds."""
 
 
@@ -85,6 +87,7 @@ class _Sample:
         self, found: Found, columns: Mapping[str, Nested], bounds: Mapping[str, Bound], dither: bool
     ) -> None:
         self.found, self.columns, self.bounds, self.dither = found, columns, bounds, dither
+        self.ancestors: dict[int, set[str]] = {}
         counters = {table.counter for table in found.tables}
         self.features = {
             n: self._feature(column.name)
@@ -117,6 +120,17 @@ class _Sample:
             return values
         q, escaped = feature.lattice.to_integers(values, feature.bound)
         return feature.lattice.to_values(q, escaped)
+
+    def needs(self, linked: Linked) -> set[str]:
+        """The columns that are decoded to read a linked one."""
+        both = linked.column, linked.index
+        return {self.found.columns[n].name for n in both}.union(*(self.ancestors.get(n, set()) for n in both))
+
+    def learn(self, codec: PlainCodec) -> None:
+        """Note what the columns of a codec need, for tables that are linked to theirs."""
+        for number, needed in codec.needs.items():
+            names = {self.found.columns[n].name for n in needed}
+            self.ancestors[number] = names.union(*(self.ancestors.get(n, set()) for n in needed))
 
     def given(self, link: Link) -> dict[str, tuple[Linked, Floats]]:
         """Columns of linked rows: those that have a counterpart in this table, and the kinematics."""
@@ -165,6 +179,7 @@ def lifted_tables(
         members = _table_of(columns, number, links.get(number, []))
         if members is not None and (lifted := _lifted(members, scale)) is not None:
             codecs.append(lifted)
+            columns.learn(lifted)
         report("predicting", done + 1, len(found.tables), found.tables[number].name)
     return codecs
 
@@ -189,6 +204,7 @@ def _table_of(columns: _Sample, number: int, links: Sequence[Link]) -> _Table | 
     offered = Links(
         {name: values for name, (_, values) in given.items()},
         {name: one.lattice for name, one in linked.items()},
+        {name: columns.needs(one) for name, one in linked.items()},
         [columns.features[link.index].name for link in links if not link.within and link.index in chosen],
         [columns.features[n].name for n in mothers],
     )
