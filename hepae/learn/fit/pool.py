@@ -27,7 +27,7 @@ BLEND_UNITS: Final = 100.0
 
 PRODUCTS: Final = 6
 
-TOLD: Final = 0.1
+TOLD: Final = 0.05
 """Share of a feature that another must tell by itself to be looked at."""
 
 MOST_KINDS: Final = 8

@@ -39,8 +39,11 @@ __all__ = ["lifted_tables"]
 FEWEST_ROWS: Final = 2000
 """Rows of the sample below which predictions cost more bytes than they save."""
 
-LEAST_SHARE: Final = 0.005
+LEAST_SHARE: Final = 0.001
 """Columns with a smaller share of the bytes of their table take no part: nothing to gain, and much to try."""
+
+FRAME_BYTES: Final = 80
+"""What a column takes in a chunk besides its payload where it has a frame of its own: header, checksums, size."""
 
 LEAST_GAIN: Final = 0.01
 """Part of its bytes that a column must save, for the time that reading what it is predicted from takes."""
@@ -55,7 +58,7 @@ KINEMATICS: Final = ("pt", "eta", "phi", "mass")
 """Of linked rows these say something of any column."""
 
 QUICK: Final = Settings(
-    objects=20_000, terms=3, width_terms=0, least_gain=0.02, looks=8, contexts=True, budget=4
+    objects=20_000, terms=4, width_terms=0, least_gain=0.02, looks=8, contexts=True, budget=6
 )
 """A table of 50 columns is searched in ten seconds."""
 
@@ -241,7 +244,7 @@ def _paying(
 ) -> set[str]:
     """The columns that become smaller, with those that they are predicted from; none that costs more than it gives."""
     keep: set[str] = set()
-    gains = {name: plain[name] - coded[name] for name in plain}
+    gains = {name: plain[name] - coded[name] - FRAME_BYTES for name in plain}
     for name in sorted(gains, key=lambda name: -gains[name]):
         further = ({name} | ancestors[name]) - keep
         if gains[name] >= LEAST_GAIN * plain[name] and sum(gains[one] for one in further) > 0:
