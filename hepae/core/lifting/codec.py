@@ -23,9 +23,9 @@ from hepae.core.coding.integers import KIND, pack, unpack, unpack_narrow
 from hepae.core.coding.varint import read_varint, varint
 from hepae.core.features import FeatureSpec
 from hepae.core.prediction.context import Memory
-from hepae.core.prediction.derived import carriers, smallest, unbundled, with_derived
+from hepae.core.prediction.derived import smallest, unbundled, with_derived
 from hepae.core.prediction.evaluation import Evaluation, prepared
-from hepae.core.prediction.predictors import LiftingSpec
+from hepae.core.prediction.predictors import LiftingSpec, carriers
 from hepae.core.prediction.ranks import Ranked
 from hepae.core.values.lattice import Lattice
 from hepae.errors import CorruptionError

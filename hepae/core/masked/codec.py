@@ -25,8 +25,9 @@ from hepae.core.masked.shapes import frequencies, log_tables, uniform
 from hepae.core.masked.spec import MaskedSpec, Shape, network_name, table_names
 from hepae.core.network import Network
 from hepae.core.prediction.context import Memory
-from hepae.core.prediction.derived import carriers, smallest, unbundled, with_derived
+from hepae.core.prediction.derived import smallest, unbundled, with_derived
 from hepae.core.prediction.evaluation import Evaluation
+from hepae.core.prediction.predictors import carriers
 from hepae.core.prediction.ranks import Ranked
 from hepae.errors import CorruptionError, ModelRejectedError
 

@@ -11,8 +11,7 @@ import msgspec
 from hepae import limits
 from hepae.core.features import FeatureSpec
 from hepae.core.locks import computed_once
-from hepae.core.prediction.derived import carriers
-from hepae.core.prediction.predictors import LiftingSpec
+from hepae.core.prediction.predictors import LiftingSpec, carriers
 from hepae.core.tables.columns import EVENTS, ColumnSpec, TableSpec
 from hepae.core.tables.links import Linked
 from hepae.errors import CorruptionError

@@ -240,10 +240,21 @@ def _fit_feature(state: Fitting, name: str, known: Sequence[str]) -> Predictor:
         return Predictor(name, base=_ceiling(state, name))
     if len(pack(q)) + len(pack(q_validation)) < LEAST_BYTES:
         return Predictor(name)
-    by_context = _by_context(state, Predictor(name), known, q) if state.settings.contexts else None
-    if by_context is not None and by_context[1].widths is not None and _are_few(q, FEW_VALUES):
-        return _known(state, by_context[1], q, q_validation)
-    everything, period = known, _period(state, name)
+    if state.settings.contexts:
+        return _fit_by_context(state, name, known)
+    predictor, rest, rest_validation, found = _fit_numbers(state, name, known)
+    _known(state, predictor, rest, rest_validation)
+    offered = links.columns(state.links, name, known) + (found if predictor.trivial else [])
+    widths = _widths(state, predictor, known, offered, rest, rest_validation)
+    return msgspec.structs.replace(predictor, widths=widths)
+
+
+def _fit_numbers(
+    state: Fitting, name: str, known: Sequence[str]
+) -> tuple[Predictor, Integers, Integers, list[Column]]:
+    """What a feature is predicted from, what that leaves in both parts of the events, and the bases that were tried."""
+    q, q_validation = state.train.q[name], state.validation.q[name]
+    period = _period(state, name)
     found = candidates.bases(name, known, state.roles, state.met) + links.bases(state, name, known)
     if state.settings.looks is None:
         found += blends(state, name, known)
@@ -261,17 +272,21 @@ def _fit_feature(state: Fitting, name: str, known: Sequence[str]) -> Predictor:
         predictor, rest, rest_validation = Predictor(name), q, q_validation
     if gain > LATENT_GAIN:
         state.latents.append(name)
-    if by_context is not None:
-        if not predictor.trivial:
-            after = _by_context(state, predictor, everything, rest)
-            by_context = min(by_context, after, key=lambda fitted: fitted[0])
-        if by_context[1].trivial:
-            rest, rest_validation = q, q_validation
-        return _known(state, by_context[1], rest, rest_validation)
-    _known(state, predictor, rest, rest_validation)
-    offered = links.columns(state.links, name, known) + (found if predictor.trivial else [])
-    widths = _widths(state, predictor, known, offered, rest, rest_validation)
-    return msgspec.structs.replace(predictor, widths=widths)
+    return predictor, rest, rest_validation, found
+
+
+def _fit_by_context(state: Fitting, name: str, known: Sequence[str]) -> Predictor:
+    """The better of classes by context alone, and of a prediction with classes by context of what it leaves."""
+    q, q_validation = state.train.q[name], state.validation.q[name]
+    bits, alone = _by_context(state, Predictor(name), known, q)
+    if alone.widths is not None and _are_few(q, FEW_VALUES):
+        return _known(state, alone, q, q_validation)
+    predictor, rest, rest_validation, _ = _fit_numbers(state, name, known)
+    if not predictor.trivial:
+        after, predictor = _by_context(state, predictor, known, rest)
+        if after < bits:
+            return _known(state, predictor, rest, rest_validation)
+    return _known(state, alone, q, q_validation)
 
 
 def _known(state: Fitting, predictor: Predictor, rest: Integers, rest_validation: Integers) -> Predictor:

@@ -28,7 +28,7 @@ from hepae.core.values.lattice import KINDS
 from hepae.core.values.nested import Nested
 from hepae.learn.fit.prediction import fit
 from hepae.learn.fit.state import Links, Settings
-from hepae.learn.whole.links import Link, find_links, short_names
+from hepae.learn.whole.links import RowLink, find_links, short_names
 from hepae.learn.whole.methods import best_methods
 from hepae.learn.whole.plan import feature_of
 from hepae.learn.whole.tables import Found
@@ -135,7 +135,7 @@ class _Sample:
             names = {self.found.columns[n].name for n in needed}
             self.ancestors[number] = names.union(*(self.ancestors.get(n, set()) for n in needed))
 
-    def given(self, link: Link) -> dict[str, tuple[Linked, Floats]]:
+    def given(self, link: RowLink) -> dict[str, tuple[Linked, Floats]]:
         """Columns of linked rows: those that have a counterpart in this table, and the kinematics."""
         index, there = self.features[link.index].name, short_names(self.found, link.other)
         wanted = [*(other for _, other in link.pairs), *(there[role] for role in KINEMATICS if role in there)]
@@ -187,7 +187,7 @@ def lifted_tables(
     return codecs
 
 
-def _table_of(columns: _Sample, number: int, links: Sequence[Link]) -> _Table | None:
+def _table_of(columns: _Sample, number: int, links: Sequence[RowLink]) -> _Table | None:
     """The columns of a table that have a say; None where there are too few rows or columns."""
     found = columns.found
     numbers = [n for n in columns.features if found.columns[n].table == number]

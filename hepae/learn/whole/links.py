@@ -17,7 +17,7 @@ from hepae.core.values.nested import Nested
 from hepae.learn.fit import additive
 from hepae.learn.whole.tables import Found
 
-__all__ = ["Link", "find_links", "short_names"]
+__all__ = ["RowLink", "find_links", "short_names"]
 
 INSIDE: Final = 0.999
 """Share of the numbers of an index that must be rows of the other table: files have a few that were cut."""
@@ -35,7 +35,7 @@ TRIED: Final = 20_000
 
 
 @dataclass(frozen=True)
-class Link:
+class RowLink:
     """A column of a table that names rows of another, or of the same, with the bits that it saves in the sample.
 
     Attributes
@@ -62,7 +62,7 @@ class Link:
 
 def find_links(
     found: Found, sample: Mapping[str, Nested], lattices: Mapping[int, Lattice]
-) -> dict[int, list[Link]]:
+) -> dict[int, list[RowLink]]:
     """The links that save something, by table, without circles; tables in the order in which they can be read.
 
     Parameters
@@ -82,7 +82,7 @@ def find_links(
         for index in _indices(found, table, sample)
         if (link := _best(found, sample, lattices, rows, table, index)) is not None
     ]
-    kept: dict[int, list[Link]] = {}
+    kept: dict[int, list[RowLink]] = {}
     for link in sorted(tried, key=lambda one: -one.gain):
         if link.within or link.table not in _above(kept, link.other):
             kept.setdefault(link.table, []).append(link)
@@ -92,7 +92,7 @@ def find_links(
     return {table: kept.get(table, []) for table in order}
 
 
-def _above(links: Mapping[int, Sequence[Link]], table: int) -> list[int]:
+def _above(links: Mapping[int, Sequence[RowLink]], table: int) -> list[int]:
     """The tables that a table is predicted from, directly or not, and itself last."""
     above: list[int] = []
     for link in links.get(table, ()):
@@ -130,7 +130,7 @@ def _best(
     rows: Mapping[int, NDArray[np.int64]],
     table: int,
     index: int,
-) -> Link | None:
+) -> RowLink | None:
     """The table whose rows an index names, if any."""
     numbers = sample[found.columns[index].name].values.astype(np.int64)
     counts = rows[table]
@@ -146,7 +146,7 @@ def _best(
         if (numbers[named] < limit[named]).mean() >= (1.0 if other == table else INSIDE):
             pairs = _pairs(found, sample, lattices, table, other)
             gain = _gain(found, sample, lattices, pairs, (others, numbers, counts))
-            links.append(Link(table, index, other, pairs, gain))
+            links.append(RowLink(table, index, other, pairs, gain))
     best = max(links, key=lambda link: link.gain, default=None)
     enough = best is not None and best.gain >= LEAST_GAIN * named.sum()
     return best if enough else None
