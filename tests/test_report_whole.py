@@ -16,8 +16,9 @@ import uproot
 import hepae
 from hepae.cli import main
 from hepae.lab.report.bars import bytes_figure
-from hepae.lab.report.whole import WholeComparison, compare_whole
+from hepae.lab.report.whole import compare_whole
 from hepae.lab.report.whole_page import write_whole_report
+from hepae.lab.report.whole_sizes import WholeComparison
 from hepae.progress import silent
 from tests.whole_samples import write_nano
 

@@ -241,12 +241,11 @@ def test_a_later_version_is_refused_and_stays(plain: Path, folder: Path) -> None
 
 @needs_root
 @pytest.mark.root
-def test_a_tree_beside_rntuples_is_compressed(cms: Path, folder: Path) -> None:
+def test_rntuples_and_trees_of_a_file_come_back_as_root_shows_them(cms: Path, folder: Path) -> None:
     compressed, restored = folder / "cms_compressed.root", folder / "cms_restored.root"
     done = compress(cms, compressed, force=True)
-    assert [tree.path for tree in done.trees] == ["beside"]
-    assert any("Events" in reason for reason in done.left)
+    assert {"Events", "beside"} <= {tree.path for tree in done.trees}
     assert hepae.verify(cms, compressed).kept
     hepae.decompress(compressed, restored)
-    assert_same(cms, restored)
+    assert hepae.verify(cms, restored).kept
     assert shown(restored, 200) == shown(cms, 200)

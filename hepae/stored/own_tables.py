@@ -13,7 +13,14 @@ from hepae.root.file.writer import RootWriter
 from hepae.root.ttree.plan import NewBranch
 from hepae.stored.schemas import read_schemas, schema_plan, schema_rows
 
-__all__ = ["Schemas", "model_plan", "model_rows", "schemas_of", "write_models", "write_schemas"]
+__all__ = [
+    "Schemas",
+    "model_plan",
+    "model_rows",
+    "schemas_of",
+    "write_models",
+    "write_schemas",
+]
 
 Schemas = dict[str, tuple[bytes, bytes]]
 """JSON and original header, by SHA-256."""

@@ -1,4 +1,4 @@
-"""The payload tree that stands beside a compressed tree: a row for each chunk. Reading; `payload_plan` is for writing.
+"""The payload tree that stands beside a compressed tree: a row for each chunk. Reading; plans are for writing.
 
 A row has the number of its chunk, its entries, the schema that it follows, the sizes of its streams, and the streams.
 The streams are stored without compression by ROOT, so that single ones are read: ranges of bytes of a basket.
@@ -7,7 +7,7 @@ The streams are stored without compression by ROOT, so that single ones are read
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -18,10 +18,11 @@ from hepae.errors import CorruptionError
 from hepae.root.columns import Column, Jagged
 from hepae.root.file.compression import STORED
 from hepae.root.file.own_names import PAYLOAD
+from hepae.root.rntuple.reader import RNTupleReader
 from hepae.root.ttree.plan import NewBranch, require_plan
 from hepae.root.ttree.reader import TTreeReader
 
-__all__ = ["MARKER", "PAYLOAD", "Payload", "Row", "payload_plan", "row_columns"]
+__all__ = ["MARKER", "PAYLOAD", "Payload", "Row", "ntuple_plan", "payload_plan", "row_columns"]
 
 MARKER: Final = "hepae"
 """The branch of a compressed tree that says which chunk each entry is in."""
@@ -38,6 +39,11 @@ def payload_plan() -> list[NewBranch]:
         NewBranch("npayload", "int32"),
         NewBranch("payload", "uint8", "the streams", "npayload", (), STORED),
     ]
+
+
+def ntuple_plan() -> list[NewBranch]:
+    """The fields of a payload RNTuple, which counts by itself."""
+    return [replace(branch, counter=None) for branch in payload_plan() if branch.dtype != "int32"]
 
 
 def row_columns(chunk: int, entries: int, schema: str, streams: Sequence[bytes]) -> dict[str, Column]:
@@ -82,9 +88,9 @@ class Payload:
         If its branches are others, or its chunks do not add up to these entries.
     """
 
-    def __init__(self, tree: TTreeReader, entries: int) -> None:
+    def __init__(self, tree: TTreeReader | RNTupleReader, entries: int) -> None:
         self.tree, self.where = tree, tree.where
-        require_plan(tree, payload_plan())
+        require_plan(tree, payload_plan() if isinstance(tree, TTreeReader) else ntuple_plan())
         self.rows = list(self._rows())
         covered = self.rows[-1].stop if self.rows else 0
         if covered != entries:
@@ -101,8 +107,7 @@ class Payload:
         n = self.tree.num_entries
         numbers_of = (np.asarray(self.tree.read(name, 0, n)) for name in ("chunk", "entries", "schema"))
         chunks, entries, schemas = numbers_of
-        sizes = self.tree.read("sizes", 0, n)
-        assert isinstance(sizes, Jagged)
+        sizes = self._jagged("sizes", 0, n)
         numbers = np.split(sizes.values.astype(np.int64), np.cumsum(sizes.counts)[:-1]) if n else []
         start = 0
         for index in range(n):
@@ -112,6 +117,12 @@ class Payload:
             stop = start + int(entries[index])
             yield Row(index, int(chunks[index]), f"{int(schemas[index]):016x}", start, stop, edges)
             start = stop
+
+    def _jagged(self, name: str, start: int, stop: int) -> Jagged:
+        column = self.tree.read(name, start, stop)
+        if not isinstance(column, Jagged):
+            raise CorruptionError("a table of hepae with other branches", where=f"{self.where}, {name}")
+        return column
 
     def fetch(self, row: Row, streams: Sequence[int]) -> Mapping[int, bytes]:
         """The bytes of some streams of a row, by number."""
@@ -124,8 +135,7 @@ class Payload:
         return dict(zip(streams, parts, strict=True))
 
     def _whole(self, row: Row, ranges: Sequence[tuple[int, int]]) -> list[bytes]:
-        column = self.tree.read("payload", row.index, row.index + 1)
-        assert isinstance(column, Jagged)
+        column = self._jagged("payload", row.index, row.index + 1)
         data = memoryview(np.ascontiguousarray(column.values).tobytes())
         if len(data) != row.edges[-1]:
             raise CorruptionError(

@@ -11,18 +11,21 @@ from hepae.core.values.bounds import EXACT, Bound
 from hepae.errors import AlreadyCompressedError, UnsupportedError
 from hepae.files.compress.bounds import Pairs
 from hepae.files.compress.narrowing import ALL, Narrowing
-from hepae.files.compress.request import readable
-from hepae.files.compress.whole import TreeDone, write_whole
+from hepae.files.compress.outcome import TreeDone
+from hepae.files.compress.request import requested
+from hepae.files.compress.whole import write_whole
 from hepae.files.verify.check import Check
 from hepae.learn.whole.plan import Search
 from hepae.progress import Report, silent
 from hepae.root.file.atomic import atomic_output
 from hepae.root.file.rest import refuse_what_cannot_be_moved
-from hepae.root.file.source import RNTUPLES, Source, open_source, size_of
+from hepae.root.file.source import Source, open_source, size_of
+from hepae.root.tree import TreeReader
 from hepae.root.ttree.columns import IrregularError
 from hepae.root.ttree.header import TREE_CLASSES
 from hepae.root.ttree.reader import TTreeReader
 from hepae.stored.compressed import compressed_of
+from hepae.stored.payload import MARKER
 
 __all__ = ["FileDone", "compress_file"]
 
@@ -132,12 +135,11 @@ def _left(source: Source, asked: bool) -> list[str]:
     """
     left = []
     for path, classname in source.trees.items():
-        tree = readable(source, path) if classname in TREE_CLASSES else None
-        if classname in RNTUPLES:
-            left.append(f"tree {path}: an RNTuple, which is not compressed as a whole yet; it stays as it is")
-        elif tree is None:
-            left.append(f"tree {path}: uproot cannot read its header; it stays as it is")
-        elif isinstance(tree, TTreeReader) and compressed_of(tree.tree) is not None:
+        tree = source.readable(path)
+        if tree is None:
+            how = "uproot cannot read its header" if classname in TREE_CLASSES else "an unknown format"
+            left.append(f"tree {path}: {how}; it stays as it is")
+        elif _is_compressed(tree):
             if asked:
                 raise AlreadyCompressedError(
                     "the tree is compressed already, with columns and bounds of its own",
@@ -146,6 +148,13 @@ def _left(source: Source, asked: bool) -> list[str]:
                 )
             left.append(f"tree {path}: compressed already; it stays as it is")
     return left
+
+
+def _is_compressed(tree: TreeReader) -> bool:
+    """Whether columns of a tree are in a payload beside it."""
+    if isinstance(tree, TTreeReader):
+        return compressed_of(tree.tree) is not None
+    return MARKER in tree.branches
 
 
 def _immovable(source: Source) -> str:
@@ -177,6 +186,7 @@ def _written(
     kept: dict[str, set[str]] = {}
     while True:
         try:
-            return write_whole(temporary, source, pairs, kept, narrowing, dither, threads, report, search)
+            trees, asked = requested(source, pairs, kept, narrowing)
+            return write_whole(temporary, source, trees, asked, dither, threads, report, search)
         except IrregularError as found:
             kept.setdefault(found.tree, set()).add(found.path)

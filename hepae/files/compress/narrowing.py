@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from types import MappingProxyType
 
 from hepae.core.tables.columns import ColumnInfo
+from hepae.core.values.objects import Collection
 from hepae.errors import BoundError, CollectionError, InputError, nearest
 from hepae.files.compress.bounds import Idle, Pairs, idle_match, short_name
-from hepae.root.ttree.columns import TreeColumns
+from hepae.input.columns import ColumnSource
+from hepae.root.file.source import Source
 
 __all__ = ["ALL", "Narrowing", "narrowing_of", "refuse_for_a_collection", "require_lossy"]
 
@@ -36,7 +38,7 @@ class Narrowing:
     trees: tuple[str, ...] | None = None
 
     def kept(
-        self, trees: Mapping[str, TreeColumns], where: str, idle: Idle = MappingProxyType({})
+        self, trees: Mapping[str, ColumnSource], source: Source, idle: Idle = MappingProxyType({})
     ) -> dict[str, set[str]]:
         """The branches of each tree that stay as they are, by path.
 
@@ -44,8 +46,8 @@ class Narrowing:
         ----------
         trees
             The columns of each tree that could be compressed.
-        where
-            The file, for messages.
+        source
+            The file, whose trees know their collections.
         idle
             Branches of trees without entries.
 
@@ -56,18 +58,23 @@ class Narrowing:
         CollectionError
             If a collection is in no tree.
         """
+        where = source.path
         self._require_trees([*trees, *idle], where)
         named = {path: columns for path, columns in trees.items() if self.trees is None or path in self.trees}
         infos = [info for columns in named.values() for info in columns.infos]
         for pattern in (*self.only, *self.skip):
             if not any(_matches(pattern, info) for info in infos) and not idle_match(pattern, idle):
                 raise InputError("matches no column", where=where, got=pattern, hint=_near(pattern, infos))
-        members = {path: _members(columns, self.collections) for path, columns in named.items()}
+        known = {path: source.tree(path).collections() for path in named} if self.collections else {}
+        members = {
+            path: _members(columns.infos, known.get(path, {}), self.collections)
+            for path, columns in named.items()
+        }
         for name in self.collections:
             if not any(name in found for found in members.values()) and not idle_match(f"{name}[_.]*", idle):
-                known = sorted({one for columns in named.values() for one in columns.tree.collections()})
+                every = sorted({one for collections in known.values() for one in collections})
                 raise CollectionError(
-                    f"no collection {name!r}", where=where, hint=nearest(name, known) or None
+                    f"no collection {name!r}", where=where, hint=nearest(name, every) or None
                 )
         chosen = {
             path: self._chosen(
@@ -91,14 +98,16 @@ class Narrowing:
                     hint=nearest(path, trees) or None,
                 )
 
-    def _chosen(self, infos: Iterable[ColumnInfo], members: set[str]) -> set[str]:
-        """Paths of the branches that are compressed."""
+    def _chosen(self, infos: Sequence[ColumnInfo], members: set[str]) -> set[str]:
+        """Paths of the branches that are compressed: none of which a column is to stay."""
         every = not self.only and not self.collections
-        return {
+        chosen = {
             info.branch
             for info in infos
-            if (every or info.branch in members or any(_matches(pattern, info) for pattern in self.only))
-            and not any(_matches(pattern, info) for pattern in self.skip)
+            if every or info.branch in members or any(_matches(pattern, info) for pattern in self.only)
+        }
+        return chosen - {
+            info.branch for info in infos if any(_matches(pattern, info) for pattern in self.skip)
         }
 
 
@@ -156,17 +165,19 @@ def _near(pattern: str, infos: Sequence[ColumnInfo]) -> str | None:
     return nearest(pattern, [name for info in infos for name in (info.name, short_name(info))]) or None
 
 
-def _members(columns: TreeColumns, collections: Sequence[str]) -> dict[str, set[str]]:
+def _members(
+    infos: Sequence[ColumnInfo], known: Mapping[str, Collection], collections: Sequence[str]
+) -> dict[str, set[str]]:
     """Branches of each collection: those that its counter counts, and those of its prefix."""
-    known = columns.tree.collections()
     found: dict[str, set[str]] = {}
     for name in collections:
         counted = {feature.branch for feature in known[name].features} if name in known else set()
-        prefixed = {
+        members = {
             info.branch
-            for info in columns.infos
-            if info.depth and info.branch.startswith((f"{name}_", f"{name}."))
+            for info in infos
+            if {info.branch, info.name} & counted
+            or (info.depth and info.name.startswith((f"{name}_", f"{name}.")))
         }
-        if counted | prefixed:
-            found[name] = counted | prefixed
+        if members:
+            found[name] = members
     return found

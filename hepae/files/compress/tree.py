@@ -4,29 +4,26 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TypeVar
 
-import numpy as np
-
-from hepae.arrays import Array
 from hepae.core.chunk import ChunkCodec
-from hepae.core.tables.schema import PlainCodec
+from hepae.core.tables.schema import PlainCodec, TreeSchema
 from hepae.core.tables.streams import encode
 from hepae.core.values.bounds import Bound
 from hepae.core.values.nested import Nested
 from hepae.files.compress.bounds import Asked
+from hepae.files.compress.outcome import EncodedChunk
 from hepae.input.columns import ColumnSource, chunks, sampled
 from hepae.learn.whole.plan import Planned, Search, planned
 from hepae.learn.whole.tables import find_tables
 from hepae.progress import Report, silent
-from hepae.root.ttree.layouts.layout import Layout
 from hepae.stored.compressed import plain_codec
-from hepae.stored.schemas import StoredBranch, StoredTree
+from hepae.stored.schemas import StoredTree
 
-__all__ = ["EncodedChunk", "Sample", "TreePlan", "encoded", "marks", "plan_tree", "tree_sample"]
+__all__ = ["Sample", "TreePlan", "encoded", "plan_tree", "tree_sample"]
 
 Given = TypeVar("Given")
 Made = TypeVar("Made")
@@ -62,16 +59,6 @@ class TreePlan:
         return [plain_codec(spec) for spec in self.stored.schema.codecs if isinstance(spec, PlainCodec)]
 
 
-@dataclass(frozen=True)
-class EncodedChunk:
-    """A chunk: its number, its entries, the streams."""
-
-    number: int
-    start: int
-    stop: int
-    streams: Sequence[bytes]
-
-
 def tree_sample(source: ColumnSource) -> Sample:
     """What a tree is planned from."""
     return sampled(source, SAMPLE_ENTRIES)
@@ -79,9 +66,8 @@ def tree_sample(source: ColumnSource) -> Sample:
 
 def plan_tree(
     source: ColumnSource,
-    layouts: Mapping[str, Layout],
+    described: Callable[[TreeSchema], StoredTree],
     asked: Asked,
-    settings: Mapping[str, int],
     dither: bool = False,
     search: Search | None = None,
     report: Report = silent,
@@ -93,12 +79,10 @@ def plan_tree(
     ----------
     source
         The columns that are compressed.
-    layouts
-        The layouts of the branches that they are of, by path.
+    described
+        What the file will say of the tree, from how its columns are stored.
     asked
         What was asked of its columns.
-    settings
-        ROOT's numbers of how branches are compressed whose headers do not say so, by path.
     dither
         Whether the cells of lossy columns are filled evenly.
     search
@@ -116,14 +100,7 @@ def plan_tree(
     bounds = asked.resolved(values)
     lifted = search(found, values, bounds, scale, dither, report) if search is not None else ()
     plan = planned(found, values, share, bounds, lifted=lifted, dither=dither)
-    of_branch: dict[str, list[int]] = {}
-    for info in source.infos:
-        of_branch.setdefault(info.branch, []).append(plan.schema.numbers[info.name])
-    replaced = tuple(
-        StoredBranch(path, layouts[path], tuple(numbers), settings.get(path, 0))
-        for path, numbers in of_branch.items()
-    )
-    return TreePlan(StoredTree(plan.schema, replaced), plan, bounds)
+    return TreePlan(described(plan.schema), plan, bounds)
 
 
 def encoded(
@@ -159,8 +136,3 @@ def _in_order(function: Callable[[Given], Made], items: Iterable[Given], workers
                 yield ahead.popleft().result()
         while ahead:
             yield ahead.popleft().result()
-
-
-def marks(chunk: EncodedChunk) -> Array:
-    """The marker of the entries of a chunk, uint32[entries]."""
-    return np.full(chunk.stop - chunk.start, chunk.number, np.uint32)

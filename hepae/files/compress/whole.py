@@ -2,73 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
-import msgspec
-
-from hepae.core.values.bounds import Bound
-from hepae.files.compress.bounds import Pairs
-from hepae.files.compress.narrowing import ALL, Narrowing
-from hepae.files.compress.request import requested, unsaid_settings
-from hepae.files.compress.tree import TreePlan, encoded, marks, plan_tree
+from hepae.core.tables.schema import TreeSchema
+from hepae.files.compress.bounds import Asked
+from hepae.files.compress.branches import described_tree
+from hepae.files.compress.fields import described_ntuple, original_bytes
+from hepae.files.compress.ntuple import write_ntuple
+from hepae.files.compress.outcome import AnyColumns, TreeDone
+from hepae.files.compress.tree import encoded, plan_tree
+from hepae.files.compress.ttree import write_tree
 from hepae.learn.whole.plan import Search
 from hepae.progress import Report, silent
-from hepae.root.file.source import PAYLOAD, SCHEMAS_TREE, Source
+from hepae.root.file.source import SCHEMAS_TREE, Source
 from hepae.root.file.writer import RootWriter
 from hepae.root.ttree.columns import TreeColumns
-from hepae.root.ttree.header import TreeHeader
-from hepae.root.ttree.plan import NewBranch
-from hepae.root.ttree.raw_copy import Copied
-from hepae.root.ttree.writer import Filling, Treatment
 from hepae.stored.own_tables import schemas_of, write_schemas
-from hepae.stored.payload import MARKER, payload_plan, row_columns
+from hepae.stored.schemas import StoredTree
 
-__all__ = ["TreeDone", "write_whole"]
-
-MARKER_TITLE = (
-    "compressed by hepae: in Python, import hepae and read with uproot as before; or run hepae decompress"
-)
-
-
-@dataclass
-class TreeDone:
-    """What became of a tree.
-
-    Attributes
-    ----------
-    path, entries
-        The tree.
-    replaced, kept
-        Paths of branches that were compressed, and that were left as they are.
-    before, after
-        Bytes of the replaced branches in the source, and of what stands in their place.
-    bounds
-        Bounds of columns, by name; all others are exact.
-    """
-
-    path: str
-    entries: int
-    replaced: list[str] = field(default_factory=list)
-    kept: list[str] = field(default_factory=list)
-    before: int = 0
-    after: int = 0
-    bounds: Mapping[str, Bound] = field(default_factory=dict)
+__all__ = ["described_of", "original_of", "write_whole"]
 
 
 def write_whole(
     temporary: Path,
     source: Source,
-    pairs: Pairs,
-    kept: Mapping[str, set[str]],
-    narrowing: Narrowing = ALL,
+    trees: Mapping[str, AnyColumns],
+    asked: Mapping[str, Asked],
     dither: bool = False,
     threads: int | None = None,
     report: Report = silent,
     search: Search | None = None,
 ) -> list[TreeDone]:
-    """Write a file in which every tree is compressed that becomes smaller.
+    """Write a file in which trees are compressed.
 
     Parameters
     ----------
@@ -76,12 +42,8 @@ def write_whole(
         Where to write.
     source
         The file.
-    pairs
-        Patterns and the bounds of the columns that they match.
-    kept
-        Branches of each tree that turned out to be irregular and stay as they are, by path.
-    narrowing
-        What is to be compressed.
+    trees, asked
+        The columns of each tree that are replaced, and what is asked of them (`hepae.files.compress.request`).
     dither
         Fill the cells of lossy columns evenly.
     search
@@ -94,58 +56,32 @@ def write_whole(
     """
     done: list[TreeDone] = []
     schemas = schemas_of(source)
-    trees, asked = requested(source, pairs, kept, narrowing)
     with RootWriter(temporary, source) as out:
         out.done |= {SCHEMAS_TREE}
         for path, columns in trees.items():
-            header = source.header(source.key(path))
-            plan = plan_tree(
-                columns,
-                columns.layouts,
-                asked[path],
-                unsaid_settings(source, header),
-                dither,
-                search,
-                report,
-            )
-            plan.stored = msgspec.structs.replace(plan.stored, tree=path)
-            schemas[plan.stored.sha256] = plan.stored.to_json(), header.lean()
-            done.append(_write_tree(out, source, columns, header, plan, threads, report))
+            described = described_of(source, path, columns)
+            plan = plan_tree(columns, described, asked[path], dither, search, report)
+            schemas[plan.stored.sha256] = plan.stored.to_json(), original_of(source, path, columns)
+            made = encoded(columns, plan, threads, report)
+            if isinstance(columns, TreeColumns):
+                done.append(write_tree(out, source, columns, plan.stored, made))
+            else:
+                done.append(write_ntuple(out, source.key(path), columns, plan.stored, made))
             done[-1].bounds = plan.bounds
         write_schemas(out, schemas)
         out.copy_rest()
     return done
 
 
-def _write_tree(
-    out: RootWriter,
-    source: Source,
-    columns: TreeColumns,
-    header: TreeHeader,
-    plan: TreePlan,
-    threads: int | None,
-    report: Report,
-) -> TreeDone:
-    tree, replaced = columns.tree, {branch.path for branch in plan.stored.branches}
-    treatments: dict[str, Treatment] = {
-        branch.path: Filling.DROPPED if branch.path in replaced else Copied(source, branch)
-        for branch in header.branches
-    }
-    before = sum(branch.sizes[1] for branch in header.branches if branch.path in replaced)
-    done = TreeDone(
-        tree.path, tree.num_entries, sorted(replaced), sorted(treatments.keys() - replaced), before
-    )
-    key, marker = source.key(tree.path), NewBranch(MARKER, "uint32", MARKER_TITLE)
-    written = out.rewrite(
-        header.copy(), treatments, path=tree.path, key=key, new=[(marker, None)], entries=done.entries
-    )
-    payload = out.new_tree(
-        tree.path + PAYLOAD, payload_plan(), f"columns of {tree.name}, compressed by hepae"
-    )
-    for chunk in encoded(columns, plan, threads, report):
-        written.append({MARKER: marks(chunk)})
-        payload.append(row_columns(chunk.number, chunk.stop - chunk.start, plan.stored.sha256, chunk.streams))
-        done.after += sum(map(len, chunk.streams))
-    written.finish()
-    payload.finish()
-    return done
+def described_of(source: Source, path: str, columns: AnyColumns) -> Callable[[TreeSchema], StoredTree]:
+    """What the file will say of a tree, from how its columns are stored."""
+    if isinstance(columns, TreeColumns):
+        return described_tree(source, columns)
+    return described_ntuple(path, source.ntuple(source.key(path)), columns)
+
+
+def original_of(source: Source, path: str, columns: AnyColumns) -> bytes:
+    """The original header of a tree."""
+    if isinstance(columns, TreeColumns):
+        return source.header(source.key(path)).lean()
+    return original_bytes(source.ntuple(source.key(path)))

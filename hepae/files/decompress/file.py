@@ -6,8 +6,9 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from hepae.core.compiled import unloaded
-from hepae.errors import CollectionError, InputError, UnsupportedError
+from hepae.errors import CollectionError, UnsupportedError
 from hepae.files.decompress.collections import restore_collections
+from hepae.files.decompress.ntuple import restore_ntuple
 from hepae.files.decompress.tree import is_compressed, restore_tree
 from hepae.model.model import Model
 from hepae.progress import Report, silent
@@ -17,6 +18,7 @@ from hepae.root.file.writer import RootWriter
 from hepae.root.ttree.reader import TTreeReader
 from hepae.stored.mixed import without_trees
 from hepae.stored.models import models_of
+from hepae.stored.ntuples import compressed_ntuple
 from hepae.stored.own_tables import write_models
 from hepae.stored.titles import compressed_collections
 
@@ -99,7 +101,7 @@ def restore_file(
     CollectionError
         If a tree is named of which nothing is compressed.
     UnsupportedError
-        If it is an RNTuple.
+        If a collection of an RNTuple is compressed, not the RNTuple as a whole.
     """
     whole, framed = _compressed(source)
     chosen = [path for path in (*whole, *framed) if tree in (None, path)]
@@ -111,10 +113,12 @@ def restore_file(
     store = models_of(source, models)
     with RootWriter(temporary, source) as out:
         for path in chosen:
-            reader = source.tree(path)
-            if not isinstance(reader, TTreeReader):
-                raise UnsupportedError("only TTrees are decompressed", where=reader.where)
-            if path in whole:
+            reader, ntuple = source.tree(path), compressed_ntuple(source, path, store)
+            if ntuple is not None:
+                restore_ntuple(out, source, ntuple, report)
+            elif not isinstance(reader, TTreeReader):
+                raise UnsupportedError("payload fields of RNTuples are not decompressed", where=reader.where)
+            elif path in whole:
                 restore_tree(out, source, reader, report)
             else:
                 restore_collections(out, reader, store, report)
@@ -136,10 +140,9 @@ def _compressed(source: Source) -> tuple[list[str], list[str]]:
     for path in source.trees:
         if path in OWN_TREES:
             continue
-        try:
-            tree = source.tree(path)
-        except InputError:
-            continue  # what uproot cannot read was not compressed either
+        tree = source.readable(path)
+        if tree is None:
+            continue  # what nobody can read was not compressed either
         if is_compressed(tree):
             whole.append(path)
         elif compressed_collections(tree):

@@ -8,6 +8,7 @@ from hepae.progress import Report
 from hepae.root.file.compression import Compression
 from hepae.root.file.source import PAYLOAD, Source
 from hepae.root.file.writer import RootWriter
+from hepae.root.rntuple.reader import RNTupleReader
 from hepae.root.ttree.branches import BranchHeader
 from hepae.root.ttree.header import parse_tree
 from hepae.root.ttree.raw_copy import Copied
@@ -21,7 +22,9 @@ __all__ = ["is_compressed", "restore_tree"]
 
 def is_compressed(tree: object) -> bool:
     """Whether a tree has columns in a payload tree."""
-    return isinstance(tree, TTreeReader) and compressed_of(tree.tree) is not None
+    if isinstance(tree, TTreeReader):
+        return compressed_of(tree.tree) is not None
+    return isinstance(tree, RNTupleReader) and bool(tree.num_entries) and MARKER in tree.branches
 
 
 def restore_tree(out: RootWriter, source: Source, tree: TTreeReader, report: Report) -> None:

@@ -8,8 +8,10 @@ from hepae.core.tables.streams import encode
 from hepae.core.values.bounds import Bound
 from hepae.files.compress.bounds import Asked
 from hepae.files.compress.narrowing import ALL, Narrowing
-from hepae.files.compress.request import compressible, requested, unsaid_settings
+from hepae.files.compress.outcome import AnyColumns
+from hepae.files.compress.request import compressible, requested
 from hepae.files.compress.tree import Sample, TreePlan, plan_tree, tree_sample
+from hepae.files.compress.whole import described_of, original_of
 from hepae.files.inspect.compressed import shares, stored_as
 from hepae.files.inspect.facts import FileFacts, TreeFacts, tables_of
 from hepae.files.inspect.plain import label
@@ -80,12 +82,12 @@ def _planned(
         return facts.size
     total = OVERHEAD + _class_bytes(source)
     total += sum(key.nbytes for key in source.keys if key.path not in trees)
-    left_out = {path: set(columns.layouts) for path, columns in compressible(source, kept).items()}
+    left_out = {path: _branches(columns) for path, columns in compressible(source, kept).items()}
     for tree in facts.trees:
         if tree.path in trees:
             columns = trees[tree.path]
             total += _tree(tree, source, columns, asked[tree.path], dither, report, search)
-            left_out[tree.path] = left_out.get(tree.path, set()) - set(columns.layouts)
+            left_out[tree.path] = left_out.get(tree.path, set()) - _branches(columns)
         branches = left_out.get(tree.path, set())
         for column in tree.columns:
             if column.bound and column.after is None and not tree.compressed and branches:
@@ -109,17 +111,15 @@ def _class_bytes(source: Source) -> int:
 def _tree(
     facts: TreeFacts,
     source: Source,
-    columns: TreeColumns,
+    columns: AnyColumns,
     asked: Asked,
     dither: bool,
     report: Report,
     search: Search | None,
 ) -> int:
     """Say of each column of a tree what a plan makes of it; bytes of all but the branches that stay."""
-    header = source.header(source.key(facts.path))
-    sample = tree_sample(columns)
-    settings = unsaid_settings(source, header)
-    plan = plan_tree(columns, columns.layouts, asked, settings, dither, search, report, sample)
+    sample, described = tree_sample(columns), described_of(source, facts.path, columns)
+    plan = plan_tree(columns, described, asked, dither, search, report, sample)
     schema, sizes = plan.stored.schema, _sizes(plan, columns, sample)
     words, known = stored_as(schema, {}), {column.name: column for column in facts.columns}
     for number, column in enumerate(schema.columns):
@@ -128,14 +128,26 @@ def _tree(
             one.table, one.after = label(schema.tables[column.table].name), round(sizes[number])
             one.codec, one.bound = words[number]
             one.kept = ""
-    replaced = {branch.path for branch in plan.stored.branches}
-    stored = len(LZMA_BEST.pack(plan.stored.to_json())) + len(LZMA_BEST.pack(header.lean()))
-    header.remove([branch for branch in header.branches if branch.path in replaced])
-    setting = Compression.of(source.compression)
-    return round(sum(sizes)) + stored + len(setting.pack(header.pack(source.key(facts.path).length)))
+    stored = [plan.stored.to_json(), original_of(source, facts.path, columns)]
+    return round(sum(sizes)) + sum(len(LZMA_BEST.pack(data)) for data in stored) + _left(source, columns)
 
 
-def _sizes(plan: TreePlan, columns: TreeColumns, sample: Sample) -> list[float]:
+def _left(source: Source, columns: AnyColumns) -> int:
+    """Bytes of what is left of a header; that of an RNTuple with few fields left is as small as its list of pages."""
+    if not isinstance(columns, TreeColumns):
+        return 0
+    key = source.key(columns.tree.path)
+    header = source.header(key)
+    header.remove([branch for branch in header.branches if branch.path in columns.layouts])
+    return len(Compression.of(source.compression).pack(header.pack(key.length)))
+
+
+def _branches(columns: AnyColumns) -> set[str]:
+    """The branches or fields that columns are of."""
+    return {info.branch for info in columns.infos}
+
+
+def _sizes(plan: TreePlan, columns: AnyColumns, sample: Sample) -> list[float]:
     """Bytes of each column in the whole tree: the sample, coded in chunks as large as those of the tree."""
     values, entries = sample
     schema, numbers = plan.stored.schema, plan.stored.schema.numbers

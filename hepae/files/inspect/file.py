@@ -9,7 +9,7 @@ from pathlib import Path
 
 from hepae.core.values.nested import Nested
 from hepae.errors import InputError, nearest
-from hepae.files.compress.request import needed, readable
+from hepae.files.compress.branches import needed
 from hepae.files.inspect.compressed import compressed_columns, compressed_rows, compressed_runs
 from hepae.files.inspect.facts import OTHERS, PLAIN, ColumnFacts, FileFacts, TreeFacts, tables_of
 from hepae.files.inspect.plain import (
@@ -89,11 +89,10 @@ def _require_matches(facts: FileFacts, patterns: Sequence[str]) -> None:
 
 def _tree(source: Source, path: str, patterns: Sequence[str]) -> TreeFacts:
     classname = source.trees.get(path, "")
-    reader = source.tree(path) if "RNTuple" in classname else readable(source, path)
+    reader = source.readable(path)
     if reader is None:
         return TreeFacts(path, classname, "", 0, kept="uproot cannot read its header")
     if not isinstance(reader, TTreeReader):
-        assert isinstance(reader, TreeReader)
         return _numbers(reader, classname, NTUPLE, patterns)
     irregular: set[str] = set()
     while True:

@@ -14,12 +14,11 @@ from typing import Any
 
 import numpy as np
 
-from hepae import limits
 from hepae.arrays import Integers
 from hepae.core.locks import computed_once
-from hepae.core.values.bounds import Bound, keeps
 from hepae.core.values.nested import Nested
 from hepae.files.verify.branches import BranchPart, ttree_side
+from hepae.files.verify.shares import bounds_of, chunk_runs, shares_of
 from hepae.files.verify.sides import Claim, Part, Side
 from hepae.files.verify.structure import Facts
 from hepae.files.verify.values import of_column
@@ -111,31 +110,6 @@ class WholePart(BranchPart):
         return self.stored, 0
 
 
-def shares_of(compressed: CompressedTree) -> dict[str, int]:
-    """Bytes of each branch that was replaced; columns that share a stream have equal parts of it."""
-    found: dict[str, float] = dict.fromkeys(compressed.branches, 0.0)
-    for name, stored in compressed.stored.items():
-        rows = [np.diff(row.edges) for row in compressed.payload.rows if row.schema == name]
-        streams = stored.schema.stream_of
-        sharing = np.bincount(list(streams.values()), minlength=len(stored.schema.streams))
-        share = np.sum(rows, axis=0) / np.maximum(sharing, 1)
-        for branch in stored.branches:
-            found[branch.path] += float(sum(share[streams[column]] for column in branch.columns))
-    return {path: round(size) for path, size in found.items()}
-
-
-def bounds_of(compressed: CompressedTree) -> dict[str, Bound]:
-    """The bounds of columns that are not exact, by name; the wider where chunks of several files have two."""
-    found: dict[str, Bound] = {}
-    for schema, stored in compressed.stored.items():
-        for codec, known in zip(stored.schema.codecs, compressed.codecs(schema), strict=True):
-            for number, feature in zip(codec.columns, known.features.values(), strict=True):
-                name = stored.schema.columns[number].name
-                if name not in found or not keeps(feature.bound, found[name], feature.dtype):
-                    found[name] = feature.bound
-    return found
-
-
 def whole_side(name: str, stored: Any, view: Any, compressed: CompressedTree) -> Side:
     """A tree that is compressed as a whole.
 
@@ -166,16 +140,6 @@ def whole_side(name: str, stored: Any, view: Any, compressed: CompressedTree) ->
 def is_of(column: str, part: str) -> bool:
     """Whether a column is the branch itself or a leaf of it."""
     return column == part or column.startswith(f"{part}.")
-
-
-def chunk_runs(compressed: CompressedTree) -> Iterator[tuple[int, int]]:
-    """Whole chunks, small ones together."""
-    start = 0
-    rows = compressed.payload.rows
-    for number, row in enumerate(rows):
-        if row.stop - start >= limits.EVENTS_PER_CHUNK or number == len(rows) - 1:
-            yield start, row.stop
-            start = row.stop
 
 
 def restored_side(tree: TreeReader, models: Codecs) -> Restored | None:

@@ -14,7 +14,7 @@ from hepae.errors import InputError, nearest
 from hepae.files.verify.backups import is_backup
 from hepae.files.verify.branches import ttree_side
 from hepae.files.verify.keys import TREES, FileKey, OpenFile, opened
-from hepae.files.verify.ntuples import ntuple_side
+from hepae.files.verify.ntuples import compressed_side, ntuple_side
 from hepae.files.verify.objects import KeyPairs, is_tree, not_own, object_difference, pair_keys
 from hepae.files.verify.pairs import PairCheck
 from hepae.files.verify.request import Request
@@ -31,6 +31,7 @@ from hepae.root.file.source import TITLES_TREE, Source
 from hepae.root.ttree.header import TreeHeader
 from hepae.stored.compressed import as_stored, compressed_of
 from hepae.stored.models import models_of
+from hepae.stored.ntuples import compressed_ntuple
 from hepae.stored.titles import SUFFIX
 
 __all__ = ["verify"]
@@ -184,15 +185,27 @@ class Work:
 
     def side(self, file: OpenFile, key: FileKey) -> Side:
         """A tree as it is in the file."""
+        if key.classname not in TREES:
+            return self.ntuple(file, key)
         found = file.get(key)
-        if key.classname in TREES:
-            if (compressed := compressed_of(found)) is None:
-                return ttree_side(key.shown, found, partial(header_of, file, key))
-            compressed.models = models_of(file.source, self.models)
-            with as_stored():
-                stored = file.get(key)
-            return whole_side(key.shown, stored, found, compressed)
-        return ntuple_side(key.shown, found, titles_of(file, "/".join(key.path)))
+        if (compressed := compressed_of(found)) is None:
+            return ttree_side(key.shown, found, partial(header_of, file, key))
+        compressed.models = models_of(file.source, self.models)
+        with as_stored():
+            stored = file.get(key)
+        return whole_side(key.shown, stored, found, compressed)
+
+    def ntuple(self, file: OpenFile, key: FileKey) -> Side:
+        """An RNTuple as it is in the file, or as it was where it is compressed as a whole."""
+        path = "/".join(key.path)
+        with interpreting():
+            found = next(one for one in file.source.keys if one.seek == key.seek)
+            ntuple = file.source.ntuple(found)
+        stored = ntuple_side(key.shown, ntuple, titles_of(file, path), partial(file.get, key))
+        if key.cycle != newest(file, key):
+            return stored
+        compressed = compressed_ntuple(file.source, path, models_of(file.source, self.models))
+        return stored if compressed is None else compressed_side(stored, compressed)
 
     def restored(self, file: OpenFile, key: FileKey, side: Side) -> Restored | None:
         """What of a tree is compressed, if it is the newest of its path."""
@@ -293,7 +306,10 @@ def replaced(side: Side, restored: Restored | None) -> Side:
         return side
     kept: list[Part] = [part for part in side.parts if part.name not in restored.own]
     parts = [*kept, *restored.parts]
-    return replace(side, parts=parts, whole=restored.whole, runs=restored.runs)
+    facts = {
+        words: fact for words, fact in side.facts.items() if words != "schema"
+    }  # is another where it is new
+    return replace(side, parts=parts, facts=facts, whole=restored.whole, runs=restored.runs)
 
 
 def stored_alike(old: Side, new: Side, was: Restored, now: Restored) -> bool:

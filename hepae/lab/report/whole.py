@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -11,11 +10,12 @@ import numpy as np
 from hepae.arrays import Values
 from hepae.core.values.nested import Nested
 from hepae.files.inspect.compressed import compressed_run
-from hepae.files.inspect.facts import PLAIN, FileFacts, TreeFacts
+from hepae.files.inspect.facts import PLAIN, TreeFacts
 from hepae.files.inspect.file import inspect
 from hepae.files.verify.result import ColumnCheck, Verification
 from hepae.files.verify.run import verify
 from hepae.lab.report.compared import FeaturePair
+from hepae.lab.report.whole_sizes import MOST_DRAWN, ColumnSizes, TreeSizes, WholeComparison
 from hepae.model.model import Model
 from hepae.progress import Report, silent
 from hepae.root.file.source import open_source
@@ -23,63 +23,10 @@ from hepae.root.ttree.columns import TreeColumns
 from hepae.root.ttree.reader import TTreeReader
 from hepae.stored.compressed import compressed_of
 
-__all__ = ["MOST_DRAWN", "ColumnSizes", "TreeSizes", "WholeComparison", "compare_whole", "is_whole"]
+__all__ = ["compare_whole", "is_whole"]
 
 MOST_VALUES = 1_000_000
 """Values of a column that are drawn: more are taken from runs of entries evenly spread over the file."""
-
-MOST_DRAWN = 60
-"""Columns whose histograms are drawn, those with most bytes first."""
-
-
-@dataclass(frozen=True)
-class ColumnSizes:
-    """Bytes of a column on disk before and after; its bound, its type and its table."""
-
-    name: str
-    table: str
-    dtype: str
-    bound: str
-    before: int
-    after: int
-
-
-@dataclass
-class TreeSizes:
-    """A tree that is compressed: its columns, and the rows of its tables."""
-
-    path: str
-    entries: int
-    columns: list[ColumnSizes] = field(default_factory=list)
-    rows: dict[str, int | None] = field(default_factory=dict)
-
-    def tables(self) -> dict[str, list[ColumnSizes]]:
-        """Columns by table, the table with most bytes before first."""
-        tables: dict[str, list[ColumnSizes]] = {}
-        for column in self.columns:
-            tables.setdefault(column.table, []).append(column)
-        return dict(sorted(tables.items(), key=lambda table: -sum(column.before for column in table[1])))
-
-
-@dataclass
-class WholeComparison:
-    """A file before and after.
-
-    Attributes
-    ----------
-    checked
-        What `hepae.verify` found.
-    trees
-        Sizes of the trees that are compressed.
-    coarsened
-        The columns whose values are not all the same bit for bit, by tree: those that are drawn.
-    """
-
-    original: FileFacts
-    file: FileFacts
-    checked: Verification
-    trees: list[TreeSizes]
-    coarsened: dict[str, list[FeaturePair]]
 
 
 def is_whole(path: str | Path) -> bool:

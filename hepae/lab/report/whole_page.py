@@ -11,7 +11,7 @@ from hepae.lab.report.bars import bytes_figure
 from hepae.lab.report.histograms import check_pages, write_histograms
 from hepae.lab.report.panels import Panel, feature_panel
 from hepae.lab.report.parts import document, grid, picture, table, tiles
-from hepae.lab.report.whole import MOST_DRAWN, TreeSizes, WholeComparison
+from hepae.lab.report.whole_sizes import MOST_DRAWN, TreeSizes, WholeComparison
 from hepae.progress import Report
 from hepae.root.file.atomic import atomic_output
 

@@ -13,7 +13,7 @@ import uproot
 
 from hepae.core.locks import computed_once
 from hepae.core.values.names import is_url
-from hepae.errors import InputError, nearest
+from hepae.errors import InputError, UnsupportedError, nearest
 from hepae.root.file.classes import Classes
 from hepae.root.file.compression import require_whole, unpack
 from hepae.root.file.directory import Key, keys_of
@@ -257,9 +257,19 @@ class Source:
                 else:
                     ntuple = self.ntuple(self.key(name))
                     texts = ntuple.header.name, ntuple.header.description
-                    self._open[name] = RNTupleReader(ntuple, ntuple.schema, *texts)
+                    self._open[name] = RNTupleReader(ntuple, ntuple.schema, name, *texts)
                 self._give_titles(self._open[name])
         return self._open[name]
+
+    def readable(self, name: str) -> TTreeReader | RNTupleReader | None:
+        """The tree of that name; None where nobody can read its header.
+
+        Whether the file is damaged then shows when what it consists of is copied.
+        """
+        try:
+            return self.tree(name)
+        except (InputError, UnsupportedError):
+            return None
 
     def _give_titles(self, tree: TTreeReader | RNTupleReader) -> None:
         """Titles of the fields of an RNTuple, where we wrote them beside it."""

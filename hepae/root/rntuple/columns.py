@@ -22,7 +22,6 @@ __all__ = ["NTupleColumns", "PagesOfNTuple"]
 class PagesOfNTuple(Protocol):
     """What is asked of an RNTuple (`hepae.root.rntuple.ntuple.NTuple`)."""
 
-    path: str
     where: str
     num_entries: int
 
@@ -77,19 +76,10 @@ class NTupleColumns:
         ]
         self.physical = physical_columns(self.leaves.values())
         self.edges = ntuple.edges
+        taken = [leaf.column for field in self.fields.values() for leaf in field.leaves]
+        self.nbytes = sum(self._unpacked(column.number) for column in taken)
         self._elements: dict[int, _Elements] = {}
         self._lock = ForkSafeLock()
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes of all values, about."""
-        taken = [leaf.column for field in self.fields.values() for leaf in field.leaves]
-        return sum(
-            int(cluster.numbers[column.number]) * column.encoding.dtype.itemsize
-            for cluster in self.ntuple.clusters
-            for column in taken
-            if column.number < cluster.columns
-        )
 
     def read(self, names: Iterable[str], start: int, stop: int) -> dict[str, Nested]:
         """Values of columns for the entries ``start`` to ``stop``.
@@ -135,15 +125,17 @@ class NTupleColumns:
 
     def sizes(self, columns: Iterable[int]) -> tuple[int, int]:
         """Bytes on disk of the pages of physical columns, and what they are unpacked."""
-        stored = unpacked = 0
-        for column in columns:
-            for cluster in self.ntuple.clusters:
-                pages = cluster.pages(column)
-                stored += int(cluster.sizes[pages.start : pages.stop].sum())
-                if column in self.physical:
-                    elements = int(cluster.elements[pages.start : pages.stop].sum())
-                    unpacked += page_bytes(self.physical[column].encoding, elements)
-        return stored, unpacked
+        numbers = list(columns)
+        pages = [(cluster, cluster.pages(number)) for cluster in self.ntuple.clusters for number in numbers]
+        stored = sum(int(cluster.sizes[some.start : some.stop].sum()) for cluster, some in pages)
+        return stored, sum(self._unpacked(number) for number in numbers if number in self.physical)
+
+    def _unpacked(self, number: int) -> int:
+        """Bytes of the elements of a column in memory."""
+        width = self.physical[number].encoding.dtype.itemsize
+        return width * sum(
+            int(cluster.numbers[number]) for cluster in self.ntuple.clusters if number < cluster.columns
+        )
 
     def _read(self, leaf: FieldLeaf, start: int, stop: int) -> Nested:
         first = max(int(np.searchsorted(self.edges, start, side="right")) - 1, 0)

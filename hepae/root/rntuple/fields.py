@@ -115,9 +115,8 @@ class _FieldTree:
             raise NotTakenApartError
         for child in self.below[number]:
             name = self.schema.fields[child].name
-            # the one item of a collection, of an array, of an enumeration has no name of its own
-            anonymous = record.role != RECORD and name == "_0"
-            yield from self.leaves(child, path if anonymous else f"{path}.{name}", levels, shape)
+            below = path if is_anonymous(self.schema, child) else f"{path}.{name}"
+            yield from self.leaves(child, below, levels, shape)
 
     def _counted(
         self, number: int, path: str, levels: tuple[FieldLevel, ...], shape: tuple[int, ...]
@@ -161,8 +160,23 @@ def _projections(schema: Schema) -> dict[int, str]:
     for alias in schema.aliases:
         encoding = encoding_of(schema.columns[alias.column].kind, schema.columns[alias.column].bits)
         if encoding is not None and encoding.name not in INDICES:
-            shown.setdefault(alias.column, schema.fields[top_of(schema, alias.field)].name)
+            shown.setdefault(alias.column, path_of(schema, alias.field))
     return shown
+
+
+def path_of(schema: Schema, number: int) -> str:
+    """Path of a field, anonymous items left out."""
+    record = schema.fields[number]
+    if record.parent == number:
+        return record.name
+    above = path_of(schema, record.parent)
+    return above if is_anonymous(schema, number) else f"{above}.{record.name}"
+
+
+def is_anonymous(schema: Schema, number: int) -> bool:
+    """Whether a field is the one item of a collection, of an array, of an enumeration: it has no name of its own."""
+    record = schema.fields[number]
+    return record.name == "_0" and schema.fields[record.parent].role != RECORD
 
 
 def top_of(schema: Schema, number: int) -> int:

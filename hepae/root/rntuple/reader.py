@@ -38,12 +38,14 @@ class RNTupleReader(TreeReader):
         The RNTuple.
     schema
         Its fields and columns, those of the extension too.
+    path
+        Directories and name in the file.
     name, title
         As its header says.
     """
 
-    def __init__(self, ntuple: PagesOfNTuple, schema: Schema, name: str, title: str) -> None:
-        self.ntuple, self.schema, self.where, self.path = ntuple, schema, ntuple.where, ntuple.path
+    def __init__(self, ntuple: PagesOfNTuple, schema: Schema, path: str, name: str, title: str) -> None:
+        self.ntuple, self.schema, self.where, self.path = ntuple, schema, ntuple.where, path
         self.name, self.title, self.num_entries = name, title, ntuple.num_entries
         self.columns = NTupleColumns(ntuple, top_fields(schema))
         counters = cardinalities(schema)

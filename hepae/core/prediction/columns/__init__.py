@@ -15,7 +15,6 @@ from hepae.arrays import Integers
 from hepae.core.prediction.columns.axis import Axis, Left
 from hepae.core.prediction.columns.events import Condition, ConditionPoint
 from hepae.core.prediction.columns.formulas import FormulaOffset, FormulaPoint, MassShell, Slope
-from hepae.core.prediction.columns.links import Given, GivenPoint, Mother, Remainder, Siblings
 from hepae.core.prediction.columns.objects import Count, Here, Latent, Leading, Nearest, Neighbour, Rank
 from hepae.core.prediction.columns.predicted import Predicted, PredictedOffset
 from hepae.core.prediction.columns.recoil import Ceiling, Recoil, RecoilPoint, RecoilSize
@@ -36,8 +35,6 @@ __all__ = [
     "Count",
     "FormulaOffset",
     "FormulaPoint",
-    "Given",
-    "GivenPoint",
     "Here",
     "Latent",
     "Leading",
@@ -45,7 +42,6 @@ __all__ = [
     "MassShell",
     "Memory",
     "Mix",
-    "Mother",
     "Nearest",
     "Neighbour",
     "Predicted",
@@ -55,8 +51,6 @@ __all__ = [
     "Recoil",
     "RecoilPoint",
     "RecoilSize",
-    "Remainder",
-    "Siblings",
     "Slope",
     "When",
 ]
@@ -99,7 +93,7 @@ class Apart(ColumnKind, frozen=True, tag="apart"):
     optional: ClassVar[bool] = True
 
     column: Here | Neighbour | Leading | Nearest | FormulaPoint | Axis
-    base: ConditionPoint | Axis | FormulaPoint | Here | Neighbour | Leading | RecoilPoint | Mother
+    base: ConditionPoint | Axis | FormulaPoint | Here | Neighbour | Leading | RecoilPoint
     length: int = 0
 
     @property
@@ -144,9 +138,4 @@ Column = (
     | MassShell
     | Slope
     | Apart
-    | Given
-    | GivenPoint
-    | Mother
-    | Siblings
-    | Remainder
 )

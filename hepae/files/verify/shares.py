@@ -1,0 +1,66 @@
+"""What compressed columns take and allow: bytes, bounds, and the runs of entries that they are stored in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from hepae import limits
+from hepae.arrays import Floats
+from hepae.core.values.bounds import Bound, keeps
+from hepae.stored.compressed import CompressedColumns, CompressedTree
+
+__all__ = ["bounds_of", "chunk_runs", "shares_of", "sizes_of"]
+
+
+def shares_of(compressed: CompressedTree) -> dict[str, int]:
+    """Bytes of each branch that was replaced; columns that share a stream have equal parts of it."""
+    found: dict[str, float] = dict.fromkeys(compressed.branches, 0.0)
+    for name, stored in compressed.stored.items():
+        share, streams = _shares(compressed, name), stored.schema.stream_of
+        for branch in stored.branches:
+            found[branch.path] += float(sum(share[streams[column]] for column in branch.columns))
+    return {path: round(size) for path, size in found.items()}
+
+
+def sizes_of(compressed: CompressedColumns) -> dict[int, int]:
+    """Bytes of each physical column of elements that was replaced, by its number; shared as above."""
+    found: dict[int, float] = {}
+    for name, stored in compressed.stored.items():
+        share, streams = _shares(compressed, name), stored.schema.stream_of
+        for field in stored.fields:
+            for physical, column in field.columns:
+                found[physical] = found.get(physical, 0.0) + float(share[streams[column]])
+    return {number: round(size) for number, size in found.items()}
+
+
+def _shares(compressed: CompressedColumns, name: str) -> Floats:
+    """Bytes of a column in each stream of a schema, float64 [n_streams]."""
+    schema = compressed.stored[name].schema
+    rows = [np.diff(row.edges) for row in compressed.payload.rows if row.schema == name]
+    sharing = np.bincount(list(schema.stream_of.values()), minlength=len(schema.streams))
+    share: Floats = np.sum(rows, axis=0) / np.maximum(sharing, 1)
+    return share
+
+
+def bounds_of(compressed: CompressedColumns) -> dict[str, Bound]:
+    """The bounds of columns that are not exact, by name; the wider where chunks of several files have two."""
+    found: dict[str, Bound] = {}
+    for schema, stored in compressed.stored.items():
+        for codec, known in zip(stored.schema.codecs, compressed.codecs(schema), strict=True):
+            for number, feature in zip(codec.columns, known.features.values(), strict=True):
+                name = stored.schema.columns[number].name
+                if name not in found or not keeps(feature.bound, found[name], feature.dtype):
+                    found[name] = feature.bound
+    return found
+
+
+def chunk_runs(compressed: CompressedColumns) -> Iterator[tuple[int, int]]:
+    """Whole chunks, small ones together."""
+    start = 0
+    rows = compressed.payload.rows
+    for number, row in enumerate(rows):
+        if row.stop - start >= limits.EVENTS_PER_CHUNK or number == len(rows) - 1:
+            yield start, row.stop
+            start = row.stop

@@ -1,0 +1,153 @@
+"""New RNTuples of numbers, lists of numbers and strings: one cluster for each run of entries.
+
+C++ types and columns are those that ROOT itself would choose (RNTuple Binary Format Specification, "Mapping of C++
+Types to Fields and Columns").
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Final
+
+import numpy as np
+
+from hepae.arrays import Array
+from hepae.root.columns import Column, Jagged
+from hepae.root.rntuple.clusters import ClusterWriter, SealedPage
+from hepae.root.rntuple.encodings import encoding_of
+from hepae.root.rntuple.envelopes import NTupleHeader
+from hepae.root.rntuple.filling import pages_of
+from hepae.root.rntuple.schema import REPETITIVE, ColumnRecord, FieldRecord, Schema
+from hepae.root.ttree.plan import NewBranch
+
+__all__ = ["append_cluster", "plain_header", "plain_schema"]
+
+TYPES: Final = {
+    "bool": ("bool", 0x00, 1),
+    "int8": ("std::int8_t", 0x03, 8),
+    "uint8": ("std::uint8_t", 0x04, 8),
+    "int16": ("std::int16_t", 0x11, 16),
+    "uint16": ("std::uint16_t", 0x12, 16),
+    "int32": ("std::int32_t", 0x13, 32),
+    "uint32": ("std::uint32_t", 0x14, 32),
+    "int64": ("std::int64_t", 0x15, 64),
+    "uint64": ("std::uint64_t", 0x16, 64),
+    "float32": ("float", 0x18, 32),
+    "float64": ("double", 0x19, 64),
+}
+"""C++ type, type and bits of the column, by dtype."""
+
+INDEX: Final = (0x1B, 64)
+"""SplitIndex64."""
+CHARACTER: Final = (0x02, 8)
+COLLECTION: Final = 1
+WHOLE_ENTRY: Final = 1 << 30
+"""Bytes of a page that is not compressed: an entry of a payload is read in parts, and has to lie in one page."""
+
+
+def plain_schema(plan: Sequence[NewBranch]) -> Schema:
+    """Fields and columns of an RNTuple.
+
+    Parameters
+    ----------
+    plan
+        Its fields in order. Branches that count others are left out: an RNTuple counts by itself.
+
+    Examples
+    --------
+    >>> [field.type_name for field in plain_schema([NewBranch("x", "float32")]).fields]
+    ['float']
+    """
+    schema = Schema()
+    for branch in _fields(plan):
+        _add(schema, branch)
+    return schema
+
+
+def plain_header(name: str, title: str, plan: Sequence[NewBranch]) -> bytes:
+    """The envelope of the header of an RNTuple with such fields."""
+    return NTupleHeader(name, title, "hepae", plain_schema(plan)).pack()
+
+
+def append_cluster(
+    writer: ClusterWriter, plan: Sequence[NewBranch], columns: Mapping[str, Column], entries: int
+) -> None:
+    """Write a cluster of entries.
+
+    Parameters
+    ----------
+    writer
+        Of an RNTuple with the schema of the plan.
+    plan, columns
+        Its fields, and for each an array [entries, *shape] or a `Jagged`.
+    entries
+        How many there are.
+    """
+    physical = writer.schema.columns
+    writer.begin(entries)
+    number = 0
+    for branch in _fields(plan):
+        for elements in _elements(branch, columns[branch.name]):
+            encoding = encoding_of(physical[number].kind, physical[number].bits)
+            assert encoding is not None
+            most = {} if branch.compression.level else {"most": WHOLE_ENTRY}
+            pages = [
+                SealedPage.of(n, data, branch.compression) for n, data in pages_of(encoding, elements, **most)
+            ]
+            writer.fill(number, pages, branch.compression.code)
+            number += 1
+    writer.end()
+
+
+def _fields(plan: Sequence[NewBranch]) -> list[NewBranch]:
+    counters = {branch.counter for branch in plan}
+    return [branch for branch in plan if branch.name not in counters]
+
+
+def _add(schema: Schema, branch: NewBranch) -> None:
+    """A field at the top with those in it: lists of arrays of numbers, or a string."""
+    layers: list[tuple[str, int, int]] = []
+    if branch.dtype == "str":
+        _field(schema, FieldRecord(branch.name, "std::string", 0, description=branch.title), None)
+        schema.columns += [
+            ColumnRecord(*INDEX, len(schema.fields) - 1),
+            ColumnRecord(*CHARACTER, len(schema.fields) - 1),
+        ]
+        return
+    typename, kind, bits = TYPES[branch.dtype]
+    for size in reversed(branch.shape):
+        layers.append((f"std::array<{layers[-1][0] if layers else typename},{size}>", 0, size))
+    if branch.counter is not None:
+        layers.append((f"std::vector<{layers[-1][0] if layers else typename}>", COLLECTION, 0))
+    above: int | None = None
+    for name, role, size in reversed(layers):
+        flags = REPETITIVE if size else 0
+        field = FieldRecord("_0", name, 0, role, flags, size=size)
+        above = _field(schema, field, above, branch)
+        if role == COLLECTION:
+            schema.columns.append(ColumnRecord(*INDEX, above))
+    above = _field(schema, FieldRecord("_0", typename, 0), above, branch)
+    schema.columns.append(ColumnRecord(kind, bits, above))
+
+
+def _field(schema: Schema, field: FieldRecord, above: int | None, branch: NewBranch | None = None) -> int:
+    """Append a field below another, or at the top, where it has name and title of the branch; its number."""
+    number = len(schema.fields)
+    if above is None and branch is not None:
+        field = replace(field, name=branch.name, description=branch.title)
+    schema.fields.append(replace(field, parent=number if above is None else above))
+    return number
+
+
+def _elements(branch: NewBranch, column: Column) -> Iterator[Array]:
+    """The elements of the physical columns of a field."""
+    if branch.dtype == "str":
+        words = [str(word).encode("utf-8", "surrogateescape") for word in np.asarray(column).tolist()]
+        yield np.cumsum([len(word) for word in words]).astype(np.uint64)
+        yield np.frombuffer(b"".join(words), np.uint8)
+    elif isinstance(column, Jagged):
+        yield np.cumsum(column.counts).astype(np.uint64)
+        yield np.ascontiguousarray(column.values, branch.dtype).reshape(-1)
+    else:
+        yield np.ascontiguousarray(column, branch.dtype).reshape(-1)
