@@ -12,8 +12,8 @@ import uproot
 
 import hepae
 from hepae.core.lifting.codec import Lifting
-from hepae.core.prediction.derived import carriers, smallest, unbundled, with_derived
-from hepae.core.prediction.predictors import LiftingSpec
+from hepae.core.prediction.derived import smallest, unbundled, with_derived
+from hepae.core.prediction.predictors import LiftingSpec, carriers
 from hepae.core.values.bounds import parse, parse_assignments
 from hepae.core.values.lattice import Integer, Lattice, Linear
 from hepae.core.values.objects import Collection, Objects

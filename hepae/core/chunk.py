@@ -59,6 +59,9 @@ class IntegerCodec(Protocol):
     def ancestors(self, feature: str) -> tuple[str, ...]:
         """Features whose payloads are needed to decode this one, itself left out."""
 
+    def given(self, feature: str) -> frozenset[str]:
+        """The given columns that are read to decode this feature."""
+
     def predicts(self, feature: str) -> bool:
         """Whether the model has something to say of a feature."""
 
@@ -102,7 +105,7 @@ class ChunkCodec:
         Parameters
         ----------
         objects
-            Whole events with every feature and condition of the model.
+            Whole events with every feature and condition of the model, and the columns given to it.
         sequence
             Number of the chunk in its file, so that equal chunks have different names.
 
@@ -116,7 +119,7 @@ class ChunkCodec:
         integers = {name: q for name, (q, *_) in found.items()}
         beside = {name: one[1:] for name, one in found.items()}
         del found  # the codec lets go of the integers one by one
-        payloads = self.integer_codec.encode(objects.counts, integers, self._conditions(objects))
+        payloads = self.integer_codec.encode(objects.counts, integers, objects.events)
         chunk = checksum([_u64(context), _u64(sequence), *payloads.values()]) & LOW
         frames = {}
         for name, (escaped, override, content) in beside.items():
@@ -134,6 +137,10 @@ class ChunkCodec:
         """The features asked for and those they are predicted from, in the order of the manifest."""
         needed = set(features).union(*(self.integer_codec.ancestors(name) for name in features))
         return [name for name in self.features if name in needed]
+
+    def given(self, features: Sequence[str]) -> set[str]:
+        """The given columns that are read to decode these features."""
+        return {name for feature in features for name in self.integer_codec.given(feature)}
 
     def decode(
         self,
@@ -182,18 +189,29 @@ class ChunkCodec:
             )
         return values
 
+    def as_read(self, name: str, values: Values) -> Values:
+        """Values of a feature as a reader will restore them."""
+        feature = self.features[name]
+        return values if feature.bound.kind == "exact" else self._coded(name, values)[3]
+
     def _to_lattice(self, name: str, values: Values, context: int) -> tuple[Integers, bytes, bytes, int]:
         """Integers of a feature, its escaped values and override, and the checksum of what is restored from them."""
+        q, bits, override, restored = self._coded(name, values)
+        self._require_bound(name, values, restored)
+        escaped = bits.astype(bits.dtype.newbyteorder("<")).tobytes()
+        return q, escaped, override, content_of(restored, context)
+
+    def _coded(
+        self, name: str, values: Values
+    ) -> tuple[Integers, NDArray[np.unsignedinteger], bytes, Values]:
+        """Integers of a feature, bits of what escapes, its override, and what is restored from them."""
         feature = self.features[name]
         q, bits = feature.lattice.to_integers(values, feature.bound, self._places(name, len(values)))
         override = b""
         if len(bits) > FOREIGN * len(values):
             override, own_bits = _own_lattice(values, feature, len(bits))
             q, bits = (np.zeros_like(q), own_bits) if override else (q, bits)
-        restored = self._values(name, q, bits, override)
-        self._require_bound(name, values, restored)
-        escaped = bits.astype(bits.dtype.newbyteorder("<")).tobytes()
-        return q, escaped, override, content_of(restored, context)
+        return q, bits, override, self._values(name, q, bits, override)
 
     def _values(
         self,
@@ -230,9 +248,6 @@ class ChunkCodec:
                 expected=f"{stored[worst]!r} within {self.features[name].bound}",
                 got=repr(restored[worst]),
             )
-
-    def _conditions(self, objects: Objects) -> dict[str, Values]:
-        return {name: objects.events[name] for name in self.conditions}
 
     def context(self, counts: Integers, events: Columns) -> int:
         """Checksum of what a chunk is decoded with beside its frames."""
@@ -273,7 +288,7 @@ class OpenChunk:
     """
 
     def __init__(self, codec: ChunkCodec, counts: Integers, events: Columns, where: str = "") -> None:
-        self.codec, self.counts, self.events, self.where = codec, counts, events, where
+        self.codec, self.counts, self.events, self.where = codec, counts, dict(events), where
         self.columns: dict[str, Values] = {}
         self._memory = Memory()
         self._chunk: int | None = None

@@ -233,7 +233,8 @@ def plain_codec(spec: PlainCodec, exact: bool = False) -> ChunkCodec:
     features = as_exact(spec.features) if exact else spec.features
     if spec.lifting is None:
         return ChunkCodec(Plain(), "plain", features, (), PLAIN_MODEL)
-    return ChunkCodec(Lifting(spec.lifting, features), "lifting", features, (), PLAIN_MODEL)
+    given = {one.name: one.lattice for one in spec.linked}
+    return ChunkCodec(Lifting(spec.lifting, features, given), "lifting", features, (), PLAIN_MODEL)
 
 
 def compressed_of(tree: Any) -> CompressedTree | None:

@@ -23,10 +23,11 @@ from hepae.core.coding.integers import KIND, pack, unpack, unpack_narrow
 from hepae.core.coding.varint import read_varint, varint
 from hepae.core.features import FeatureSpec
 from hepae.core.prediction.context import Memory
-from hepae.core.prediction.derived import carriers, smallest, unbundled, with_derived
+from hepae.core.prediction.derived import smallest, unbundled, with_derived
 from hepae.core.prediction.evaluation import Evaluation, prepared
-from hepae.core.prediction.predictors import LiftingSpec
+from hepae.core.prediction.predictors import LiftingSpec, carriers
 from hepae.core.prediction.ranks import Ranked
+from hepae.core.values.lattice import Lattice
 from hepae.errors import CorruptionError
 
 __all__ = ["Lifting"]
@@ -51,16 +52,25 @@ class Lifting:
         Parameters from the manifest.
     features
         The features of the manifest, for their lattices.
+    given
+        Lattices of given columns, by name.
     """
 
-    def __init__(self, spec: LiftingSpec, features: Sequence[FeatureSpec], *_: object) -> None:
+    def __init__(
+        self, spec: LiftingSpec, features: Sequence[FeatureSpec], given: Mapping[str, Lattice] | None = None
+    ) -> None:
         self.predictors, self.prepared = spec.predictors, prepared(spec.predictors)
-        self.lattices = {feature.name: feature.lattice for feature in features}
-        self.predictors.require(self.lattices)
+        lattices = {feature.name: feature.lattice for feature in features}
+        self.predictors.require(lattices)
+        self.lattices = {**lattices, **(given or {})}
 
     def ancestors(self, feature: str) -> tuple[str, ...]:
         """Features whose payloads are needed to decode this one, itself left out."""
         return carriers(self.predictors.derived, self.prepared.ancestors[feature], feature)
+
+    def given(self, feature: str) -> frozenset[str]:
+        """Given columns that are read to decode this feature."""
+        return self.prepared.given[feature]
 
     def predicts(self, feature: str) -> bool:
         """Whether a feature has a prediction or classes."""

@@ -25,8 +25,9 @@ from hepae.core.masked.shapes import frequencies, log_tables, uniform
 from hepae.core.masked.spec import MaskedSpec, Shape, network_name, table_names
 from hepae.core.network import Network
 from hepae.core.prediction.context import Memory
-from hepae.core.prediction.derived import carriers, smallest, unbundled, with_derived
+from hepae.core.prediction.derived import smallest, unbundled, with_derived
 from hepae.core.prediction.evaluation import Evaluation
+from hepae.core.prediction.predictors import carriers
 from hepae.core.prediction.ranks import Ranked
 from hepae.errors import CorruptionError, ModelRejectedError
 
@@ -97,6 +98,10 @@ class Masked:
     def ancestors(self, feature: str) -> tuple[str, ...]:
         """Features whose payloads are needed to decode this one, itself left out."""
         return carriers(self.spec.predictors.derived, self._ancestors[feature], feature)
+
+    def given(self, feature: str) -> frozenset[str]:
+        """None: a model is for one table."""
+        return frozenset()
 
     def _find_ancestors(self, feature: str, parents: Mapping[str, set[str]]) -> tuple[str, ...]:
         """Features that must be decoded before this one, derived ones too."""

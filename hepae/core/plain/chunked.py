@@ -38,6 +38,10 @@ class Plain:
         """None: nothing else is needed."""
         return ()
 
+    def given(self, feature: str) -> frozenset[str]:
+        """None."""
+        return frozenset()
+
     def predicts(self, feature: str) -> bool:
         """Nothing is predicted."""
         return False

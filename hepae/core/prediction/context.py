@@ -144,6 +144,11 @@ class ColumnKind(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """Features of which it reads the latents."""
         return ()
 
+    @property
+    def given(self) -> tuple[str, ...]:
+        """Given columns that it reads, of linked rows of another table."""
+        return ()
+
     def within(self, reach: Reach) -> bool:
         """Whether it is known where the reach ends."""
         return set(self.needs) <= reach.here
@@ -199,7 +204,8 @@ class Context:
     lattices
         Lattice of each feature.
     events
-        Event-level columns by branch name, [n_events], in event order.
+        Event-level columns by branch name, [n_events], and given columns by their names, float64[n_objects], not a
+        number where no row is linked; in event order.
     memory
         What was decoded before, and where what is decoded now is put.
 

@@ -23,7 +23,7 @@ from hepae.core.prediction.predictors import Derived
 from hepae.core.values.lattice import Lattice
 from hepae.errors import CorruptionError
 
-__all__ = ["carriers", "smallest", "unbundled", "with_derived"]
+__all__ = ["smallest", "unbundled", "with_derived"]
 
 
 def with_derived(
@@ -46,13 +46,6 @@ def with_derived(
         function = kinematics.FORMULAS[one.formula].function
         found[one.name] = one.lattice.nearest(function(*values))
     return found
-
-
-def carriers(derived: Sequence[Derived], ancestors: Sequence[str], feature: str) -> tuple[str, ...]:
-    """The features with a branch whose payloads hold these ancestors, ``feature`` itself left out."""
-    by = {one.name: one.carrier for one in derived}
-    found = dict.fromkeys(by.get(name, name) for name in ancestors)
-    return tuple(name for name in found if name != feature)
 
 
 def smallest(

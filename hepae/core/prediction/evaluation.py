@@ -86,6 +86,7 @@ class Prepared:
         self.logs = tuple(dict.fromkeys(name for column in columns for name in column.logs))
         self.reals = tuple(dict.fromkeys(name for column in columns for name in column.reals))
         self.ancestors = {name: predictors.ancestors(name) for name in self.features}
+        self.given = {name: predictors.given(name) for name in self.features}
         self.wants_latent = {name: predictors.wants_latent(name) for name in self.features}
         self.predictions = {
             name: self._tables(p.constant + (1 << (FRACTION_BITS - 1)), p.terms)

@@ -5,7 +5,7 @@ See `hepae.core.prediction.evaluation` for what they mean and how they are evalu
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from itertools import pairwise
 from types import ModuleType
 from typing import Final
@@ -23,7 +23,7 @@ from hepae.core.prediction.tables import Period, Term, Widths, expand
 from hepae.core.values.lattice import Lattice
 from hepae.errors import ModelRejectedError
 
-__all__ = ["Derived", "LiftingSpec", "Lookup", "Predictor", "Predictors", "trivial"]
+__all__ = ["Derived", "LiftingSpec", "Lookup", "Predictor", "Predictors", "carriers", "trivial"]
 
 
 LARGEST_TABLE_VALUE: Final = 1 << 44
@@ -294,6 +294,11 @@ class Predictors(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                     waiting.append(parent)
         return tuple(name for name in self.order if name in found)
 
+    def given(self, feature: str) -> frozenset[str]:
+        """The given columns that are read to decode a feature, those of its ancestors included."""
+        names = (feature, *self.ancestors(feature))
+        return frozenset(given for name in names for column in self.columns(name) for given in column.given)
+
     def carried(self, feature: str) -> tuple[str, ...]:
         """The derived features whose payloads travel with that of this one."""
         return tuple(one.name for one in self.derived if one.carrier == feature)
@@ -301,6 +306,13 @@ class Predictors(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def wants_latent(self, feature: str) -> bool:
         """Whether some source is the latent of this feature."""
         return any(feature in source.column.latents for source in self.sources)
+
+
+def carriers(derived: Sequence[Derived], ancestors: Sequence[str], feature: str) -> tuple[str, ...]:
+    """The features with a branch whose payloads hold these ancestors, ``feature`` itself left out."""
+    by = {one.name: one.carrier for one in derived}
+    found = dict.fromkeys(by.get(name, name) for name in ancestors)
+    return tuple(name for name in found if name != feature)
 
 
 def _check(predictor: Predictor, sources: tuple[Lookup, ...]) -> None:

@@ -11,8 +11,9 @@ import msgspec
 from hepae import limits
 from hepae.core.features import FeatureSpec
 from hepae.core.locks import computed_once
-from hepae.core.prediction.predictors import LiftingSpec
+from hepae.core.prediction.predictors import LiftingSpec, carriers
 from hepae.core.tables.columns import EVENTS, ColumnSpec, TableSpec
+from hepae.core.tables.links import Linked
 from hepae.errors import CorruptionError
 
 __all__ = [
@@ -47,7 +48,7 @@ class ModelCodec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="m
     conditions: tuple[int, ...] = ()
 
 
-class PlainCodec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="plain"):
+class PlainCodec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="plain", dict=True):
     """Columns of one table that are coded without a model file.
 
     Parameters
@@ -56,11 +57,29 @@ class PlainCodec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="p
         The columns; the bound and the lattice of each.
     lifting
         How they predict each other; each is coded by itself where it is None.
+    linked
+        Columns of other tables that they are predicted from.
     """
 
     columns: tuple[int, ...]
     features: tuple[FeatureSpec, ...]
     lifting: LiftingSpec | None = None
+    linked: tuple[Linked, ...] = ()
+
+    @computed_once
+    def needs(self) -> dict[int, tuple[int, ...]]:
+        """The columns that must be decoded before each: of the codec, and of linked rows with what names them."""
+        if self.lifting is None:
+            return dict.fromkeys(self.columns, ())
+        numbers = {feature.name: number for feature, number in zip(self.features, self.columns, strict=True)}
+        linked = {one.name: (one.column, one.index) for one in self.linked}
+        predictors = self.lifting.predictors
+        needs = {}
+        for name, number in numbers.items():
+            own = carriers(predictors.derived, predictors.ancestors(name), name)
+            given = [column for one in predictors.given(name) for column in linked.get(one, ())]
+            needs[number] = (*(numbers[one] for one in own if one in numbers), *given)
+        return needs
 
 
 class Bundle(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="bundle"):
@@ -121,6 +140,12 @@ class TreeSchema(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=T
             table = self.tables[table].parent
         return above[::-1]
 
+    @computed_once
+    def needs(self) -> dict[int, tuple[int, ...]]:
+        """The columns that must be decoded before each that is coded without a model file."""
+        plain = [codec for codec in self.codecs if isinstance(codec, PlainCodec)]
+        return {column: needed for codec in plain for column, needed in codec.needs.items()}
+
     def to_json(self) -> bytes:
         """As stored."""
         return msgspec.json.encode(self)
@@ -153,6 +178,8 @@ class TreeSchema(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=T
             and all(self._is_counted(number) for number in range(1, len(self.tables)))
             and all(self._is_framed(stream) for stream in self.streams if isinstance(stream, Framed))
             and all(self._is_of_one_table(codec) for codec in self.codecs)
+            and all(self._is_linked(codec) for codec in self.codecs if isinstance(codec, PlainCodec))
+            and self._in_turn()
         )
         if not sensible:
             raise CorruptionError("a schema that cannot be", where=where)
@@ -188,3 +215,31 @@ class TreeSchema(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=T
         flat = not any(self.columns[column].shape for column in named)
         events = all(self.columns[column].table == EVENTS for column in conditions)
         return alike and flat and len(tables) == 1 and events
+
+    def _is_linked(self, codec: PlainCodec) -> bool:
+        """Whether its linked columns are of tables counted in entries, named by integers of its own table."""
+        if not codec.linked:
+            return True
+        columns = [number for one in codec.linked for number in (one.column, one.index)]
+        if any(not 0 <= number < len(self.columns) or self.columns[number].shape for number in columns):
+            return False
+        own = self.columns[codec.columns[0]].table
+        indices = [self.columns[one.index] for one in codec.linked]
+        tables = {own, *(self.columns[one.column].table for one in codec.linked)}
+        names = [one.name for one in codec.linked] + [feature.name for feature in codec.features]
+        return (
+            all(index.table == own and index.dtype in COUNTING for index in indices)
+            and all(table != EVENTS and self.tables[table].parent == EVENTS for table in tables)
+            and len(set(names)) == len(names)
+        )
+
+    def _in_turn(self) -> bool:
+        """Whether columns can be decoded one after the other: none waits for itself."""
+        waiting = {column: set(needed) for column, needed in self.needs.items()}
+        while waiting:
+            ready = [column for column, needed in waiting.items() if needed.isdisjoint(waiting)]
+            if not ready:
+                return False
+            for column in ready:
+                del waiting[column]
+        return True

@@ -6,17 +6,19 @@ with a checksum that ties its bytes to its chunk and to its place among the stre
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hepae.arrays import Floats
 from hepae.core.chunk import ChunkCodec, OpenChunk
 from hepae.core.coding.frame import LOW, checksum
 from hepae.core.tables.bundle import Levels, is_bundle, open_bundle, pack_bundle, rows_of, unpack_column
 from hepae.core.tables.columns import EVENTS
-from hepae.core.tables.schema import Bundle, Framed, ModelCodec, TreeSchema
+from hepae.core.tables.links import Linked, along
+from hepae.core.tables.schema import Bundle, Framed, ModelCodec, PlainCodec, TreeSchema
 from hepae.core.values.nested import Nested
 from hepae.core.values.objects import Objects
 from hepae.errors import CorruptionError
@@ -61,7 +63,12 @@ def encode(
     counts = table_counts(schema, columns, entries)
     whole = {**_counted(schema, columns), **columns}
     levels = [tuple(counts[table] for table in schema.chain(column.table)) for column in schema.columns]
-    frames = [_frames(schema, number, codec, whole, levels, sequence) for number, codec in enumerate(codecs)]
+    regular = [all(_agree(whole[c].levels, levels[c]) for c in spec.columns) for spec in schema.codecs]
+    read = {**whole, **_as_read(schema, codecs, whole, regular)}
+    frames = [
+        _frames(spec, codec, whole, read, levels, sequence) if fits else {}
+        for spec, codec, fits in zip(schema.codecs, codecs, regular, strict=True)
+    ]
     bodies = []
     for stream in schema.streams:
         if isinstance(stream, Framed) and stream.column in frames[stream.codec]:
@@ -112,27 +119,47 @@ def _counted(schema: TreeSchema, columns: Columns) -> dict[int, Nested]:
     return counted
 
 
+def _as_read(
+    schema: TreeSchema, codecs: Sequence[ChunkCodec], columns: Columns, regular: Sequence[bool]
+) -> dict[int, Nested]:
+    """Columns that others are linked to, as a reader restores them where they have bounds."""
+    linked = {one.column for spec in schema.codecs if isinstance(spec, PlainCodec) for one in spec.linked}
+    read = {}
+    for spec, codec, fits in zip(schema.codecs, codecs, regular, strict=True):
+        for name, number in zip(codec.features, spec.columns, strict=True):
+            if fits and number in linked:
+                column = columns[number]
+                read[number] = Nested(column.levels, codec.as_read(name, column.values))
+    return read
+
+
 def _frames(
-    schema: TreeSchema,
-    number: int,
+    spec: ModelCodec | PlainCodec,
     codec: ChunkCodec,
     columns: Columns,
+    read: Columns,
     levels: Sequence[Levels],
     sequence: int,
 ) -> dict[int, bytes]:
-    """Frames of the columns of a codec; none where a column does not have the counts of its table."""
-    spec = schema.codecs[number]
-    for column in spec.columns:
-        if not _agree(columns[column].levels, levels[column]):
-            return {}
+    """Frames of the columns of a codec."""
     values = {name: columns[c].values for name, c in zip(codec.features, spec.columns, strict=True)}
     objects = Objects(_rows(levels[spec.columns[0]], columns[spec.columns[0]]), values)
     if isinstance(spec, ModelCodec):
         objects.events = {
             name: columns[c].values for name, c in zip(codec.conditions, spec.conditions, strict=True)
         }
+    else:
+        objects.events = {one.name: _linked(one, read, objects.counts) for one in spec.linked}
     made = codec.encode(objects, sequence)
     return dict(zip(spec.columns, made.values(), strict=True))
+
+
+def _linked(one: Linked, columns: Columns, counts: NDArray[np.int64]) -> Floats:
+    """The values of a linked column for the rows of a table; none where the index has rows of its own in this chunk."""
+    column, index = columns[one.column], columns[one.index]
+    if not np.array_equal(index.levels[-1], counts):
+        return np.full(int(counts.sum()), np.nan)
+    return along(column.values, column.levels[-1], index.values, counts)
 
 
 def _agree(own: Levels, counts: Levels) -> bool:
@@ -211,18 +238,20 @@ class OpenTables:
             wanted.add(number)
             stream = self.schema.streams[number]
             if isinstance(stream, Framed):
-                pending += self._ancestors(stream)
+                pending += self._ancestors(column, stream)
             pending += [
                 self.schema.tables[t].counter for t in self.schema.chain(self.schema.columns[column].table)
             ]
         return wanted
 
-    def _ancestors(self, stream: Framed) -> tuple[int, ...]:
-        spec, codec = self.schema.codecs[stream.codec], self.codecs(stream.codec)
+    def _ancestors(self, column: int, stream: Framed) -> tuple[int, ...]:
+        spec = self.schema.codecs[stream.codec]
+        if isinstance(spec, PlainCodec):
+            return spec.needs[column]
+        codec = self.codecs(stream.codec)
         names = dict(zip(spec.columns, codec.features, strict=True))
         numbers = dict(zip(codec.features, spec.columns, strict=True))
-        needed = tuple(numbers[name] for name in codec.needs([names[stream.column]]))
-        return (*needed, *spec.conditions) if isinstance(spec, ModelCodec) else needed
+        return (*(numbers[name] for name in codec.needs([names[column]])), *spec.conditions)
 
     def _fetch(self, columns: Sequence[int]) -> None:
         missing = sorted(self.needs(columns) - self._bytes.keys())
@@ -281,7 +310,15 @@ class OpenTables:
             self._open[stream.codec] = OpenChunk(codec, rows, events, f"{self.where}, ")
         opened = self._open[stream.codec]
         wanted = names[stream.column]
+        if isinstance(spec, PlainCodec):
+            opened.events |= self._given(spec, codec.given([wanted]) - opened.events.keys(), opened.counts)
         numbers = {name: column for column, name in names.items()}
         frames = {name: self._bytes[self.schema.stream_of[numbers[name]]] for name in opened.needs([wanted])}
         values = opened.decode(frames, [wanted])
         self.columns[stream.column] = Nested(levels, values[wanted])
+
+    def _given(self, spec: PlainCodec, names: Set[str], counts: NDArray[np.int64]) -> dict[str, Floats]:
+        """Values of linked rows, by the names that predictions know them by."""
+        linked = [one for one in spec.linked if one.name in names]
+        columns = {number: self._column(number) for one in linked for number in (one.column, one.index)}
+        return {one.name: _linked(one, columns, counts) for one in linked}

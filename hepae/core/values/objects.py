@@ -68,7 +68,8 @@ class Objects:
     columns : dict of arrays [n_objects]
         One flat column per feature, keyed by short name, objects in event order.
     events : dict of arrays [n_events]
-        Event-level columns that a codec may use as conditions, keyed by branch name.
+        Event-level columns that a codec may use as conditions, keyed by branch name; and columns [n_objects] of
+        linked rows, keyed by the names that predictions know them by.
     """
 
     counts: Integers

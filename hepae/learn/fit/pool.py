@@ -27,6 +27,9 @@ BLEND_UNITS: Final = 100.0
 
 PRODUCTS: Final = 6
 
+TOLD: Final = 0.05
+"""Share of a feature that another must tell by itself to be looked at."""
+
 MOST_KINDS: Final = 8
 SLOW: Final = 0.02
 """An object is slow if its squared mass is more than this share of its squared energy."""
@@ -62,6 +65,7 @@ def telling(state: Fitting, known: Sequence[str], q: Integers, most: int) -> lis
     y = np.asarray(q, np.float64)
     scores = additive.scores(y - np.median(y), list(tables.values()))
     best = sorted(zip(scores, tables, strict=True), reverse=True)[:most]
+    best = [(score, other) for score, other in best if score >= TOLD]
     return [name for name in known if name in {chosen for _, chosen in best}]
 
 

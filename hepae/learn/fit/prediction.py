@@ -6,21 +6,32 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Final
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from hepae.arrays import Floats, Integers
 from hepae.core.arithmetic.kinematics import find_met, find_roles, find_totals
 from hepae.core.coding.integers import pack
-from hepae.core.prediction.columns import Blend, Column, Rank
+from hepae.core.prediction.columns import Blend, Column, Count, Here, Latent, Neighbour, Rank
 from hepae.core.prediction.derived import with_derived
 from hepae.core.prediction.predictors import Lookup, Predictor, Predictors
-from hepae.core.prediction.tables import FRACTION_BITS, Period, expand
+from hepae.core.prediction.tables import FRACTION_BITS, Period, Widths, expand
 from hepae.core.values.lattice import Lattice
-from hepae.learn.fit import additive, candidates, crowd
-from hepae.learn.fit.derived import is_crowded, last_rank, polar
+from hepae.learn.fit import additive, candidates, crowd, links
+from hepae.learn.fit.contexts import MOST_VALUES, fit_contexts
+from hepae.learn.fit.derived import MOST_RANKS, is_crowded, last_rank, polar
 from hepae.learn.fit.pool import blends, mass_shells, pool_for, telling
-from hepae.learn.fit.state import Fitting, Settings, columns_of, split_events, table_grain, take_sample
+from hepae.learn.fit.state import (
+    NO_LINKS,
+    Fitting,
+    Links,
+    Settings,
+    columns_of,
+    split_events,
+    table_grain,
+    take_sample,
+)
 from hepae.learn.fit.widths import fit_widths
 
 __all__ = ["Settings", "coding_order", "fit"]
@@ -36,6 +47,9 @@ without and 16.0 kB with them, those of 400 take 26.3 and 26.0 kB, the model cou
 
 LEAST_BYTES: Final = 64
 """Columns of fewer are coded as they are: a table takes a quarter of that or more."""
+
+FEW_VALUES: Final = 64
+"""With more, a prediction may say more than contexts."""
 
 SHARE_OBJECTS: Final = 20_000
 FEWEST_SHARES: Final = 50
@@ -66,6 +80,7 @@ def fit(
     roles: Mapping[str, str] | None = None,
     met: Mapping[str, str] | None = None,
     settings: Settings = DEFAULT,
+    linked: Links = NO_LINKS,
 ) -> Predictors:
     """Fit predictors on the lattice integers of a collection.
 
@@ -86,6 +101,8 @@ def fit(
     met
         Event-level branches that hold the missing transverse momentum, ``{"met": …, "met_phi": …}``; by default
         those of `hepae.core.arithmetic.kinematics.find_met`.
+    linked
+        What the objects are linked to.
     """
     roles = find_roles(integers) if roles is None else roles
     met = find_met(events) if met is None else met
@@ -94,13 +111,18 @@ def fit(
         order = coding_order(integers, roles, lattices) if order is None else order
         return Predictors(tuple(Predictor(name) for name in order))
     by_role = polar(integers, lattices, roles)
-    derived, last = tuple(by_role.values()), last_rank(counts)
+    derived = tuple(by_role.values())
+    last = min(int(counts.max()), MOST_RANKS) if linked.mothers else last_rank(counts)
     roles = {**roles, **{role: one.name for role, one in by_role.items()}}
     integers = with_derived(derived, integers, lattices)
     lattices = {**lattices, **{one.name: one.lattice for one in derived}}
     order = coding_order(integers, roles, lattices) if order is None else order
-    train = take_sample(chosen, integers, lattices, counts, events, last)
-    validation = take_sample(held, integers, lattices, counts, events, last)
+    if settings.contexts:
+        order = sorted(order, key=lambda name: not _are_few(integers[name], MOST_VALUES))
+    order = (*linked.first, *(name for name in order if name not in linked.first))
+    known_of = {**lattices, **linked.lattices}
+    train = take_sample(chosen, integers, known_of, counts, events, last, linked.given)
+    validation = take_sample(held, integers, known_of, counts, events, last, linked.given)
     state = Fitting(
         train,
         validation,
@@ -111,6 +133,7 @@ def fit(
         {name: _linear_scale(column) for name, column in events.items()},
         find_totals(events) if is_crowded(last) else {},
         [name for name in order if _is_positive(lattices[name], train.q[name])],
+        linked,
     )
     known: list[str] = []
     predictors = []
@@ -217,14 +240,29 @@ def _fit_feature(state: Fitting, name: str, known: Sequence[str]) -> Predictor:
         return Predictor(name, base=_ceiling(state, name))
     if len(pack(q)) + len(pack(q_validation)) < LEAST_BYTES:
         return Predictor(name)
+    if state.settings.contexts:
+        return _fit_by_context(state, name, known)
+    predictor, rest, rest_validation, found = _fit_numbers(state, name, known)
+    _known(state, predictor, rest, rest_validation)
+    offered = links.columns(state.links, name, known) + (found if predictor.trivial else [])
+    widths = _widths(state, predictor, known, offered, rest, rest_validation)
+    return msgspec.structs.replace(predictor, widths=widths)
+
+
+def _fit_numbers(
+    state: Fitting, name: str, known: Sequence[str]
+) -> tuple[Predictor, Integers, Integers, list[Column]]:
+    """What a feature is predicted from, what that leaves in both parts of the events, and the bases that were tried."""
+    q, q_validation = state.train.q[name], state.validation.q[name]
     period = _period(state, name)
-    found = candidates.bases(name, known, state.roles, state.met)
+    found = candidates.bases(name, known, state.roles, state.met) + links.bases(state, name, known)
     if state.settings.looks is None:
         found += blends(state, name, known)
     else:
         known = telling(state, known, q, state.settings.looks)
     if state.crowded:
         found += crowd.bases(name, state.roles, state.totals) + mass_shells(state, name, known)
+    found = [base for base in found if state.affordable(state.closure([base]) - {name})]
     tried = [_fit_terms(state, name, known, base, period) for base in _promising(state, q, found, period)]
     sizes = [len(pack(fitted[2])) for fitted in tried]
     pick = -1 if sizes[-1] < sizes[0] - BASE_GAIN * len(q_validation) / 8 else 0
@@ -234,14 +272,63 @@ def _fit_feature(state: Fitting, name: str, known: Sequence[str]) -> Predictor:
         predictor, rest, rest_validation = Predictor(name), q, q_validation
     if gain > LATENT_GAIN:
         state.latents.append(name)
-    state.train.put_latents(name, rest)
-    state.validation.put_latents(name, rest_validation)
-    pool = pool_for(state, name, known, np.log2(1.0 + np.abs(rest)), found if predictor.trivial else [])
+    return predictor, rest, rest_validation, found
+
+
+def _fit_by_context(state: Fitting, name: str, known: Sequence[str]) -> Predictor:
+    """The better of classes by context alone, and of a prediction with classes by context of what it leaves."""
+    q, q_validation = state.train.q[name], state.validation.q[name]
+    bits, alone = _by_context(state, Predictor(name), known, q)
+    if alone.widths is not None and _are_few(q, FEW_VALUES):
+        return _known(state, alone, q, q_validation)
+    predictor, rest, rest_validation, _ = _fit_numbers(state, name, known)
+    if not predictor.trivial:
+        after, predictor = _by_context(state, predictor, known, rest)
+        if after < bits:
+            return _known(state, predictor, rest, rest_validation)
+    return _known(state, alone, q, q_validation)
+
+
+def _known(state: Fitting, predictor: Predictor, rest: Integers, rest_validation: Integers) -> Predictor:
+    """A predictor, what it leaves known from now on."""
+    state.train.put_latents(predictor.feature, rest)
+    state.validation.put_latents(predictor.feature, rest_validation)
+    return predictor
+
+
+def _are_few(q: Integers, most: int) -> bool:
+    """Whether there are no more different values than that."""
+    return len(np.unique(q[:SHARE_OBJECTS])) <= most
+
+
+def _by_context(
+    state: Fitting, predictor: Predictor, known: Sequence[str], rest: Integers
+) -> tuple[float, Predictor]:
+    """A predictor with the classes that columns beside it give, and bits per residual."""
+    name = predictor.feature
+    columns: list[Column] = [Here(other) for other in known]
+    columns += [Latent(other) for other in state.latents if other in known]
+    columns += [Neighbour(name, -1), Rank(), Count(), *links.columns(state.links, name, known)]
+    pool = [candidate for column in columns if (candidate := state.candidate(column)) is not None]
+    used = columns_of(predictor, state.sources)
+    bits, widths = fit_contexts(state, name, used, pool, rest)
+    return bits, msgspec.structs.replace(predictor, widths=widths)
+
+
+def _widths(
+    state: Fitting,
+    predictor: Predictor,
+    known: Sequence[str],
+    offered: Sequence[Column],
+    rest: Integers,
+    rest_validation: Integers,
+) -> Widths | None:
+    """Classes by expected width."""
+    name = predictor.feature
+    pool = pool_for(state, name, known, np.log2(1.0 + np.abs(rest)), offered)
     ranked = any(name in column.needs for column in columns_of(predictor, state.sources))
-    widths = fit_widths(
-        state, pool, rest, rest_validation, by_place=predictor.trivial, avoid="" if ranked else name
-    )
-    return Predictor(name, predictor.constant, predictor.terms, predictor.base, predictor.period, widths)
+    avoid = "" if ranked else name
+    return fit_widths(state, pool, rest, rest_validation, by_place=predictor.trivial, avoid=avoid)
 
 
 def _ceiling(state: Fitting, name: str) -> Column | None:
@@ -275,7 +362,7 @@ def _fit_terms(
     )
     length = period.length if period else 0
     further = crowd.relative(name, known, state.roles, state.totals, base, length) if state.crowded else []
-    pool = pool_for(state, name, known, y, further)
+    pool = pool_for(state, name, known, y, [*further, *links.columns(state.links, name, known)])
     model = additive.grow(
         y.astype(np.float64),
         y_validation.astype(np.float64),

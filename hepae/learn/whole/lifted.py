@@ -6,14 +6,14 @@ take no part. What does not become smaller by it is left to plain coding.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import msgspec
 import numpy as np
 
-from hepae.arrays import Integers
+from hepae.arrays import Floats, Integers, Values
 from hepae.core.arithmetic.kinematics import find_roles
 from hepae.core.coding.integers import pack
 from hepae.core.features import FeatureSpec
@@ -21,13 +21,14 @@ from hepae.core.lifting.codec import Lifting
 from hepae.core.plain import codec
 from hepae.core.prediction.predictors import LiftingSpec, Predictors
 from hepae.core.prediction.tables import Term
+from hepae.core.tables.links import Linked, along
 from hepae.core.tables.schema import PlainCodec
 from hepae.core.values.bounds import Bound
 from hepae.core.values.lattice import KINDS
-from hepae.core.values.lattice_fit import fit_lattice
 from hepae.core.values.nested import Nested
 from hepae.learn.fit.prediction import fit
-from hepae.learn.fit.state import Settings
+from hepae.learn.fit.state import Links, Settings
+from hepae.learn.whole.links import RowLink, find_links, short_names
 from hepae.learn.whole.methods import best_methods
 from hepae.learn.whole.plan import feature_of
 from hepae.learn.whole.tables import Found
@@ -38,8 +39,11 @@ __all__ = ["lifted_tables"]
 FEWEST_ROWS: Final = 2000
 """Rows of the sample below which predictions cost more bytes than they save."""
 
-LEAST_SHARE: Final = 0.005
+LEAST_SHARE: Final = 0.001
 """Columns with a smaller share of the bytes of their table take no part: nothing to gain, and much to try."""
+
+FRAME_BYTES: Final = 80
+"""What a column takes in a chunk besides its payload where it has a frame of its own: header, checksums, size."""
 
 LEAST_GAIN: Final = 0.01
 """Part of its bytes that a column must save, for the time that reading what it is predicted from takes."""
@@ -50,7 +54,12 @@ LEAST_BYTES: Final = 4096
 JSON_BYTES: Final = 0.3
 """What a byte of predictions takes in the file, as compressed JSON."""
 
-QUICK: Final = Settings(objects=10_000, terms=4, width_terms=0, least_gain=0.02, looks=8)
+KINEMATICS: Final = ("pt", "eta", "phi", "mass")
+"""Of linked rows these say something of any column."""
+
+QUICK: Final = Settings(
+    objects=20_000, terms=4, width_terms=0, least_gain=0.02, looks=8, contexts=True, budget=6
+)
 """A table of 50 columns is searched in ten seconds."""
 
 
@@ -64,6 +73,80 @@ class _Table:
     integers: dict[str, Integers]
     plain: dict[str, int]
     counts: Integers
+    linked: dict[str, Linked]
+    links: Links
+
+
+class _Sample:
+    """Columns of a sample as features, each made once.
+
+    Parameters
+    ----------
+    found, columns, bounds, dither
+        As in `lifted_tables`.
+    """
+
+    def __init__(
+        self, found: Found, columns: Mapping[str, Nested], bounds: Mapping[str, Bound], dither: bool
+    ) -> None:
+        self.found, self.columns, self.bounds, self.dither = found, columns, bounds, dither
+        self.ancestors: dict[int, set[str]] = {}
+        counters = {table.counter for table in found.tables}
+        self.features = {
+            n: self._feature(column.name)
+            for n, column in enumerate(found.columns)
+            if n not in counters and not column.shape and column.dtype in KINDS and column.name in columns
+        }
+
+    def _feature(self, name: str) -> FeatureSpec:
+        bound = self.bounds.get(name, Bound("exact"))
+        return feature_of(name, self.columns[name], bound, self.dither and name in self.bounds)
+
+    def integers(self, number: int) -> Integers:
+        """Lattice integers of a column."""
+        feature = self.features[number]
+        return feature.lattice.to_integers(self.columns[feature.name].values, feature.bound)[0]
+
+    def plain_size(self, number: int) -> int:
+        """Bytes of a column that is coded by itself; of one with a bound about as many as its lattice needs."""
+        name = self.features[number].name
+        if name in self.bounds:
+            return len(pack(self.integers(number)))
+        values = self.columns[name].values
+        return len(codec.encode(values, best_methods(values)))
+
+    def as_read(self, number: int) -> Values:
+        """A column as a reader restores it."""
+        feature = self.features[number]
+        values = self.columns[feature.name].values
+        if feature.name not in self.bounds:
+            return values
+        q, escaped = feature.lattice.to_integers(values, feature.bound)
+        return feature.lattice.to_values(q, escaped)
+
+    def needs(self, linked: Linked) -> set[str]:
+        """The columns that are decoded to read a linked one."""
+        both = linked.column, linked.index
+        return {self.found.columns[n].name for n in both}.union(*(self.ancestors.get(n, set()) for n in both))
+
+    def learn(self, codec: PlainCodec) -> None:
+        """Note what the columns of a codec need, for tables that are linked to theirs."""
+        for number, needed in codec.needs.items():
+            names = {self.found.columns[n].name for n in needed}
+            self.ancestors[number] = names.union(*(self.ancestors.get(n, set()) for n in needed))
+
+    def given(self, link: RowLink) -> dict[str, tuple[Linked, Floats]]:
+        """Columns of linked rows: those that have a counterpart in this table, and the kinematics."""
+        index, there = self.features[link.index].name, short_names(self.found, link.other)
+        wanted = [*(other for _, other in link.pairs), *(there[role] for role in KINEMATICS if role in there)]
+        rows = self.columns[self.features[wanted[0]].name].levels[0].astype(np.int64)
+        named = self.columns[index]
+        out = {}
+        for number in dict.fromkeys(wanted):
+            name = f"{self.features[number].name}[{index}]"
+            values = along(self.as_read(number), rows, named.values, named.levels[0].astype(np.int64))
+            out[name] = Linked(name, number, link.index, self.features[number].lattice), values
+        return out
 
 
 def lifted_tables(
@@ -74,7 +157,7 @@ def lifted_tables(
     dither: bool = False,
     report: Report = silent,
 ) -> list[PlainCodec]:
-    """A codec for each table whose columns become smaller by predicting each other.
+    """A codec for each table whose columns become smaller by predicting each other, and from linked rows.
 
     Parameters
     ----------
@@ -91,54 +174,44 @@ def lifted_tables(
     report
         Told how far the work is.
     """
+    columns = _Sample(found, sample, bounds, dither)
+    links = find_links(found, sample, {n: feature.lattice for n, feature in columns.features.items()})
     codecs = []
-    for number, table in enumerate(found.tables):
-        members = _table_of(found, number, sample, bounds, dither)
+    order = [*links, *(n for n in range(len(found.tables)) if n not in links)]
+    for done, number in enumerate(order):
+        members = _table_of(columns, number, links.get(number, []))
         if members is not None and (lifted := _lifted(members, scale)) is not None:
             codecs.append(lifted)
-        report("predicting", number + 1, len(found.tables), table.name)
+            columns.learn(lifted)
+        report("predicting", done + 1, len(found.tables), found.tables[number].name)
     return codecs
 
 
-def _table_of(
-    found: Found, number: int, sample: Mapping[str, Nested], bounds: Mapping[str, Bound], dither: bool
-) -> _Table | None:
+def _table_of(columns: _Sample, number: int, links: Sequence[RowLink]) -> _Table | None:
     """The columns of a table that have a say; None where there are too few rows or columns."""
-    counters = {table.counter for table in found.tables}
-    numbers = [
-        n
-        for n, column in enumerate(found.columns)
-        if column.table == number and not column.shape and column.dtype in KINDS and column.name in sample
-        if n not in counters
-    ]
-    columns = {n: sample[found.columns[n].name] for n in numbers}
-    if len(numbers) < 2 or len(columns[numbers[0]].values) < FEWEST_ROWS:
+    found = columns.found
+    numbers = [n for n in columns.features if found.columns[n].table == number]
+    if len(numbers) < 2 or len(columns.columns[columns.features[numbers[0]].name].values) < FEWEST_ROWS:
         return None
-    sizes = {n: _plain_size(columns[n], bounds.get(found.columns[n].name)) for n in numbers}
+    sizes = {n: columns.plain_size(n) for n in numbers}
     least = LEAST_SHARE * sum(sizes.values())
-    chosen = [n for n in numbers if sizes[n] >= least]
-    exact = Bound("exact")
-    features = {
-        name: feature_of(name, columns[n], bounds.get(name, exact), dither and name in bounds)
-        for n in chosen
-        for name in [found.columns[n].name]
-    }
-    integers = {
-        name: feature.lattice.to_integers(sample[name].values, feature.bound)[0]
-        for name, feature in features.items()
-    }
-    levels = columns[numbers[0]].levels
-    counts = levels[-1].astype(np.int64) if levels else np.ones(len(columns[numbers[0]].values), np.int64)
+    mothers = [link.index for link in links if link.within]
+    chosen = [n for n in numbers if sizes[n] >= least or n in mothers]
+    features = {columns.features[n].name: columns.features[n] for n in chosen}
+    integers = {name: columns.integers(n) for n, name in zip(chosen, features, strict=True)}
+    levels = columns.columns[columns.features[chosen[0]].name].levels
+    counts = levels[-1].astype(np.int64) if levels else np.ones(len(next(iter(integers.values()))), np.int64)
     plain = {name: sizes[n] for n, name in zip(chosen, features, strict=True)}
-    return _Table(found.tables[number].name, chosen, features, integers, plain, counts)
-
-
-def _plain_size(column: Nested, bound: Bound | None) -> int:
-    """Bytes of a column that is coded by itself; of one with a bound about as many as its lattice needs."""
-    if bound is None:
-        return len(codec.encode(column.values, best_methods(column.values)))
-    lattice = fit_lattice(column.values, bound)
-    return len(pack(lattice.to_integers(column.values, bound)[0]))
+    given = {name: one for link in links if not link.within for name, one in columns.given(link).items()}
+    linked = {name: one for name, (one, _) in given.items()}
+    offered = Links(
+        {name: values for name, (_, values) in given.items()},
+        {name: one.lattice for name, one in linked.items()},
+        {name: columns.needs(one) for name, one in linked.items()},
+        [columns.features[link.index].name for link in links if not link.within and link.index in chosen],
+        [columns.features[n].name for n in mothers],
+    )
+    return _Table(found.tables[number].name, chosen, features, integers, plain, counts, linked, offered)
 
 
 def _lifted(table: _Table, scale: float) -> PlainCodec | None:
@@ -147,9 +220,11 @@ def _lifted(table: _Table, scale: float) -> PlainCodec | None:
         return None
     lattices = {name: feature.lattice for name, feature in table.features.items()}
     roles = _roles(table.name, table.integers)
-    predictors = fit(table.integers, lattices, table.counts, {}, roles=roles, settings=QUICK)
-    coding = Lifting(LiftingSpec(predictors), list(table.features.values()))
-    sizes = {name: len(body) for name, body in coding.encode(table.counts, dict(table.integers), {}).items()}
+    links = table.links
+    predictors = fit(table.integers, lattices, table.counts, {}, roles=roles, settings=QUICK, linked=links)
+    coding = Lifting(LiftingSpec(predictors), list(table.features.values()), links.lattices)
+    payloads = coding.encode(table.counts, dict(table.integers), links.given)
+    sizes = {name: len(body) for name, body in payloads.items()}
     keep = _paying(table.plain, sizes, {name: set(coding.ancestors(name)) for name in sizes})
     if predictors.derived:  # they hang together: all or none
         keep, kept = set(sizes), predictors
@@ -159,7 +234,9 @@ def _lifted(table: _Table, scale: float) -> PlainCodec | None:
     if saved * scale < LEAST_BYTES + JSON_BYTES * len(msgspec.json.encode(kept)):
         return None
     pairs = [(n, f) for n, f in zip(table.numbers, table.features.values(), strict=True) if f.name in keep]
-    return PlainCodec(tuple(n for n, _ in pairs), tuple(f for _, f in pairs), LiftingSpec(kept))
+    used = {name for one in kept.features for name in kept.given(one.feature)}
+    linked = tuple(one for name, one in table.linked.items() if name in used)
+    return PlainCodec(tuple(n for n, _ in pairs), tuple(f for _, f in pairs), LiftingSpec(kept), linked)
 
 
 def _paying(
@@ -167,7 +244,7 @@ def _paying(
 ) -> set[str]:
     """The columns that become smaller, with those that they are predicted from; none that costs more than it gives."""
     keep: set[str] = set()
-    gains = {name: plain[name] - coded[name] for name in plain}
+    gains = {name: plain[name] - coded[name] - FRAME_BYTES for name in plain}
     for name in sorted(gains, key=lambda name: -gains[name]):
         further = ({name} | ancestors[name]) - keep
         if gains[name] >= LEAST_GAIN * plain[name] and sum(gains[one] for one in further) > 0:

@@ -15,6 +15,7 @@ from hepae.arrays import Integers
 from hepae.core.prediction.columns.axis import Axis, Left
 from hepae.core.prediction.columns.events import Condition, ConditionPoint
 from hepae.core.prediction.columns.formulas import FormulaOffset, FormulaPoint, MassShell, Slope
+from hepae.core.prediction.columns.links import Given, GivenPoint, Mother, Remainder, Siblings
 from hepae.core.prediction.columns.objects import Count, Here, Latent, Leading, Nearest, Neighbour, Rank
 from hepae.core.prediction.columns.predicted import Predicted, PredictedOffset
 from hepae.core.prediction.columns.recoil import Ceiling, Recoil, RecoilPoint, RecoilSize
@@ -35,6 +36,8 @@ __all__ = [
     "Count",
     "FormulaOffset",
     "FormulaPoint",
+    "Given",
+    "GivenPoint",
     "Here",
     "Latent",
     "Leading",
@@ -42,6 +45,7 @@ __all__ = [
     "MassShell",
     "Memory",
     "Mix",
+    "Mother",
     "Nearest",
     "Neighbour",
     "Predicted",
@@ -51,6 +55,8 @@ __all__ = [
     "Recoil",
     "RecoilPoint",
     "RecoilSize",
+    "Remainder",
+    "Siblings",
     "Slope",
     "When",
 ]
@@ -93,7 +99,7 @@ class Apart(ColumnKind, frozen=True, tag="apart"):
     optional: ClassVar[bool] = True
 
     column: Here | Neighbour | Leading | Nearest | FormulaPoint | Axis
-    base: ConditionPoint | Axis | FormulaPoint | Here | Neighbour | Leading | RecoilPoint
+    base: ConditionPoint | Axis | FormulaPoint | Here | Neighbour | Leading | RecoilPoint | Mother
     length: int = 0
 
     @property
@@ -138,4 +144,9 @@ Column = (
     | MassShell
     | Slope
     | Apart
+    | Given
+    | GivenPoint
+    | Mother
+    | Siblings
+    | Remainder
 )
