@@ -26,6 +26,7 @@ from hepae.core.prediction.columns import (
     Here,
     Mother,
     Remainder,
+    RowsBefore,
     Siblings,
 )
 from hepae.core.prediction.predictors import LiftingSpec, Lookup, Predictor, Predictors
@@ -36,7 +37,7 @@ from hepae.core.tables.links import Linked, along
 from hepae.core.tables.schema import Bundle, Framed, PlainCodec, TreeSchema
 from hepae.core.values.bounds import Bound
 from hepae.core.values.lattice import Integer, Lattice, Linear
-from hepae.errors import CorruptionError
+from hepae.errors import CorruptionError, ModelRejectedError
 from hepae.stored.compressed import compressed_of
 from hepae.stored.payload import Payload, Row
 
@@ -102,7 +103,7 @@ def predictors() -> Predictors:
     turned = Remainder("phi", "index", "phi", "pt")
     return Predictors(
         (
-            Predictor("index"),
+            Predictor("index", base=RowsBefore("index", (1.0, 0.0, -1.0), ((), (0.5,), (1.0,)))),
             Predictor("pt", 3, (terms[0], terms[1]), Remainder("pt", "index", "value", otherwise=2)),
             Predictor("phi", 0, (terms[2],), turned, None, Widths(0, (terms[3],), (5, 90))),
             Predictor("eta", 1, (terms[4], terms[5]), Remainder("eta", "index", "eta", "pt")),
@@ -110,6 +111,14 @@ def predictors() -> Predictors:
         ),
         sources,
     )  # fmt: skip
+
+
+def test_rows_are_predicted_from_those_before() -> None:
+    context = in_context([3, 1, 4], pt=[2, 3, 5, 1, 4, 1, 2, 9])
+    column = RowsBefore("pt", (1.0, 0.5, 0.0), ((), (2.0,), (1.0, -1.0)))
+    assert read(column, context) == [10, 45, -10, 10, 10, 85, 30, 0]
+    with pytest.raises(ModelRejectedError):
+        RowsBefore("pt", (0.0,), ((1.0,),))
 
 
 @given(st.lists(st.integers(0, 9), max_size=8), st.data())
@@ -273,3 +282,25 @@ def test_a_column_reads_what_it_is_linked_to_and_no_more(
     streams = {column.name: schema.stream_of[number] for number, column in enumerate(schema.columns)}
     assert {streams["Jet_eta"], streams["Jet_genJetIdx"], streams["GenJet_eta"]} <= fetched
     assert not {streams["GenPart_pt"], streams["GenPart_pdgId"]} & fetched
+
+
+def test_a_vector_of_weights_is_told_by_its_first_rows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Twelve variations in three directions."""
+    random = np.random.default_rng(3)
+    directions, amounts = random.normal(0, 0.1, (3, 12)), random.normal(0, 1, (ENTRIES, 3))
+    weights = (1 + amounts @ directions + random.normal(0, 1e-4, (ENTRIES, 12))).astype("f4")
+    source, small = tmp_path / "a.root", tmp_path / "b.root"
+    with uproot.recreate(source) as file:
+        file.mktree("Events", {"LHEWeight": "var * float32"}).extend(
+            {"LHEWeight": ak.Array(weights.tolist())}
+        )
+    hepae.compress(source, small)
+    (codec,) = codecs(small)
+    assert codec.lifting is not None
+    assert isinstance(codec.lifting.predictors["LHEWeight"].base, RowsBefore)
+    assert hepae.verify(source, small).kept
+    monkeypatch.setattr("hepae.files.pipeline.lifted_tables", lambda *_: [])
+    hepae.compress(source, tmp_path / "plain.root")
+    assert small.stat().st_size < 0.9 * (tmp_path / "plain.root").stat().st_size

@@ -22,6 +22,7 @@ from hepae.learn.fit import additive, candidates, crowd, links
 from hepae.learn.fit.contexts import MOST_VALUES, fit_contexts
 from hepae.learn.fit.derived import MOST_RANKS, is_crowded, last_rank, polar
 from hepae.learn.fit.pool import blends, mass_shells, pool_for, telling
+from hepae.learn.fit.rows import each_row, rows_before
 from hepae.learn.fit.state import (
     NO_LINKS,
     Fitting,
@@ -256,6 +257,7 @@ def _fit_numbers(
     q, q_validation = state.train.q[name], state.validation.q[name]
     period = _period(state, name)
     found = candidates.bases(name, known, state.roles, state.met) + links.bases(state, name, known)
+    found += rows_before(state, name) if state.settings.contexts else []
     if state.settings.looks is None:
         found += blends(state, name, known)
     else:
@@ -310,6 +312,7 @@ def _by_context(
     columns += [Latent(other) for other in state.latents if other in known]
     columns += [Neighbour(name, -1), Rank(), Count(), *links.columns(state.links, name, known)]
     pool = [candidate for column in columns if (candidate := state.candidate(column)) is not None]
+    pool += each_row(state)
     used = columns_of(predictor, state.sources)
     bits, widths = fit_contexts(state, name, used, pool, rest)
     return bits, msgspec.structs.replace(predictor, widths=widths)

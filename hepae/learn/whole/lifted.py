@@ -7,7 +7,7 @@ take no part. What does not become smaller by it is left to plain coding.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import msgspec
@@ -27,6 +27,7 @@ from hepae.core.values.bounds import Bound
 from hepae.core.values.lattice import KINDS
 from hepae.core.values.nested import Nested
 from hepae.learn.fit.prediction import fit
+from hepae.learn.fit.rows import constant_rows
 from hepae.learn.fit.state import Links, Settings
 from hepae.learn.whole.links import RowLink, find_links, short_names
 from hepae.learn.whole.methods import best_methods
@@ -53,6 +54,9 @@ LEAST_BYTES: Final = 4096
 
 JSON_BYTES: Final = 0.3
 """What a byte of predictions takes in the file, as compressed JSON."""
+
+ENTRIES_OF_ROWS: Final = 6000
+"""Entries from which rows that every entry has are fitted."""
 
 KINEMATICS: Final = ("pt", "eta", "phi", "mass")
 """Of linked rows these say something of any column."""
@@ -191,7 +195,7 @@ def _table_of(columns: _Sample, number: int, links: Sequence[RowLink]) -> _Table
     """The columns of a table that have a say; None where there are too few rows or columns."""
     found = columns.found
     numbers = [n for n in columns.features if found.columns[n].table == number]
-    if len(numbers) < 2 or len(columns.columns[columns.features[numbers[0]].name].values) < FEWEST_ROWS:
+    if not numbers or len(columns.columns[columns.features[numbers[0]].name].values) < FEWEST_ROWS:
         return None
     sizes = {n: columns.plain_size(n) for n in numbers}
     least = LEAST_SHARE * sum(sizes.values())
@@ -216,12 +220,12 @@ def _table_of(columns: _Sample, number: int, links: Sequence[RowLink]) -> _Table
 
 def _lifted(table: _Table, scale: float) -> PlainCodec | None:
     """The predictions of a table that pay; None where there are none."""
-    if len(table.numbers) < 2:
-        return None
     lattices = {name: feature.lattice for name, feature in table.features.items()}
     roles = _roles(table.name, table.integers)
     links = table.links
-    predictors = fit(table.integers, lattices, table.counts, {}, roles=roles, settings=QUICK, linked=links)
+    predictors = fit(
+        table.integers, lattices, table.counts, {}, roles=roles, settings=_settings(table), linked=links
+    )
     coding = Lifting(LiftingSpec(predictors), list(table.features.values()), links.lattices)
     payloads = coding.encode(table.counts, dict(table.integers), links.given)
     sizes = {name: len(body) for name, body in payloads.items()}
@@ -237,6 +241,12 @@ def _lifted(table: _Table, scale: float) -> PlainCodec | None:
     used = {name for one in kept.features for name in kept.given(one.feature)}
     linked = tuple(one for name, one in table.linked.items() if name in used)
     return PlainCodec(tuple(n for n, _ in pairs), tuple(f for _, f in pairs), LiftingSpec(kept), linked)
+
+
+def _settings(table: _Table) -> Settings:
+    """How hard to try: rows that every entry has are fitted one from the others, for which entries count."""
+    rows = constant_rows(table.counts)
+    return replace(QUICK, objects=max(QUICK.objects, ENTRIES_OF_ROWS * rows))
 
 
 def _paying(

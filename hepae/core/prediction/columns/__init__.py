@@ -19,6 +19,7 @@ from hepae.core.prediction.columns.links import Given, GivenPoint, Mother, Remai
 from hepae.core.prediction.columns.objects import Count, Here, Latent, Leading, Nearest, Neighbour, Rank
 from hepae.core.prediction.columns.predicted import Predicted, PredictedOffset
 from hepae.core.prediction.columns.recoil import Ceiling, Recoil, RecoilPoint, RecoilSize
+from hepae.core.prediction.columns.rows import RowsBefore
 from hepae.core.prediction.columns.sums import Blend, Mix, Product
 from hepae.core.prediction.context import MISSING, ColumnKind, Context, Memory, Reach
 from hepae.core.prediction.ranks import RankOrder
@@ -56,6 +57,7 @@ __all__ = [
     "RecoilPoint",
     "RecoilSize",
     "Remainder",
+    "RowsBefore",
     "Siblings",
     "Slope",
     "When",
@@ -149,4 +151,5 @@ Column = (
     | Mother
     | Siblings
     | Remainder
+    | RowsBefore
 )
