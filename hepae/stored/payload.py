@@ -90,6 +90,7 @@ class Payload:
 
     def __init__(self, tree: TTreeReader | RNTupleReader, entries: int) -> None:
         self.tree, self.where = tree, tree.where
+        self._places: dict[int, tuple[int, int] | None] = {}
         require_plan(tree, payload_plan() if isinstance(tree, TTreeReader) else ntuple_plan())
         self.rows = list(self._rows())
         covered = self.rows[-1].stop if self.rows else 0
@@ -145,7 +146,9 @@ class Payload:
 
     def _stored(self, row: Row, ranges: Sequence[tuple[int, int]]) -> list[bytes] | None:
         """Ranges straight from the file, where the row is a basket of its own and not compressed."""
-        first = self.tree.stored_entry("payload", row.index)
+        if row.index not in self._places:  # asking is a request of its own, and columns are read one by one
+            self._places[row.index] = self.tree.stored_entry("payload", row.index)
+        first = self._places[row.index]
         if first is None or first[1] != row.edges[-1]:
             return None
         return self.tree.read_ranges([(first[0] + start, first[0] + stop) for start, stop in ranges])
