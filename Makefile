@@ -15,6 +15,7 @@ PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check --progress-b
 export OMP_NUM_THREADS ?= 1
 
 SAMPLE := tests/data/sample.root
+WHOLE := tests/data/ntuple.root
 DEMO := demo-output
 BOUNDS := --bound '*=abs:1e-3' --bound 'pt,mass,leadTrackPt=rel:1e-3'
 
@@ -23,13 +24,14 @@ help: ## what there is
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/make \1\t\2/' | expand -t 14
 
 .PHONY: demo
-demo: $(VENV)/.hepae-demo ## the bundled sample: all of it losslessly, then its jets with a trained model (about 2 minutes)
+demo: $(VENV)/.hepae-demo ## a whole n-tuple, losslessly and with bounds, then jets with a trained model (about 2 minutes)
 	mkdir -p $(DEMO)
-	$(BIN)/hepae inspect $(SAMPLE)
-	$(BIN)/hepae compress $(SAMPLE) $(DEMO)/whole.root --force
-	$(BIN)/hepae verify $(SAMPLE) $(DEMO)/whole.root
+	$(BIN)/hepae inspect $(WHOLE)
+	$(BIN)/hepae compress $(WHOLE) $(DEMO)/whole.root --force
+	$(BIN)/hepae inspect $(DEMO)/whole.root
 	$(BIN)/hepae decompress $(DEMO)/whole.root $(DEMO)/original.root --force
-	$(BIN)/hepae verify $(SAMPLE) $(DEMO)/original.root
+	$(BIN)/hepae verify $(WHOLE) $(DEMO)/original.root
+	$(BIN)/hepae compress --dry-run $(WHOLE) --bound 'Jet_pt,Jet_mass,Muon_pt=rel:1e-3' --bound 'Vertex_z=abs:1e-2'
 	$(BIN)/hepae train $(SAMPLE) -o $(DEMO)/jets.onnx --collection Jet $(BOUNDS) --force
 	$(BIN)/hepae compress $(SAMPLE) $(DEMO)/small.root --collection Jet --model $(DEMO)/jets.onnx --force
 	$(BIN)/hepae decompress $(DEMO)/small.root $(DEMO)/restored.root --force
@@ -109,8 +111,9 @@ evidence: $(VENV)/.hepae-test ## mark the rows of evidence that are of older sou
 	$(BIN)/python -m scripts.hardening.evidence
 
 .PHONY: sample
-sample: $(VENV)/.hepae-sample ## make the bundled sample again (Pythia 8, FastJet)
+sample: $(VENV)/.hepae-sample ## make the bundled samples again (Pythia 8, FastJet, ROOT)
 	$(BIN)/python -m scripts.make_sample tests/data
+	$(BIN)/python -m scripts.make_whole_sample $(SAMPLE) $(WHOLE)
 
 .PHONY: clean
 clean: ## remove what the other targets made, the virtual environment too
@@ -142,8 +145,8 @@ $(VENV)/.hepae-docs: pyproject.toml | $(VENV)/bin/python
 	@touch $@
 
 $(VENV)/.hepae-sample: pyproject.toml $(VENV)/.hepae-demo
-	@echo "installing into $(VENV): Pythia and FastJet"
-	$(PIP) --editable '.[sample]'
+	@echo "installing into $(VENV): Pythia, FastJet and ROOT"
+	$(PIP) --editable '.[sample,root]'
 	@touch $@
 
 BIN_TRAIN = OMP_NUM_THREADS=1 $(BIN)/hepae train $(SAMPLE) --collection Jet --condition MET,METphi

@@ -54,14 +54,16 @@ def open(  # noqa: A001 - the word users know from uproot
     Returns
     -------
     ROOT.RDataFrame
-        Jagged columns are ``ROOT::RVec``.
+        Jagged columns are ``ROOT::RVec``. What C++ does not take in a name is an underscore in that of the column:
+        ``AnalysisJetsAuxDyn_pt`` is ``AnalysisJetsAuxDyn.pt``.
 
     Raises
     ------
     MissingExtraError
         If ROOT is not installed.
     UnsupportedError
-        If ROOT's implicit multi-threading is on, with which an event loop over arrays in memory never ends.
+        If ROOT's implicit multi-threading is on, with which an event loop over arrays in memory never ends; or two
+        columns would have one name.
 
     Examples
     --------
@@ -82,11 +84,31 @@ def open(  # noqa: A001 - the word users know from uproot
     with open_file(path) as file:
         opened = file[name]
         names = [key for key in opened if _plain(key, branches)] if columns is None else list(columns)
+        called = _cpp_names(names, f"{path}:{name}")
         arrays = {
-            key: _for_root(opened[key].array(entry_start=entry_start, entry_stop=entry_stop, library="ak"))
+            called[key]: _for_root(
+                opened[key].array(entry_start=entry_start, entry_stop=entry_stop, library="ak")
+            )
             for key in names
         }
     return ak.to_rdataframe(arrays)
+
+
+def _cpp_names(names: Sequence[str], where: str) -> dict[str, str]:
+    """Names that C++ takes for columns in memory, by name of the branch.
+
+    Raises
+    ------
+    UnsupportedError
+        If two would have the same.
+    """
+    called = {name: identifier(name) for name in names}
+    for name, one in called.items():
+        if one != name and list(called.values()).count(one) > 1:
+            raise UnsupportedError(
+                "two columns of one name in C++", where=where, got=one, hint="name columns"
+            )
+    return called
 
 
 def native(path: str | Path, columns: Sequence[str] | None = None, *, tree: str | None = None) -> Any:

@@ -2,10 +2,10 @@
 
     python -m scripts.read_columns nano_like.root small.root --work /tmp/read
 
-The three are read by turns in one process, each time opened anew; the figures are seconds of CPU, so that other work on the
-machine matters less, the smallest and the median of all rounds; then each by itself in a process of its own, imports and all.
-``small.root`` is what `hepae compress` made of the original. The copy is made with ROOT's ``hadd -f505``; where there is no ROOT
-it is left out. ``--profile`` shows where hepae's time goes.
+The three are read by turns in one process, each time opened anew; the figures are seconds of CPU, so that other work
+on the machine matters less, the smallest and the median of all rounds; then each by itself in a process of its own,
+imports and all. ``small.root`` is what `hepae compress` made of the original. The copy is made with ROOT's ``hadd
+-f505``; where there is no ROOT it is left out. ``--profile`` shows where hepae's time goes.
 """
 
 from __future__ import annotations
@@ -70,7 +70,9 @@ def read_alone(path: Path, tree: str, columns: Sequence[str]) -> float:
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
-def rounds(files: Mapping[str, Path], tree: str, columns: Sequence[str], times: int) -> dict[str, list[float]]:
+def rounds(
+    files: Mapping[str, Path], tree: str, columns: Sequence[str], times: int
+) -> dict[str, list[float]]:
     """Seconds of each file, read by turns; the first turn is left out: modules are imported in it."""
     found: dict[str, list[float]] = {name: [] for name in files}
     for number in range(times + 1):
@@ -83,7 +85,9 @@ def rounds(files: Mapping[str, Path], tree: str, columns: Sequence[str], times: 
 
 def main() -> None:
     """Run the script."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("original", type=Path)
     parser.add_argument("small", type=Path)
     parser.add_argument("--work", type=Path, default=Path(), help="folder for the copy")

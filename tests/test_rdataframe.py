@@ -13,7 +13,7 @@ import uproot
 
 import hepae
 import hepae.rdataframe
-from hepae.errors import MissingExtraError
+from hepae.errors import MissingExtraError, UnsupportedError
 from tests.compressed import SAMPLE, compressed
 from tests.root_process import in_root, needs_root
 
@@ -75,6 +75,12 @@ def test_of_a_whole_file_the_tree_with_the_columns_is_read(read: Any, whole: Pat
     kind, text = read["of whole"]
     assert kind == "InputError"
     assert "several trees have it" in text
+
+
+def test_names_that_no_two_columns_may_share() -> None:
+    assert hepae.rdataframe._cpp_names(["a.b", "c"], "file") == {"a.b": "a_b", "c": "c"}
+    with pytest.raises(UnsupportedError, match="two columns of one name"):
+        hepae.rdataframe._cpp_names(["a.b", "a_b"], "file")
 
 
 @needs_root

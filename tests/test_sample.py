@@ -41,6 +41,27 @@ def test_size_keys_and_baskets(sample_root: Path, sample_csv: Path) -> None:
         assert file["Events"]["nJet"].typename == file["Events"]["nMuon"].typename == "uint32_t"
 
 
+def test_the_ntuple_has_what_whole_files_have(sample_root: Path) -> None:
+    path = sample_root.with_name("ntuple.root")
+    assert path.stat().st_size < 300_000
+    with uproot.open(path) as file, uproot.open(sample_root) as sample:
+        assert file.classnames() == {
+            "Events;1": "TTree",
+            "Runs;1": "TTree",
+            "MET;1": "TH1D",
+            "provenance;1": "TObjString",
+        }
+        events, known = file["Events"], sample["Events"]
+        assert events.num_entries == 1200
+        for name in ("Jet_pt", "Muon_charge", "HLT_PFJet80", "MET"):
+            assert ak.array_equal(events[name].array(), known[name].array(entry_stop=1200), dtype_exact=False)
+        assert events["Vertex_z"].typename == "std::vector<float>"
+        assert events["LHEScaleWeight"].typename == "std::vector<float>"
+        weights = events["genWeight"].array(library="np").astype(np.float64)
+        assert file["Runs/genEventSumw"].array(library="np") == pytest.approx([weights.sum()])
+        assert file["MET"].values(flow=True).sum() == pytest.approx(weights.sum())
+
+
 def test_collections_and_dtypes(events: Any) -> None:
     assert len(events) == 2400
     assert len([name for name in events.fields if name.startswith("Jet_")]) == 21
