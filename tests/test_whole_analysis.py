@@ -1,7 +1,7 @@
 """Risk: an analysis of a whole compressed file makes other histograms than of the original.
 
-The same coffea processor, with coffea's own schemas, and the same RDataFrame macro run on both. Names with dots are read
-with hepae from the original too: ROOT keeps the dots.
+The same coffea processor, with coffea's own schemas, and the same RDataFrame macro run on both. Names with dots are
+read with hepae from the original too: ROOT keeps the dots.
 """
 
 from __future__ import annotations
