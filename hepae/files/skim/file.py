@@ -11,13 +11,17 @@ import numpy as np
 from hepae.errors import CorruptionError, report_it
 from hepae.files.cut import Cut
 from hepae.files.skim.digests import Digests
-from hepae.files.skim.tree import Events, tree_for, ttree, write_chosen
+from hepae.files.skim.meant import tree_for
+from hepae.files.skim.ntuples import NTupleEvents
+from hepae.files.skim.tree import Events
 from hepae.model.model import Model
 from hepae.progress import Report, silent
 from hepae.root.file.atomic import atomic_output
 from hepae.root.file.rest import refuse_what_cannot_be_moved
-from hepae.root.file.source import open_source, size_of
+from hepae.root.file.source import Source, open_source, size_of
 from hepae.root.file.writer import RootWriter
+from hepae.root.rntuple.reader import RNTupleReader
+from hepae.root.ttree.reader import TTreeReader
 
 __all__ = ["Skim", "skim"]
 
@@ -50,7 +54,7 @@ def skim(
     Parameters
     ----------
     source
-        A ROOT file with a TTree, compressed or not.
+        A ROOT file with a TTree, compressed or not, or an RNTuple.
     target
         ROOT file to write. It appears complete and verified, or not at all. Branches, titles and types are those of the
         source; everything else in the file (histograms, other trees) is copied as it is.
@@ -81,7 +85,7 @@ def skim(
     condition = Cut(cut)
     with atomic_output(target, (source,), force=force) as temporary:
         with open_source(source) as opened:
-            events = Events(opened, tree_for(opened, tree, condition), models)
+            events = events_of(opened, tree_for(opened, tree, condition), models)
             path, entries = events.tree.path, events.tree.num_entries
             keep = events.passing(condition, _told(report, "choosing", entries))
             if keep.all():
@@ -90,13 +94,22 @@ def skim(
             else:
                 refuse_what_cannot_be_moved(opened, ())
                 with RootWriter(temporary, opened) as out:
-                    digests = write_chosen(out, events, keep, _told(report, "skimming", entries))
+                    digests = events.write(out, keep, _told(report, "skimming", entries))
                     out.copy_rest()
         kept = int(np.count_nonzero(keep))
         if digests is not None:
             _check(temporary, path, models, digests, kept)
         sizes = size_of(source), size_of(temporary)
     return Skim(str(source), str(target), cut, entries, kept, *sizes)
+
+
+def events_of(
+    source: Source, tree: TTreeReader | RNTupleReader, models: Iterable[Model]
+) -> Events | NTupleEvents:
+    """A tree whose entries are chosen, as it is stored."""
+    if isinstance(tree, TTreeReader):
+        return Events(source, tree, models)
+    return NTupleEvents(source, tree)
 
 
 def _told(report: Report, stage: str, entries: int) -> Callable[[int], None]:
@@ -106,7 +119,7 @@ def _told(report: Report, stage: str, entries: int) -> Callable[[int], None]:
 def _check(path: Path, tree: str, models: Iterable[Model], expected: Digests, kept: int) -> None:
     """Read back what was written."""
     with open_source(path) as opened:
-        events = Events(opened, ttree(opened, tree), models)
+        events = events_of(opened, opened.tree(tree), models)
         if events.tree.num_entries != kept:
             raise CorruptionError(
                 "a tree has another number of entries after writing",

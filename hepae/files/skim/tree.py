@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -12,18 +12,18 @@ import numpy as np
 from hepae import limits
 from hepae.arrays import Booleans
 from hepae.core.locks import computed_once
-from hepae.errors import InputError, UnsupportedError
 from hepae.files.cut import Cut
 from hepae.files.skim.branches import ChosenBranch, entries_of_branches, require_alone
 from hepae.files.skim.collections import ChosenCollection, payload_branches, restored
 from hepae.files.skim.digests import Digests
+from hepae.files.skim.passing import Tell, passing
 from hepae.files.skim.tables import ChosenTables, named_columns
 from hepae.model.model import Model
 from hepae.root.columns import Column, Jagged
 from hepae.root.file.source import PAYLOAD, Source
 from hepae.root.file.writer import RootWriter
 from hepae.root.ttree.entries import setting_of
-from hepae.root.ttree.header import TREE_CLASSES, TreeHeader, parse_tree
+from hepae.root.ttree.header import TreeHeader, parse_tree
 from hepae.root.ttree.reader import TTreeReader
 from hepae.root.ttree.writer import Filling, Treatment, TreeWriter
 from hepae.stored.compressed import CompressedTree, compressed_of
@@ -32,10 +32,7 @@ from hepae.stored.payload import MARKER, payload_plan
 from hepae.stored.restore import CompressedCollection
 from hepae.stored.titles import compressed_collections
 
-__all__ = ["Events", "tree_for", "ttree", "write_chosen"]
-
-Tell = Callable[[int], None]
-"""Told of the entries that are done."""
+__all__ = ["Events"]
 
 
 class Chosen(Protocol):
@@ -103,27 +100,7 @@ class Events:
         UnsupportedError
             If it needs a branch that has fewer entries than the tree.
         """
-        cut.require(self.tree.branches, self.tree.where, self.features)
-        cut.keeps(self._columns(cut.names, 0, 0), 0)
-        keep = np.zeros(self.tree.num_entries, bool)
-        for start, stop in self.windows():
-            keep[start:stop] = cut.keeps(self._columns(cut.names, start, stop), stop - start, start)
-            tell(stop)
-        return keep
-
-    def _columns(self, names: Iterable[str], start: int, stop: int) -> dict[str, Column]:
-        """What a cut is evaluated on: branches, restored where they are compressed."""
-        columns = {name: self._read(name, start, stop) for name in names}
-        for name, column in columns.items():
-            if len(column) < stop - start:
-                raise UnsupportedError(
-                    "a branch has fewer entries than its tree",
-                    where=f"{self.tree.where}, {name}",
-                    expected=self.tree.num_entries,
-                    got=start + len(column),
-                    hint="leave it out of the cut",
-                )
-        return columns
+        return passing(cut, self.tree, self.features, self._read, self.windows(), tell)
 
     def _read(self, name: str, start: int, stop: int) -> Column:
         if name not in self.features:
@@ -137,8 +114,18 @@ class Events:
         framed = {name for one in self.chunked for name in payload_branches(one)}
         return framed | ({MARKER} if self.tables is not None else set())
 
+    def write(self, out: RootWriter, keep: Booleans, tell: Tell) -> Digests:
+        """Write the chosen entries; return the checksums of what was written.
+
+        Raises
+        ------
+        UnsupportedError
+            If a branch cannot be moved entry by entry.
+        """
+        return _write_chosen(out, self, keep, tell)
+
     def digest(self) -> Digests:
-        """Checksums of all that is in the tree, as `write_chosen` makes them of what it writes."""
+        """Checksums of all that is in the tree, as `write` makes them of what it writes."""
         digests = Digests()
         framed = self.framed()
         plain = [
@@ -157,14 +144,7 @@ class Events:
         return digests
 
 
-def write_chosen(out: RootWriter, events: Events, keep: Booleans, tell: Tell) -> Digests:
-    """Write the chosen entries of a tree; return the checksums of what was written.
-
-    Raises
-    ------
-    UnsupportedError
-        If a branch cannot be moved entry by entry.
-    """
+def _write_chosen(out: RootWriter, events: Events, keep: Booleans, tell: Tell) -> Digests:
     require_alone(events.header)
     digests = Digests()
     if events.tables is not None and not keep.any():
@@ -221,60 +201,3 @@ def _begun(out: RootWriter, events: Events, keep: Booleans) -> TreeWriter:
     }
     entries = int(np.count_nonzero(keep))
     return out.rewrite(header, treatments, path=key.path, key=key, entries=entries, settings=settings)
-
-
-def tree_for(source: Source, name: str | None, cut: Cut) -> TTreeReader:
-    """The tree of that name; without a name the one that has what the cut names, or is compressed, or is largest.
-
-    Raises
-    ------
-    InputError
-        If there is none, or no single one.
-    """
-    return ttree(source, name if name is not None else _meant(source, cut))
-
-
-def ttree(source: Source, name: str | None) -> TTreeReader:
-    """The TTree of that name.
-
-    Raises
-    ------
-    UnsupportedError
-        If it is an RNTuple.
-    """
-    tree = source.tree(name)
-    if not isinstance(tree, TTreeReader):
-        raise UnsupportedError("only TTrees are skimmed", where=tree.where)
-    return tree
-
-
-def _meant(source: Source, cut: Cut) -> str | None:
-    trees = [
-        tree
-        for path, classname in source.trees.items()
-        if classname in TREE_CLASSES and isinstance(tree := source.tree(path), TTreeReader)
-    ]
-    having = [tree for tree in trees if cut.names and _names(tree).issuperset(cut.names)] or trees
-    compressed = [tree for tree in having if compressed_of(tree.tree) or compressed_collections(tree)]
-    for found in (having, compressed, _largest(compressed or having)):
-        if len(found) == 1:
-            return found[0].path
-    if not having:
-        return None
-    raise InputError(
-        "several trees could be meant",
-        where=source.path,
-        got=", ".join(tree.path for tree in having),
-        hint="name one with --tree",
-    )
-
-
-def _names(tree: TTreeReader) -> set[str]:
-    """Names of branches, restored ones too."""
-    collections = compressed_collections(tree).values()
-    return {*tree.branches, *(stored.branch for features in collections for stored in features.values())}
-
-
-def _largest(trees: Sequence[TTreeReader]) -> list[TTreeReader]:
-    most = max((tree.num_entries for tree in trees), default=0)
-    return [tree for tree in trees if tree.num_entries == most]

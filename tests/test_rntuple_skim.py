@@ -1,0 +1,164 @@
+"""Chosen entries of RNTuples: every kind of field, and clusters that are kept whole copied as they are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import awkward as ak
+import numpy as np
+import pytest
+import uproot
+
+from hepae.errors import CutError, UnsupportedError
+from hepae.files.skim.file import skim
+from hepae.root.file.source import open_source
+from tests.root_ntuples import shown, write_attributes, write_cms
+from tests.root_process import in_root, needs_root
+
+SHARED = Path(__file__).parents[1] / "../shared/data/zoo"
+ZOO = sorted(SHARED.glob("skhep__*rntuple*.root"))
+
+
+def arrays(path: Path, name: str) -> ak.Array:
+    with uproot.open(path) as file:
+        return file[name].arrays()
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Path:
+    """Two clusters of flat numbers, lists, lists of lists and strings, with an RNTuple and a histogram beside them."""
+    path = tmp_path / "a.root"
+    data = ak.Array(
+        {
+            "n": np.arange(6),
+            "jets": [[1.5, 2.5], [], [3.5], [4.5], [5.5, 6.5, 7.5], []],
+            "deep": [[[1], []], [], [[2, 3]], [[]], [], [[4], [5, 6]]],
+            "name": ["a", "", "bc", "def", "g", ""],
+        }
+    )
+    with uproot.recreate(path) as file:
+        file.mkrntuple("Events", data.layout.form).extend(data)
+        file["Events"].extend(data)
+        file.mkrntuple("Runs", {"run": np.arange(2)})
+        file["h"] = np.histogram([1.0, 2.0])
+    return path
+
+
+@pytest.mark.parametrize("cut", ["n % 2 == 0", "n == 5", "n > 9", "jets[0] > 2", "n >= 0 && Entry$ >= 6"])
+def test_entries_that_pass_are_kept(small: Path, tmp_path: Path, cut: str) -> None:
+    data = arrays(small, "Events")
+    n, first, entry = data["n"], ak.fill_none(ak.firsts(data["jets"]), 0), np.arange(12)
+    keep = {"n % 2 == 0": n % 2 == 0, "n == 5": n == 5, "n > 9": n > 9, "jets[0] > 2": first > 2}
+    done = skim(small, tmp_path / "out.root", cut, tree="Events")
+    expected = data[keep.get(cut, entry >= 6)]
+    assert (done.events_before, done.events_after) == (12, len(expected))
+    found = arrays(tmp_path / "out.root", "Events")
+    assert str(found.type) == str(expected.type)
+    assert ak.array_equal(found, expected)
+    with uproot.open(tmp_path / "out.root") as file:
+        assert file["Runs"].num_entries == 2
+        assert file["h"].values().sum() == 2
+
+
+def test_a_cluster_that_is_kept_whole_stays_as_it_is(small: Path, tmp_path: Path) -> None:
+    skim(small, tmp_path / "out.root", "n >= 0 && Entry$ >= 6", tree="Events")
+    with open_source(small) as source, open_source(tmp_path / "out.root") as out:
+        before, after = (file.ntuple(file.key("Events")) for file in (source, out))
+        assert len(after.clusters) == 1
+        for column in range(len(before.schema.columns)):
+            assert after.sealed(after.clusters[0], column) == before.sealed(before.clusters[1], column)
+
+
+def test_a_cut_on_a_field_that_is_not_there_is_refused(small: Path, tmp_path: Path) -> None:
+    with pytest.raises(CutError, match="nothing"):
+        skim(small, tmp_path / "out.root", "nothing > 1", tree="Events")
+    assert not (tmp_path / "out.root").exists()
+
+
+@needs_root
+@pytest.mark.root
+def test_a_file_of_cms(tmp_path: Path) -> None:
+    path = write_cms(tmp_path / "cms.root", 200, 0, 60, 130)
+    skim(path, tmp_path / "out.root", "event % 3000 == 0 || Entry$ >= 180", tree="Events")
+    keep = [i for i in range(200) if i % 3 == 0 or i >= 180]
+    expected = arrays(path, "Events")[keep]
+    assert ak.array_equal(arrays(tmp_path / "out.root", "Events"), expected)
+    before, after = (shown(file, 200)["Events;1"].splitlines() for file in (path, tmp_path / "out.root"))
+    fields = (len(before) - 1) // 200
+    lines = [before[1 + fields * i : 1 + fields * (i + 1)] for i in keep]
+    assert after == [f"{len(keep)} events as CMS writes them", *(line for part in lines for line in part)]
+
+
+KINDS = """
+ROOT.gInterpreter.Declare('''
+#include <ROOT/RNTupleModel.hxx>
+#include <ROOT/RNTupleWriter.hxx>
+#include <array>
+#include <bitset>
+#include <optional>
+#include <variant>
+void write_kinds(const char *path) {
+  auto model = ROOT::RNTupleModel::Create();
+  auto variant = model->MakeField<std::variant<int, std::string, std::vector<float>>>("variant");
+  auto optional = model->MakeField<std::optional<double>>("optional");
+  auto fixed = model->MakeField<std::array<std::vector<int>, 2>>("fixed");
+  auto matrix = model->MakeField<std::array<std::array<float, 2>, 3>>("matrix");
+  auto bits = model->MakeField<std::bitset<11>>("bits");
+  auto pairs = model->MakeField<std::vector<std::pair<int, std::string>>>("pairs");
+  auto truncated = std::make_unique<ROOT::RField<float>>("truncated");
+  truncated->SetTruncated(14);
+  model->AddField(std::move(truncated));
+  auto writer = ROOT::RNTupleWriter::Recreate(std::move(model), "T", path);
+  auto t = writer->GetModel().GetDefaultEntry().GetPtr<float>("truncated");
+  for (int i = 0; i < 40; ++i) {
+    if (i % 3 == 0) *variant = i;
+    else if (i % 3 == 1) *variant = std::string(i % 5, 'v');
+    else *variant = std::vector<float>(i % 4, i);
+    if (i % 4) *optional = 0.5 * i; else optional->reset();
+    *fixed = {std::vector<int>(i % 2, i), std::vector<int>(i % 3, -i)};
+    for (int k = 0; k < 6; ++k) (*matrix)[k / 2][k % 2] = 10 * i + k;
+    *bits = std::bitset<11>(37 * i);
+    pairs->assign(i % 3, {i, std::string(i % 4, 'p')});
+    *t = 1.f + i / 7.f;
+    writer->Fill();
+    if (i == 15) writer->CommitCluster();
+  }
+}
+''')
+ROOT.write_kinds(paths[0])
+result = True
+"""
+
+
+@needs_root
+@pytest.mark.root
+def test_every_kind_of_field(tmp_path: Path) -> None:
+    path, out = tmp_path / "kinds.root", tmp_path / "out.root"
+    assert in_root(KINDS, path)
+    skim(path, out, "Entry$ % 3 != 1", tree="T")
+    keep = [i for i in range(40) if i % 3 != 1]
+    before, after = (shown(file)["T;1"].splitlines() for file in (path, out))
+    fields = (len(before) - 1) // 40
+    lines = [before[1 + fields * i : 1 + fields * (i + 1)] for i in keep]
+    assert after[1:] == [line for part in lines for line in part]
+
+
+@pytest.mark.shared
+@pytest.mark.parametrize("path", ZOO, ids=lambda path: path.stem)
+def test_files_of_others(path: Path, tmp_path: Path) -> None:
+    with open_source(path) as source:
+        name = next(key.path for key in source.keys if key.classname == "ROOT::RNTuple")
+        if len(source.ntuple(source.key(name)).schema.fields) > 1000:
+            pytest.skip("uproot takes half a minute for so many fields")
+    expected = arrays(path, name)[::2]
+    skim(path, tmp_path / "out.root", "Entry$ % 2 == 0", tree=name)
+    assert ak.array_equal(arrays(tmp_path / "out.root", name), expected, equal_nan=True)
+
+
+@needs_root
+@pytest.mark.root
+def test_attributes_of_ranges_are_not_left_behind(tmp_path: Path) -> None:
+    path = write_attributes(tmp_path / "attributes.root")
+    with pytest.raises(UnsupportedError, match="attributes"):
+        skim(path, tmp_path / "out.root", "x > 3", tree="T")
+    assert not (tmp_path / "out.root").exists()
