@@ -136,6 +136,42 @@ def test_vectors_without_a_counter_have_rows(tmp_path: Path) -> None:
     assert tables(inspect(path), "t")["a"].rows == 3
 
 
+@pytest.fixture
+def ntuple(tmp_path: Path) -> Path:
+    rng, path = np.random.default_rng(3), tmp_path / "ntuple.root"
+    counts = rng.poisson(3, 400)
+    columns = {
+        "run": np.full(400, 7, np.uint32),
+        "Jet_pt": ak.unflatten(rng.exponential(30, counts.sum()).astype(np.float32), counts),
+        "Jet_id": ak.unflatten(rng.integers(0, 7, counts.sum()).astype(np.int32), counts),
+    }
+    with uproot.recreate(path) as file:
+        file.mkrntuple("Events", columns)
+    return path
+
+
+def test_an_rntuple_is_shown_by_its_columns_before_and_after(ntuple: Path, tmp_path: Path) -> None:
+    plain = inspect(ntuple, values=["Jet_pt"])
+    (jets,) = (table for table in plain.trees[0].tables if table.columns == 2)
+    columns = {column.name: column for column in plain.trees[0].columns}
+    with uproot.open(ntuple) as file:
+        pt = ak.flatten(file["Events"].arrays()["Jet_pt"])
+    assert jets.rows == len(pt)
+    assert columns["Jet_pt"].values is not None
+    assert columns["Jet_pt"].values.high == pytest.approx(float(ak.max(pt)))
+    assert (columns["Jet_pt"].bound, columns["Jet_pt"].on_disk > 0) == ("exact", True)
+    estimate(plain, ["Jet_pt=rel:1e-2"], search=lifted_tables)
+    assert columns["Jet_pt"].bound == "rel:0.01"
+    small = tmp_path / "small.root"
+    compress(ntuple, small, bounds=["Jet_pt=rel:1e-2"], skip=["run"])
+    (tree,) = inspect(small).trees
+    after = {column.name: column for column in tree.columns}
+    assert tree.compressed
+    assert after["Jet_pt"].bound == "rel:0.01"
+    assert 0 < after["Jet_pt"].on_disk < columns["Jet_pt"].on_disk
+    assert (after["run"].table, after["run"].bound) == (PLAIN, "")
+
+
 def test_an_empty_tree_lists_its_branches(tmp_path: Path) -> None:
     path = tmp_path / "empty.root"
     with uproot.recreate(path) as file:

@@ -111,6 +111,17 @@ def test_a_lossless_file_says_so(nano: Path, tmp_path: Path) -> None:
     assert "no column was coarsened" in (tmp_path / "report.html").read_text(encoding="utf-8")
 
 
+def test_an_rntuple_is_reported_on(tmp_path: Path) -> None:
+    rng, path = np.random.default_rng(3), tmp_path / "ntuple.root"
+    values = rng.exponential(30, 2000).astype(np.float32)
+    with uproot.recreate(path) as file:
+        file.mkrntuple("Events", {"pt": values, "id": np.arange(2000, dtype=np.int32)})
+    hepae.compress(path, tmp_path / "small.root", bounds=["pt=rel:1e-2"])
+    (pt,) = compare_whole(path, tmp_path / "small.root").coarsened["Events"]
+    assert np.array_equal(pt.before, values)
+    assert 0 < np.max(np.abs(pt.after - values) / values) <= 1e-2
+
+
 def test_bars_are_as_long_as_their_bytes() -> None:
     (axes,) = bytes_figure(["a", "b"], [4000, 2000], [1000, 2000]).axes
     widths = [[bar.get_width() for bar in bars] for bars in axes.containers]

@@ -12,6 +12,7 @@ from hepae.errors import InputError, nearest
 from hepae.files.compress.branches import needed
 from hepae.files.inspect.compressed import compressed_columns, compressed_rows, compressed_runs
 from hepae.files.inspect.facts import OTHERS, PLAIN, ColumnFacts, FileFacts, TreeFacts, tables_of
+from hepae.files.inspect.ntuples import compressed_fields, leaf_columns, plain_fields
 from hepae.files.inspect.plain import (
     branch_bytes,
     column_facts,
@@ -24,11 +25,13 @@ from hepae.files.inspect.values import value_facts
 from hepae.input.columns import PlainColumns
 from hepae.input.events import csv_tree, is_csv
 from hepae.root.file.source import OWN_TREES, Source, open_source, size_of
+from hepae.root.rntuple.reader import RNTupleReader
 from hepae.root.tree import TreeReader
 from hepae.root.ttree.columns import IrregularError, TreeColumns
 from hepae.root.ttree.reader import TTreeReader
 from hepae.stored.compressed import compressed_of
-from hepae.stored.models import model_sizes
+from hepae.stored.models import model_sizes, models_of
+from hepae.stored.ntuples import compressed_ntuple
 from hepae.stored.payload import MARKER
 from hepae.stored.titles import parse_title
 
@@ -37,7 +40,6 @@ __all__ = ["inspect"]
 Runs = Callable[[Iterable[str]], Iterator[Mapping[str, Nested]]]
 """Gives the values of columns, a run of entries at a time."""
 
-NTUPLE = "RNTuples are not compressed as a whole yet"
 CSV = "compressed by collection, with a model"
 
 
@@ -92,8 +94,8 @@ def _tree(source: Source, path: str, patterns: Sequence[str]) -> TreeFacts:
     reader = source.readable(path)
     if reader is None:
         return TreeFacts(path, classname, "", 0, kept="uproot cannot read its header")
-    if not isinstance(reader, TTreeReader):
-        return _numbers(reader, classname, NTUPLE, patterns)
+    if isinstance(reader, RNTupleReader):
+        return _ntuple(source, reader, classname, patterns)
     irregular: set[str] = set()
     while True:
         try:
@@ -112,11 +114,7 @@ def _ttree(source: Source, reader: TTreeReader, irregular: set[str], patterns: S
         plain = other_branches(header, reader.tree, {*compressed.branches, MARKER})
         facts.columns += [dataclasses.replace(one, table=PLAIN, kept="as it was") for one in plain]
         rows = compressed_rows(compressed, reader.num_entries)
-
-        def runs(names: Iterable[str]) -> Iterator[Mapping[str, Nested]]:
-            return compressed_runs(compressed, names)
-
-        return _finished(facts, rows, runs, patterns)
+        return _finished(facts, rows, lambda names: compressed_runs(compressed, names), patterns)
     columns = TreeColumns(reader, irregular)
     counting = needed(header, columns)
     found = first_tables(columns)
@@ -132,6 +130,22 @@ def _ttree(source: Source, reader: TTreeReader, irregular: set[str], patterns: S
     return _finished(facts, rows, lambda names: runs_of(columns, names), patterns)
 
 
+def _ntuple(source: Source, reader: RNTupleReader, classname: str, patterns: Sequence[str]) -> TreeFacts:
+    facts = TreeFacts(reader.path, classname, reader.title, reader.num_entries)
+    compressed = compressed_ntuple(source, reader.path, models_of(source))
+    if compressed is not None:
+        facts.compressed = True
+        facts.columns = compressed_fields(reader, compressed)
+        rows = compressed_rows(compressed, reader.num_entries)
+        return _finished(facts, rows, lambda names: compressed_runs(compressed, names), patterns)
+    columns = leaf_columns(reader)
+    found, facts.columns = plain_fields(reader, columns)
+    for column in facts.columns if not reader.num_entries else ():
+        column.bound, column.kept = "", "no entries"
+    rows = rows_of_tables(columns, found, {column.name: column.on_disk for column in facts.columns})
+    return _finished(facts, rows, lambda names: runs_of(columns, names), patterns)
+
+
 def _say_payload(column: ColumnFacts) -> None:
     """Say of a branch of a collection that was compressed with a model what it is."""
     payload = parse_title(column.title)
@@ -141,7 +155,7 @@ def _say_payload(column: ColumnFacts) -> None:
 
 
 def _numbers(reader: TreeReader, classname: str, kept: str, patterns: Sequence[str]) -> TreeFacts:
-    """Facts of a tree of which only numbers are read: an RNTuple, a table of text."""
+    """Facts of a table of text."""
     facts = TreeFacts(reader.path, classname, reader.title, reader.num_entries, kept=kept)
     columns = PlainColumns(reader)
     found = first_tables(columns)

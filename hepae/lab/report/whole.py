@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from hepae.arrays import Values
-from hepae.core.values.nested import Nested
 from hepae.files.inspect.compressed import compressed_run
 from hepae.files.inspect.facts import PLAIN, TreeFacts
 from hepae.files.inspect.file import inspect
+from hepae.files.inspect.ntuples import leaf_columns
 from hepae.files.verify.result import ColumnCheck, Verification
 from hepae.files.verify.run import verify
+from hepae.input.columns import ColumnSource
 from hepae.lab.report.compared import FeaturePair
 from hepae.lab.report.whole_sizes import MOST_DRAWN, ColumnSizes, TreeSizes, WholeComparison
 from hepae.model.model import Model
 from hepae.progress import Report, silent
-from hepae.root.file.source import open_source
+from hepae.root.file.source import Source, open_source
 from hepae.root.ttree.columns import TreeColumns
 from hepae.root.ttree.reader import TTreeReader
-from hepae.stored.compressed import compressed_of
+from hepae.stored.compressed import CompressedColumns, compressed_of
+from hepae.stored.models import models_of
+from hepae.stored.ntuples import compressed_ntuple
 
 __all__ = ["compare_whole", "is_whole"]
 
@@ -32,10 +35,21 @@ MOST_VALUES = 1_000_000
 def is_whole(path: str | Path) -> bool:
     """Whether a tree of a file is compressed as a whole."""
     with open_source(path) as source:
-        readers = [source.tree(name) for name in source.trees]
-        return any(
-            isinstance(reader, TTreeReader) and compressed_of(reader.tree) is not None for reader in readers
-        )
+        return any(_compressed(source, name) is not None for name in source.trees)
+
+
+def _compressed(source: Source, path: str) -> CompressedColumns | None:
+    """What restores the columns of a tree; None where it is not compressed."""
+    tree = source.readable(path)
+    if isinstance(tree, TTreeReader):
+        return compressed_of(tree.tree)
+    return None if tree is None else compressed_ntuple(source, path, models_of(source))
+
+
+def _columns(source: Source, path: str) -> ColumnSource:
+    """The columns of a tree that is not compressed."""
+    tree = source.tree(path)
+    return TreeColumns(tree) if isinstance(tree, TTreeReader) else leaf_columns(tree)
 
 
 def compare_whole(
@@ -112,22 +126,13 @@ def _values(
     keep = min(1.0, MOST_VALUES / max(most, 1))
     runs: dict[str, tuple[list[Values], list[Values]]] = {name: ([], []) for name in names}
     with open_source(original) as source, open_source(file) as target:
-        reader, stored = source.tree(sizes.path), target.tree(sizes.path)
-        assert isinstance(reader, TTreeReader)
-        assert isinstance(stored, TTreeReader)
-        columns = TreeColumns(reader)
-        for start, stop, after in _restored(stored, names):
+        columns, compressed = _columns(source, sizes.path), _compressed(target, sizes.path)
+        assert compressed is not None
+        for row in compressed.payload.rows:
+            start, stop, after = row.start, row.stop, compressed_run(compressed, row, names)
             last = start + max(1, round(keep * (stop - start)))
             before = columns.read(names, start, last)
             for name in names:
                 runs[name][0].append(before[name].values.reshape(-1))
                 runs[name][1].append(after[name].cut(0, last - start).values.reshape(-1))
     return {name: (np.concatenate(old), np.concatenate(new)) for name, (old, new) in runs.items()}
-
-
-def _restored(reader: TTreeReader, names: Sequence[str]) -> Iterator[tuple[int, int, Mapping[str, Nested]]]:
-    """Restored values of columns, chunk by chunk, with the entries that they are of."""
-    compressed = compressed_of(reader.tree)
-    assert compressed is not None
-    for row in compressed.payload.rows:
-        yield row.start, row.stop, compressed_run(compressed, row, names)
