@@ -135,6 +135,15 @@ def test_the_class_of_the_anchor_is_described(plain: Path) -> None:
         ]
 
 
+def test_the_class_of_the_anchor_is_described_where_uproot_did_not(folder: Path) -> None:
+    path = folder / "uproot.root"
+    with uproot.recreate(path) as file:
+        file.mkrntuple("T", {"x": np.arange(3)})
+    with uproot.open(copied(path, folder / "uproot_copy.root")) as file:
+        assert {"ROOT::RNTuple", "TTree"} <= file.file.streamers.keys()
+        assert file["T"].arrays()["x"].to_list() == [0, 1, 2]
+
+
 @needs_root
 @pytest.mark.root
 def test_the_class_of_the_anchor_is_described_as_root_does(plain: Path, cms: Path) -> None:

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import uproot
 
-from hepae.errors import SchemaError, UnsupportedError
+import hepae
+from hepae.errors import CorruptionError, SchemaError, UnsupportedError
 from hepae.files.merge.file import merge
 from hepae.root.file.source import open_source
 from tests.root_ntuples import shown, write_cms
@@ -161,3 +162,51 @@ result = True
         assert ak.array_equal(arrays(tmp_path / "all.root"), ak.concatenate([arrays(path) for path in order]))
         apart = [shown(path, 50)["Events;1"].splitlines()[1:] for path in order]
         assert shown(tmp_path / "all.root", 100)["Events;1"].splitlines()[1:] == [*apart[0], *apart[1]]
+
+
+def compressible(path: Path, start: int, order: str = "xyz") -> Path:
+    """An RNTuple of columns that become smaller, in an order."""
+    numbers = np.arange(start, start + 3000)
+    columns = {"x": 3 * numbers, "y": numbers // 7, "z": ak.unflatten(np.arange(6000), np.full(3000, 2))}
+    return write(path, ak.Array({name: columns[name] for name in order}))
+
+
+def test_compressed_files_are_put_together_and_decompressed(tmp_path: Path) -> None:
+    plain = [compressible(tmp_path / f"{n}.root", 3000 * n) for n in range(2)]
+    small = [tmp_path / f"{path.stem}_small.root" for path in plain]
+    for path, target in zip(plain, small, strict=True):
+        assert [tree.path for tree in hepae.compress(path, target).trees] == ["Events"]
+    merge(tmp_path / "small.root", small, tree="Events")
+    hepae.decompress(tmp_path / "small.root", tmp_path / "back.root")
+    expected = ak.concatenate([arrays(path) for path in plain])
+    assert ak.array_equal(arrays(tmp_path / "back.root"), expected)
+    merge(tmp_path / "plain.root", plain)
+    assert hepae.verify(tmp_path / "plain.root", tmp_path / "small.root").kept
+
+
+def test_a_plain_and_a_compressed_file_are_refused(tmp_path: Path) -> None:
+    paths = [compressible(tmp_path / f"{n}.root", 0) for n in range(2)]
+    hepae.compress(paths[0], tmp_path / "small.root")
+    with pytest.raises(SchemaError, match=r"different ways.*hepae compress"):
+        merge(tmp_path / "all.root", [tmp_path / "small.root", paths[1]])
+
+
+def test_compressed_files_of_other_columns_are_refused(tmp_path: Path) -> None:
+    small = []
+    for order in ("xyz", "yxz"):
+        small.append(tmp_path / f"{order}_small.root")
+        hepae.compress(compressible(tmp_path / f"{order}.root", 0, order), small[-1])
+    with pytest.raises(SchemaError, match=r"different columns.*decompress"):
+        merge(tmp_path / "all.root", small)
+
+
+@needs_root
+@pytest.mark.root
+def test_compressed_files_of_other_columns_that_root_merged_are_refused(tmp_path: Path) -> None:
+    small = []
+    for order in ("xyz", "yxz"):
+        small.append(tmp_path / f"{order}_small.root")
+        hepae.compress(compressible(tmp_path / f"{order}.root", 0, order), small[-1])
+    assert in_root(HADD, tmp_path / "all.root", *small)
+    with pytest.raises(CorruptionError, match="different columns"):
+        hepae.decompress(tmp_path / "all.root", tmp_path / "back.root")

@@ -16,7 +16,7 @@ from hepae.root.rntuple.leaves import FieldLeaf
 from hepae.root.rntuple.reader import RNTupleReader
 from hepae.stored.compressed import CompressedColumns
 from hepae.stored.frames import Codecs
-from hepae.stored.ntuple_headers import envelope_length, original_schema
+from hepae.stored.ntuple_headers import envelope_length, original_schema, require_alike
 from hepae.stored.payload import MARKER, Payload, Row
 from hepae.stored.schemas import StoredField, StoredTree, read_schemas, stored_tree
 
@@ -177,4 +177,6 @@ def compressed_ntuple(source: Source, path: str, models: Codecs) -> CompressedNT
     used = payload.rows[0].schema
     if used not in described:
         raise CorruptionError("a schema is missing", where=tree.where, expected=used)
+    headers = [described[row.schema][1] for row in payload.rows if row.schema in described]
+    require_alike(headers, tree.where)
     return CompressedNTuple(tree, payload, schemas, models, described[used][1])

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from hepae.errors import InputError, UnsupportedError
 from hepae.files.merge.compressed import require_same_storage, united_models
-from hepae.files.merge.ntuples import JoinedNTuple
+from hepae.files.merge.ntuples import JoinedNTuple, schemas_of_rows
 from hepae.files.merge.objects import JoinedObject, Others
 from hepae.files.merge.trees import JoinedTree, TreePart
 from hepae.files.merge.whole import WholeTree
@@ -150,6 +150,7 @@ class _Plan:
                     got=key.classname,
                 )
         if classes == RNTUPLES:
+            self.schemas |= schemas_of_rows(path, keys)
             self.trees.append(JoinedNTuple(path, keys, self.fill))
             return
         parts = [TreePart(source, source.header(key)) for source, key in keys]

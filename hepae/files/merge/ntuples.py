@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from hepae.errors import CorruptionError, UnsupportedError, report_it
+from hepae.errors import CorruptionError, SchemaError, UnsupportedError, report_it
 from hepae.root.file.compression import Compression
 from hepae.root.file.source import Key, Source
 from hepae.root.file.writer import RootWriter
@@ -16,8 +16,12 @@ from hepae.root.rntuple.ntuple import NTuple
 from hepae.root.rntuple.pages import Cluster
 from hepae.root.rntuple.schema import ColumnRecord, Schema
 from hepae.root.rntuple.united import Matched, elements_of_entries, extend, matched
+from hepae.stored.models import models_of
+from hepae.stored.ntuple_headers import require_alike
+from hepae.stored.ntuples import compressed_ntuple
+from hepae.stored.own_tables import Schemas, schemas_of
 
-__all__ = ["JoinedNTuple"]
+__all__ = ["JoinedNTuple", "schemas_of_rows"]
 
 PAGE_ELEMENTS = 1 << 16
 """Of a page of zeros, which is packed to next to nothing."""
@@ -180,6 +184,36 @@ class JoinedNTuple:
             copied = [digests[page] for page in cluster.pages(their)]
             expected[own] = expected.get(own, []) + copied
         return expected
+
+
+def schemas_of_rows(path: str, parts: Sequence[tuple[Source, Key]]) -> Schemas:
+    """The schemas of the chunks of a compressed RNTuple in all files, none where it is plain.
+
+    Raises
+    ------
+    SchemaError
+        If it is compressed in some files only, or the original ones had other columns.
+    """
+    filled = [source for source, key in parts if source.ntuple(key).num_entries]
+    compressed = {source.path: compressed_ntuple(source, path, models_of(source)) for source in filled}
+    plain = [where for where, one in compressed.items() if one is None]
+    there = [one for one in compressed.values() if one is not None]
+    if there and plain:
+        raise SchemaError(
+            "an RNTuple is stored in different ways",
+            where=path,
+            got=f"plain in {plain[0]}, compressed in {there[0].where}",
+            hint="compress the plain files first (hepae compress), or decompress the others (hepae decompress)",
+        )
+    if not there:
+        return {}
+    try:
+        require_alike([one.header for one in there], path)
+    except CorruptionError as error:
+        raise SchemaError(error.what, where=path, hint=error.hint) from error
+    used = {stored.sha256 for one in there for stored in one.stored.values()}
+    rows = [row for source in filled for row in schemas_of(source).items() if row[0] in used]
+    return dict(reversed(rows))  # of the first file, whose header is written
 
 
 def refuse_attributes(ntuples: Sequence[NTuple]) -> None:

@@ -17,6 +17,7 @@ from hepae.root.file.packing import pack_after
 from hepae.root.file.parsing import parse
 from hepae.root.file.reading import reading
 from hepae.root.file.records import (
+    BYTE_COUNT,
     KEY_HEAD,
     Key,
     any_object,
@@ -153,7 +154,10 @@ def of_source(source: OfFile) -> tuple[bytes, int, bool, str, set[tuple[str, int
         have = {
             (str(name), int(version)) for name, versions in file.streamers.items() for version in versions
         }
-    return data[HEAD_BYTES:], int(count), record.key.big, record.key.title, have
+    # uproot leaves room behind the list, in which nothing of ours may stand
+    (size,) = struct.unpack_from(">I", data)
+    end = 4 + (size ^ BYTE_COUNT) if size & BYTE_COUNT else len(data)
+    return data[HEAD_BYTES:end], int(count), record.key.big, record.key.title, have
 
 
 @dataclass

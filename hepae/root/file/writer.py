@@ -76,9 +76,12 @@ class RootWriter:
         self.moved: dict[str, Moved] = {}
         self.originals: dict[str, Integers] = {}
         seed = source.uuid if source is not None else b""
-        streamers = streamer_list(
-            source, more, ntuples=ntuples
-        )  # what may be damaged is read before a file is open
+        keys = source.keys if source is not None else []
+        ntuples = ntuples or any(
+            key.classname in RNTUPLES for key in keys
+        )  # uproot does not describe their class
+        # what may be damaged is read before a file is open
+        streamers = streamer_list(source, more, ntuples=ntuples)
         self.file = RootFile(path, source.datime if source is not None else DEFAULT_DATIME, seed)
         self.file.write_streamers(*streamers)
         if source is not None:
