@@ -22,6 +22,7 @@ from hepae.learn.modelling import train
 from hepae.learn.recipe import Recipe
 from hepae.model.model import Model
 from hepae.read.interpretation import register, set_restorer
+from hepae.read.ntuples import register_ntuples
 from hepae.read.opened import open_file as open  # noqa: A004 - the word users know from uproot
 from hepae.read.trees import register_trees
 from hepae.stored.reader import restore_branch
@@ -43,3 +44,4 @@ __all__ = [
 set_restorer(restore_branch)
 register()
 register_trees()
+register_ntuples()

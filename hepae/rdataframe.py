@@ -7,7 +7,7 @@ in memory, and the loop can run in several threads (``ROOT.EnableImplicitMT()`` 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,10 +21,11 @@ from hepae.export.cpp import identifier, namespace, payload_order
 from hepae.extras import needed
 from hepae.model.model import Model
 from hepae.read.opened import open_file
-from hepae.root.file.source import open_source
+from hepae.root.columns import Branch
+from hepae.root.file.source import Source, open_source
 from hepae.root.tree import TreeReader
-from hepae.root.ttree.reader import TTreeReader
-from hepae.stored.compressed import compressed_of
+from hepae.stored.models import models_of
+from hepae.stored.ntuples import compressed_ntuple, has_payload
 from hepae.stored.titles import SUFFIX, Stored, compressed_collections, is_compressed
 
 __all__ = ["native", "open"]
@@ -79,8 +80,8 @@ def open(  # noqa: A001 - the word users know from uproot
             hint="call ROOT.DisableImplicitMT() before it, or use hepae.rdataframe.native (bottleneck files)",
         )
     with open_source(path) as source:
-        reader = source.tree(tree, partial(_holds, columns))
-        name, branches = reader.path, reader.branches
+        reader = source.tree(tree, partial(_holds, source, columns))
+        name, branches = reader.path, _branches(source, reader)
     with open_file(path) as file:
         opened = file[name]
         names = [key for key in opened if _plain(key, branches)] if columns is None else list(columns)
@@ -190,17 +191,25 @@ def _chosen(found: Sequence[Stored], columns: Sequence[str] | None, where: objec
     return [by_name[name] for name in (by_name if columns is None else columns)]
 
 
-def _holds(columns: Sequence[str] | None, tree: TreeReader) -> bool:
+def _holds(source: Source, columns: Sequence[str] | None, tree: TreeReader) -> bool:
     """Whether a tree has the columns, or has any that are compressed where none are named."""
     restored = {stored.branch for one in compressed_collections(tree).values() for stored in one.values()}
     if columns is not None:
-        return set(columns) <= restored.union(tree.branches)
-    return bool(restored) or (isinstance(tree, TTreeReader) and compressed_of(tree.tree) is not None)
+        return set(columns) <= restored.union(_branches(source, tree))
+    return bool(restored) or has_payload(tree)
+
+
+def _branches(source: Source, tree: TreeReader) -> Mapping[str, Branch]:
+    """What is known of the branches of a tree; of an RNTuple that is compressed as a whole, those of the original."""
+    compressed = compressed_ntuple(source, tree.path, models_of(source))
+    return tree.branches if compressed is None else compressed.branches
 
 
 def _plain(name: str, branches: Any) -> bool:
+    if "." in name:
+        return False  # no column of RDataFrame's can be called so
     if name not in branches:
-        return True  # compressed: one number an object
+        return f"{name}{SUFFIX}" in branches  # compressed: one number an object
     branch = branches[name]
     return branch.kind in ("flat", "jagged") and not branch.shape
 

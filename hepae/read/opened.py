@@ -54,9 +54,9 @@ class OpenedFile:
             if isinstance(found, uproot.ReadOnlyDirectory) or found.classname not in TREE_CLASSES:
                 return found
             reader = self._source.tree(name.partition(";")[0])
-            return OpenedTree(
-                NTupleFields(self._source, reader) if isinstance(reader, RNTupleReader) else found
-            )
+            if isinstance(reader, RNTupleReader) and any(key.endswith(SUFFIX) for key in reader.branches):
+                return OpenedTree(NTupleFields(self._source, reader))
+            return OpenedTree(found)
 
     def close(self) -> None:
         """Close the file."""
@@ -143,7 +143,9 @@ class OpenedTree:
 
 
 def _original_names(tree: Any) -> Iterable[tuple[str, str]]:
-    for name in tree.keys(recursive=True, full_paths=False):
+    # names of fields in different fields of an RNTuple may be the same
+    paths = isinstance(tree, uproot.behaviors.RNTuple.HasFields)
+    for name in tree.keys(recursive=True, full_paths=paths):
         if not name.endswith(SUFFIX):
             yield name, name
         elif parse_title(str(tree[name].title)) is not None:

@@ -9,18 +9,20 @@ import numpy as np
 from hepae.core.locks import computed_once
 from hepae.core.values.nested import Nested
 from hepae.errors import CorruptionError
+from hepae.root.columns import Branch
 from hepae.root.file.own_names import PAYLOAD, SCHEMAS_TREE
 from hepae.root.file.source import Source
-from hepae.root.rntuple.fields import top_fields
+from hepae.root.rntuple.fields import branches_of, top_fields
 from hepae.root.rntuple.leaves import FieldLeaf
 from hepae.root.rntuple.reader import RNTupleReader
-from hepae.stored.compressed import CompressedColumns
+from hepae.root.ttree.reader import TTreeReader
+from hepae.stored.compressed import CompressedColumns, compressed_of
 from hepae.stored.frames import Codecs
 from hepae.stored.ntuple_headers import envelope_length, original_schema, require_alike
 from hepae.stored.payload import MARKER, Payload, Row
 from hepae.stored.schemas import StoredField, StoredTree, read_schemas, stored_tree
 
-__all__ = ["CompressedNTuple", "compressed_ntuple"]
+__all__ = ["CompressedNTuple", "compressed_ntuple", "has_payload"]
 
 
 class CompressedNTuple(CompressedColumns):
@@ -84,6 +86,11 @@ class CompressedNTuple(CompressedColumns):
                     expected=(leaf.dtype, leaf.shape, len(leaf.levels)),
                     got=got,
                 )
+
+    @computed_once
+    def branches(self) -> dict[str, Branch]:
+        """The columns of the original as branches, by name."""
+        return branches_of(self.original.schema + self.extension)
 
     @property
     def envelope(self) -> bytes:
@@ -180,3 +187,10 @@ def compressed_ntuple(source: Source, path: str, models: Codecs) -> CompressedNT
     headers = [described[row.schema][1] for row in payload.rows if row.schema in described]
     require_alike(headers, tree.where)
     return CompressedNTuple(tree, payload, schemas, models, described[used][1])
+
+
+def has_payload(tree: object) -> bool:
+    """Whether columns of a tree, of either kind, are in a payload beside it."""
+    if isinstance(tree, TTreeReader):
+        return compressed_of(tree.tree) is not None
+    return isinstance(tree, RNTupleReader) and bool(tree.num_entries) and MARKER in tree.branches

@@ -20,12 +20,9 @@ from hepae.progress import Report, silent
 from hepae.root.file.atomic import atomic_output
 from hepae.root.file.rest import refuse_what_cannot_be_moved
 from hepae.root.file.source import Source, open_source, size_of
-from hepae.root.tree import TreeReader
 from hepae.root.ttree.columns import IrregularError
 from hepae.root.ttree.header import TREE_CLASSES
-from hepae.root.ttree.reader import TTreeReader
-from hepae.stored.compressed import compressed_of
-from hepae.stored.payload import MARKER
+from hepae.stored.ntuples import has_payload
 
 __all__ = ["FileDone", "compress_file"]
 
@@ -139,7 +136,7 @@ def _left(source: Source, asked: bool) -> list[str]:
         if tree is None:
             how = "uproot cannot read its header" if classname in TREE_CLASSES else "an unknown format"
             left.append(f"tree {path}: {how}; it stays as it is")
-        elif _is_compressed(tree):
+        elif has_payload(tree):
             if asked:
                 raise AlreadyCompressedError(
                     "the tree is compressed already, with columns and bounds of its own",
@@ -148,13 +145,6 @@ def _left(source: Source, asked: bool) -> list[str]:
                 )
             left.append(f"tree {path}: compressed already; it stays as it is")
     return left
-
-
-def _is_compressed(tree: TreeReader) -> bool:
-    """Whether columns of a tree are in a payload beside it."""
-    if isinstance(tree, TTreeReader):
-        return compressed_of(tree.tree) is not None
-    return MARKER in tree.branches
 
 
 def _immovable(source: Source) -> str:

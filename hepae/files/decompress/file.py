@@ -9,7 +9,7 @@ from hepae.core.compiled import unloaded
 from hepae.errors import CollectionError, UnsupportedError
 from hepae.files.decompress.collections import restore_collections
 from hepae.files.decompress.ntuple import restore_ntuple
-from hepae.files.decompress.tree import is_compressed, restore_tree
+from hepae.files.decompress.tree import restore_tree
 from hepae.model.model import Model
 from hepae.progress import Report, silent
 from hepae.root.file.atomic import atomic_output
@@ -18,7 +18,7 @@ from hepae.root.file.writer import RootWriter
 from hepae.root.ttree.reader import TTreeReader
 from hepae.stored.mixed import without_trees
 from hepae.stored.models import models_of
-from hepae.stored.ntuples import compressed_ntuple
+from hepae.stored.ntuples import compressed_ntuple, has_payload
 from hepae.stored.own_tables import write_models
 from hepae.stored.titles import compressed_collections
 
@@ -143,7 +143,7 @@ def _compressed(source: Source) -> tuple[list[str], list[str]]:
         tree = source.readable(path)
         if tree is None:
             continue  # what nobody can read was not compressed either
-        if is_compressed(tree):
+        if has_payload(tree):
             whole.append(path)
         elif compressed_collections(tree):
             framed.append(path)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-
-import numpy as np
+from collections.abc import Mapping
 
 from hepae.arrays import Array
 from hepae.progress import Report
@@ -15,8 +13,8 @@ from hepae.root.rntuple.clusters import ClusterWriter, SealedPage
 from hepae.root.rntuple.copying import copied_attributes
 from hepae.root.rntuple.envelopes import NTupleHeader
 from hepae.root.rntuple.fields import top_fields
-from hepae.root.rntuple.filling import ElementsOfCluster, pages_of
-from hepae.root.rntuple.leaves import FieldLeaf, TopField, physical_columns
+from hepae.root.rntuple.filling import ElementsOfCluster, elements_per_entry, pages_of
+from hepae.root.rntuple.leaves import TopField, physical_columns
 from hepae.root.rntuple.narrowed import Narrowed, narrowed
 from hepae.root.rntuple.pages import Cluster
 from hepae.stored.ntuples import CompressedNTuple
@@ -95,28 +93,24 @@ class _Restoring:
         self.records = left.header.columns + left.extension.columns
         self.early = len(left.header.columns)
         self.every = physical_columns(leaf for field in fields.values() for leaf in field.leaves)
-        self.per_entry = _per_entry([leaf for field in fields.values() for leaf in field.leaves])
+        self.per_entry = elements_per_entry([leaf for field in fields.values() for leaf in field.leaves])
+        self.firsts = {number: record.first for number, record in enumerate(self.records) if record.first}
 
     def restore(self, cluster: Cluster) -> None:
         """Begin a cluster of the same entries, and fill it."""
         listed = self._listed(cluster)
         self.written.begin(cluster.entries, listed)
-        filling = ElementsOfCluster(self.leaves, self.compressed.where)
-        done = cluster.first
+        filling = ElementsOfCluster(self.leaves, self.firsts, cluster.first, self.compressed.where)
         for entries, columns in self.compressed.entries(
             cluster.first, cluster.first + cluster.entries, self.compressed.leaves
         ):
-            for number, elements in filling.add(columns).items():
+            for number, elements in filling.add(columns, entries).items():
                 if number < listed:
-                    self._fill(number, elements, done)
-            done += entries
+                    self._fill(number, elements)
 
-    def _fill(self, number: int, elements: Array, entry: int) -> None:
-        """Append elements to a column, those before a field was added left out."""
+    def _fill(self, number: int, elements: Array) -> None:
+        """Append elements to a column."""
         compression = Compression.of(self.settings[number])
-        missing = self.records[number].first - entry * self.per_entry.get(number, 0)
-        if missing > 0:
-            elements = elements[missing:]
         encoding = self.every[number].encoding
         pages = [SealedPage.of(n, data, compression) for n, data in pages_of(encoding, elements)]
         self.written.fill(number, pages, compression.code)
@@ -133,18 +127,3 @@ class _Restoring:
             elif record.first or number not in self.every:
                 break
         return max(listed, least)
-
-
-def _per_entry(leaves: Sequence[FieldLeaf]) -> dict[int, int]:
-    """Elements of each entry, of the physical columns that no count is above."""
-    found: dict[int, int] = {}
-    for leaf in leaves:
-        rows = 1
-        for level in leaf.levels:
-            if level.index is not None:
-                found[level.index.number] = rows
-                break
-            rows *= level.size
-        else:
-            found[leaf.column.number] = rows * int(np.prod(leaf.shape, dtype=np.int64))
-    return found

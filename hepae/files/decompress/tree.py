@@ -8,7 +8,6 @@ from hepae.progress import Report
 from hepae.root.file.compression import Compression
 from hepae.root.file.source import PAYLOAD, Source
 from hepae.root.file.writer import RootWriter
-from hepae.root.rntuple.reader import RNTupleReader
 from hepae.root.ttree.branches import BranchHeader
 from hepae.root.ttree.header import parse_tree
 from hepae.root.ttree.raw_copy import Copied
@@ -17,14 +16,7 @@ from hepae.root.ttree.writer import Filling, Treatment
 from hepae.stored.compressed import CompressedTree, compressed_of
 from hepae.stored.payload import MARKER
 
-__all__ = ["is_compressed", "restore_tree"]
-
-
-def is_compressed(tree: object) -> bool:
-    """Whether a tree has columns in a payload tree."""
-    if isinstance(tree, TTreeReader):
-        return compressed_of(tree.tree) is not None
-    return isinstance(tree, RNTupleReader) and bool(tree.num_entries) and MARKER in tree.branches
+__all__ = ["restore_tree"]
 
 
 def restore_tree(out: RootWriter, source: Source, tree: TTreeReader, report: Report) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from hepae.core.arithmetic.denormals import kept_subnormals
 from hepae.core.compiled import unloaded
@@ -201,7 +202,7 @@ class Work:
         with interpreting():
             found = next(one for one in file.source.keys if one.seek == key.seek)
             ntuple = file.source.ntuple(found)
-        stored = ntuple_side(key.shown, ntuple, titles_of(file, path), partial(file.get, key))
+        stored = ntuple_side(key.shown, ntuple, titles_of(file, path), partial(as_it_is, file, key))
         if key.cycle != newest(file, key):
             return stored
         compressed = compressed_ntuple(file.source, path, models_of(file.source, self.models))
@@ -265,6 +266,12 @@ class Work:
                     tell(f"{old.name}: another order of branches: {second} where {first} was")
                     break
         return pairs
+
+
+def as_it_is(file: OpenFile, key: FileKey) -> Any:
+    """A tree as uproot reads it, not restored."""
+    with as_stored():
+        return file.get(key)
 
 
 def newest(file: OpenFile, key: FileKey) -> int:

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 import numpy as np
 
-from hepae.root.rntuple.encodings import SWITCH, encoding_of
+from hepae.root.columns import Branch
+from hepae.root.rntuple.encodings import SWITCH, encoding_of, seen_dtype
 from hepae.root.rntuple.leaves import FieldLeaf, FieldLevel, PhysicalColumn, TopField
 from hepae.root.rntuple.schema import DEFERRED, REPETITIVE, Schema
 
-__all__ = ["cardinalities", "top_fields", "top_of"]
+__all__ = ["branches_of", "cardinalities", "top_fields", "top_of"]
 
 LEAF, COLLECTION, RECORD, STREAMED = 0, 1, 2, 4
 """Roles of fields."""
 
 INDICES: Final = ("Index32", "Index64", "SplitIndex32", "SplitIndex64")
 """Columns whose elements say where the rows of the next row begin."""
+
+
+LISTS = ("std::vector<", "ROOT::VecOps::RVec<", "ROOT::RVec<")
+"""Beginnings of the types of collections that are a list of their items and nothing else: an optional value is one of
+at most one, a map is one of pairs, and both have to stay what they are. Collections without a type are lists too."""
 
 
 class NotTakenApartError(Exception):
@@ -184,3 +190,54 @@ def top_of(schema: Schema, number: int) -> int:
     while schema.fields[number].parent != number:
         number = schema.fields[number].parent
     return number
+
+
+def branches_of(schema: Schema) -> dict[str, Branch]:
+    """The columns of an RNTuple as branches, by name; one that is projected once, under the name of its projection.
+
+    Parameters
+    ----------
+    schema
+        Its fields and columns, those of the extension too.
+    """
+    counters = cardinalities(schema)
+    branches: dict[str, Branch] = {}
+    for name, field in top_fields(schema).items():
+        record = schema.fields[field.number]
+        found = list(_described(schema, field, counters))
+        other = Branch(name, "other", record.type_name, title=record.description)
+        branches |= {branch.name: branch for branch in found or [other]}
+    return branches | {
+        counter: Branch(counter, "flat", "ROOT::RNTupleCardinality", "uint32")
+        for counter in counters.values()
+    }
+
+
+def _described(schema: Schema, field: TopField, counters: Mapping[int, str]) -> Iterator[Branch]:
+    """Branches of a field at the top."""
+    top = schema.fields[field.number]
+    for leaf in field.leaves:
+        record = schema.fields[schema.columns[leaf.column.number].field]
+        title, typename = record.description or top.description, record.type_name
+        kind, counter = _kind(schema, leaf), None
+        if kind == "jagged" and leaf.levels[0].index is not None:
+            counter = counters.get(leaf.levels[0].index.number)
+            typename = top.type_name or typename
+        if kind in ("string", "other"):
+            yield Branch(leaf.name, kind, typename, title=title)
+        else:
+            dtype = seen_dtype(leaf.column.encoding).name
+            yield Branch(leaf.name, kind, typename, dtype, leaf.shape, counter, title)
+
+
+def _kind(schema: Schema, leaf: FieldLeaf) -> str:
+    """What a column is, as `Branch.kind` says it."""
+    if not leaf.levels:
+        return "other" if leaf.counts else "flat"
+    if len(leaf.levels) > 1 or leaf.levels[0].index is None or leaf.counts:
+        return "other"
+    owner = schema.columns[leaf.levels[0].index.number].field
+    if owner == schema.columns[leaf.column.number].field:
+        return "string" if leaf.column.encoding.name == "Char" else "other"
+    typename = schema.fields[owner].type_name
+    return "jagged" if not typename or typename.startswith(LISTS) else "other"

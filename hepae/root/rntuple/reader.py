@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
 
@@ -14,17 +14,13 @@ from hepae.errors import UnsupportedError
 from hepae.root.columns import Branch, Column, Jagged
 from hepae.root.file.reading import merged_ranges, reading
 from hepae.root.rntuple.columns import NTupleColumns, PagesOfNTuple
-from hepae.root.rntuple.encodings import seen, seen_dtype
-from hepae.root.rntuple.fields import cardinalities, top_fields
-from hepae.root.rntuple.leaves import FieldLeaf, TopField, physical_columns
+from hepae.root.rntuple.encodings import seen
+from hepae.root.rntuple.fields import branches_of, cardinalities, top_fields
+from hepae.root.rntuple.leaves import physical_columns
 from hepae.root.rntuple.schema import Schema
 from hepae.root.tree import TreeReader
 
 __all__ = ["RNTupleReader"]
-
-LISTS = ("std::vector<", "ROOT::VecOps::RVec<", "ROOT::RVec<")
-"""Beginnings of the types of collections that are a list of their items and nothing else: an optional value is one of
-at most one, a map is one of pairs, and both have to stay what they are. Collections without a type are lists too."""
 
 
 class RNTupleReader(TreeReader):
@@ -48,48 +44,8 @@ class RNTupleReader(TreeReader):
         self.ntuple, self.schema, self.where, self.path = ntuple, schema, ntuple.where, path
         self.name, self.title, self.num_entries = name, title, ntuple.num_entries
         self.columns = NTupleColumns(ntuple, top_fields(schema))
-        counters = cardinalities(schema)
-        self._counters = {name: index for index, name in counters.items()}
-        self.branches: dict[str, Branch] = {}
-        for top, field in self.columns.whole.items():
-            found = list(self._described(field, counters))
-            other = Branch(top, "other", self._type(field.number), title=self._title(field.number))
-            self.branches |= {branch.name: branch for branch in found or [other]}
-        for counter in counters.values():
-            self.branches[counter] = Branch(counter, "flat", "ROOT::RNTupleCardinality", "uint32")
-
-    def _type(self, number: int) -> str:
-        return self.schema.fields[number].type_name
-
-    def _title(self, number: int) -> str:
-        return self.schema.fields[number].description
-
-    def _described(self, field: TopField, counters: Mapping[int, str]) -> Iterator[Branch]:
-        """Branches of a field at the top."""
-        for leaf in field.leaves:
-            number = self.schema.columns[leaf.column.number].field
-            title = self._title(number) or self._title(field.number)
-            typename, dtype = self._type(number), seen_dtype(leaf.column.encoding).name
-            kind, counter = self._kind(leaf), None
-            if kind == "jagged" and leaf.levels[0].index is not None:
-                counter = counters.get(leaf.levels[0].index.number)
-                typename = self._type(field.number) or typename
-            if kind in ("string", "other"):
-                yield Branch(leaf.name, kind, typename, title=title)
-            else:
-                yield Branch(leaf.name, kind, typename, dtype, leaf.shape, counter, title)
-
-    def _kind(self, leaf: FieldLeaf) -> str:
-        """What a column is, as `Branch.kind` says it."""
-        if not leaf.levels:
-            return "other" if leaf.counts else "flat"
-        if len(leaf.levels) > 1 or leaf.levels[0].index is None or leaf.counts:
-            return "other"
-        columns = self.schema.columns
-        owner = columns[leaf.levels[0].index.number].field
-        if owner == columns[leaf.column.number].field:
-            return "string" if leaf.column.encoding.name == "Char" else "other"
-        return "jagged" if not self._type(owner) or self._type(owner).startswith(LISTS) else "other"
+        self._counters = {name: index for index, name in cardinalities(schema).items()}
+        self.branches: dict[str, Branch] = branches_of(schema)
 
     def read(self, branch: str, start: int, stop: int) -> Column:
         """Values of a field for the events ``start`` to ``stop``, native byte order, dtype as an analysis sees it."""
