@@ -37,8 +37,8 @@ class ColumnSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     Parameters
     ----------
     name
-        Full path of the branch, with the leaf where a branch has several; the name of a table and ``#`` for counts
-        that no branch of the tree holds.
+        Full path of the branch, with the leaf where a branch has several; with ``#`` at its end for counts, and for
+        numbers of linked rows, that no branch of the tree holds.
     dtype, shape
         NumPy dtype in native byte order, fixed dimensions of one value.
     table

@@ -15,7 +15,7 @@ from hepae.files.compress.outcome import TreeDone
 from hepae.files.compress.request import requested
 from hepae.files.compress.whole import write_whole
 from hepae.files.verify.check import Check
-from hepae.learn.whole.plan import Search
+from hepae.learn.whole.matches import Search
 from hepae.progress import Report, silent
 from hepae.root.file.atomic import atomic_output
 from hepae.root.file.rest import refuse_what_cannot_be_moved

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TypeVar
@@ -17,7 +17,8 @@ from hepae.core.values.nested import Nested
 from hepae.files.compress.bounds import Asked
 from hepae.files.compress.outcome import EncodedChunk
 from hepae.input.columns import ColumnSource, chunks, sampled
-from hepae.learn.whole.plan import Planned, Search, planned
+from hepae.learn.whole.matches import Match, Search, Searched, nearest_rows
+from hepae.learn.whole.plan import Planned, planned
 from hepae.learn.whole.tables import find_tables
 from hepae.progress import Report, silent
 from hepae.stored.compressed import plain_codec
@@ -47,11 +48,14 @@ class TreePlan:
         Its schema, and how its exact columns are packed.
     bounds
         Bounds of the columns that are not exact, by name.
+    matches
+        Rows that are matched with rows of other tables.
     """
 
     stored: StoredTree
     planned: Planned
     bounds: Mapping[str, Bound]
+    matches: Sequence[Match] = ()
 
     @property
     def codecs(self) -> list[ChunkCodec]:
@@ -98,9 +102,9 @@ def plan_tree(
     share = (stop - start) / entries if entries else 0.0
     scale = source.num_entries / entries if entries else 0.0
     bounds = asked.resolved(values)
-    lifted = search(found, values, bounds, scale, dither, report) if search is not None else ()
-    plan = planned(found, values, share, bounds, lifted=lifted, dither=dither)
-    return TreePlan(described(plan.schema), plan, bounds)
+    searched = search(found, values, bounds, scale, dither, report) if search is not None else Searched()
+    plan = planned(found, values, share, bounds, lifted=searched.codecs, dither=dither)
+    return TreePlan(described(plan.schema), plan, bounds, searched.matches)
 
 
 def encoded(
@@ -111,13 +115,15 @@ def encoded(
     schema, numbers = plan.stored.schema, plan.stored.schema.numbers
     names = [info.name for info in source.infos]
 
-    def read() -> Iterator[tuple[int, int, int, dict[int, Nested]]]:
+    def read() -> Iterator[tuple[int, int, int, dict[str, Nested]]]:
         for sequence, (start, stop) in enumerate(chunks(source)):
             columns = source.read(names, start, stop)
-            yield sequence, start, stop, {numbers[name]: columns[name] for name in names}
+            yield sequence, start, stop, columns
 
-    def made(run: tuple[int, int, int, dict[int, Nested]]) -> EncodedChunk:
-        sequence, start, stop, columns = run
+    def made(run: tuple[int, int, int, dict[str, Nested]]) -> EncodedChunk:
+        sequence, start, stop, by_name = run
+        columns = {numbers[name]: column for name, column in by_name.items()}
+        columns |= {match.link.index: nearest_rows(match, by_name) for match in plan.matches}
         number, streams = encode(schema, codecs, columns, stop - start, sequence, plan.planned.methods)
         return EncodedChunk(number, start, stop, streams)
 

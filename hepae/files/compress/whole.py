@@ -13,7 +13,7 @@ from hepae.files.compress.ntuple import write_ntuple
 from hepae.files.compress.outcome import AnyColumns, TreeDone
 from hepae.files.compress.tree import encoded, plan_tree
 from hepae.files.compress.ttree import write_tree
-from hepae.learn.whole.plan import Search
+from hepae.learn.whole.matches import Search
 from hepae.progress import Report, silent
 from hepae.root.file.source import SCHEMAS_TREE, Source
 from hepae.root.file.writer import RootWriter

@@ -17,7 +17,7 @@ from hepae.files.inspect.facts import FileFacts, TreeFacts, tables_of
 from hepae.files.inspect.plain import label
 from hepae.input.columns import chunks
 from hepae.input.selection import selection_of
-from hepae.learn.whole.plan import Search
+from hepae.learn.whole.matches import Search
 from hepae.progress import Report, silent
 from hepae.root.file.compression import LZMA_BEST, Compression
 from hepae.root.file.source import Source, open_source

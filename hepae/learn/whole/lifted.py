@@ -30,6 +30,7 @@ from hepae.learn.fit.prediction import fit
 from hepae.learn.fit.rows import constant_rows
 from hepae.learn.fit.state import Links, Settings
 from hepae.learn.whole.links import RowLink, find_links, short_names
+from hepae.learn.whole.matches import Searched, find_matches, matched, with_matches
 from hepae.learn.whole.methods import best_methods
 from hepae.learn.whole.plan import feature_of
 from hepae.learn.whole.tables import Found
@@ -106,6 +107,10 @@ class _Sample:
         bound = self.bounds.get(name, Bound("exact"))
         return feature_of(name, self.columns[name], bound, self.dither and name in self.bounds)
 
+    def add(self, number: int) -> None:
+        """A column that was made."""
+        self.features[number] = self._feature(self.found.columns[number].name)
+
     def integers(self, number: int) -> Integers:
         """Lattice integers of a column."""
         feature = self.features[number]
@@ -142,7 +147,9 @@ class _Sample:
     def given(self, link: RowLink) -> dict[str, tuple[Linked, Floats]]:
         """Columns of linked rows: those that have a counterpart in this table, and the kinematics."""
         index, there = self.features[link.index].name, short_names(self.found, link.other)
+        here = short_names(self.found, link.table)
         wanted = [*(other for _, other in link.pairs), *(there[role] for role in KINEMATICS if role in there)]
+        wanted += [number for name, number in there.items() if name in here and number in self.features]
         rows = self.columns[self.features[wanted[0]].name].levels[0].astype(np.int64)
         named = self.columns[index]
         out = {}
@@ -160,8 +167,10 @@ def lifted_tables(
     scale: float,
     dither: bool = False,
     report: Report = silent,
-) -> list[PlainCodec]:
+) -> Searched:
     """A codec for each table whose columns become smaller by predicting each other, and from linked rows.
+
+    Rows that are matched with the nearest of another table get a column for it in ``found``.
 
     Parameters
     ----------
@@ -179,7 +188,13 @@ def lifted_tables(
         Told how far the work is.
     """
     columns = _Sample(found, sample, bounds, dither)
-    links = find_links(found, sample, {n: feature.lattice for n, feature in columns.features.items()})
+    lattices = {n: feature.lattice for n, feature in columns.features.items()}
+    links = find_links(found, sample, lattices)
+    matches = find_matches(found, sample, lattices, links)
+    columns.columns = {**sample, **matched(found, matches, sample)}
+    links = with_matches(links, matches)
+    for match in matches:
+        columns.add(match.link.index)
     codecs = []
     order = [*links, *(n for n in range(len(found.tables)) if n not in links)]
     for done, number in enumerate(order):
@@ -188,7 +203,7 @@ def lifted_tables(
             codecs.append(lifted)
             columns.learn(lifted)
         report("predicting", done + 1, len(found.tables), found.tables[number].name)
-    return codecs
+    return Searched(codecs, matches)
 
 
 def _table_of(columns: _Sample, number: int, links: Sequence[RowLink]) -> _Table | None:

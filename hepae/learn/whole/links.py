@@ -17,7 +17,7 @@ from hepae.core.values.nested import Nested
 from hepae.learn.fit import additive
 from hepae.learn.whole.tables import Found
 
-__all__ = ["RowLink", "find_links", "short_names"]
+__all__ = ["RowLink", "above", "find_links", "gain_of", "in_order", "paired", "short_names"]
 
 INSIDE: Final = 0.999
 """Share of the numbers of an index that must be rows of the other table: files have a few that were cut."""
@@ -84,21 +84,26 @@ def find_links(
     ]
     kept: dict[int, list[RowLink]] = {}
     for link in sorted(tried, key=lambda one: -one.gain):
-        if link.within or link.table not in _above(kept, link.other):
+        if link.within or link.table not in above(kept, link.other):
             kept.setdefault(link.table, []).append(link)
+    return in_order({table: kept.get(table, []) for table in rows})
+
+
+def in_order(links: Mapping[int, list[RowLink]]) -> dict[int, list[RowLink]]:
+    """Links by table, each table after those that it is linked to."""
     order: list[int] = []
-    for table in rows:
-        order += [one for one in (*_above(kept, table), table) if one not in order]
-    return {table: kept.get(table, []) for table in order}
+    for table in links:
+        order += [one for one in above(links, table) if one not in order]
+    return {table: links.get(table, []) for table in order}
 
 
-def _above(links: Mapping[int, Sequence[RowLink]], table: int) -> list[int]:
+def above(links: Mapping[int, Sequence[RowLink]], table: int) -> list[int]:
     """The tables that a table is predicted from, directly or not, and itself last."""
-    above: list[int] = []
+    tables: list[int] = []
     for link in links.get(table, ()):
         if not link.within:
-            above += [one for one in _above(links, link.other) if one not in above]
-    return [*above, table]
+            tables += [one for one in above(links, link.other) if one not in tables]
+    return [*tables, table]
 
 
 def _counts(found: Found, table: int, sample: Mapping[str, Nested]) -> NDArray[np.int64] | None:
@@ -144,8 +149,8 @@ def _best(
     for other, others in rows.items():
         limit = own if other == table else np.repeat(others, counts)
         if (numbers[named] < limit[named]).mean() >= (1.0 if other == table else INSIDE):
-            pairs = _pairs(found, sample, lattices, table, other)
-            gain = _gain(found, sample, lattices, pairs, (others, numbers, counts))
+            pairs = paired(found, lattices, table, other)
+            gain = gain_of(found, sample, lattices, pairs, (others, numbers, counts))
             links.append(RowLink(table, index, other, pairs, gain))
     best = max(links, key=lambda link: link.gain, default=None)
     enough = best is not None and best.gain >= LEAST_GAIN * named.sum()
@@ -162,8 +167,8 @@ def short_names(found: Found, table: int) -> dict[str, int]:
     }
 
 
-def _pairs(
-    found: Found, sample: Mapping[str, Nested], lattices: Mapping[int, Lattice], table: int, other: int
+def paired(
+    found: Found, lattices: Mapping[int, Lattice], table: int, other: int
 ) -> tuple[tuple[int, int], ...]:
     """Columns of floats with equal short names."""
     here, there = short_names(found, table), short_names(found, other)
@@ -178,7 +183,7 @@ def _pairs(
     )
 
 
-def _gain(
+def gain_of(
     found: Found,
     sample: Mapping[str, Nested],
     lattices: Mapping[int, Lattice],

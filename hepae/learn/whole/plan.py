@@ -6,7 +6,7 @@ stream, because each stream costs a few bytes and is read as a whole.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -21,18 +21,11 @@ from hepae.core.values.lattice_fit import fit_lattice, require_feasible
 from hepae.core.values.nested import Nested
 from hepae.learn.whole.methods import best_methods
 from hepae.learn.whole.tables import Found
-from hepae.progress import Report
 
-__all__ = ["Coded", "Planned", "Search", "feature_of", "planned"]
+__all__ = ["Coded", "Planned", "feature_of", "planned"]
 
 STREAM_BYTES: Final = 1 << 14
 """A column that takes less in a chunk shares a stream: reading others with it costs less than a request."""
-
-
-Search = Callable[
-    [Found, Mapping[str, Nested], Mapping[str, Bound], float, bool, Report], Sequence[PlainCodec]
-]
-"""Finds which columns of a tree predict each other (`hepae.learn.whole.lifted.lifted_tables`)."""
 
 
 @dataclass(frozen=True)
