@@ -112,7 +112,9 @@ def test_a_payload_that_is_missing_is_told(pair: tuple[Path, Path], tmp_path: Pa
 
 
 @pytest.mark.shared
-@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # of coffea's, on cross-references that the sample lacks
+@pytest.mark.filterwarnings(
+    "ignore::RuntimeWarning"
+)  # of coffea's, on cross-references that the sample lacks
 def test_coffea_reads_nanoaod(shared: Callable[[str], Path], tmp_path: Path) -> None:
     factory = pytest.importorskip("coffea.nanoevents")
     path, small = shared("zoo/coffea__nano_dy_rntuple.root"), tmp_path / "small.root"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,12 @@ import hepae
 from hepae.errors import CorruptionError, HepaeError
 from hepae.root.file.source import open_source
 from hepae.root.rntuple.ntuple import NTuple
+from hepae.stored.compressed import as_stored
+from hepae.stored.models import models_of
+from hepae.stored.ntuples import compressed_ntuple
+from hepae.stored.own_tables import schemas_of
+from tests.format_fields import Maker, envelope
+from tests.format_layouts import entries_of
 
 N = 5000
 
@@ -145,6 +152,35 @@ def test_compressing_twice_leaves_it_alone(small: Path, tmp_path: Path) -> None:
     assert sum("compressed already" in line for line in done.left) == 3
     with pytest.raises(HepaeError, match="compressed already"):
         hepae.compress(small, tmp_path / "again.root", only=["met"])
+
+
+def test_a_second_maker_has_the_same_elements(original: Path, small: Path) -> None:
+    with open_source(small) as source, as_stored(), uproot.open(original) as file:
+        ((text, header),) = [
+            parts for parts in schemas_of(source).values() if json.loads(parts[0])["tree"] == "Events"
+        ]
+        stored, ntuple = json.loads(text), file["Events"]
+        described, footer = envelope(header)
+        compressed = compressed_ntuple(source, "Events", models_of(source))
+        assert compressed is not None
+        values = compressed.whole(compressed.payload.rows[0])
+        made = 0
+        for cluster, summary in enumerate(ntuple.cluster_summaries):
+            start, stop = summary.num_first_entry, summary.num_first_entry + summary.num_entries
+            for field in stored["fields"]:
+                columns = {}
+                for physical, column in field["columns"]:
+                    part = values[column].cut(start, stop)
+                    columns[physical] = entries_of(part.levels, part.values.tolist())
+                number = [record.field_name for record in described.field_records].index(field["name"])
+                for physical, elements in Maker(described, columns).field(number).items():
+                    expected = ntuple.read_cluster_pages(
+                        cluster, physical, ntuple.get_field_metadata(physical)
+                    )
+                    assert elements == expected.tolist(), (field["name"], physical, cluster)
+                    made += 1
+    assert made == 3 * len(described.column_records)
+    assert footer[:2] == b"\x02\x00"
 
 
 def test_a_flipped_bit_is_seen(small: Path, tmp_path: Path) -> None:
