@@ -18,6 +18,7 @@ from hepae.root.rntuple.frames import Cursor, Locator, envelope, frame, frames, 
 from hepae.root.rntuple.ntuple import NTuple, runs
 from hepae.root.rntuple.pages import pack_pages, parse_pages, seal, unseal
 from hepae.root.rntuple.schema import FieldRecord
+from scripts.hardening import ntuple_parts
 
 SHARED = Path(__file__).parents[1] / "../shared/data/zoo"
 ZOO = sorted(SHARED.glob("*rntuple*.root"))
@@ -160,3 +161,15 @@ def test_a_page_is_sealed_and_unsealed(setting: Compression) -> None:
 def test_pages_that_are_far_apart_are_read_apart() -> None:
     offsets, spans = np.array([0, 1 << 25, 100, 100]), np.array([100, 10, 50, 50])
     assert [run.tolist() for run in runs(offsets, spans, np.arange(4))] == [[0, 2, 3], [1]]
+
+
+def test_no_damage_to_an_rntuple_is_silent(tmp_path: Path) -> None:
+    subject = ntuple_parts.subject(tmp_path)
+    assert [key.path for key in subject.keys] == ["Events", "Events__hepae"]
+    refused = 0
+    for number in range(300):
+        try:
+            assert subject.outcome(np.random.default_rng([7, number])) == "identical"
+        except (InputError, UnsupportedError):
+            refused += 1
+    assert refused > 250

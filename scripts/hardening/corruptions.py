@@ -1,4 +1,4 @@
-"""A million damaged frames, event payloads, counters, models and manifests: the same values, or a typed error.
+"""A million damaged frames, event payloads, models, RNTuples: the same values, or a typed error.
 
     python -m scripts.hardening.corruptions --corruptions 1000000 --seed 1 --evidence docs/evidence/corruptions.md
 
@@ -30,11 +30,20 @@ from hepae.stored.models import ModelStore, models_of
 from hepae.stored.restore import CompressedCollection
 from hepae.testing.hostile import KINDS, Bytes
 from scripts.hardening import fuzz_files
+from scripts.hardening.ntuple_parts import NTuples
+from scripts.hardening.ntuple_parts import subject as ntuples
 
 SUFFIX = "__hepae"
 EVENTS = 60
 SAME_LENGTH = tuple(kind for kind in KINDS if kind.__name__ not in ("cut", "drop"))
-SHARES = {"lifting": 0.35, "masked": 0.2, "bottleneck": 0.2, "models": 0.15, "manifests": 0.1}
+SHARES = {
+    "lifting": 0.33,
+    "masked": 0.2,
+    "bottleneck": 0.2,
+    "models": 0.15,
+    "manifests": 0.1,
+    "rntuples": 0.02,
+}
 
 Random = np.random.Generator
 
@@ -167,7 +176,7 @@ class Models:
         return cast(Source, SimpleNamespace(has_models=True, path="memory", tree=lambda _: self.table))
 
 
-Subject = Collection | Models
+Subject = Collection | Models | NTuples
 
 
 def word_of(subject: Subject, rng: Random) -> tuple[str, str]:
@@ -185,6 +194,8 @@ def word_of(subject: Subject, rng: Random) -> tuple[str, str]:
 
 def subject_of(name: str, folder: Path) -> Subject:
     """What is damaged, by name."""
+    if name == "rntuples":
+        return ntuples(folder)
     codec = name if name in fuzz_files.CODECS else "lifting"
     first = fuzz_files.original(folder / "original.root", events=EVENTS)
     path = fuzz_files.compressed(first, folder / f"{codec}.root", codec)
@@ -202,6 +213,7 @@ TITLES = {
     "bottleneck": "branches and checksums of events, bottleneck",
     "models": "models and their names",
     "manifests": "manifests in their models",
+    "rntuples": "anchors, envelopes and pages of RNTuples",
 }
 
 

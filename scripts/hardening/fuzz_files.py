@@ -60,6 +60,7 @@ QUICKEST = Effort((Size((8,), (4, 3), 8, 8),), bins=32, samples=100_000, batch=2
 SOURCES = (
     *("hepae/core", "hepae/model", "hepae/root", "hepae/stored", "hepae/read", "hepae/files/decompress"),
     *("hepae/testing/hostile.py", "scripts/hardening/corruptions.py", "scripts/hardening/fuzz_files.py"),
+    "scripts/hardening/ntuple_parts.py",
 )
 SECONDS = 10
 MEMORY = 8 << 30

@@ -29,15 +29,15 @@ MERGE_BYTES = 1 << 24
 class FileBytes(Protocol):
     """A file that gives its bytes and those of its objects, such as `Source`."""
 
-    path: str
+    @property
+    def path(self) -> str:
+        """Where it is, for messages."""
 
     def raw(self, start: int, stop: int) -> bytes:
         """Bytes between two positions."""
-        ...
 
     def object(self, key: Key) -> bytes:
         """The bytes of an object, uncompressed."""
-        ...
 
 
 class NTuple:
