@@ -257,6 +257,8 @@ def test_tables_pass_through_their_knots(runs: list[int], data: st.DataObject) -
         lambda: Lookup(Here("a"), 0, 99, (1, 2)),
         lambda: Lookup(Here("a"), 0, 0, (1, 1 << 40)),
         lambda: Period(3, 3),
+        lambda: Widths(0, (), (5, 3)),
+        lambda: Widths(0, (), tuple(range(256))),
     ],
 )  # fmt: skip
 def test_predictors_that_cannot_be_are_refused(make: object) -> None:

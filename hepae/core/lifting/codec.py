@@ -163,8 +163,9 @@ def _marked(kind: int, block: bytes) -> bytes:
 def _by_class(latents: Integers, classes: NDArray[np.uint8], n_classes: int, ranked: bool) -> bytes:
     """Blocks of the classes, each but the last after its length, and after its count where that is not known."""
     out = b""
-    for number in range(n_classes):
-        chosen = latents[classes == number]
+    ends = np.cumsum(np.bincount(classes, minlength=n_classes))
+    parts = np.split(latents[np.argsort(classes, kind="stable")], ends[:-1])
+    for number, chosen in enumerate(parts):
         block = pack(chosen)
         out += varint(len(chosen)) if ranked else b""
         out += varint(len(block)) if number < n_classes - 1 else b""
@@ -220,8 +221,11 @@ class _ClassLatents:
         if self._evaluation.loops:
             self._evaluation.loops.deal(classes, self._latents, self._next, out)
             return
-        for number, (first, last) in enumerate(zip(self._next.tolist(), end.tolist(), strict=True)):
-            out[np.flatnonzero(classes == number)] = self._latents[first:last]
+        order = np.argsort(classes, kind="stable")
+        counts: Integers = np.asarray(end - self._next, np.int64)
+        # where the latents of a class go on, less where its objects begin among the sorted ones
+        shift = self._next - (np.cumsum(counts) - counts)
+        out[order] = np.take(self._latents, np.arange(len(order)) + np.repeat(shift, counts))
         self._next = end
 
 

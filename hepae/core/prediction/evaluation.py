@@ -244,9 +244,7 @@ class Evaluation:
                 place = self._found(self._places, tables, rank)
                 self._places.loops.classes(*place, *tables.sums, edges, classes)
                 return classes
-            score = self._sum(tables, rank)
-            for edge in edges:
-                classes += score >= edge
+            classes[:] = np.searchsorted(edges, self._sum(tables, rank), "right")
         return classes
 
     def count(self, classes: NDArray[np.uint8], n: int) -> Integers:

@@ -21,6 +21,10 @@ WIDTH_BITS: Final = 8
 """Widths are summed in 1/256 of an octave."""
 
 
+MOST_EDGES: Final = 255
+"""The number of a class is a byte."""
+
+
 class Term(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A table of one source: the value for missing objects, then the values at the knots, in 2**-FRACTION_BITS."""
 
@@ -54,6 +58,10 @@ class Widths(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     constant: int
     terms: tuple[Term, ...]
     edges: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        if len(self.edges) > MOST_EDGES or any(a > b for a, b in pairwise(self.edges)):
+            raise ModelRejectedError("not the edges of classes", got=self.edges[:4])
 
 
 def expand(knots: tuple[int, ...], values: tuple[int, ...]) -> Integers:
