@@ -122,6 +122,17 @@ def test_an_estimate_is_near_the_size_that_compressing_gives(nano: Path, tmp_pat
     )
 
 
+def test_columns_say_what_they_are_predicted_from(sample_root: Path, tmp_path: Path) -> None:
+    compress(sample_root, tmp_path / "small.root", only=["Jet_*"])
+    columns = {column.name: column for column in inspect(tmp_path / "small.root").trees[0].columns}
+    predicted = {name: column.needs for name, column in columns.items() if column.needs}
+    assert predicted
+    for name, needs in predicted.items():
+        assert columns[name].codec == "lifting"
+        assert set(needs) <= columns.keys() - {name}
+        assert all(name not in columns[one].needs for one in needs)
+
+
 def test_an_estimate_refuses_what_compressing_refuses(nano: Path) -> None:
     with pytest.raises(BoundError):
         estimate(inspect(nano), ["Jet_nothing=rel:1e-3"])

@@ -22,6 +22,9 @@ MOST_TABLES = 25
 MOST_COARSENED = 40
 """Columns with bounds that a dry run lists."""
 
+MOST_NEEDS = 3
+"""Names of columns that a column is predicted from; --json has all."""
+
 COMPRESS = (
     "`hepae compress IN OUT` stores every value exactly; `hepae compress --dry-run IN`\nestimates the sizes."
 )
@@ -199,6 +202,12 @@ def _stored(column: Result, _: int) -> str:
     )
 
 
+def _needs(column: Result, _: int) -> str:
+    """The first columns that it is predicted from, and how many more there are."""
+    names, more = column["needs"][:MOST_NEEDS], len(column["needs"]) - MOST_NEEDS
+    return ", ".join(names) + (f" and {more:,} more" if more > 0 else "")
+
+
 # the last of a table is dropped first where the terminal is narrow
 PLANNED = {"stored": "would be stored"}
 TABLES: dict[str, Cell] = {
@@ -218,6 +227,7 @@ COLUMNS: dict[str, Cell] = {
     "after, B": _number("after"),
     "ratio": _ratio,
     "stored": _stored,
+    "predicted from": _needs,
     "mantissa bits": _of_values("mantissa", str),
     "smallest": _of_values("low", lambda value: f"{value:.6g}"),
     "largest": _of_values("high", lambda value: f"{value:.6g}"),

@@ -24,6 +24,7 @@ __all__ = [
     "compressed_rows",
     "compressed_run",
     "compressed_runs",
+    "needs_of",
     "shares",
     "stored_as",
 ]
@@ -44,7 +45,16 @@ def compressed_columns(compressed: CompressedColumns) -> list[ColumnFacts]:
             known = facts.setdefault(column.name, ColumnFacts(column.name, table, typed(column)))
             known.on_disk += round(sizes[number])
             known.codec, known.bound = words[number]
+            known.needs = needs_of(schema, number)
     return list(facts.values())
+
+
+def needs_of(schema: TreeSchema, number: int) -> list[str]:
+    """Names of the columns that a column is predicted from, and of those that link them to it."""
+    stream = schema.streams[schema.stream_of[number]]
+    codec = None if isinstance(stream, Bundle) else schema.codecs[stream.codec]
+    needs = codec.needs.get(number, ()) if isinstance(codec, PlainCodec) else ()
+    return [schema.columns[one].name for one in dict.fromkeys(needs)]
 
 
 def stored_as(schema: TreeSchema, models: Mapping[str, Sequence[str]]) -> dict[int, tuple[str, str]]:

@@ -12,7 +12,7 @@ from hepae.files.compress.outcome import AnyColumns
 from hepae.files.compress.request import compressible, requested
 from hepae.files.compress.tree import Sample, TreePlan, plan_tree, tree_sample
 from hepae.files.compress.whole import described_of, original_of
-from hepae.files.inspect.compressed import shares, stored_as
+from hepae.files.inspect.compressed import needs_of, shares, stored_as
 from hepae.files.inspect.facts import FileFacts, TreeFacts, tables_of
 from hepae.files.inspect.plain import label
 from hepae.input.columns import chunks
@@ -127,6 +127,7 @@ def _tree(
             one = known[column.name]
             one.table, one.after = label(schema.tables[column.table].name), round(sizes[number])
             one.codec, one.bound = words[number]
+            one.needs = needs_of(schema, number)
             one.kept = ""
     stored = [plan.stored.to_json(), original_of(source, facts.path, columns)]
     return round(sum(sizes)) + sum(len(LZMA_BEST.pack(data)) for data in stored) + _left(source, columns)

@@ -68,6 +68,8 @@ class ColumnFacts:
         The bound it has, or would get; empty where it stays as it is.
     codec
         ``plain``, ``lifting`` or the like where it is compressed or a plan was made; else empty.
+    needs
+        Columns that are read with it, because it is predicted from them.
     kept
         Why it stays as it is; empty where it is compressed or would be.
     after
@@ -84,6 +86,7 @@ class ColumnFacts:
     in_memory: int = 0
     bound: str = ""
     codec: str = ""
+    needs: list[str] = field(default_factory=list)
     kept: str = ""
     after: int | None = None
     values: ValueFacts | None = None
