@@ -53,9 +53,12 @@ def test_many_rows_are_compared_in_runs(monkeypatch: pytest.MonkeyPatch) -> None
     a = table("a", counts, *(random.normal(0, 1, (3, sum(counts))).tolist()))
     b = table("b", others, *(random.normal(0, 1, (3, sum(others))).tolist()))
     whole = nearest({**a, **b})
-    monkeypatch.setattr("hepae.learn.whole.matches.PAIRS", 7)
+    monkeypatch.setattr("hepae.learn.whole.matches.PAIRS", 25)
     assert nearest({**a, **b}) == whole
     assert max(whole) > 0
+    monkeypatch.setattr("hepae.learn.whole.matches.PAIRS", 7)
+    few = np.repeat(np.array(counts) * np.array(others) <= 7, counts)
+    assert nearest({**a, **b}) == np.where(few, whole, -1).tolist()
 
 
 def test_tables_are_read_after_those_that_they_are_linked_to() -> None:

@@ -44,7 +44,7 @@ LEAST_GAIN: Final = 6.0
 """Bits that a row must save besides its number: chance saves about what the number costs."""
 
 PAIRS: Final = 1 << 22
-"""Pairs of rows compared at once: bounded memory."""
+"""Pairs of rows compared at once: bounded memory. Rows of an entry with more are matched with none."""
 
 
 @dataclass(frozen=True)
@@ -204,10 +204,11 @@ def nearest_rows(match: Match, columns: Mapping[str, Nested]) -> Nested:
     there = [np.asarray(columns[name].values, np.float64) for name in match.there]
     out = np.full(len(here[0]), -1, np.int16)
     starts = np.concatenate([[0], np.cumsum(counts)]), np.concatenate([[0], np.cumsum(others)])
-    for low, high in _runs(counts * others):
+    compared = np.where(counts * others > PAIRS, 0, others)
+    for low, high in _runs(counts * compared):
         mine, theirs = (slice(int(edges[low]), int(edges[high])) for edges in starts)
         parts = [one[mine] for one in here], [one[theirs] for one in there]
-        out[mine] = _nearest(*parts, counts[low:high], others[low:high])
+        out[mine] = _nearest(*parts, counts[low:high], others[low:high], compared[low:high])
     return Nested((counts,), out)
 
 
@@ -226,9 +227,10 @@ def _nearest(
     there: Sequence[Floats],
     counts: NDArray[np.int64],
     others: NDArray[np.int64],
+    compared: NDArray[np.int64],
 ) -> NDArray[np.int16]:
-    """The nearest row of all pairs of rows of some entries."""
-    candidates = np.repeat(others, counts)
+    """The nearest row of all pairs of rows of some entries; `compared`: those of the other, all or none."""
+    candidates = np.repeat(compared, counts)
     row = np.repeat(np.arange(len(candidates)), candidates)
     place = np.arange(len(row)) - np.repeat(np.cumsum(candidates) - candidates, candidates)
     first = np.repeat(np.repeat(np.cumsum(others) - others, counts), candidates)
