@@ -13,6 +13,7 @@ import uproot
 
 import hepae
 from hepae.errors import CorruptionError, HepaeError
+from hepae.learn.recipe import recipe_of
 from hepae.root.file.source import open_source
 from hepae.root.rntuple.ntuple import NTuple
 from hepae.stored.compressed import as_stored
@@ -21,6 +22,7 @@ from hepae.stored.ntuples import compressed_ntuple
 from hepae.stored.own_tables import schemas_of
 from tests.format_fields import Maker, envelope
 from tests.format_layouts import entries_of
+from tests.root_process import in_root, needs_root
 
 N = 5000
 
@@ -194,3 +196,49 @@ def test_a_flipped_bit_is_seen(small: Path, tmp_path: Path) -> None:
     with pytest.raises(CorruptionError):
         hepae.decompress(tmp_path / "bad.root", tmp_path / "back.root")
     assert not (tmp_path / "back.root").exists()
+
+
+IMPORT = """
+importer = getattr(ROOT, "RNTupleImporter", None) or ROOT.Experimental.RNTupleImporter
+one = importer.Create(paths[0], "Events", paths[1])
+one.SetIsQuiet(True)
+one.Import()
+result = 0
+"""
+
+
+@pytest.mark.root
+@needs_root
+@pytest.mark.parametrize("container", ["ttree", "rntuple"])
+def test_a_collection_of_an_imported_tree_is_stored_once(tmp_path: Path, container: str) -> None:
+    rng = np.random.default_rng(1)
+    counts = rng.integers(0, 5, 3000)
+    pt, eta = (ak.unflatten(rng.exponential(30, int(counts.sum())).astype("f4"), counts) for _ in range(2))
+    weights = ak.unflatten(rng.exponential(1, 6000).astype("f4"), np.full(3000, 2))
+    with uproot.recreate(tmp_path / "tree.root") as file:
+        types = {"Jet": ak.zip({"pt": pt, "eta": eta}), "PSWeight": weights, "event": np.arange(3000)}
+        file.mktree("Events", {name: ak.type(column) for name, column in types.items()}).extend(types)
+    in_root(IMPORT, tmp_path / "tree.root", tmp_path / "ntuple.root")
+    small, bounds = tmp_path / "small.root", ["pt=rel:1e-2", "eta=rel:1e-2"]
+    recipe = recipe_of({"codec": "lifting"})
+    path = tmp_path / "ntuple.root"
+    hepae.compress(path, small, collection="Jet", bounds=bounds, recipe=recipe, container=container)  # type: ignore[arg-type]
+    with hepae.open(small) as file:
+        names = file["Events"].keys()
+        assert {"Jet_pt", "Jet_eta", "nJet", "PSWeight", "nPSWeight", "event"} <= set(names)
+        moved = np.abs(flat(file["Events"]["Jet_pt"].array()) - flat(pt))
+        assert moved.max() > 0
+        assert (moved <= 1e-2 * flat(pt)).all()
+        assert flat(file["Events"]["PSWeight"].array()).tobytes() == flat(weights).tobytes()
+    stored = [name for name in uproot_names(small) if "Jet_pt" in name and not name.startswith("n")]
+    assert len(stored) <= 1
+
+
+def flat(array: Any) -> Any:
+    return np.asarray(ak.flatten(array))
+
+
+def uproot_names(path: Path) -> list[str]:
+    """Names of what is in the file, unrestored."""
+    with as_stored(), uproot.open(path) as file:
+        return list(file["Events"].keys())

@@ -17,6 +17,7 @@ from hepae.learn.recipe import Recipe
 from hepae.learn.whole.lifted import lifted_tables
 from hepae.model.model import Model
 from hepae.progress import Report, silent
+from hepae.root.file.source import RNTUPLES, open_source
 
 __all__ = ["compress"]
 
@@ -69,7 +70,8 @@ def compress(
     collection
         Several collections: their columns alone are compressed. A single one makes this `compress_collection`.
     features, model, recipe, side, embed, container
-        Each of them makes this `compress_collection`, which says what they mean.
+        Each of them makes this `compress_collection`, which says what they mean; but in an RNTuple that stays one, a
+        collection is compressed as in whole files, so that all else stays as it is, unless a model is asked for.
 
     Returns
     -------
@@ -93,7 +95,9 @@ def compress(
     """
     names = (collection,) if isinstance(collection, str) else tuple(dict.fromkeys(collection or ()))
     part = len(names) == 1 or any(said is not None for said in (features, model, recipe))
-    if not (part or side or not embed or container != "ttree" or is_csv(source)):
+    alone = part or side or not embed or container != "ttree" or is_csv(source)
+    sealed = container == "rntuple" and embed and not side and features is None and model is None
+    if not alone or (sealed and _is_lifting(recipe) and _is_ntuple(source)):
         narrowing = narrowing_of(only, skip, names, tree)
         assigned = selection_of(bounds=bounds).bounds
         require_lossy(dither, assigned, source)
@@ -119,3 +123,16 @@ def compress(
         report=report,
         check=verify,
     )
+
+
+def _is_lifting(recipe: Recipe | None) -> bool:
+    """Whether a recipe says no more than whole files do by themselves."""
+    return recipe is None or (recipe.codec == "lifting" and set(recipe.given) <= {"codec"})
+
+
+def _is_ntuple(source: str | Path) -> bool:
+    """Whether the trees of a file are RNTuples: what stays of one keeps its pages and its types."""
+    if is_csv(source):
+        return False
+    with open_source(source) as opened:
+        return bool(opened.trees) and set(opened.trees.values()) <= set(RNTUPLES)
