@@ -210,3 +210,18 @@ def test_compressed_files_of_other_columns_that_root_merged_are_refused(tmp_path
     assert in_root(HADD, tmp_path / "all.root", *small)
     with pytest.raises(CorruptionError, match="different columns"):
         hepae.decompress(tmp_path / "all.root", tmp_path / "back.root")
+
+
+@needs_root
+@pytest.mark.root
+def test_compressed_files_of_cms_with_late_fields(tmp_path: Path) -> None:
+    plain = [
+        write_cms(tmp_path / f"{n}.root", 3000, 3000 * n, 700, late) for n, late in enumerate((1700, 90))
+    ]
+    small = [tmp_path / f"{path.stem}_small.root" for path in plain]
+    for path, target in zip(plain, small, strict=True):
+        assert "Events" in [tree.path for tree in hepae.compress(path, target).trees]
+    merge(tmp_path / "plain.root", plain, others="first")
+    merge(tmp_path / "small.root", small, others="first")
+    hepae.decompress(tmp_path / "small.root", tmp_path / "back.root")
+    assert ak.array_equal(arrays(tmp_path / "back.root"), arrays(tmp_path / "plain.root"))

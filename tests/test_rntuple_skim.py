@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import uproot
 
+import hepae
 from hepae.errors import CutError, UnsupportedError
 from hepae.files.skim.file import skim
 from hepae.root.file.source import open_source
@@ -162,3 +163,53 @@ def test_attributes_of_ranges_are_not_left_behind(tmp_path: Path) -> None:
     with pytest.raises(UnsupportedError, match="attributes"):
         skim(path, tmp_path / "out.root", "x > 3", tree="T")
     assert not (tmp_path / "out.root").exists()
+
+
+def compressible(path: Path) -> Path:
+    """An RNTuple in two clusters that becomes smaller, with a field that has to be kept."""
+    numbers = np.arange(6000)
+    counts = numbers % 3
+    data = ak.Array(
+        {
+            "n": numbers,
+            "half": numbers // 2,
+            "jets": ak.unflatten(np.arange(int(counts.sum())), counts),
+            "noise": np.random.default_rng(1).random(6000),
+        }
+    )
+    with uproot.recreate(path) as file:
+        file.mkrntuple("Events", data.layout.form).extend(data[:3000])
+        file["Events"].extend(data[3000:])
+    return path
+
+
+@pytest.mark.parametrize("cut", ["n % 3 == 1", "n >= 3000", "Sum$(jets) > 4000 && noise < 0.5", "n < 0"])
+def test_a_compressed_rntuple_stays_compressed(tmp_path: Path, cut: str) -> None:
+    plain, small = compressible(tmp_path / "plain.root"), tmp_path / "small.root"
+    hepae.compress(plain, small, skip=["noise"])
+    skim(plain, tmp_path / "plain_out.root", cut, tree="Events")
+    done = skim(small, tmp_path / "out.root", cut, tree="Events")
+    expected = arrays(tmp_path / "plain_out.root", "Events")
+    assert done.events_after == len(expected)
+    if len(expected):
+        with open_source(tmp_path / "out.root") as source:
+            assert "Events__hepae" in {key.path for key in source.keys}
+            assert set(source.tree("Events").branches) == {"noise", "hepae"}
+    hepae.decompress(tmp_path / "out.root", tmp_path / "back.root")
+    found = arrays(tmp_path / "back.root", "Events")
+    assert str(found.type) == str(expected.type)
+    assert ak.array_equal(found, expected)
+
+
+@needs_root
+@pytest.mark.root
+def test_a_compressed_file_of_cms(tmp_path: Path) -> None:
+    path, small = write_cms(tmp_path / "cms.root", 3000, 0, 600, 1700), tmp_path / "small.root"
+    hepae.compress(path, small)
+    skim(path, tmp_path / "plain_out.root", "nElectron == 2 || Entry$ >= 2400", tree="Events")
+    skim(small, tmp_path / "out.root", "nElectron == 2 || Entry$ >= 2400", tree="Events")
+    hepae.decompress(tmp_path / "out.root", tmp_path / "back.root")
+    assert (
+        shown(tmp_path / "back.root", 2000)["Events;1"]
+        == shown(tmp_path / "plain_out.root", 2000)["Events;1"]
+    )

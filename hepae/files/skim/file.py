@@ -54,7 +54,7 @@ def skim(
     Parameters
     ----------
     source
-        A ROOT file with a TTree, compressed or not, or an RNTuple.
+        A ROOT file with a TTree or an RNTuple, compressed or not.
     target
         ROOT file to write. It appears complete and verified, or not at all. Branches, titles and types are those of the
         source; everything else in the file (histograms, other trees) is copied as it is.
@@ -109,7 +109,7 @@ def events_of(
     """A tree whose entries are chosen, as it is stored."""
     if isinstance(tree, TTreeReader):
         return Events(source, tree, models)
-    return NTupleEvents(source, tree)
+    return NTupleEvents(source, tree, models)
 
 
 def _told(report: Report, stage: str, entries: int) -> Callable[[int], None]:

@@ -5,7 +5,7 @@ What was restored lies on its lattice, and is coded again bit for bit: bounds do
 
 from __future__ import annotations
 
-import numpy as np
+from collections.abc import Callable
 
 from hepae import limits
 from hepae.arrays import Booleans
@@ -14,15 +14,14 @@ from hepae.core.values.nested import Nested
 from hepae.files.skim.digests import Digests
 from hepae.input.columns import CHUNK_BYTES
 from hepae.learn.whole.methods import best_methods
-from hepae.root.ttree.baskets import basket_of
-from hepae.root.ttree.writer import TreeWriter
-from hepae.stored.compressed import CompressedTree
-from hepae.stored.payload import MARKER, Row, row_columns
+from hepae.root.columns import Column
+from hepae.stored.compressed import CompressedColumns
+from hepae.stored.payload import Row, row_columns
 
 __all__ = ["ChosenTables", "named_columns"]
 
 
-def named_columns(tree: CompressedTree, row: Row) -> dict[str, Nested]:
+def named_columns(tree: CompressedColumns, row: Row) -> dict[str, Nested]:
     """Every column of a chunk by name."""
     columns = tree.stored[row.schema].schema.columns
     return {columns[number].name: values for number, values in tree.whole(row).items()}
@@ -34,15 +33,23 @@ class ChosenTables:
     Parameters
     ----------
     tree
-        The replaced branches of the source.
-    out, payload
-        The tree that is written, and the payload tree beside it.
+        The replaced branches or fields of the source.
+    mark
+        Told the number of a chunk and of its entries, which are marked with it.
+    append
+        Takes a row of the payload.
     digests
         Told what is written.
     """
 
-    def __init__(self, tree: CompressedTree, out: TreeWriter, payload: TreeWriter, digests: Digests) -> None:
-        self.tree, self.out, self.payload, self.digests = tree, out, payload, digests
+    def __init__(
+        self,
+        tree: CompressedColumns,
+        mark: Callable[[int, int], None],
+        append: Callable[[dict[str, Column]], None],
+        digests: Digests,
+    ) -> None:
+        self.tree, self.mark, self.append, self.digests = tree, mark, append, digests
         self.number = self._entries = self._size = 0
         self._schema = ""
         self._methods: dict[int, tuple[int, ...]] = {}
@@ -79,8 +86,8 @@ class ChosenTables:
             self._methods = {number: best_methods(column.values) for number, column in columns.items()}
         codecs = self.tree.codecs(self._schema, exact=True)
         chunk, streams = encode(stored.schema, codecs, columns, self._entries, self.number, self._methods)
-        self.payload.append(row_columns(chunk, self._entries, stored.sha256, streams))
-        self.out.append_basket(MARKER, basket_of(np.full(self._entries, chunk, np.uint32), "uint32"))
+        self.append(row_columns(chunk, self._entries, stored.sha256, streams))
+        self.mark(chunk, self._entries)
         specs = stored.schema.columns
         self.digests.add_nested({specs[number].name: column for number, column in columns.items()})
         self.number += 1

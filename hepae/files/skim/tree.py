@@ -22,6 +22,7 @@ from hepae.model.model import Model
 from hepae.root.columns import Column, Jagged
 from hepae.root.file.source import PAYLOAD, Source
 from hepae.root.file.writer import RootWriter
+from hepae.root.ttree.baskets import basket_of
 from hepae.root.ttree.entries import setting_of
 from hepae.root.ttree.header import TreeHeader, parse_tree
 from hepae.root.ttree.reader import TTreeReader
@@ -163,7 +164,11 @@ def _write_chosen(out: RootWriter, events: Events, keep: Booleans, tell: Tell) -
         path = events.tree.path + PAYLOAD
         payload = out.new_tree(path, payload_plan(), f"columns of {events.tree.name}, compressed by hepae")
         out.done.add(path)
-        parts.append(ChosenTables(events.tables, written, payload, digests))
+
+        def mark(chunk: int, entries: int) -> None:
+            written.append_basket(MARKER, basket_of(np.full(entries, chunk, np.uint32), "uint32"))
+
+        parts.append(ChosenTables(events.tables, mark, payload.append, digests))
     for start, stop in events.windows():
         for part in parts:
             part.add(start, keep[start:stop])
