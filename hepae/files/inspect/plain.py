@@ -156,18 +156,24 @@ def other_branches(
         Paths of branches whose baskets turned out not to be what their layout says.
     """
     columns, odd = set(readable), set(irregular)
-    types = describe_tree(tree)
+    others = [
+        branch for branch in header.branches if branch.path not in columns and not _is_folder(branch, header)
+    ]
+    types = describe_tree(tree) if others else {}
     facts = []
-    for branch in header.branches:
+    for branch in others:
         disk, memory = branch_bytes(branch)
-        folder = not (disk or memory or branch.entries) and (header.entries or not branch.leaves)
-        if branch.path in columns or folder:
-            continue  # a folder of sub-branches has nothing of its own
         kind = types[branch.path].typename if branch.path in types else ""
         kind = kind or branch.object_class or ", ".join(leaf.classname for leaf in branch.leaves)
         facts.append(ColumnFacts(branch.path, OTHERS, kind or branch.classname, branch.title, disk, memory))
         facts[-1].kept = _why(branch, header.entries, branch.path in odd)
     return facts
+
+
+def _is_folder(branch: BranchHeader, header: TreeHeader) -> bool:
+    """Whether a branch has sub-branches and nothing of its own."""
+    filled = any(branch_bytes(branch)) or branch.entries
+    return not filled and bool(header.entries or not branch.leaves)
 
 
 def _why(branch: BranchHeader, entries: int, odd: bool) -> str:
