@@ -104,16 +104,13 @@ class _Restoring:
         for entries, columns in self.compressed.entries(
             cluster.first, cluster.first + cluster.entries, self.compressed.leaves
         ):
-            for number, elements in filling.add(columns, entries).items():
-                if number < listed:
-                    self._fill(number, elements)
+            made = filling.add(columns, entries).items()
+            pages = {number: self._pages(number, elements) for number, elements in made if number < listed}
+            self.written.fill_columns(dict(sorted(pages.items())), self.settings)
 
-    def _fill(self, number: int, elements: Array) -> None:
-        """Append elements to a column."""
-        compression = Compression.of(self.settings[number])
-        encoding = self.every[number].encoding
-        pages = [SealedPage.of(n, data, compression) for n, data in pages_of(encoding, elements)]
-        self.written.fill(number, pages, compression.code)
+    def _pages(self, number: int, elements: Array) -> list[SealedPage]:
+        compression, encoding = Compression.of(self.settings[number]), self.every[number].encoding
+        return [SealedPage.of(n, data, compression) for n, data in pages_of(encoding, elements)]
 
     def _listed(self, cluster: Cluster) -> int:
         """How many columns a cluster lists: not those at the end that were added after it."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -124,15 +124,34 @@ class ClusterWriter:
         first
             Number of their first element in the RNTuple, where it is not the one behind the last that was written.
         """
+        self._cluster().set(column, compression, first)
+        self._put((column, page) for page in pages)
+
+    def fill_columns(
+        self, pages: Mapping[int, Sequence[SealedPage]], compressions: Mapping[int, int]
+    ) -> None:
+        """Append pages to several columns of the cluster, which share records: a record has a key of 60 bytes.
+
+        Parameters
+        ----------
+        pages
+            Of each column, in order.
+        compressions
+            ROOT's number for how they are compressed, by column.
+        """
+        for column in pages:
+            self._cluster().set(column, compressions[column], None)
+        self._put((column, page) for column, some in pages.items() for page in some)
+
+    def _put(self, pages: Iterable[tuple[int, SealedPage]]) -> None:
         begun = self._cluster()
-        begun.set(column, compression, first)
         for blob in blobs(pages):
-            offset = self.file.write_blob(b"".join(page.sealed for page in blob), self.home)
-            sizes = np.array([page.size for page in blob], np.int64)
-            sums = np.array([page.checksum for page in blob], np.int64)
+            offset = self.file.write_blob(b"".join(page.sealed for _, page in blob), self.home)
+            sizes = np.array([page.size for _, page in blob], np.int64)
+            sums = np.array([page.checksum for _, page in blob], np.int64)
             ends = np.cumsum(sizes + 8 * sums)
-            elements = np.array([page.elements for page in blob], np.int64)
-            columns = np.full(len(blob), column)
+            elements = np.array([page.elements for _, page in blob], np.int64)
+            columns = np.array([column for column, _ in blob], np.int64)
             offsets = offset + np.concatenate([[0], ends[:-1]])
             begun.pages.append(np.stack([columns, elements, sizes, offsets, sums], axis=1))
 
@@ -324,15 +343,15 @@ def spread(starts: Integers, counts: Integers) -> Integers:
     return numbers
 
 
-def blobs(pages: Iterable[SealedPage]) -> Iterator[list[SealedPage]]:
-    """Pages that share a record."""
-    held: list[SealedPage] = []
+def blobs(pages: Iterable[tuple[int, SealedPage]]) -> Iterator[list[tuple[int, SealedPage]]]:
+    """Pages of columns that share a record."""
+    held: list[tuple[int, SealedPage]] = []
     size = 0
-    for page in pages:
+    for column, page in pages:
         if held and size + len(page.sealed) > BLOB_BYTES:
             yield held
             held, size = [], 0
-        held.append(page)
+        held.append((column, page))
         size += len(page.sealed)
     if held:
         yield held
