@@ -28,8 +28,9 @@ LEAST_LINKED: Final = 0.02
 FEWEST_LINKED: Final = 200
 
 LEAST_GAIN: Final = 4.5
-"""Bits that a linked row must save, all its columns together: less is chance. In a NanoAOD-like file the rows that indices
-name save 6 to 80, and those that small numbers such as flags happen to be save 3.4 at most: leading rows are alike."""
+"""Bits that a linked row must save, all its columns together: less is chance. In a NanoAOD-like file the rows that
+indices name save 6 to 80, and those that small numbers such as flags happen to be 3.4 at most: leading rows are alike.
+"""
 
 TRIED: Final = 20_000
 """Rows on which a link is tried."""
