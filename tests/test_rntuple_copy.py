@@ -159,6 +159,13 @@ result = [
     assert ours == theirs
 
 
+@needs_root
+@pytest.mark.root
+def test_root_finds_an_rntuple_in_a_new_directory(plain: Path) -> None:
+    code = 'result = float(ROOT.RDataFrame("dir/T", paths[0]).Sum("x").GetValue())'
+    assert in_root(code, plain) == sum(range(1000))
+
+
 def test_a_copy_is_the_same(plain: Path, folder: Path) -> None:
     assert_same(plain, copied(plain, folder / "plain_copy.root"))
 

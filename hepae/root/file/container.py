@@ -186,8 +186,11 @@ class RootFile:
         self.info_seek, self.info_bytes = self.position, key.nbytes
         self.append(key.pack() + packed)
 
-    def directory(self, path: str, title: str = "", classname: str = "TDirectoryFile") -> Directory:
-        """The directory of that path, made with its parents where it does not exist."""
+    def directory(self, path: str, title: str = "", classname: str = "TDirectory") -> Directory:
+        """The directory of that path, made with its parents where it does not exist.
+
+        ROOT itself writes ``TDirectory`` for its ``TDirectoryFile``, and looks for RNTuples in no other.
+        """
         if path in self.directories:
             return self.directories[path]
         above, _, name = path.rpartition("/")
