@@ -95,3 +95,15 @@ def test_a_column_reads_what_it_is_predicted_from_and_no_more(
             assert ak.array_equal(before["Events"][name].array(**run), tree[name].array(**run))
             streams = {schema.stream_of[schema.numbers[column]] for column in columns}
             assert {schema.stream_of[schema.numbers[name]]} <= fetched <= streams, name
+
+
+def test_the_first_column_of_a_tree_takes_part(tmp_path: Path) -> None:
+    random = np.random.default_rng(5)
+    first = random.integers(0, 1000, 20_000)
+    columns = {"first": first.astype("i4"), "near": (first + random.integers(0, 3, 20_000)).astype("i4")}
+    with uproot.recreate(tmp_path / "a.root") as file:
+        file.mktree("Events", dict.fromkeys(columns, "int32")).extend(columns)
+    hepae.compress(tmp_path / "a.root", tmp_path / "b.root")
+    (codec,) = codecs(tmp_path / "b.root")
+    assert {feature.name for feature in codec.features} == {"first", "near"}
+    assert hepae.verify(tmp_path / "a.root", tmp_path / "b.root").kept

@@ -96,7 +96,7 @@ class _Sample:
     ) -> None:
         self.found, self.columns, self.bounds, self.dither = found, columns, bounds, dither
         self.ancestors: dict[int, set[str]] = {}
-        counters = {table.counter for table in found.tables}
+        counters = {table.counter for table in found.tables[1:]}
         self.features = {
             n: self._feature(column.name)
             for n, column in enumerate(found.columns)
