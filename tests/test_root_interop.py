@@ -272,7 +272,12 @@ result = None
         )
 
 
-def test_a_backup_of_autosave_is_left_out_and_told(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "choices",
+    [{"collection": "Jet", "recipe": hepae.Recipe(codec="lifting")}, {}],
+    ids=["a collection", "the whole file"],
+)
+def test_a_backup_of_autosave_is_left_out_and_told(tmp_path: Path, choices: dict[str, Any]) -> None:
     """Its baskets are all in the newest cycle; another tree of the name would be a loss, and stays."""
     write = """
 import array
@@ -280,9 +285,9 @@ file = ROOT.TFile(args[0], "recreate")
 tree = ROOT.TTree("Events", "")
 n, pt = array.array("i", [2]), array.array("f", [1, 2])
 tree.Branch("nJet", n, "nJet/I"); tree.Branch("Jet_pt", pt, "Jet_pt[nJet]/F")
-for i in range(300):
+for i in range(3000):
     pt[0] = i; tree.Fill()
-    if i == 150: tree.AutoSave("FlushBaskets")
+    if i == 1500: tree.AutoSave("FlushBaskets")
 tree.Write("", 0)
 file.Close()
 result = None
@@ -290,7 +295,30 @@ result = None
     path, target = tmp_path / "a.root", tmp_path / "b.root"
     root(write, path)
     assert sorted(uproot.open(path).keys()) == ["Events;1", "Events;2"]
-    hepae.compress(path, target, collection="Jet", recipe=hepae.Recipe(codec="lifting"))
+    hepae.compress(path, target, **choices)
     checked = hepae.verify(path, target)
     assert checked.kept
     assert checked.backups == ["Events;1"]
+
+
+def test_a_backup_with_baskets_in_its_header_stays(tmp_path: Path) -> None:
+    """What AutoSave wrote before baskets were flushed is in no other cycle as it is there."""
+    write = """
+import array
+file = ROOT.TFile(args[0], "recreate")
+tree = ROOT.TTree("Events", "")
+x = array.array("f", [0])
+tree.Branch("x", x, "x/F")
+for i in range(20000):
+    x[0] = i; tree.Fill()
+    if i == 15000: tree.AutoSave()
+tree.Write("", 0)
+file.Close()
+result = None
+"""
+    path, target = tmp_path / "a.root", tmp_path / "b.root"
+    root(write, path)
+    assert sorted(uproot.open(path).keys()) == ["Events;1", "Events;2"]
+    hepae.compress(path, target)
+    assert {"Events;1", "Events;2"} <= set(uproot.open(target).keys())
+    assert hepae.verify(path, target).kept

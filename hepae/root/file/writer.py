@@ -28,7 +28,7 @@ from hepae.root.ttree.raw_copy import Copied, Moved
 from hepae.root.ttree.reader import TTreeReader
 from hepae.root.ttree.writer import Filling, Rewriting, Treatment, TreeWriter
 
-__all__ = ["RootWriter"]
+__all__ = ["RootWriter", "all_seeks"]
 
 
 class RootWriter:
@@ -313,7 +313,11 @@ class RootWriter:
         newer = self.originals.get(key.path)
         if newer is None:
             return False
-        seeks = all_seeks(self.source.header(key))
+        header = self.source.header(key)
+        # a basket in the header itself is in no other tree
+        if any(branch.baskets.embedded for branch in header.branches):
+            return False
+        seeks = all_seeks(header)
         kept = self.moved.get(self.source.path, Moved()).find(seeks)[0]
         return bool(np.isin(seeks, newer).all() and not kept.all())
 
