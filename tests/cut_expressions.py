@@ -131,6 +131,9 @@ REFUSED = {
     "HLT_IsoMu24 ? HLT_Ele32 ? 1 : 0 : 0": "brackets",
     "!nJet ** 2 == 1": "!(a ** b)",
     "(i4 ? i2 : i1) < (u4 ? i1 : u1)": "(c != 0) * a + (c == 0) * b",
+    "(nJet > 1 ? i4 : i2) > i2": "name i2 before the choice",
+    "(nJet > 1 ? HT : MET_pt) > 60 && MET_pt > 40": "name MET_pt before the choice",
+    "abs(nJet > 1 ? nJet : Jet_id[0]) <= abs(u2 * Jet_id[0])": "name Jet_id before the choice",
     "(i4 ? i2 : i1) > 2 ? (u4 ? i1 : u1) : i1": "(c != 0) * a + (c == 0) * b",
 }  # fmt: skip
 """What is refused, and what the hint says: ROOT's two ways select different events, or one of them is not defined."""

@@ -23,6 +23,7 @@ from hepae.files.cut.syntax import (
     Node,
     Prefix,
     has_choices_side_by_side,
+    read_again,
     starts_with_sign,
 )
 from hepae.files.cut.tokens import Token, number, tokens
@@ -78,6 +79,10 @@ class Parser:
             raise self._unexpected()
         if has_choices_side_by_side(self.tree):
             raise self._ambiguous("two ? : side by side", "write (c != 0) * a + (c == 0) * b for one of them")
+        again = read_again(self.tree)
+        if again is not None:
+            hint = f"name {again} before the choice: {again} < (c ? a : {again}), or write (c != 0) * a + (c == 0) * b"
+            raise self._ambiguous(f"{again} after a ? : that may have read it", hint)
         self.names = tuple(name for name in self._names if name != ENTRY)
 
     @property

@@ -18,6 +18,7 @@ __all__ = [
     "Prefix",
     "drawn",
     "has_choices_side_by_side",
+    "read_again",
     "starts_with_sign",
 ]
 
@@ -142,6 +143,43 @@ def has_choices_side_by_side(node: Node) -> bool:
     else:
         several = sum(map(has_choice, inner)) > 1
     return several or any(map(has_choices_side_by_side, inner))
+
+
+def read_again(node: Node) -> str | None:
+    """A branch that is read in a result of a ``? :``, and again after it, but not before.
+
+    ``TTree::Draw`` loads a branch where its name stands first. Where that is in the result that an event does not take,
+    the value of another event is taken for it afterwards (ROOT 6.40, ``TTreeFormula``).
+
+    Examples
+    --------
+    >>> c, a, b = Name("c"), Name("a"), Name("b")
+    >>> read_again(Comparison(">", Choice(c, a, b), b))
+    'b'
+    >>> read_again(Comparison(">", b, Choice(c, a, b)))
+    """
+    return _again(node, set(), set())
+
+
+def _again(node: Node, loaded: set[str], perhaps: set[str]) -> str | None:
+    """The same for a part: names that were read before in every event, and in some; both grow."""
+    if isinstance(node, Choice):
+        found = _again(node.condition, loaded, perhaps)
+        results: set[str] = set()
+        for result in (node.yes, node.no):
+            here = set(loaded)
+            found = found or _again(result, here, set(perhaps))
+            results |= here - loaded
+        perhaps |= results
+        return found
+    if isinstance(node, Name | Element):
+        if node.name in perhaps - loaded:
+            return node.name
+        loaded.add(node.name)
+    for part in parts(node):
+        if (again := _again(part, loaded, perhaps)) is not None:
+            return again
+    return None
 
 
 def drawn(node: Node) -> Node:
