@@ -241,13 +241,14 @@ def fill_partly(path: Path, target: Path) -> None:
         made.finish()
 
 
-def test_rntuples_cannot_be_moved(tmp_path: Path) -> None:
+def test_rntuples_move_beside_trees(tmp_path: Path) -> None:
     path = tmp_path / "in.root"
     with uproot.recreate(path) as file:
         file.mktree("Events", {"x": "float32"}).extend({"x": np.zeros(3, "f4")})
-        file.mkrntuple("Other", {"x": np.zeros(3, "f4")})
-    with pytest.raises(UnsupportedError, match="Other"):
-        clone(path, tmp_path / "out.root", "Events")
+        file.mkrntuple("Other", {"x": np.arange(3, dtype="f4")})
+    clone(path, tmp_path / "out.root", "Events")
+    with uproot.open(tmp_path / "out.root") as file:
+        assert file["Other"]["x"].array().tolist() == [0, 1, 2]
 
 
 def test_beyond_two_gigabytes(tmp_path: Path, sample_root: Path) -> None:
