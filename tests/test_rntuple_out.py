@@ -168,14 +168,21 @@ def tree_of(path: Path) -> Path:
     return path
 
 
-@pytest.mark.parametrize("container", ["ttree", "rntuple"])
+def test_an_rntuple_beside_that_of_a_collection_is_kept(tmp_path: Path) -> None:
+    several, target = ntuple_of(tmp_path / "several.root", "First", "Second"), tmp_path / "out.root"
+    hepae.compress(several, target, tree="First", collection="Jet", container="rntuple")
+    assert hepae.verify(several, target).kept
+    with uproot.open(target) as file:
+        assert file["Second"]["Jet_pt"].array().tolist() == [[1, 2], [], [3]]
+
+
 def test_other_trees_that_cannot_be_kept_are_refused_before_any_work(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, container: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("hepae.files.compress.collection.model_of", lambda *_: pytest.fail("it was trained"))
     several = ntuple_of(tmp_path / "several.root", "First", "Second")
     with pytest.raises(UnsupportedError, match=r"beside an RNTuple.*Second.*--side"):
-        hepae.compress(several, tmp_path / "out.root", tree="First", collection="Jet", container=container)
+        hepae.compress(several, tmp_path / "out.root", tree="First", collection="Jet", container="ttree")
     assert not (tmp_path / "out.root").exists()
 
 

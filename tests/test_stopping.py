@@ -30,7 +30,7 @@ WRITING = """
 import sys, time
 from pathlib import Path
 from hepae import cli
-from hepae.cli import commands
+from hepae.cli import inspection
 from hepae.root.file.atomic import atomic_output
 
 def inspect(options):
@@ -39,7 +39,7 @@ def inspect(options):
         print("writing", flush=True)
         time.sleep(600)
 
-commands.inspect = inspect
+inspection.inspect = inspect
 sys.exit(cli.main(["inspect", "a.root"]))
 """
 
@@ -80,7 +80,7 @@ import sys, time
 from argparse import Namespace
 from pathlib import Path
 from hepae import cli
-from hepae.cli import commands, compressing
+from hepae.cli import compressing, inspection
 from hepae.root.file.atomic import atomic_output
 
 def write(path):
@@ -94,7 +94,7 @@ def inspect(options):
         list(pool.map(write, sys.argv[1:]))
 
 if __name__ == "__main__":
-    commands.inspect = inspect
+    inspection.inspect = inspect
     sys.exit(cli.main(["inspect", "a.root"]))
 """
 
@@ -147,13 +147,13 @@ def test_whatever_goes_wrong_is_one_line(
     capsys: pytest.CaptureFixture[str],
     tmp_path: Path,
 ) -> None:
-    from hepae.cli import commands
+    from hepae.cli import inspection
 
     def broken(_: object) -> int:
         with atomic_output(tmp_path / "a"):
             raise problem
 
-    monkeypatch.setattr(commands, "inspect", broken)
+    monkeypatch.setattr(inspection, "inspect", broken)
     assert cli.main(["inspect", "a.root"]) == 2
     error = capsys.readouterr().err
     assert words in error
