@@ -272,33 +272,79 @@ result = None
         )
 
 
-@pytest.mark.parametrize(
-    "choices",
-    [{"collection": "Jet", "recipe": hepae.Recipe(codec="lifting")}, {}],
-    ids=["a collection", "the whole file"],
-)
-def test_a_backup_of_autosave_is_left_out_and_told(tmp_path: Path, choices: dict[str, Any]) -> None:
-    """Its baskets are all in the newest cycle; another tree of the name would be a loss, and stays."""
+def autosaved(path: Path) -> None:
+    """A tree of 3,000 entries, saved once in the middle with all its baskets, and its older cycle."""
     write = """
 import array
 file = ROOT.TFile(args[0], "recreate")
 tree = ROOT.TTree("Events", "")
-n, pt = array.array("i", [2]), array.array("f", [1, 2])
-tree.Branch("nJet", n, "nJet/I"); tree.Branch("Jet_pt", pt, "Jet_pt[nJet]/F")
+n, pt, words = array.array("i", [2]), array.array("f", [1, 2]), ROOT.std.string()
+tree.Branch("nJet", n, "nJet/I"); tree.Branch("Jet_pt", pt, "Jet_pt[nJet]/F"); tree.Branch("words", words)
 for i in range(3000):
-    pt[0] = i; tree.Fill()
-    if i == 1500: tree.AutoSave("FlushBaskets")
+    pt[0] = i; words.assign("a" * (i % 7)); tree.Fill()
+    if i == 1500: tree.SetAlias("p", "Jet_pt"); tree.AutoSave("FlushBaskets")
 tree.Write("", 0)
 file.Close()
 result = None
 """
-    path, target = tmp_path / "a.root", tmp_path / "b.root"
     root(write, path)
     assert sorted(uproot.open(path).keys()) == ["Events;1", "Events;2"]
-    hepae.compress(path, target, **choices)
+
+
+def test_a_backup_of_autosave_is_left_out_of_a_collections_file_and_told(tmp_path: Path) -> None:
+    """Its baskets are all in the newest cycle; another tree of the name would be a loss, and stays."""
+    path, target = tmp_path / "a.root", tmp_path / "b.root"
+    autosaved(path)
+    hepae.compress(path, target, collection="Jet", recipe=hepae.Recipe(codec="lifting"))
     checked = hepae.verify(path, target)
     assert checked.kept
     assert checked.backups == ["Events;1"]
+
+
+@pytest.mark.parametrize("chunk", [None, 1000], ids=["it ends in a chunk", "chunks of 1,000 entries"])
+def test_a_backup_of_autosave_comes_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chunk: int | None
+) -> None:
+    path, small, back = (tmp_path / name for name in ("a.root", "b.root", "c.root"))
+    autosaved(path)
+    if chunk:
+        monkeypatch.setattr("hepae.limits.EVENTS_PER_CHUNK", chunk)
+    hepae.compress(path, small)
+    assert "Events;1" not in uproot.open(small)
+    checked = hepae.verify(path, small)
+    assert checked.kept
+    assert not checked.backups
+    hepae.decompress(small, back)
+    assert hepae.verify(path, back).kept
+    read = """
+def told(name):
+    file = ROOT.TFile(name)
+    tree = file.Get("Events;1")
+    values = [(tree.GetEntry(i), tree.nJet, list(tree.Jet_pt), str(tree.words))[1:] for i in (0, 999, 1000, 1500)]
+    return [tree.GetEntries(), tree.GetListOfAliases().GetSize(), values]
+result = [told(name) for name in args]
+"""
+    before, after = root(read, path, back)
+    assert before == after
+    assert before[0] == 1501
+
+
+def test_a_backup_of_a_tree_with_other_entries_is_no_backup_any_more(tmp_path: Path) -> None:
+    """Files are joined by ROOT's hadd, which takes the newest cycle of each."""
+    path, small, twice, back = (tmp_path / name for name in ("a.root", "b.root", "c.root", "d.root"))
+    autosaved(path)
+    hepae.compress(path, small)
+    join = """
+merger = ROOT.TFileMerger(False)
+merger.OutputFile(args[0], "recreate")
+for name in args[1:]: merger.AddFile(name)
+result = merger.Merge()
+"""
+    assert root(join, twice, small, small)
+    hepae.decompress(twice, back)
+    tree = uproot.open(back)["Events"]
+    assert tree.num_entries == 6000
+    assert [key for key in uproot.open(back) if "hepae" in key or key == "Events;2"] == []
 
 
 def test_a_backup_with_baskets_in_its_header_stays(tmp_path: Path) -> None:

@@ -6,11 +6,12 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from hepae.root.columns import Column, Jagged
+from hepae.root.columns import Column
 from hepae.root.file.compression import LZMA_BEST
 from hepae.root.file.source import MODELS_TREE, SCHEMAS_TREE, Source
 from hepae.root.file.writer import RootWriter
 from hepae.root.ttree.plan import NewBranch
+from hepae.stored.blobs import blob_column
 from hepae.stored.schemas import read_schemas, schema_plan, schema_rows
 
 __all__ = [
@@ -52,10 +53,9 @@ def model_plan() -> list[NewBranch]:
 def model_rows(models: Mapping[str, bytes], compressed: Mapping[str, str]) -> dict[str, Column]:
     """Rows of the table of models, from ONNX bytes and from what each compresses, by SHA-256."""
     names = np.frombuffer(bytes.fromhex("".join(models)), np.uint8).reshape(-1, 32)
-    lengths = np.array([len(data) for data in models.values()], np.int64)
     return {
         "sha256": names,
-        "onnx": Jagged(lengths, np.frombuffer(b"".join(models.values()), np.uint8)),
+        "onnx": blob_column(list(models.values())),
         "compressed": np.array([compressed.get(sha256, "") for sha256 in models], dtype=np.str_),
     }
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from itertools import pairwise
 
 import msgspec
 import numpy as np
@@ -13,12 +12,13 @@ from hepae import limits
 from hepae.core.locks import computed_once
 from hepae.core.tables.schema import TreeSchema
 from hepae.errors import CorruptionError
-from hepae.root.columns import Column, Jagged
+from hepae.root.columns import Column
 from hepae.root.file.compression import LZMA_BEST
 from hepae.root.file.own_names import SCHEMAS_TREE
 from hepae.root.tree import TreeReader
 from hepae.root.ttree.layouts.layout import Layout
 from hepae.root.ttree.plan import NewBranch, require_plan
+from hepae.stored.blobs import blob_column, blobs
 
 __all__ = [
     "SCHEMAS_TREE",
@@ -121,9 +121,7 @@ def schema_rows(stored: Mapping[str, tuple[bytes, bytes]]) -> dict[str, Column]:
     names = np.frombuffer(bytes.fromhex("".join(stored)), np.uint8).reshape(-1, 32)
     columns: dict[str, Column] = {"sha256": names}
     for place, name in enumerate(("schema", "header")):
-        data = [parts[place] for parts in stored.values()]
-        lengths = np.array([len(part) for part in data], np.int64)
-        columns[name] = Jagged(lengths, np.frombuffer(b"".join(data), np.uint8))
+        columns[name] = blob_column([parts[place] for parts in stored.values()])
     return columns
 
 
@@ -138,7 +136,7 @@ def read_schemas(tree: TreeReader) -> dict[str, tuple[bytes, bytes]]:
     require_plan(tree, schema_plan())
     limits.check("schemas in a file", tree.num_entries, limits.MAX_MODELS_PER_FILE, tree.where)
     names = np.asarray(tree.read("sha256", 0, tree.num_entries)).astype(np.uint8)
-    parts = [_rows(tree, name) for name in ("schema", "header")]
+    parts = [blobs(tree, name) for name in ("schema", "header")]
     stored = {}
     for entry, (text, header) in enumerate(zip(*parts, strict=True)):
         name = names[entry].tobytes().hex()
@@ -146,14 +144,6 @@ def read_schemas(tree: TreeReader) -> dict[str, tuple[bytes, bytes]]:
             raise CorruptionError("a schema does not have its SHA-256", where=tree.where, expected=name)
         stored[name] = text, header
     return stored
-
-
-def _rows(tree: TreeReader, name: str) -> list[bytes]:
-    column = tree.read(name, 0, tree.num_entries)
-    assert isinstance(column, Jagged)
-    edges = np.concatenate([[0], np.cumsum(column.counts)])
-    data = np.ascontiguousarray(column.values).tobytes()
-    return [data[start:stop] for start, stop in pairwise(edges.tolist())]
 
 
 def stored_tree(text: bytes, where: str) -> StoredTree:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from hepae.files.compress.outcome import MARKER_TITLE, EncodedChunk, TreeDone, marks
 from hepae.root.file.source import PAYLOAD, Source
-from hepae.root.file.writer import RootWriter, all_seeks
+from hepae.root.file.writer import RootWriter, basket_tables
 from hepae.root.ttree.columns import TreeColumns
 from hepae.root.ttree.plan import NewBranch
 from hepae.root.ttree.raw_copy import Copied
@@ -40,7 +40,7 @@ def write_tree(
         tree.path, tree.num_entries, sorted(replaced), sorted(treatments.keys() - replaced), before
     )
     key, marker = source.key(tree.path), NewBranch(MARKER, "uint32", MARKER_TITLE)
-    out.originals[tree.path] = all_seeks(header)
+    out.originals[tree.path] = basket_tables(header)
     written = out.rewrite(
         header, treatments, path=tree.path, key=key, new=[(marker, None)], entries=done.entries
     )

@@ -18,6 +18,7 @@ from hepae.progress import Report, silent
 from hepae.root.file.source import SCHEMAS_TREE, Source
 from hepae.root.file.writer import RootWriter
 from hepae.root.ttree.columns import TreeColumns
+from hepae.stored.backups import Backup, write_backups
 from hepae.stored.own_tables import schemas_of, write_schemas
 from hepae.stored.schemas import StoredTree
 
@@ -69,7 +70,8 @@ def write_whole(
                 done.append(write_ntuple(out, source.key(path), columns, plan.stored, made))
             done[-1].bounds = plan.bounds
         write_schemas(out, schemas)
-        out.copy_rest()
+        left_out = [item.rpartition(";") for item in out.copy_rest()]
+        write_backups(out, [Backup.of(source, path, int(cycle)) for path, _, cycle in left_out])
     return done
 
 

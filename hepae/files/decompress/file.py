@@ -13,9 +13,11 @@ from hepae.files.decompress.tree import restore_tree
 from hepae.model.model import Model
 from hepae.progress import Report, silent
 from hepae.root.file.atomic import atomic_output
-from hepae.root.file.source import MODELS_TREE, OWN_TREES, SCHEMAS_TREE, Source, open_source
+from hepae.root.file.own_names import BACKUPS_TREE, MODELS_TREE, OWN_TREES, SCHEMAS_TREE
+from hepae.root.file.source import Source, open_source
 from hepae.root.file.writer import RootWriter
 from hepae.root.ttree.reader import TTreeReader
+from hepae.stored.backups import backups_of
 from hepae.stored.mixed import without_trees
 from hepae.stored.models import models_of
 from hepae.stored.ntuples import compressed_ntuple, has_payload
@@ -110,7 +112,7 @@ def restore_file(
     if not chosen:
         source.copy_to(temporary)
         return []
-    store = models_of(source, models)
+    store, backups = models_of(source, models), backups_of(source)
     with RootWriter(temporary, source) as out:
         for path in chosen:
             reader, ntuple = source.tree(path), compressed_ntuple(source, path, store)
@@ -119,7 +121,7 @@ def restore_file(
             elif not isinstance(reader, TTreeReader):
                 raise UnsupportedError("payload fields of RNTuples are not decompressed", where=reader.where)
             elif path in whole:
-                restore_tree(out, source, reader, report)
+                restore_tree(out, source, reader, [one for one in backups if one.path == path], report)
             else:
                 restore_collections(out, reader, store, report)
         # a tree that was compressed as a whole may have had payload branches: they are back, and need their models
@@ -129,7 +131,7 @@ def restore_file(
         if framed_left and source.has_models:
             restored = [path for path in framed if path in chosen]
             write_models(out, store.embedded, without_trees(store.compressed, restored))
-        out.done |= {MODELS_TREE} | (set() if set(whole) - set(chosen) else {SCHEMAS_TREE})
+        out.done |= {MODELS_TREE} | (set() if set(whole) - set(chosen) else {SCHEMAS_TREE, BACKUPS_TREE})
         out.copy_rest()
     return chosen
 

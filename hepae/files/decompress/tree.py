@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
+from hepae.files.decompress.backups import restore_backup
 from hepae.progress import Report
 from hepae.root.file.compression import Compression
 from hepae.root.file.source import PAYLOAD, Source
@@ -13,14 +14,17 @@ from hepae.root.ttree.header import parse_tree
 from hepae.root.ttree.raw_copy import Copied
 from hepae.root.ttree.reader import TTreeReader
 from hepae.root.ttree.writer import Filling, Treatment
+from hepae.stored.backups import Backup
 from hepae.stored.compressed import CompressedTree, compressed_of
 from hepae.stored.payload import MARKER
 
 __all__ = ["restore_tree"]
 
 
-def restore_tree(out: RootWriter, source: Source, tree: TTreeReader, report: Report) -> None:
-    """Write a tree with its original branches.
+def restore_tree(
+    out: RootWriter, source: Source, tree: TTreeReader, backups: Sequence[Backup], report: Report
+) -> None:
+    """Write a tree with its original branches, and older cycles of it.
 
     Parameters
     ----------
@@ -28,6 +32,8 @@ def restore_tree(out: RootWriter, source: Source, tree: TTreeReader, report: Rep
         The file that is written.
     source, tree
         The compressed file and tree.
+    backups
+        The older cycles that come back.
     report
         Told how far the work is.
     """
@@ -52,6 +58,8 @@ def restore_tree(out: RootWriter, source: Source, tree: TTreeReader, report: Rep
             written.append_bytes(path, data, offsets, row.stop - row.start)
         report("restoring", row.stop, tree.num_entries, "")
     written.finish()
+    for backup in backups:
+        restore_backup(out, backup, written.header, compressed, settings)
     out.done.add(tree.path + PAYLOAD)
 
 

@@ -20,7 +20,8 @@ from hepae.files.merge.whole import WholeTree
 from hepae.progress import Report, silent
 from hepae.root.file.atomic import atomic_output
 from hepae.root.file.directory import DIRECTORIES
-from hepae.root.file.source import MODELS_TREE, RNTUPLES, SCHEMAS_TREE, Key, Source, open_source, size_of
+from hepae.root.file.own_names import BACKUPS_TREE, MODELS_TREE, SCHEMAS_TREE
+from hepae.root.file.source import RNTUPLES, Key, Source, open_source, size_of
 from hepae.root.file.writer import RootWriter
 from hepae.root.ttree.header import TREE_CLASSES
 from hepae.stored.own_tables import Schemas, write_models, write_schemas
@@ -125,7 +126,7 @@ class _Plan:
                 found.setdefault(path, []).append((source, source.key(path)))
         self.directories = [path for path, keys in found.items() if keys[0][1].classname in DIRECTORIES]
         for path, keys in found.items():
-            if path in (*self.directories, MODELS_TREE, SCHEMAS_TREE):
+            if path in (*self.directories, MODELS_TREE, SCHEMAS_TREE, BACKUPS_TREE):
                 continue
             if keys[0][1].classname not in (*TREE_CLASSES, *RNTUPLES):
                 self.objects.append(JoinedObject(path, keys, self.others))

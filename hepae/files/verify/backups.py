@@ -7,8 +7,9 @@ from typing import Any
 
 from hepae.files.verify.keys import TREES, FileKey, OpenFile
 from hepae.files.verify.values import NotInterpretedError
+from hepae.stored.backups import Backup, backups_of
 
-__all__ = ["is_backup"]
+__all__ = ["is_backup", "is_held"]
 
 
 def is_backup(file: OpenFile, key: FileKey) -> bool:
@@ -25,6 +26,12 @@ def is_backup(file: OpenFile, key: FileKey) -> bool:
     # a basket in the header itself is in no other tree
     embedded = any(branch.embedded_baskets for branch in _branches(old))
     return not embedded and held.issuperset(_seeks(old))
+
+
+def is_held(before: OpenFile, key: FileKey, after: OpenFile) -> bool:
+    """Whether a compressed file has the header of that older cycle, so that it comes back when it is decompressed."""
+    path = "/".join(key.path)
+    return Backup.of(before.source, path, key.cycle) in backups_of(after.source)
 
 
 def _branches(tree: Any) -> Iterator[Any]:

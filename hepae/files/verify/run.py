@@ -12,7 +12,7 @@ from hepae.core.arithmetic.denormals import kept_subnormals
 from hepae.core.compiled import unloaded
 from hepae.core.values.bounds import Bound
 from hepae.errors import InputError, nearest
-from hepae.files.verify.backups import is_backup
+from hepae.files.verify.backups import is_backup, is_held
 from hepae.files.verify.branches import ttree_side
 from hepae.files.verify.keys import TREES, FileKey, OpenFile, opened
 from hepae.files.verify.ntuples import compressed_side, ntuple_side
@@ -130,10 +130,10 @@ class Work:
                 if found := object_difference(before, after, mine, other):
                     tell(f"{mine.shown}: {found}")
         for key in keys.missing:
-            if is_backup(before, key):
-                self.result.backups.append(key.shown)
-            else:
+            if not is_backup(before, key):
                 tell(f"{key.shown} ({key.classname}) is missing")
+            elif not is_held(before, key, after):
+                self.result.backups.append(key.shown)
         for key in keys.new:
             tell(f"{key.shown} ({key.classname}) is new")
 

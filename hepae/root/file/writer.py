@@ -22,13 +22,14 @@ from hepae.root.file.streamers import streamer_list
 from hepae.root.rntuple.clusters import ClusterWriter
 from hepae.root.rntuple.copying import NTUPLE, copy_ntuple
 from hepae.root.rntuple.schema import Schema
+from hepae.root.ttree.branches import Baskets
 from hepae.root.ttree.header import TREE_CLASSES, TreeHeader, new_tree
 from hepae.root.ttree.plan import Keep, NewBranch, Plan
 from hepae.root.ttree.raw_copy import Copied, Moved
 from hepae.root.ttree.reader import TTreeReader
 from hepae.root.ttree.writer import Filling, Rewriting, Treatment, TreeWriter
 
-__all__ = ["RootWriter", "all_seeks"]
+__all__ = ["RootWriter", "basket_tables"]
 
 
 class RootWriter:
@@ -74,7 +75,7 @@ class RootWriter:
         self.source = source
         self.done: set[str] = set()
         self.moved: dict[str, Moved] = {}
-        self.originals: dict[str, Integers] = {}
+        self.originals: dict[str, Mapping[str, Baskets]] = {}
         seed = source.uuid if source is not None else b""
         keys = source.keys if source is not None else []
         ntuples = ntuples or any(
@@ -252,7 +253,7 @@ class RootWriter:
         assert self.source is not None
         key = self.source.key(tree.path)
         header = self.source.header(key)
-        self.originals[key.path] = all_seeks(header)
+        self.originals[key.path] = basket_tables(header)
         branches = plan if plan is not None else [Keep(name) for name in tree.branches]
         treatments, new = arranged(branches, tree, header, self.source)
         copies = any(isinstance(treatment, Copied) for treatment in treatments.values())
@@ -279,8 +280,8 @@ class RootWriter:
         """Copy every other key of the source; return the keys that were left out.
 
         Trees are written again with all their baskets or pages, other objects as they are. Left out are only older
-        cycles of rewritten trees whose baskets are all among those of the newer one, and were not all kept: back-ups of
-        the same entries. Called first, it puts objects with positions of 4 bytes where they fit.
+        cycles of rewritten trees whose baskets are the first of the newer one, and were not all kept: back-ups of the
+        same entries. Called first, it puts objects with positions of 4 bytes where they fit.
 
         Raises
         ------
@@ -308,18 +309,17 @@ class RootWriter:
         return left_out
 
     def _is_backup(self, key: FileKey) -> bool:
-        """Whether a tree is an older cycle of a rewritten one, and what it has is there but was not all kept."""
+        """Whether a tree is an older cycle of a rewritten one, with its first baskets, and they were not all kept."""
         assert self.source is not None
         newer = self.originals.get(key.path)
         if newer is None:
             return False
         header = self.source.header(key)
-        # a basket in the header itself is in no other tree
-        if any(branch.baskets.embedded for branch in header.branches):
+        older = basket_tables(header)
+        if not all(path in newer and table.begins(newer[path]) for path, table in older.items()):
             return False
-        seeks = all_seeks(header)
-        kept = self.moved.get(self.source.path, Moved()).find(seeks)[0]
-        return bool(np.isin(seeks, newer).all() and not kept.all())
+        kept = self.moved.get(self.source.path, Moved()).find(all_seeks(header))[0]
+        return not kept.all()
 
     def __enter__(self) -> RootWriter:
         return self
@@ -340,6 +340,11 @@ class RootWriter:
 def kept(source: Source, header: TreeHeader) -> dict[str, Treatment]:
     """Every branch of a header copied from the source that the header is of."""
     return {branch.path: Copied(source, branch) for branch in header.branches}
+
+
+def basket_tables(header: TreeHeader) -> dict[str, Baskets]:
+    """Where the baskets of each branch of a tree are, by its path."""
+    return {branch.path: branch.baskets for branch in header.branches}
 
 
 def all_seeks(header: TreeHeader) -> Integers:

@@ -47,6 +47,26 @@ class Baskets:
     def __len__(self) -> int:
         return len(self.seeks)
 
+    @classmethod
+    def none(cls) -> Baskets:
+        """No baskets."""
+        return cls(np.zeros(0, np.int64), np.zeros(1, np.int64), np.zeros(0, np.int64))
+
+    def begins(self, other: Baskets) -> bool:
+        """Whether these are the first baskets of another table, all of them on disk."""
+        number = len(self)
+        return (
+            not self.embedded
+            and np.array_equal(self.seeks, other.seeks[:number])
+            and np.array_equal(self.entries, other.entries[: number + 1])
+        )
+
+    def first(self, entries: int) -> Baskets:
+        """The baskets that end before or with an entry, counted from 0."""
+        number = int(np.searchsorted(self.entries[1:], entries, side="right"))
+        embedded = {at: body for at, body in self.embedded.items() if at < number}
+        return Baskets(self.sizes[:number], self.entries[: number + 1], self.seeks[:number], embedded)
+
 
 @dataclass(frozen=True, eq=False)
 class LeafHeader:
@@ -218,7 +238,7 @@ class BranchHeader:
     def cut(self) -> None:
         """Forget the baskets and how much was in them."""
         self.count(0, 0, 0)
-        self.baskets = Baskets(np.zeros(0, np.int64), np.zeros(1, np.int64), np.zeros(0, np.int64))
+        self.baskets = Baskets.none()
 
     def count(self, entries: int, total: int, zipped: int) -> None:
         """Set the number of entries, and the bytes of its baskets before and after compression."""

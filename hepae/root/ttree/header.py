@@ -17,7 +17,7 @@ from hepae.root.file.nodes import ABSENT, PRESENT, Numbers, Record, Streamed, Ta
 from hepae.root.file.packing import blank, pack, pack_pointer
 from hepae.root.file.parsing import parse, parse_pointer
 from hepae.root.file.records import root_object
-from hepae.root.ttree.branches import BranchHeader, nodes_in
+from hepae.root.ttree.branches import Baskets, BranchHeader, nodes_in
 
 __all__ = ["TREE_CLASSES", "TreeHeader", "new_tree", "parse_tree"]
 
@@ -142,6 +142,13 @@ class TreeHeader:
         for name in ACCOUNTS:
             copy.record.put(name, 0)
         copy.take_state(new_tree("", ""))
+        return pack_pointer(copy.top)
+
+    def without_baskets(self) -> bytes:
+        """The header but for its baskets: what belongs to the entries or the user too. The class is named in it."""
+        copy = self.copy()
+        for branch in copy.branches:
+            branch.baskets = Baskets.none()
         return pack_pointer(copy.top)
 
     def copy(self) -> TreeHeader:

@@ -69,7 +69,7 @@ def require_plan(tree: TreeReader, plan: Sequence[NewBranch]) -> None:
     for new in plan:
         branch = tree.branches.get(new.name)
         expected = new.dtype, new.shape, new.counter
-        got = branch and (branch.dtype, branch.shape, branch.counter)
+        got = branch and ("str" if branch.kind == "string" else branch.dtype, branch.shape, branch.counter)
         if got != expected:
             raise CorruptionError(
                 "a table of hepae with other branches",
