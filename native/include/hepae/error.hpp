@@ -1,0 +1,28 @@
+// The one exception that malformed input throws.
+#pragma once
+
+#include <stdexcept>
+#include <string>
+
+namespace hepae {
+
+/// Bytes that cannot be those of a compressed file. Whatever a file holds, nothing else is thrown because of it.
+class CorruptionError : public std::runtime_error {
+public:
+   explicit CorruptionError(const std::string &what) : std::runtime_error(what) {}
+};
+
+/// Refuse input unless a condition holds.
+inline void require(bool holds, const char *what)
+{
+   if (!holds)
+      throw CorruptionError(what);
+}
+
+inline void require(bool holds, const char *what, const std::string &where)
+{
+   if (!holds)
+      throw CorruptionError(where + ": " + what);
+}
+
+} // namespace hepae
