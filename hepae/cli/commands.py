@@ -52,6 +52,11 @@ def add_commands(add: Add) -> None:
     part.add_argument(
         "--tree", action="append", metavar="PATH", help="only this tree of the original; repeatable"
     )
+    part.add_argument(
+        "--recompressed",
+        action="store_true",
+        help="branches may be compressed otherwise, as `hepae repack` does",
+    )
 
 
 def train(options: argparse.Namespace) -> int:
@@ -112,6 +117,7 @@ def verify(options: argparse.Namespace) -> int:
             bounds=options.bound,
             tree=options.tree or None,
             models=models,
+            recompressed=options.recompressed,
             report=report,
         )
     tables.show(

@@ -1,4 +1,4 @@
-"""Commands for other programs and for files that are compressed already: export, skim, merge."""
+"""Commands for other programs, and for files whatever is compressed in them: export, repack, skim, merge."""
 
 from __future__ import annotations
 
@@ -29,6 +29,15 @@ def add_commands(add: Add) -> None:
     )
     part.add_argument("-o", "--output", type=local, required=True, metavar="DIRECTORY", help="where to write")
     add_force(part)
+    part = add(
+        "repack",
+        repack,
+        "make a file smaller without hepae's codecs: ROOT reads it as it is",
+        "hepae repack events.root smaller.root",
+    )
+    part.add_argument("input", type=location)
+    part.add_argument("output", type=local)
+    add_force(part)
     part = add("skim", skim, "write the events that pass a cut; compressed collections stay compressed",
                "hepae skim small.root dijets.root --cut 'nJet >= 2 && Jet_pt[0] > 50'")  # fmt: skip
     part.add_argument("input", type=location)
@@ -56,6 +65,16 @@ def add_commands(add: Add) -> None:
         "--fill", action="store_true", help="fill branches that only some files have with zeros"
     )
     part.add_argument("--tree", help="tree that has to be there, whose entries are counted")
+
+
+def repack(options: argparse.Namespace) -> int:
+    """`hepae repack`."""
+    from hepae.files.repack import repack as run
+
+    with reporter() as report:
+        done = run(options.input, options.output, force=options.force, report=report)
+    tables.show(asdict(done), tables.facts, options.json)
+    return 0
 
 
 def export_cpp(options: argparse.Namespace) -> int:

@@ -14,6 +14,7 @@ from hepae.files.compress.narrowing import ALL, Narrowing
 from hepae.files.compress.outcome import TreeDone
 from hepae.files.compress.request import requested
 from hepae.files.compress.whole import write_whole
+from hepae.files.repack.file import write_repacked
 from hepae.files.verify.check import Check
 from hepae.learn.whole.matches import Search
 from hepae.progress import Report, silent
@@ -25,6 +26,10 @@ from hepae.root.ttree.header import TREE_CLASSES
 from hepae.stored.ntuples import has_payload
 
 __all__ = ["FileDone", "compress_file"]
+
+
+REPACKED_BYTES = 4 << 20
+"""Files up to this are tried without columns too: it takes seconds, and more entries pay for a schema."""
 
 
 @dataclass
@@ -108,18 +113,38 @@ def compress_file(
         else:
             done.left += _left(opened, bool(bounds) or narrowing != ALL)
             done.trees = _written(temporary, opened, bounds, narrowing, dither, threads, report, search)
-        done.encode_seconds = time.perf_counter() - began
         done.file_before = size_of(source)
-        if done.trees and temporary.stat().st_size >= done.file_before:
-            done.left.append("nothing came out smaller: the file is copied as it is")
-            done.trees = []
-        if done.trees:
+        changed = _least(temporary, opened, done, repacked=not immovable and narrowing == ALL)
+        done.encode_seconds = time.perf_counter() - began
+        if changed:
             check(source, temporary, bounds=_asked(done.trees), report=report).require_kept()
         else:
             opened.copy_to(temporary)
         done.verify_seconds = time.perf_counter() - began - done.encode_seconds
         done.file_after = temporary.stat().st_size
     return done
+
+
+def _least(temporary: Path, source: Source, done: FileDone, *, repacked: bool) -> bool:
+    """Leave under the temporary name what is smallest; False where that is the file as it is.
+
+    A schema and the original header cost as much as the columns of a few dozen events: a file of these is smaller
+    where ROOT's own compression is used as well as it can be.
+    """
+    size = temporary.stat().st_size if done.trees else done.file_before
+    smaller = size < done.file_before
+    if repacked and (done.file_before <= REPACKED_BYTES or not smaller):
+        held = temporary.read_bytes() if smaller else b""
+        write_repacked(temporary, source, declared=False)
+        if temporary.stat().st_size < size:
+            done.left.append("columns alone would not be smaller: ROOT's own compression, at its best, is")
+            done.trees = []
+            return True
+        temporary.write_bytes(held)
+    if done.trees and not smaller:
+        done.left.append("nothing came out smaller: the file is copied as it is")
+        done.trees = []
+    return smaller
 
 
 def _left(source: Source, asked: bool) -> list[str]:

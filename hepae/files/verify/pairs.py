@@ -38,7 +38,8 @@ class PairCheck:
     def structure(self) -> bool:
         """Compare what they are besides their values; whether values can be compared at all."""
         try:
-            found = list(differences(self.where, self.before.facts(), self.after.facts()))
+            facts = [self.request.asked_of(part.facts()) for part in (self.before, self.after)]
+            found = list(differences(self.where, *facts))
         except NotInterpretedError as problem:
             found = [f"{self.where}: cannot be described ({problem})"]
         self.result.differences += found

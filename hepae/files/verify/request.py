@@ -7,6 +7,7 @@ from fnmatch import fnmatchcase
 
 from hepae.core.values.bounds import EXACT, Bound, feasible, parse_assignments
 from hepae.errors import BoundError, nearest
+from hepae.files.verify.structure import COMPRESSION, Facts
 
 __all__ = ["Request"]
 
@@ -21,6 +22,8 @@ class Request:
     bounds
         Patterns of column names with their bounds, or texts such as ``"pt,E=rel:1e-3"``; later ones win. None or
         nothing: what the compressed file says.
+    recompressed
+        Whether branches may be compressed otherwise than they were.
 
     Examples
     --------
@@ -31,7 +34,8 @@ class Request:
     'exact'
     """
 
-    def __init__(self, bounds: Iterable[str | tuple[str, Bound]] | None) -> None:
+    def __init__(self, bounds: Iterable[str | tuple[str, Bound]] | None, recompressed: bool = False) -> None:
+        self._unasked = COMPRESSION if recompressed else frozenset[str]()
         self._pairs: list[tuple[str, Bound]] = []
         for one in bounds or ():
             self._pairs += parse_assignments([one]) if isinstance(one, str) else [one]
@@ -40,6 +44,10 @@ class Request:
 
     def __bool__(self) -> bool:
         return bool(self._pairs)
+
+    def asked_of(self, facts: Facts) -> Facts:
+        """What has to be the same of a branch besides its values."""
+        return {words: fact for words, fact in facts.items() if words not in self._unasked}
 
     def bound(self, names: Sequence[str], dtype: str, claimed: Bound | None) -> Bound | None:
         """The bound of a column.

@@ -47,6 +47,7 @@ def verify(
     bounds: Iterable[str | tuple[str, Bound]] | None = None,
     tree: str | Sequence[str] | None = None,
     models: Iterable[Model] = (),
+    recompressed: bool = False,
     report: Report = silent,
 ) -> Verification:
     """Compare a compressed or restored file with its original: every value, and everything else.
@@ -65,6 +66,8 @@ def verify(
         Path of a tree, or of several: only these are compared. Otherwise all trees, and every other key of the file.
     models
         Models that the files hold by reference.
+    recompressed
+        Whether branches may be compressed otherwise than they were, as `hepae.repack` leaves them.
     report
         Called with the phase, the number of columns done and of all of the tree, and its name.
 
@@ -87,7 +90,7 @@ def verify(
     >>> verify("events.root", "small.root", bounds=["Jet_*=rel:1e-3"]).kept  # doctest: +SKIP
     True
     """
-    work = Work(Verification(str(original), str(other)), Request(bounds), list(models), report)
+    work = Work(Verification(str(original), str(other)), Request(bounds, recompressed), list(models), report)
     with opened(other) as after:
         if is_csv(original):
             work.text(str(original), after, tree)

@@ -8,10 +8,13 @@ from typing import Any, TypeAlias
 from hepae.files.verify.meaning import bits_of, first_difference, meaning
 from hepae.files.verify.values import NotInterpretedError
 
-__all__ = ["Facts", "branch_facts", "differences", "tree_facts"]
+__all__ = ["COMPRESSION", "Facts", "branch_facts", "differences", "tree_facts"]
 
 Facts: TypeAlias = Mapping[str, Any]
 """What is compared, by the words that a difference is told in."""
+
+COMPRESSION = frozenset({"compression setting", "compression of the baskets"})
+"""What says how a branch is compressed."""
 
 SETTINGS = {
     "fAutoFlush": "automatic flush",

@@ -64,7 +64,9 @@ class Compression:
         """The data as ROOT stores them: compressed blocks, or as they are where that is not smaller."""
         if not self.level or not data:
             return data
-        return bytes(uproot.compression.compress(data, CLASSES[self.algorithm](self.level)))
+        # ROOT asks ZSTD for twice the level (RZipZSTD of core/zstd)
+        level = 2 * self.level if self.algorithm == "zstd" else self.level
+        return bytes(uproot.compression.compress(data, CLASSES[self.algorithm](level)))
 
 
 STORED = Compression("zstd", 0)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 
 from hepae.errors import UnsupportedError
-from hepae.root.file.compression import LZMA_BEST
+from hepae.root.file.compression import LZMA_BEST, Compression
 from hepae.root.file.container import Directory, RootFile
 from hepae.root.file.directory import DIRECTORIES, Key
 from hepae.root.file.packing import pack
@@ -17,8 +17,11 @@ __all__ = ["copy_object", "refuse_what_cannot_be_moved", "refuse_what_is_not_wri
 SIDE_HINT = "use --side FILE, which leaves the original alone"
 
 
-def copy_object(source: Source, key: Key, file: RootFile, home: Directory) -> None:
-    """Copy an object that is no tree: as it is, where its key stays as long as it was.
+def copy_object(
+    source: Source, key: Key, file: RootFile, home: Directory, tried: Iterable[Compression] = ()
+) -> None:
+    """Copy an object that is no tree: as it is, where its key stays as long as it was, or smaller if something that is
+    tried makes it so.
 
     References in an object count from the start of its key. Where the key becomes longer, since it is moved beyond
     2 GB, they are written anew.
@@ -27,6 +30,7 @@ def copy_object(source: Source, key: Key, file: RootFile, home: Directory) -> No
     listed.big = key.big
     if listed.length == key.length and (key.big or not file.big):
         packed, size = source.raw(key.seek + key.length, key.seek + key.nbytes), key.objlen
+        packed = min([packed, *(setting.pack(source.object(key)) for setting in tried)], key=len)
     else:
         where = f"{source.path}:{key.path};{key.cycle}"
         listed.big = file.big

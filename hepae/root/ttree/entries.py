@@ -23,7 +23,7 @@ from hepae.root.ttree.layouts.nesting import string_edges
 from hepae.root.ttree.layouts.runs import edges_of, positions
 from hepae.root.ttree.raw_copy import Bytes
 
-__all__ = ["BranchEntries", "Piece", "merged", "setting_of"]
+__all__ = ["POINTED", "BranchEntries", "Piece", "merged", "setting_of", "written_with"]
 
 POINTED = re.compile(rb"[\x40-\x7f][\x00-\xff]{3}\xff\xff\xff\xff[A-Za-z_][\x20-\x7e]{0,511}\0", re.DOTALL)
 """What begins an object behind a pointer whose class is named: a byte count, ``kNewClassTag``, the name."""

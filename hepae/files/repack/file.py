@@ -1,0 +1,118 @@
+"""Take a ROOT file through the lossless rewriting, checked before it takes its name."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from hepae.files.repack.tree import repack_tree
+from hepae.files.verify.run import verify
+from hepae.progress import Report, silent
+from hepae.root.file.atomic import atomic_output
+from hepae.root.file.compression import BEST, LZMA_BEST, Compression
+from hepae.root.file.directory import DIRECTORIES
+from hepae.root.file.rest import copy_object
+from hepae.root.file.source import RNTUPLES, TREE_CLASSES, Source, open_source, size_of
+from hepae.root.file.writer import RootWriter
+
+__all__ = ["SMALLEST", "Repacked", "repack", "write_repacked"]
+
+SMALLEST = (LZMA_BEST, Compression("zstd", BEST), Compression("zlib", BEST))
+"""What is tried for each branch. LZMA is mostly the smallest, ZSTD for the smallest branches."""
+
+
+@dataclass(frozen=True)
+class Repacked:
+    """What `repack` did: bytes before and after."""
+
+    source: str
+    target: str
+    bytes_before: int
+    bytes_after: int
+
+
+def repack(
+    source: str | Path,
+    target: str | Path,
+    *,
+    tried: Sequence[Compression] = SMALLEST,
+    force: bool = True,
+    report: Report = silent,
+) -> Repacked:
+    """Rewrite a file so that it is as small as ROOT's own means allow. ROOT reads it without hepae.
+
+    Parameters
+    ----------
+    source
+        A ROOT file. What hepae compressed in it stays so.
+    target
+        ROOT file to write. It appears complete and verified, or not at all; a copy, where nothing would be smaller.
+    tried
+        Settings of compression, of which each branch takes the one that makes it smallest.
+    force
+        Whether a target that exists is replaced, as uproot's ``recreate`` does; an error otherwise, as in the
+        command line.
+    report
+        Told how far the work is.
+
+    Raises
+    ------
+    InputError
+        If the file is damaged.
+    BoundViolationError
+        If what was written is not what was read, which would be a defect of hepae.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> done = repack("tests/data/sample.root", tempfile.mkdtemp() + "/small.root")
+    >>> done.bytes_after < done.bytes_before
+    True
+    """
+    with atomic_output(target, (source,), force=force) as temporary:
+        with open_source(source) as opened:
+            write_repacked(temporary, opened, tried, report)
+        if size_of(temporary) < size_of(source):
+            verify(source, temporary, recompressed=True, report=report).require_kept()
+        else:
+            with open_source(source) as opened:
+                opened.copy_to(temporary)
+        sizes = size_of(source), size_of(temporary)
+    return Repacked(str(source), str(target), *sizes)
+
+
+def write_repacked(
+    temporary: Path,
+    source: Source,
+    tried: Sequence[Compression] = SMALLEST,
+    report: Report = silent,
+    *,
+    declared: bool = True,
+) -> None:
+    """Write every key of a file anew: trees in fuller baskets, other objects compressed as well as can be.
+
+    Parameters
+    ----------
+    temporary, source
+        Where to write, and the file.
+    tried
+        Settings of compression.
+    report
+        Told how far the work is.
+    declared
+        Whether headers of branches say how they are compressed now.
+    """
+    with RootWriter(temporary, source) as out:
+        for done, key in enumerate(source.keys):
+            report("repacking", done, len(source.keys), key.name)
+            if key.classname in DIRECTORIES:
+                out.home_of(key.path)
+            elif key.classname in RNTUPLES:
+                out.keep_ntuple(key)
+            elif key.classname not in TREE_CLASSES:
+                copy_object(source, key, out.file, out.home_of(key.above), tried)
+            elif key == source.key(key.path):
+                repack_tree(out, source, key, tried, declared)
+            else:
+                out.keep_tree(key)  # an older cycle, which may be a back-up
