@@ -66,16 +66,26 @@ def a_feature_too_few(stored: Any) -> None:
 
 
 def a_branch_without_columns(stored: Any) -> None:
-    stored["branches"][0] |= {"columns": [], "layout": {"type": "scalar", "fields": []}}
+    stored["layouts"].append({"type": "scalar", "fields": []})
+    stored["branches"][0] |= {"columns": [], "layout": len(stored["layouts"]) - 1, "path": "x"}
+
+
+def a_layout_that_is_not_there(stored: Any) -> None:
+    stored["branches"][0]["layout"] = len(stored["layouts"])
+
+
+def a_name_of_no_column(stored: Any) -> None:
+    stored["branches"][0]["columns"] = [len(stored["schema"]["columns"])]
+    stored["branches"][0].pop("path", None)
 
 
 def bytes_that_are_none(stored: Any) -> None:
-    stored["branches"][0]["layout"]["fields"][0]["constant"] = "xyz"
+    stored["layouts"][0]["fields"][0]["constant"] = "xyz"
 
 
 def a_version_of_no_class(stored: Any) -> None:
-    layout = stored["branches"][0]["layout"]
-    stored["branches"][0]["layout"] = {
+    layout = stored["layouts"][stored["branches"][0]["layout"]]
+    stored["layouts"][stored["branches"][0]["layout"]] = {
         "type": "collection",
         "fields": layout["fields"],
         "depth": 0,
@@ -93,6 +103,8 @@ def a_version_of_no_class(stored: Any) -> None:
         a_feature_twice,
         a_feature_too_few,
         a_branch_without_columns,
+        a_layout_that_is_not_there,
+        a_name_of_no_column,
         bytes_that_are_none,
         a_version_of_no_class,
     ],
@@ -101,7 +113,7 @@ def test_a_schema_that_lies_is_refused(lie: Callable[[Any], None]) -> None:
     stored = schema()
     stored_tree(msgspec.json.encode(stored), "file")
     lie(stored)
-    with pytest.raises(CorruptionError, match=r"schema that can|columns that are not there"):
+    with pytest.raises(CorruptionError, match=r"schema that can|columns that are not there|without a layout"):
         stored_tree(msgspec.json.encode(stored), "file")
 
 
@@ -158,9 +170,9 @@ def test_an_original_header_without_a_branch_is_refused(small: Path, monkeypatch
 
     def without(self: TTreeReader, branch: str, start: int, stop: int) -> Any:
         column: Any = read(self, branch, start, stop)
-        if branch == "header":
-            data = column.values.tobytes().replace(b"MET", b"XYZ")
-            column.values = np.frombuffer(data, np.uint8)
+        if branch == "data":
+            header, mark, text = column.values.tobytes().partition(b'{"schema"')
+            column.values = np.frombuffer(header.replace(b"MET", b"XYZ") + mark + text, np.uint8)
         return column
 
     monkeypatch.setattr(TTreeReader, "read", without)

@@ -31,7 +31,7 @@ class TableSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     counter: int
 
 
-class ColumnSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class ColumnSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """One column.
 
     Parameters
@@ -47,8 +47,8 @@ class ColumnSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     name: str
     dtype: str
-    shape: tuple[int, ...]
-    table: int
+    shape: tuple[int, ...] = ()
+    table: int = EVENTS
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,115 @@
+"""`hepae repack`: the same file in ROOT's own compression, smaller; and `compress` where that is the smallest."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import uproot
+
+import hepae
+from hepae.files.repack import repack
+from hepae.files.repack.tree import united
+from hepae.root.ttree.layouts.basket import Basket
+from tests.root_process import in_root, needs_root
+
+DATA = Path(__file__).parent / "data"
+SAMPLES = ("sample.root", "ntuple.root")
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_a_file_is_smaller_and_the_same(name: str, tmp_path: Path) -> None:
+    source, target = DATA / name, tmp_path / "small.root"
+    done = repack(source, target)
+    assert done.bytes_after < done.bytes_before
+    assert target.stat().st_size == done.bytes_after
+    assert hepae.verify(source, target, recompressed=True).kept
+    told = hepae.verify(source, target).differences
+    assert told
+    assert all("compression setting" in line for line in told)
+
+
+def test_what_is_compressed_with_hepae_stays_so(tmp_path: Path) -> None:
+    small, again = tmp_path / "small.root", tmp_path / "again.root"
+    hepae.compress(DATA / "ntuple.root", small)
+    repack(small, again)
+    assert hepae.verify(DATA / "ntuple.root", again, recompressed=True).kept
+
+
+def test_nothing_smaller_is_a_copy(tmp_path: Path) -> None:
+    once, twice = tmp_path / "once.root", tmp_path / "twice.root"
+    repack(DATA / "ntuple.root", once)
+    repack(once, twice)
+    assert once.read_bytes() == twice.read_bytes()
+
+
+def test_baskets_are_united_with_their_offsets() -> None:
+    first = Basket.of(np.arange(5, dtype=np.uint8), np.array([0, 2, 5]), 2)
+    second = Basket.of(np.arange(3, dtype=np.uint8), np.array([0, 3]), 1)
+    both = united([first, second])
+    assert both.entries == 3
+    assert both.offsets is not None
+    assert both.offsets.tolist() == [0, 2, 5, 8]
+    assert both.data.tolist() == [0, 1, 2, 3, 4, 0, 1, 2]
+
+
+def test_few_entries_are_repacked_by_compress(tmp_path: Path) -> None:
+    """A schema would cost more than it saves; what ROOT lists, settings included, is as it was."""
+    source, small, back = (tmp_path / name for name in ("a.root", "b.root", "c.root"))
+    with uproot.recreate(source, compression=uproot.ZLIB(1)) as file:
+        branches = {f"x{number}": np.arange(3, dtype=np.float32) * number for number in range(300)}
+        file.mktree("t", {name: values.dtype for name, values in branches.items()})
+        file["t"].extend(branches)
+    hepae.compress(source, small)
+    assert small.stat().st_size < source.stat().st_size
+    assert not [key for key in uproot.open(small) if "hepae" in key]
+    assert hepae.verify(source, small).kept
+    hepae.decompress(small, back)
+    assert hepae.verify(source, back).kept
+
+
+@needs_root
+def test_root_reads_what_was_repacked(tmp_path: Path) -> None:
+    """Objects that are not split, strings, vectors, a leaf list, counted arrays: baskets of every kind, joined."""
+    write = """
+import array
+file = ROOT.TFile(paths[0], "recreate", "", 101)
+tree = ROOT.TTree("t", "")
+n, x = array.array("i", [0]), array.array("f", [0] * 9)
+words, vector, vectors = ROOT.std.string(), ROOT.std.vector("double")(), ROOT.std.vector("vector<float>")()
+pair = ROOT.TLorentzVector()
+tree.Branch("n", n, "n/I"); tree.Branch("x", x, "x[n]/F"); tree.Branch("words", words)
+tree.Branch("vector", vector); tree.Branch("vectors", vectors)
+tree.Branch("whole", pair, 32000, 0); tree.Branch("split", pair, 32000, 99)
+for i in range(4000):
+    n[0] = i % 9
+    for j in range(9): x[j] = i + j
+    words.assign("w" * (i % 5)); vector.clear(); vectors.clear()
+    for j in range(i % 3):
+        vector.push_back(i * j); inner = ROOT.std.vector("float")(); inner.push_back(j); vectors.push_back(inner)
+    pair.SetPxPyPzE(i, 2, 3, 4 * i)
+    tree.Fill()
+    if i % 700 == 699: tree.FlushBaskets()
+tree.Write()
+ROOT.TH1D("h", "", 10, 0, 1).Write()
+file.Close()
+result = None
+"""
+    source, target = tmp_path / "a.root", tmp_path / "b.root"
+    in_root(write, source)
+    done = repack(source, target)
+    assert done.bytes_after < done.bytes_before
+    read = """
+def told(name):
+    file = ROOT.TFile(name)
+    tree, values = file.Get("t"), []
+    for i in range(0, 4000, 97):
+        tree.GetEntry(i)
+        values.append([tree.n, list(tree.x), str(tree.words), list(tree.vector), [list(v) for v in tree.vectors]])
+        values.append([tree.whole.E(), tree.split.Px()])
+    return [tree.GetEntries(), file.Get("h").GetNbinsX(), values]
+result = [told(name) for name in paths]
+"""
+    before, after = in_root(read, source, target)
+    assert before == after
