@@ -53,7 +53,8 @@ def no_dimension(stored: Any) -> None:
 
 
 def a_table_of_another_depth(stored: Any) -> None:
-    stored["schema"]["columns"][-1]["table"] = 1 - stored["schema"]["columns"][-1]["table"]
+    column = stored["schema"]["columns"][-1]
+    column["table"] = 1 - column.get("table", 0)
 
 
 def a_feature_twice(stored: Any) -> None:
