@@ -1,0 +1,191 @@
+// Elementary functions with the same bits on every machine (docs/format/v1.md, section 10.3).
+//
+// Each operation is rounded on its own. Compilers that would fuse products and sums must be told not to
+// (-ffp-contract=off; the CMake target of hepae does it).
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstdint>
+
+#if defined(__clang__)
+#pragma STDC FP_CONTRACT OFF
+#endif
+
+namespace hepae::exact {
+
+constexpr double kLn2High = 0x1.62e42fee00000p-1, kLn2Low = 0x1.a39ef35793c76p-33, kLn2 = 0x1.62e42fefa39efp-1;
+constexpr double kHalfPiHigh = 0x1.921fb54400000p+0, kHalfPiLow = 0x1.0b4611a626331p-34, kPi = 0x1.921fb54442d18p+1;
+constexpr double kSqrtHalf = 0x1.6a09e667f3bcdp-1, kTanPi8 = 0x1.a827999fcef32p-2;
+
+/// Powers of 2 at which small and large numbers are clipped.
+constexpr double kSmallest = 0x1p-40, kLargest = 0x1p+1000;
+
+template <std::size_t N>
+double polynomial(double t, const std::array<double, N> &coefficients)
+{
+   double out = coefficients[N - 1];
+   for (std::size_t i = N - 1; i-- > 0;)
+      out = out * t + coefficients[i];
+   return out;
+}
+
+/// Coefficients 1/j! for j = first, first + step, …, with signs that alternate where asked.
+template <std::size_t N>
+std::array<double, N> inverse_factorials(int first, int step, bool alternate)
+{
+   std::array<double, N> out{};
+   for (std::size_t k = 0; k < N; ++k) {
+      double factorial = 1; // exact: below 2^53 times a power of two up to 19!
+      for (int j = 2; j <= first + step * static_cast<int>(k); ++j)
+         factorial *= j;
+      out[k] = (alternate && k % 2 ? -1.0 : 1.0) / factorial;
+   }
+   return out;
+}
+
+inline double log(double x)
+{
+   static const std::array<double, 11> series = [] {
+      std::array<double, 11> out{};
+      for (std::size_t j = 0; j < out.size(); ++j)
+         out[j] = 1.0 / static_cast<double>(2 * j + 1);
+      return out;
+   }();
+   int power = 0;
+   double mantissa = std::frexp(x, &power);
+   if (mantissa < kSqrtHalf) {
+      mantissa *= 2;
+      --power;
+   }
+   const double s = (mantissa - 1) / (mantissa + 1), e = power;
+   return e * kLn2High + (e * kLn2Low + 2 * s * polynomial(s * s, series));
+}
+
+inline double exp(double x)
+{
+   static const std::array<double, 15> series = inverse_factorials<15>(0, 1, false);
+   x = std::min(std::max(x, -709.0), 709.0);
+   const double k = std::rint(x * (1 / 0.6931471805599453));
+   const double r = (x - k * kLn2High) - k * kLn2Low;
+   return std::ldexp(polynomial(r, series), static_cast<int>(k));
+}
+
+inline double cosh(double x)
+{
+   const double grown = exp(std::fabs(x));
+   return 0.5 * (grown + 1 / grown);
+}
+
+inline double sinh(double x)
+{
+   const double grown = exp(std::fabs(x));
+   const double size = 0.5 * (grown - 1 / grown);
+   return x < 0 ? -size : size;
+}
+
+namespace detail {
+
+/// A sine, a quarter of a turn further for a cosine.
+inline double wave(double x, int quarter)
+{
+   static const std::array<double, 10> sines = inverse_factorials<10>(1, 2, true),
+                                       cosines = inverse_factorials<10>(0, 2, true);
+   x = std::min(std::max(x, -1e6), 1e6);
+   const double k = std::rint(x * (2 / kPi));
+   const double r = (x - k * kHalfPiHigh) - k * kHalfPiLow, t = r * r;
+   const auto quadrant = (static_cast<std::int64_t>(k) + quarter) & 3;
+   const double value = quadrant & 1 ? polynomial(t, cosines) : r * polynomial(t, sines);
+   return quadrant >= 2 ? -value : value;
+}
+
+} // namespace detail
+
+inline double sin(double x)
+{
+   return detail::wave(x, 0);
+}
+
+inline double cos(double x)
+{
+   return detail::wave(x, 1);
+}
+
+inline double arctan2(double y, double x)
+{
+   static const std::array<double, 12> series = [] {
+      std::array<double, 12> out{};
+      for (std::size_t j = 0; j < out.size(); ++j)
+         out[j] = (j % 2 ? -1.0 : 1.0) / static_cast<double>(2 * j + 1);
+      return out;
+   }();
+   const double a = std::fabs(y), b = std::fabs(x);
+   const bool steep = a > b;
+   const double large = steep ? a : b;
+   double t = (steep ? b : a) / (large > 0 ? large : 1);
+   const bool wide = t > kTanPi8;
+   if (wide)
+      t = (t - 1) / (t + 1);
+   t = t / (1 + std::sqrt(1 + t * t));
+   double angle = 2 * t * polynomial(t * t, series) + (wide ? 0.25 * kPi : 0);
+   angle = steep ? 0.5 * kPi - angle : angle;
+   angle = x < 0 ? kPi - angle : angle;
+   return y < 0 ? -angle : angle;
+}
+
+constexpr int kTable = 4096; ///< steps of the tables below
+
+/// Natural logarithm by interpolation.
+inline double table_log(double x)
+{
+   struct Table {
+      std::array<double, kTable> value, slope;
+      Table()
+      {
+         double before = log(0.5);
+         for (std::size_t i = 0; i < kTable; ++i) {
+            const double after = log(0.5 + static_cast<double>(i + 1) / (2 * kTable));
+            value[i] = before;
+            slope[i] = (after - before) * (2 * kTable);
+            before = after;
+         }
+      }
+   };
+   static const Table table;
+   int power = 0;
+   const double f = std::frexp(x, &power) - 0.5;
+   const double place = std::trunc(f * (2 * kTable));
+   const auto i = static_cast<std::size_t>(place);
+   return ((f - place / (2 * kTable)) * table.slope[i] + table.value[i]) + power * kLn2;
+}
+
+/// Angle of the vector (x, y) from a table.
+inline double table_arctan2(double y, double x)
+{
+   static const std::array<double, kTable + 1> table = [] {
+      std::array<double, kTable + 1> out{};
+      for (std::size_t i = 0; i <= kTable; ++i)
+         out[i] = arctan2(static_cast<double>(i) / kTable, 1);
+      return out;
+   }();
+   const double a = std::fabs(y), b = std::fabs(x);
+   const double small = std::isnan(a) || std::isnan(b) ? NAN : std::min(a, b);
+   double ratio = small / std::max({a, b, 1 / kLargest});
+   ratio = std::isnan(ratio) ? 0 : ratio;
+   double angle = table[static_cast<std::size_t>(std::min(ratio, 1.0) * kTable + 0.5)];
+   angle = a > b ? 0.5 * kPi - angle : angle;
+   angle = x < 0 ? kPi - angle : angle;
+   return std::copysign(angle, std::isnan(y) ? 0.0 : y);
+}
+
+/// A logarithm that is linear between powers of two, as an integer.
+inline std::int64_t octaves(double value)
+{
+   const double size = std::fabs(value);
+   int power = 0;
+   const double mantissa = std::frexp(size > kSmallest ? std::min(size, kLargest) : kSmallest, &power);
+   return static_cast<std::int64_t>(std::rint((mantissa * 2 + power) * 1024));
+}
+
+} // namespace hepae::exact

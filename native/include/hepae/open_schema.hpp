@@ -1,0 +1,184 @@
+// A schema with what follows from it, checked; shared by all who read chunks (docs/format/v1.md, section 17.2).
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <set>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "codec.hpp"
+#include "limits.hpp"
+#include "schema.hpp"
+
+namespace hepae {
+
+class OpenSchema {
+public:
+   explicit OpenSchema(StoredTree tree) : fTree(std::move(tree)), fCodecs(schema().codecs.size())
+   {
+      require(schema().format == limits::kFormatVersion, "a schema of another version");
+      require(!schema().tables.empty() && schema().columns.size() <= limits::kColumns, "a schema that cannot be");
+      place_columns();
+      check_tables();
+      for (const Codec &codec : schema().codecs)
+         check_codec(codec);
+      for (const StoredBranch &branch : fTree.branches)
+         check_branch(branch);
+   }
+
+   const StoredTree &tree() const { return fTree; }
+   const TreeSchema &schema() const { return fTree.schema; }
+
+   std::size_t stream_of(std::size_t column) const { return fStreamOf[column]; }
+
+   /// The place of a column in its stream, or among the columns of its codec.
+   std::size_t place_of(std::size_t column) const { return fPlaceOf[column]; }
+
+   /// The tables from below table 0 down to this one: one for each level of counts.
+   std::vector<std::size_t> chain(std::size_t table) const
+   {
+      std::vector<std::size_t> out;
+      for (; table != 0; table = schema().tables[table].parent)
+         out.insert(out.begin(), table);
+      return out;
+   }
+
+   /// What decodes the columns of a codec; made when it is first asked for.
+   const ChunkCodec &codec(std::size_t number) const
+   {
+      const std::lock_guard<std::mutex> lock(fMutex);
+      if (!fCodecs[number])
+         fCodecs[number] = std::make_unique<ChunkCodec>(schema().codecs[number]);
+      return *fCodecs[number];
+   }
+
+   /// The columns that must be decoded before this one: of its codec, of linked rows with what names them, and counters.
+   std::vector<std::size_t> needs(std::size_t column) const
+   {
+      std::vector<std::size_t> out;
+      for (std::size_t table : chain(schema().columns[column].table))
+         out.push_back(schema().tables[table].counter);
+      const Stream &stream = schema().streams[fStreamOf[column]];
+      if (!stream.codec)
+         return out;
+      const Codec &spec = schema().codecs[*stream.codec];
+      const ChunkCodec &decoder = codec(*stream.codec);
+      for (std::size_t feature : decoder.needs(fPlaceOf[column]))
+         if (spec.columns[feature] != column)
+            out.push_back(spec.columns[feature]);
+      for (std::size_t one : decoder.given(fPlaceOf[column]))
+         out.insert(out.end(), {spec.linked[one].column, spec.linked[one].index});
+      return out;
+   }
+
+private:
+   StoredTree fTree;
+   std::vector<std::size_t> fStreamOf, fPlaceOf;
+   mutable std::mutex fMutex;
+   mutable std::vector<std::unique_ptr<ChunkCodec>> fCodecs;
+
+   bool is_column(std::size_t number) const { return number < schema().columns.size(); }
+
+   void place_columns()
+   {
+      constexpr std::size_t nowhere = SIZE_MAX;
+      fStreamOf.assign(schema().columns.size(), nowhere);
+      fPlaceOf.assign(schema().columns.size(), 0);
+      for (std::size_t stream = 0; stream < schema().streams.size(); ++stream)
+         for (std::size_t place = 0; place < schema().streams[stream].columns.size(); ++place) {
+            const std::size_t column = schema().streams[stream].columns[place];
+            require(is_column(column) && fStreamOf[column] == nowhere, "a column in no stream or in two");
+            fStreamOf[column] = stream;
+            fPlaceOf[column] = place_in_codec(schema().streams[stream], column, place);
+         }
+      for (std::size_t stream : fStreamOf)
+         require(stream != nowhere, "a column in no stream or in two");
+   }
+
+   std::size_t place_in_codec(const Stream &stream, std::size_t column, std::size_t place) const
+   {
+      if (!stream.codec)
+         return place;
+      require(*stream.codec < schema().codecs.size(), "a stream of no codec");
+      const std::vector<std::size_t> &columns = schema().codecs[*stream.codec].columns;
+      for (std::size_t i = 0; i < columns.size(); ++i)
+         if (columns[i] == column)
+            return i;
+      throw CorruptionError("a stream of a column that its codec does not have");
+   }
+
+   void check_tables() const
+   {
+      std::set<std::string_view> names;
+      for (const Column &column : schema().columns) {
+         require(column.table < schema().tables.size(), "a column of no table", column.name);
+         require(names.insert(column.name).second, "two columns of one name", column.name);
+         column.width();
+      }
+      for (std::size_t number = 1; number < schema().tables.size(); ++number) {
+         const Table &table = schema().tables[number];
+         require(table.parent < number && is_column(table.counter), "a table that nothing counts", table.name);
+         const Column &counter = schema().columns[table.counter];
+         const bool counts = is_integer(counter.dtype) && counter.shape.empty() && counter.table == table.parent;
+         const bool exact = !schema().streams[fStreamOf[table.counter]].codec;
+         require(counts && exact, "a table that nothing counts", table.name);
+      }
+   }
+
+   void check_codec(const Codec &codec) const
+   {
+      require(is_column(codec.columns[0]), "a codec of no columns");
+      const std::size_t table = schema().columns[codec.columns[0]].table;
+      std::set<std::size_t> numbers;
+      for (std::size_t i = 0; i < codec.columns.size(); ++i) {
+         require(is_column(codec.columns[i]) && numbers.insert(codec.columns[i]).second, "a codec of no columns");
+         const Column &column = schema().columns[codec.columns[i]];
+         const bool fits = codec.has_model() || codec.features[i].dtype == column.dtype;
+         require(column.table == table && column.shape.empty() && fits, "a codec of other columns", column.name);
+      }
+      for (std::size_t condition : codec.conditions)
+         require(is_column(condition) && schema().columns[condition].table == 0, "a condition that is no column");
+      check_names(codec);
+      for (const Linked &linked : codec.linked)
+         check_linked(linked, table);
+   }
+
+   void check_names(const Codec &codec) const
+   {
+      std::set<std::string_view> names;
+      for (const Feature &feature : codec.features)
+         require(names.insert(feature.name).second, "two features of one name", feature.name);
+      for (const Linked &linked : codec.linked)
+         require(names.insert(linked.name).second, "two features of one name", linked.name);
+   }
+
+   bool counted_in_entries(std::size_t table) const { return table != 0 && schema().tables[table].parent == 0; }
+
+   void check_linked(const Linked &linked, std::size_t table) const
+   {
+      require(is_column(linked.column) && is_column(linked.index), "a link of no columns", linked.name);
+      const Column &column = schema().columns[linked.column], &index = schema().columns[linked.index];
+      const bool flat = column.shape.empty() && index.shape.empty();
+      const bool names = index.table == table && is_integer(index.dtype);
+      const bool near = counted_in_entries(table) && counted_in_entries(column.table);
+      require(flat && names && near, "a link that cannot be", linked.name);
+   }
+
+   void check_branch(const StoredBranch &branch) const
+   {
+      const std::vector<Part> &parts = branch.layout.parts;
+      require(!parts.empty() && parts.size() == branch.columns.size(), "a branch of other columns", branch.path);
+      for (std::size_t i = 0; i < parts.size(); ++i) {
+         require(is_column(branch.columns[i]), "a branch of no columns", branch.path);
+         const Column &column = schema().columns[branch.columns[i]];
+         const bool alike = *parts[i].field.dtype == column.dtype && parts[i].field.shape == column.shape;
+         require(alike && chain(column.table).size() == parts[i].levels, "a branch of other columns", branch.path);
+      }
+   }
+};
+
+} // namespace hepae

@@ -1,0 +1,47 @@
+// What is known of a chunk while it is decoded. All columns are in rank order but those that are given.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <vector>
+
+#include "../lattice.hpp"
+#include "../values.hpp"
+#include "rank_order.hpp"
+
+namespace hepae {
+
+/// Stands for "there is no such object" in a column.
+constexpr std::int64_t kMissing = -(std::int64_t{1} << 62);
+
+/// Integers of a place: those of the objects at positions 0, 1, …
+using Block = Span<std::int64_t>;
+
+struct Known {
+   const RankOrder *order = nullptr;
+   const std::vector<OpenLattice> *lattices = nullptr; ///< of features, then of given columns
+   std::vector<std::vector<std::int64_t>> integers, latents; ///< by feature; empty where they are not known
+   std::vector<std::vector<double>> given;      ///< by linked column, in the order of events; not a number where none
+   std::vector<std::vector<double>> conditions; ///< by event
+
+   /// The integers of a feature at a place.
+   const std::int64_t *at(std::size_t feature, std::size_t place) const
+   {
+      require(!integers[feature].empty(), "a prediction looks ahead");
+      return integers[feature].data() + order->start(place);
+   }
+
+   const std::int64_t *latents_at(std::size_t feature, std::size_t place) const
+   {
+      require(!latents[feature].empty(), "a prediction looks ahead");
+      return latents[feature].data() + order->start(place);
+   }
+
+   /// The value of a feature for the object at a position of a place, as predictions see it.
+   double value(std::size_t feature, std::size_t place, std::size_t position) const
+   {
+      return (*lattices)[feature].centre(at(feature, place)[position]);
+   }
+};
+
+} // namespace hepae

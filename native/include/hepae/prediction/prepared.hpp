@@ -1,0 +1,210 @@
+// Predictors made ready: tables expanded, names resolved, dependences known. The same for all chunks and threads.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "../lattice.hpp"
+#include "../spec/predictors.hpp"
+#include "open_column.hpp"
+
+namespace hepae {
+
+/// A column as the index of tables.
+struct OpenSource {
+   OpenColumn column;
+   std::uint64_t low;
+   int shift;
+   std::int64_t first, last; ///< indexes are clipped to these: 0 is for objects without the column
+
+   std::size_t index(std::int64_t value) const
+   {
+      const auto shifted = static_cast<std::int64_t>(static_cast<std::uint64_t>(value) - low) >> shift;
+      return static_cast<std::size_t>(std::clamp(shifted, first - 1, last - 1) + 1);
+   }
+};
+
+/// A sum of tables.
+struct TableSum {
+   struct Part {
+      std::size_t source;
+      std::vector<std::int64_t> table;
+   };
+   std::int64_t constant = 0;
+   std::vector<Part> parts;
+};
+
+struct OpenPredictor {
+   TableSum fine, widths; ///< in 1/64 of an integer; what classes are cut from
+   std::vector<std::int64_t> edges;
+   std::optional<OpenColumn> base;
+   std::optional<Period> period;
+   bool ranked = false;       ///< it looks at itself, in objects before
+   bool wants_latent = false; ///< another one looks at its latents
+   std::vector<std::size_t> needs, given;
+};
+
+class PreparedPredictors {
+public:
+   /// The features that have a branch, and the columns that are given, with their lattices.
+   PreparedPredictors(const Predictors &spec, const std::vector<Feature> &features,
+                      const std::vector<std::pair<std::string, Lattice>> &given,
+                      const std::vector<std::string> &conditions)
+      : fSpec(spec), fBranches(features.size())
+   {
+      for (const Feature &feature : features)
+         add(feature.name, feature.lattice);
+      for (const Derived &derived : fSpec.derived)
+         add(derived.name, derived.lattice);
+      for (std::size_t i = 0; i < given.size(); ++i) {
+         require(fNames.given.emplace(given[i].first, i).second, "two linked columns of one name", given[i].first);
+         fLattices.emplace_back(given[i].second);
+      }
+      for (std::size_t i = 0; i < conditions.size(); ++i)
+         fNames.conditions.emplace(conditions[i], i);
+      for (const Source &source : fSpec.sources)
+         add_source(source);
+      fPredictors.resize(fNames.features.size());
+      for (const Predictor &predictor : fSpec.features)
+         add_predictor(predictor);
+      require(fOrder.size() == fNames.features.size(), "predictors and features differ");
+      add_carriers();
+   }
+
+   PreparedPredictors(const PreparedPredictors &) = delete; // columns point into the specification
+
+   const Predictors &spec() const { return fSpec; }
+   std::size_t features() const { return fPredictors.size(); }
+   const std::vector<std::size_t> &order() const { return fOrder; }
+   const std::vector<OpenLattice> &lattices() const { return fLattices; }
+   const std::vector<OpenSource> &sources() const { return fSources; }
+   const OpenPredictor &predictor(std::size_t feature) const { return fPredictors[feature]; }
+
+   /// The derived features whose payloads are in front of that of a feature, in their order.
+   const std::vector<std::size_t> &carried(std::size_t feature) const { return fCarried[feature]; }
+
+   /// The feature in whose payload that of a feature is: itself, unless it is derived.
+   std::size_t carrier(std::size_t feature) const
+   {
+      return feature < fBranches ? feature : fNames.features.at(fSpec.derived[feature - fBranches].carrier());
+   }
+
+   /// The features that must be decoded for one, in coding order, itself included.
+   std::vector<std::size_t> closure(std::size_t feature) const
+   {
+      std::vector<bool> wanted(fPredictors.size());
+      std::vector<std::size_t> waiting{feature}, out;
+      while (!waiting.empty()) {
+         const std::size_t one = waiting.back();
+         waiting.pop_back();
+         if (wanted[one])
+            continue;
+         wanted[one] = true;
+         for (const std::vector<std::size_t> *more : {&fPredictors[one].needs, &fCarried[one]})
+            waiting.insert(waiting.end(), more->begin(), more->end());
+      }
+      for (std::size_t one : fOrder)
+         if (wanted[one])
+            out.push_back(one);
+      return out;
+   }
+
+private:
+   Predictors fSpec;
+   std::size_t fBranches;
+   Names fNames;
+   std::vector<OpenLattice> fLattices;
+   std::vector<OpenSource> fSources;
+   std::vector<OpenPredictor> fPredictors;
+   std::vector<std::size_t> fOrder;
+   std::vector<std::vector<std::size_t>> fCarried;
+
+   void add(const std::string &name, const Lattice &lattice)
+   {
+      require(fNames.features.emplace(name, fNames.features.size()).second, "two features of one name", name);
+      fLattices.emplace_back(lattice);
+   }
+
+   void add_source(const Source &source)
+   {
+      OpenColumn column(source.column, fNames);
+      const std::int64_t first = column.optional() ? 0 : 1;
+      const std::int64_t last = source.knots.back();
+      fSources.push_back({std::move(column), static_cast<std::uint64_t>(source.low), source.shift, first, last});
+   }
+
+   void add_predictor(const Predictor &spec)
+   {
+      const auto at = fNames.features.find(spec.feature);
+      require(at != fNames.features.end(), "predictors and features differ", spec.feature);
+      const std::size_t feature = at->second;
+      require(std::find(fOrder.begin(), fOrder.end(), feature) == fOrder.end(), "a feature is predicted twice");
+      fOrder.push_back(feature);
+      OpenPredictor &out = fPredictors[feature];
+      out.fine = sum_of(spec.constant + 32, spec.terms); // half of 1/64: rounds
+      if (spec.widths) {
+         out.widths = sum_of(spec.widths->constant, spec.widths->terms);
+         out.edges = spec.widths->edges;
+      }
+      if (spec.base)
+         out.base.emplace(*spec.base, fNames);
+      out.period = spec.period;
+      for (const TableSum *sum : {&out.fine, &out.widths})
+         for (const TableSum::Part &part : sum->parts)
+            look_at(fSources[part.source].column, feature);
+      if (out.base)
+         look_at(*out.base, feature);
+   }
+
+   void look_at(const OpenColumn &column, std::size_t feature)
+   {
+      OpenPredictor &out = fPredictors[feature];
+      for (std::size_t need : column.needs()) {
+         out.ranked |= need == feature;
+         if (need != feature)
+            out.needs.push_back(need);
+      }
+      if (column.is_given())
+         out.given.push_back(column.given);
+      if (column.kind == OpenColumn::Kind::kLatent)
+         fPredictors[column.feature].wants_latent = true;
+   }
+
+   void add_carriers()
+   {
+      fCarried.resize(fPredictors.size());
+      for (std::size_t feature = fBranches; feature < fPredictors.size(); ++feature)
+         fCarried[carrier(feature)].push_back(feature);
+   }
+
+   TableSum sum_of(std::int64_t constant, const std::vector<Term> &terms) const
+   {
+      TableSum out;
+      out.constant = constant;
+      for (const Term &term : terms)
+         out.parts.push_back({term.source, table_of(fSpec.sources[term.source].knots, term.values)});
+      return out;
+   }
+
+   /// The whole table from its values at knots: straight lines between them, rounded down.
+   static std::vector<std::int64_t> table_of(const std::vector<std::int64_t> &knots,
+                                             const std::vector<std::int64_t> &values)
+   {
+      std::vector<std::int64_t> out(static_cast<std::size_t>(knots.back()) + 1, values[0]);
+      out[1] = values[1];
+      for (std::size_t i = 1; i < knots.size(); ++i) {
+         const std::int64_t run = knots[i] - knots[i - 1], rise = values[i + 1] - values[i];
+         for (std::int64_t x = 1; x <= run; ++x) {
+            const std::int64_t product = rise * x; // below 2^45 times 2^17
+            const std::int64_t down = product >= 0 ? product / run : -((-product + run - 1) / run);
+            out[static_cast<std::size_t>(knots[i - 1] + x)] = values[i] + down;
+         }
+      }
+      return out;
+   }
+};
+
+} // namespace hepae

@@ -1,0 +1,233 @@
+// A file with a tree that is compressed as a whole: its schemas and chunks, read with ROOT (docs/format/v1.md,
+// section 17.1).
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <TBranch.h>
+#include <TFile.h>
+#include <TTree.h>
+#include <TTreeReader.h>
+#include <TTreeReaderArray.h>
+#include <TTreeReaderValue.h>
+
+#include "../error.hpp"
+#include "../json.hpp"
+#include "../limits.hpp"
+#include "../open_schema.hpp"
+#include "../schema.hpp"
+#include "../span.hpp"
+
+namespace hepae::root {
+
+/// A chunk: entries `first` to `last` (behind the end) of its file, and where its streams begin in its bytes.
+struct Row {
+   std::size_t index = 0, first = 0, last = 0;
+   std::uint32_t chunk = 0;
+   const OpenSchema *schema = nullptr;
+   std::vector<std::uint64_t> edges;
+};
+
+inline std::unique_ptr<TFile> open_file(const std::string &path)
+{
+   std::unique_ptr<TFile> file(TFile::Open(path.c_str(), "READ_WITHOUT_GLOBALREGISTRATION"));
+   if (!file || file->IsZombie())
+      throw std::runtime_error("cannot open " + path);
+   return file;
+}
+
+inline TTree *tree_of(TFile &file, const std::string &name)
+{
+   auto *tree = dynamic_cast<TTree *>(file.Get(name.c_str()));
+   require(tree, "a tree is missing", std::string(file.GetName()) + ":" + name);
+   return tree;
+}
+
+/// What a file says of its chunks; the same for all threads.
+class FileIndex {
+public:
+   FileIndex(std::string path, std::string tree) : fPath(std::move(path)), fTree(std::move(tree))
+   {
+      const std::unique_ptr<TFile> file = open_file(fPath);
+      read_schemas(*file);
+      read_rows(*file);
+      const auto entries = static_cast<std::size_t>(tree_of(*file, fTree)->GetEntries());
+      require(this->entries() == entries, "compressed columns are not there for every entry", fPath);
+   }
+
+   const std::string &path() const { return fPath; }
+   const std::string &tree() const { return fTree; }
+   const std::vector<Row> &rows() const { return fRows; }
+   std::size_t entries() const { return fRows.empty() ? 0 : fRows.back().last; }
+
+private:
+   std::string fPath, fTree;
+   std::map<std::uint64_t, std::unique_ptr<OpenSchema>> fSchemas;
+   std::vector<Row> fRows;
+
+   void read_schemas(TFile &file)
+   {
+      TTreeReader reader(tree_of(file, "hepae_schemas"));
+      TTreeReaderArray<unsigned char> sha256(reader, "sha256"), text(reader, "schema");
+      while (reader.Next()) {
+         require(sha256.GetSize() == 32 && text.GetSize() <= limits::kManifestBytes, "a schema of no size", fPath);
+         std::uint64_t name = 0;
+         for (std::size_t i = 0; i < 8; ++i)
+            name = name << 8 | sha256[i];
+         std::string json(text.GetSize(), '\0');
+         for (std::size_t i = 0; i < json.size(); ++i)
+            json[i] = static_cast<char>(text[i]);
+         StoredTree tree = from_json<StoredTree>(parse_json(json));
+         if (tree.tree == fTree)
+            fSchemas.emplace(name, std::make_unique<OpenSchema>(std::move(tree)));
+      }
+   }
+
+   void read_rows(TFile &file)
+   {
+      TTreeReader reader(tree_of(file, fTree + "__hepae"));
+      TTreeReaderValue<unsigned int> chunk(reader, "chunk"), entries(reader, "entries");
+      TTreeReaderValue<unsigned long long> schema(reader, "schema");
+      TTreeReaderArray<unsigned int> sizes(reader, "sizes");
+      while (reader.Next()) {
+         Row row;
+         row.index = fRows.size();
+         row.first = this->entries();
+         row.last = row.first + *entries;
+         row.chunk = *chunk;
+         const auto known = fSchemas.find(*schema);
+         require(known != fSchemas.end(), "a schema is missing", fPath);
+         row.schema = known->second.get();
+         row.edges = edges_of(sizes);
+         require(*entries <= limits::kEvents, "too many entries in a chunk", fPath);
+         require(row.edges.size() == row.schema->schema().streams.size() + 1, "a chunk of other streams", fPath);
+         fRows.push_back(std::move(row));
+      }
+   }
+
+   std::vector<std::uint64_t> edges_of(TTreeReaderArray<unsigned int> &sizes) const
+   {
+      std::vector<std::uint64_t> edges{0};
+      for (std::size_t i = 0; i < sizes.GetSize(); ++i)
+         edges.push_back(edges.back() + sizes[i]);
+      require(edges.back() <= limits::kPayloadBytes, "a chunk is too large", fPath);
+      return edges;
+   }
+};
+
+/// The streams of a file's chunks; each thread has its own.
+class PayloadFile {
+public:
+   explicit PayloadFile(const FileIndex &index)
+      : fIndex(&index), fFile(open_file(index.path())), fPayload(tree_of(*fFile, index.tree() + "__hepae")),
+        fTree(tree_of(*fFile, index.tree()))
+   {
+   }
+
+   const FileIndex &index() const { return *fIndex; }
+
+   /// The bytes of some streams of a chunk: straight from the file where the chunk is a basket that is not compressed.
+   std::vector<std::vector<std::uint8_t>> fetch(const Row &row, const std::vector<std::size_t> &streams)
+   {
+      std::vector<std::uint8_t> joined = from_basket(row, streams);
+      if (joined.empty())
+         joined = from_branch(row, streams);
+      std::vector<std::vector<std::uint8_t>> out;
+      auto at = joined.cbegin();
+      for (std::size_t stream : streams) {
+         const auto end = at + static_cast<std::ptrdiff_t>(row.edges[stream + 1] - row.edges[stream]);
+         out.emplace_back(at, end);
+         at = end;
+      }
+      return out;
+   }
+
+   /// Refuse entries that are not marked as those of their chunk: some were dropped, added or moved.
+   void check_markers(const Row &row)
+   {
+      TBranch *branch = fTree->GetBranch("hepae");
+      require(branch, "the branch hepae is missing", fIndex->path());
+      std::uint32_t marker = 0;
+      branch->SetAddress(&marker);
+      for (std::size_t entry = row.first; entry < row.last; ++entry)
+         require(branch->GetEntry(static_cast<Long64_t>(entry)) == sizeof(marker) && marker == row.chunk,
+                 "entries were dropped, added or moved by another program", fIndex->path());
+      branch->ResetAddress();
+   }
+
+private:
+   const FileIndex *fIndex;
+   std::unique_ptr<TFile> fFile;
+   TTree *fPayload, *fTree;
+
+   /// A number of the header of a key, big-endian.
+   static std::int64_t number(const char *bytes, int size)
+   {
+      std::int64_t out = 0;
+      for (int i = 0; i < size; ++i)
+         out = out << 8 | static_cast<unsigned char>(bytes[i]);
+      return out;
+   }
+
+   /// Where the bytes of a chunk begin in the file; 0 where they are not alone in a basket, or compressed by ROOT.
+   Long64_t place_of(const Row &row)
+   {
+      TBranch &branch = *fPayload->GetBranch("payload");
+      const Long64_t *first = branch.GetBasketEntry();
+      const auto entry = static_cast<Long64_t>(row.index);
+      Int_t basket = 0;
+      while (basket < branch.GetWriteBasket() && first[basket] != entry)
+         ++basket;
+      if (basket >= branch.GetWriteBasket() || first[basket + 1] != entry + 1)
+         return 0;
+      // TKey: bytes in all (4), version (2), bytes of the object (4), time (4), bytes of the key (2)
+      char key[16];
+      const Long64_t seek = branch.GetBasketSeek(basket);
+      if (seek <= 0 || fFile->ReadBuffer(key, seek, sizeof(key)))
+         return 0;
+      const std::int64_t all = number(key, 4), object = number(key + 6, 4), header = number(key + 14, 2);
+      const bool plain = all == header + object && object >= static_cast<std::int64_t>(row.edges.back());
+      return plain ? seek + header : 0;
+   }
+
+   /// The streams one after the other; nothing where they cannot be read by themselves.
+   std::vector<std::uint8_t> from_basket(const Row &row, const std::vector<std::size_t> &streams)
+   {
+      const Long64_t place = place_of(row);
+      if (place == 0)
+         return {};
+      std::vector<Long64_t> places;
+      std::vector<Int_t> sizes;
+      std::size_t all = 0;
+      for (std::size_t stream : streams) {
+         places.push_back(place + static_cast<Long64_t>(row.edges[stream]));
+         sizes.push_back(static_cast<Int_t>(row.edges[stream + 1] - row.edges[stream]));
+         all += static_cast<std::size_t>(sizes.back());
+      }
+      std::vector<std::uint8_t> out(all);
+      auto *buffer = reinterpret_cast<char *>(out.data());
+      const bool failed = fFile->ReadBuffers(buffer, places.data(), sizes.data(), static_cast<Int_t>(sizes.size()));
+      require(!failed, "streams cannot be read", fIndex->path());
+      return out;
+   }
+
+   std::vector<std::uint8_t> from_branch(const Row &row, const std::vector<std::size_t> &streams)
+   {
+      TTreeReader reader(fPayload);
+      TTreeReaderArray<unsigned char> payload(reader, "payload");
+      const bool read = reader.SetEntry(static_cast<Long64_t>(row.index)) == TTreeReader::kEntryValid;
+      require(read && payload.GetSize() == row.edges.back(), "a chunk of another length", fIndex->path());
+      std::vector<std::uint8_t> out;
+      for (std::size_t stream : streams)
+         for (std::uint64_t i = row.edges[stream]; i < row.edges[stream + 1]; ++i)
+            out.push_back(payload[static_cast<std::size_t>(i)]);
+      return out;
+   }
+};
+
+} // namespace hepae::root

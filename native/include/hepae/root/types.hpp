@@ -1,0 +1,119 @@
+// Columns as RDataFrame sees them: names and types in C++.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <typeinfo>
+#include <vector>
+
+#include <ROOT/RVec.hxx>
+#include <RtypesCore.h>
+
+#include "../dtype.hpp"
+#include "../layout.hpp"
+#include "../schema.hpp"
+
+namespace hepae::root {
+
+/// How an entry of a column is handed out.
+enum class Form { kNumber, kVector, kText };
+
+/// A column: the part of a branch that it is, and its type.
+struct ColumnView {
+   std::string name, path;
+   std::size_t part = 0;
+   Dtype seen = Dtype::kFloat32; ///< what an analysis sees, where the numbers stored are others
+   Form form = Form::kNumber;
+};
+
+inline const char *type_name(Dtype type)
+{
+   // as ROOT names the types of leaves; in the order of Dtype
+   static constexpr const char *names[] = {"bool",          "Char_t",   "Short_t", "Int_t",    "Long64_t", "UChar_t",
+                                           "UShort_t",      "UInt_t",   "ULong64_t", "", "Float_t", "Double_t"};
+   return names[static_cast<std::size_t>(type)];
+}
+
+inline std::string type_name(const ColumnView &column)
+{
+   if (column.form == Form::kText)
+      return "std::string";
+   const std::string number = type_name(column.seen);
+   return column.form == Form::kNumber ? number : "ROOT::VecOps::RVec<" + number + ">";
+}
+
+namespace types {
+
+template <class T>
+bool is(const std::type_info &type, Form form)
+{
+   return type == (form == Form::kNumber ? typeid(T) : typeid(ROOT::VecOps::RVec<T>));
+}
+
+} // namespace types
+
+/// Whether a type that is asked for has the layout in memory of the column.
+inline bool is_type(const std::type_info &type, const ColumnView &column)
+{
+   const Form form = column.form;
+   if (form == Form::kText)
+      return type == typeid(std::string);
+   switch (column.seen) {
+   case Dtype::kBool: return types::is<bool>(type, form);
+   case Dtype::kInt8: return types::is<char>(type, form) || types::is<signed char>(type, form);
+   case Dtype::kInt16: return types::is<short>(type, form);
+   case Dtype::kInt32: return types::is<int>(type, form);
+   case Dtype::kInt64: return types::is<long>(type, form) || types::is<long long>(type, form);
+   case Dtype::kUint8: return types::is<unsigned char>(type, form);
+   case Dtype::kUint16: return types::is<unsigned short>(type, form);
+   case Dtype::kUint32: return types::is<unsigned int>(type, form);
+   case Dtype::kUint64: return types::is<unsigned long>(type, form) || types::is<unsigned long long>(type, form);
+   case Dtype::kFloat32: return types::is<float>(type, form);
+   case Dtype::kFloat64: return types::is<double>(type, form);
+   case Dtype::kFloat16: return false;
+   }
+   return false;
+}
+
+namespace types {
+
+inline std::string last_of(const std::string &path)
+{
+   const std::size_t slash = path.rfind('/');
+   return slash == std::string::npos ? path : path.substr(slash + 1);
+}
+
+/// The column of a part; none where it has more levels than one, or numbers that are coded.
+inline std::optional<ColumnView> view_of(const StoredBranch &branch, std::size_t number)
+{
+   const Part &part = branch.layout.parts[number];
+   if (part.levels > 1 || part.field.coding || *part.field.dtype == Dtype::kFloat16)
+      return std::nullopt;
+   ColumnView out{last_of(branch.path), branch.path, number, *part.field.dtype, Form::kNumber};
+   if (branch.layout.parts.size() > 1)
+      out.name += "." + part.field.name;
+   if (!part.field.seen.empty())
+      out.seen = dtype_of(part.field.seen);
+   if (part.text)
+      out.form = Form::kText;
+   else if (part.levels == 1 || !part.field.shape.empty())
+      out.form = Form::kVector;
+   const bool same = size_of(out.seen) == size_of(*part.field.dtype);
+   return same ? std::optional(out) : std::nullopt;
+}
+
+} // namespace types
+
+/// The columns of a schema that can be read.
+inline std::vector<ColumnView> views_of(const StoredTree &tree)
+{
+   std::vector<ColumnView> out;
+   for (const StoredBranch &branch : tree.branches)
+      for (std::size_t part = 0; part < branch.layout.parts.size(); ++part)
+         if (const auto view = types::view_of(branch, part))
+            out.push_back(*view);
+   return out;
+}
+
+} // namespace hepae::root
