@@ -170,14 +170,17 @@ private:
 
    void check_branch(const StoredBranch &branch) const
    {
-      const std::vector<Part> &parts = branch.layout.parts;
-      require(!parts.empty() && parts.size() == branch.columns.size(), "a branch of other columns", branch.path);
-      for (std::size_t i = 0; i < parts.size(); ++i) {
-         require(is_column(branch.columns[i]), "a branch of no columns", branch.path);
+      require(branch.layout < fTree.layouts.size() && !branch.columns.empty(), "a branch without a layout or columns");
+      for (std::size_t column : branch.columns)
+         require(is_column(column), "a branch of no columns");
+      const std::vector<Part> &parts = fTree.layout_of(branch).parts;
+      bool alike = parts.size() == branch.columns.size();
+      for (std::size_t i = 0; alike && i < parts.size(); ++i) {
          const Column &column = schema().columns[branch.columns[i]];
-         const bool alike = *parts[i].field.dtype == column.dtype && parts[i].field.shape == column.shape;
-         require(alike && chain(column.table).size() == parts[i].levels, "a branch of other columns", branch.path);
+         alike = *parts[i].field.dtype == column.dtype && parts[i].field.shape == column.shape &&
+                 chain(column.table).size() == parts[i].levels;
       }
+      require(alike, "a branch of other columns", fTree.path_of(branch));
    }
 };
 

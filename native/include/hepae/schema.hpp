@@ -49,8 +49,8 @@ struct Column {
    {
       r.need("name", name);
       r.need("dtype", dtype);
-      r.need("shape", shape);
-      r.need("table", table);
+      r.may("shape", shape);
+      r.may("table", table);
    }
 };
 
@@ -139,18 +139,18 @@ struct TreeSchema {
    }
 };
 
-/// A branch that was replaced, made of columns of the schema by its layout.
+/// A branch that was replaced, made of columns of the schema by a layout of the tree.
 struct StoredBranch {
-   std::string path;
-   Layout layout;
+   std::optional<std::string> written_path; ///< none where it is the name of the first column
+   std::size_t layout = 0;
    std::vector<std::size_t> columns;
    std::int64_t compression = 0;
 
    void fields(Record &r)
    {
-      r.need("path", path);
       r.need("layout", layout);
       r.need("columns", columns);
+      r.may("path", written_path);
       r.may("compression", compression);
    }
 };
@@ -171,13 +171,21 @@ struct StoredField {
 
 struct StoredTree {
    TreeSchema schema;
+   std::vector<Layout> layouts;
    std::vector<StoredBranch> branches;
    std::string tree;
    std::vector<StoredField> stored_fields;
 
+   const Layout &layout_of(const StoredBranch &branch) const { return layouts[branch.layout]; }
+   const std::string &path_of(const StoredBranch &branch) const
+   {
+      return branch.written_path ? *branch.written_path : schema.columns[branch.columns[0]].name;
+   }
+
    void fields(Record &r)
    {
       r.need("schema", schema);
+      r.may("layouts", layouts);
       r.may("branches", branches);
       r.may("tree", tree);
       r.may("fields", stored_fields);

@@ -2,6 +2,7 @@
 // section 17.1).
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -21,6 +22,7 @@
 #include "../limits.hpp"
 #include "../open_schema.hpp"
 #include "../schema.hpp"
+#include "../sha256.hpp"
 #include "../span.hpp"
 
 namespace hepae::root {
@@ -70,22 +72,33 @@ private:
    std::map<std::uint64_t, std::unique_ptr<OpenSchema>> fSchemas;
    std::vector<Row> fRows;
 
+   /// Each is the last bytes of a row, behind the original header.
    void read_schemas(TFile &file)
    {
       TTreeReader reader(tree_of(file, "hepae_schemas"));
-      TTreeReaderArray<unsigned char> sha256(reader, "sha256"), text(reader, "schema");
+      TTreeReaderArray<unsigned char> sha256(reader, "sha256"), data(reader, "data");
+      TTreeReaderValue<int> size(reader, "schema");
       while (reader.Next()) {
-         require(sha256.GetSize() == 32 && text.GetSize() <= limits::kManifestBytes, "a schema of no size", fPath);
-         std::uint64_t name = 0;
-         for (std::size_t i = 0; i < 8; ++i)
-            name = name << 8 | sha256[i];
-         std::string json(text.GetSize(), '\0');
-         for (std::size_t i = 0; i < json.size(); ++i)
-            json[i] = static_cast<char>(text[i]);
+         const bool fits = *size > 0 && static_cast<std::size_t>(*size) <= data.GetSize();
+         require(fits && *size <= static_cast<int>(limits::kManifestBytes), "a schema of no size", fPath);
+         std::string json;
+         for (std::size_t i = data.GetSize() - static_cast<std::size_t>(*size); i < data.GetSize(); ++i)
+            json += static_cast<char>(data[i]);
+         const Sha256::Digest digest = Sha256::of(json);
+         require(std::equal(digest.begin(), digest.end(), sha256.begin(), sha256.end()), "a schema was changed", fPath);
          StoredTree tree = from_json<StoredTree>(parse_json(json));
          if (tree.tree == fTree)
-            fSchemas.emplace(name, std::make_unique<OpenSchema>(std::move(tree)));
+            fSchemas.emplace(name_of(digest), std::make_unique<OpenSchema>(std::move(tree)));
       }
+   }
+
+   /// The first 8 bytes as a number whose hexadecimal digits they are.
+   static std::uint64_t name_of(const Sha256::Digest &digest)
+   {
+      std::uint64_t name = 0;
+      for (std::size_t i = 0; i < 8; ++i)
+         name = name << 8 | digest[i];
+      return name;
    }
 
    void read_rows(TFile &file)

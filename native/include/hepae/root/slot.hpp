@@ -121,10 +121,11 @@ private:
 
    std::size_t number_of(const ColumnView &column) const
    {
-      for (const StoredBranch &branch : fRow->schema->tree().branches)
-         if (branch.path == column.path) {
-            const auto view = column.part < branch.layout.parts.size() ? types::view_of(branch, column.part)
-                                                                       : std::nullopt;
+      const StoredTree &tree = fRow->schema->tree();
+      for (const StoredBranch &branch : tree.branches)
+         if (tree.path_of(branch) == column.path) {
+            const auto view = column.part < branch.columns.size() ? types::view_of(tree, branch, column.part)
+                                                                  : std::nullopt;
             require(view && view->seen == column.seen && view->form == column.form, "a branch of another type",
                     column.path);
             return branch.columns[column.part];

@@ -85,13 +85,15 @@ inline std::string last_of(const std::string &path)
 }
 
 /// The column of a part; none where it has more levels than one, or numbers that are coded.
-inline std::optional<ColumnView> view_of(const StoredBranch &branch, std::size_t number)
+inline std::optional<ColumnView> view_of(const StoredTree &tree, const StoredBranch &branch, std::size_t number)
 {
-   const Part &part = branch.layout.parts[number];
+   const std::vector<Part> &parts = tree.layout_of(branch).parts;
+   const Part &part = parts[number];
+   const std::string &path = tree.path_of(branch);
    if (part.levels > 1 || part.field.coding || *part.field.dtype == Dtype::kFloat16)
       return std::nullopt;
-   ColumnView out{last_of(branch.path), branch.path, number, *part.field.dtype, Form::kNumber};
-   if (branch.layout.parts.size() > 1)
+   ColumnView out{last_of(path), path, number, *part.field.dtype, Form::kNumber};
+   if (parts.size() > 1)
       out.name += "." + part.field.name;
    if (!part.field.seen.empty())
       out.seen = dtype_of(part.field.seen);
@@ -110,8 +112,8 @@ inline std::vector<ColumnView> views_of(const StoredTree &tree)
 {
    std::vector<ColumnView> out;
    for (const StoredBranch &branch : tree.branches)
-      for (std::size_t part = 0; part < branch.layout.parts.size(); ++part)
-         if (const auto view = types::view_of(branch, part))
+      for (std::size_t part = 0; part < branch.columns.size(); ++part)
+         if (const auto view = types::view_of(tree, branch, part))
             out.push_back(*view);
    return out;
 }
