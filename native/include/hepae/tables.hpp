@@ -2,6 +2,7 @@
 // (docs/format/v1.md, section 17.3).
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -22,7 +23,7 @@ namespace hepae {
 
 class OpenTables {
 public:
-   /// Gives the bytes of streams, by their numbers: as many as asked for, in this order.
+   /// Gives the bytes of streams, by their numbers: as many as asked for, in this order, which is rising.
    using Fetch = std::function<std::vector<std::vector<std::uint8_t>>(const std::vector<std::size_t> &)>;
 
    OpenTables(const OpenSchema &schema, std::size_t entries, std::uint32_t chunk, Fetch fetch)
@@ -50,6 +51,7 @@ public:
          const std::vector<std::size_t> needs = fSchema->needs(column);
          waiting.insert(waiting.end(), needs.begin(), needs.end());
       }
+      std::sort(missing.begin(), missing.end()); // in the order of the file
       fetch(missing);
    }
 
