@@ -15,11 +15,11 @@
 #include <utility>
 #include <vector>
 
-#include <ROOT/RDataFrame.hxx>
 #include <ROOT/RDataSource.hxx>
 #include <TChain.h>
 #include <TChainElement.h>
 
+#include "root/kept.hpp"
 #include "root/payload_file.hpp"
 #include "root/readers.hpp"
 #include "root/slot.hpp"
@@ -34,7 +34,8 @@ public:
 
    DataSource(const std::vector<std::string> &files, const std::string &tree)
    {
-      for (const std::string &path : expanded(files, tree))
+      const std::vector<std::string> paths = expanded(files, tree);
+      for (const std::string &path : paths)
          fData.add(std::make_unique<root::FileIndex>(path, tree));
       if (fData.entries() == 0)
          throw std::runtime_error("no entries in " + (files.empty() ? tree : files[0] + ":" + tree));
@@ -43,6 +44,8 @@ public:
             fColumns = root::views_of(file->rows()[0].schema->tree());
       for (const root::ColumnView &column : fColumns)
          fNames.push_back(column.name);
+      fKept = std::make_unique<root::KeptBranches>(paths, tree);
+      fNames.insert(fNames.end(), fKept->names().begin(), fKept->names().end());
    }
 
    void SetNSlots(unsigned int slots) final
@@ -55,12 +58,17 @@ public:
    std::size_t GetNFiles() const final { return fData.files.size(); }
    const std::vector<std::string> &GetColumnNames() const final { return fNames; }
    bool HasColumn(std::string_view name) const final { return std::count(fNames.begin(), fNames.end(), name) > 0; }
-   std::string GetTypeName(std::string_view name) const final { return root::type_name(view(name)); }
+   std::string GetTypeName(std::string_view name) const final
+   {
+      return fKept->has(name) ? fKept->type_of(name) : root::type_name(view(name));
+   }
    std::string GetLabel() final { return "hepae"; }
 
    std::unique_ptr<ROOT::Detail::RDF::RColumnReaderBase>
    GetColumnReaders(unsigned int slot, std::string_view name, const std::type_info &type) final
    {
+      if (fKept->has(name))
+         return fKept->reader(slot, name, type);
       const root::ColumnView &column = view(name);
       if (!root::is_type(type, column))
          throw std::runtime_error("column " + column.name + " is of type " + root::type_name(column));
@@ -92,6 +100,7 @@ protected:
 private:
    root::DataSet fData;
    std::vector<root::ColumnView> fColumns;
+   std::unique_ptr<root::KeptBranches> fKept;
    std::vector<std::string> fNames;
    std::vector<std::unique_ptr<root::Slot>> fSlots;
    bool fRangesGiven = false;

@@ -1,0 +1,79 @@
+// Branches that were not compressed: ROOT reads them from the trees as they are.
+#pragma once
+
+#include <algorithm>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <typeinfo>
+#include <utility>
+#include <vector>
+
+#include <ROOT/RDF/RColumnReaderBase.hxx>
+#include <ROOT/RDataSource.hxx>
+#include <ROOT/RTTreeDS.hxx>
+#include <TChain.h>
+#include <TTreeReader.h>
+
+namespace hepae::root {
+
+class KeptBranches {
+public:
+   KeptBranches(const std::vector<std::string> &files, std::string tree)
+      : fFiles(files), fTree(std::move(tree)), fSource(std::make_unique<ROOT::Internal::RDF::RTTreeDS>(fTree, files))
+   {
+      for (const std::string &name : fSource->GetColumnNames())
+         if (!is_own(name))
+            fNames.push_back(name);
+   }
+
+   const std::vector<std::string> &names() const { return fNames; }
+   bool has(std::string_view name) const { return std::find(fNames.begin(), fNames.end(), name) != fNames.end(); }
+
+   std::string type_of(std::string_view name) const
+   {
+      return ROOT::Internal::RDF::GetTypeNameWithOpts(*fSource, name, true);
+   }
+
+   std::unique_ptr<ROOT::Detail::RDF::RColumnReaderBase>
+   reader(unsigned int slot, std::string_view name, const std::type_info &type) const
+   {
+      auto out = std::make_unique<Reader>(fFiles, fTree);
+      out->fInner = ROOT::Internal::RDF::CreateColumnReader(*fSource, slot, name, type, &out->fReader);
+      return out;
+   }
+
+private:
+   /// Has a chain of its own: what reads a tree must be made before its first entry is read, and event loops may ask for
+   /// further columns at any time.
+   struct Reader : ROOT::Detail::RDF::RColumnReaderBase {
+      TChain fChain;
+      TTreeReader fReader;
+      std::unique_ptr<ROOT::Detail::RDF::RColumnReaderBase> fInner;
+
+      Reader(const std::vector<std::string> &files, const std::string &tree) : fChain(tree.c_str())
+      {
+         fChain.ResetBit(kMustCleanup);
+         for (const std::string &file : files)
+            fChain.Add(file.c_str());
+         fReader.SetTree(&fChain);
+      }
+
+      void *GetImpl(Long64_t entry) override
+      {
+         if (fReader.GetCurrentEntry() != entry)
+            fReader.SetEntry(entry);
+         return fInner->TryGet<char>(entry);
+      }
+   };
+
+   std::vector<std::string> fFiles;
+   std::string fTree;
+   std::unique_ptr<ROOT::RDF::RDataSource> fSource;
+   std::vector<std::string> fNames;
+
+   /// The branch of chunk numbers.
+   static bool is_own(const std::string &name) { return name == "hepae" || name == "hepae.hepae"; }
+};
+
+} // namespace hepae::root
