@@ -1,8 +1,9 @@
-"""ROOT's RDataFrame over compressed files: restored in memory for every codec, or decoded in C++ for ``bottleneck``.
+"""ROOT's RDataFrame over compressed files, decoded in C++ inside the event loop where that can be.
 
-`open` restores columns with hepae and hands them to RDataFrame without a copy, for event loops in one thread. `native`
-gives a data frame on the file itself, in which the decoder runs as C++ inside RDataFrame's event loop: nothing is held
-in memory, and the loop can run in several threads (``ROOT.EnableImplicitMT()`` before it).
+`open` gives a data frame on files that are compressed as a whole: columns are read and decoded when they are asked for,
+in as many threads as ROOT has (``ROOT.EnableImplicitMT()`` before it). Of other files, and of columns that the decoder
+in C++ does not know, it restores all in memory first, for event loops in one thread. `native` is for the codec
+``bottleneck``.
 """
 
 from __future__ import annotations
@@ -15,20 +16,27 @@ from typing import Any
 import awkward as ak
 import numpy as np
 
+from hepae.core.tables.schema import PlainCodec
 from hepae.errors import CollectionError, UnsupportedError, nearest
 from hepae.export import bottleneck_models, header
 from hepae.export.cpp import identifier, namespace, payload_order
+from hepae.export.native import DECLARED, SOURCE, built, include_folder
 from hepae.extras import needed
 from hepae.model.model import Model
 from hepae.read.opened import open_file
 from hepae.root.columns import Branch
 from hepae.root.file.source import Source, open_source
 from hepae.root.tree import TreeReader
+from hepae.root.ttree.reader import TTreeReader
+from hepae.stored.compressed import compressed_of
 from hepae.stored.models import models_of
 from hepae.stored.ntuples import compressed_ntuple, has_payload
 from hepae.stored.titles import SUFFIX, Stored, compressed_collections, is_compressed
 
 __all__ = ["native", "open"]
+
+STANDARDS = {2017: "c++17", 2020: "c++20", 2023: "c++23"}
+"""What compilers call standards of C++, by the year that ``__cplusplus`` begins with."""
 
 
 def open(  # noqa: A001 - the word users know from uproot
@@ -46,7 +54,8 @@ def open(  # noqa: A001 - the word users know from uproot
     path
         A compressed file (or one that is not).
     columns
-        Branches to restore; all one-number and one-level jagged branches where none are named. They are held in memory.
+        Branches to restore; all one-number and one-level jagged branches where none are named. Where they cannot be
+        decoded in the event loop, they are held in memory.
     tree
         Name of the tree; the only or largest one where none is named.
     entry_start, entry_stop
@@ -55,16 +64,16 @@ def open(  # noqa: A001 - the word users know from uproot
     Returns
     -------
     ROOT.RDataFrame
-        Jagged columns are ``ROOT::RVec``. What C++ does not take in a name is an underscore in that of the column:
-        ``AnalysisJetsAuxDyn_pt`` is ``AnalysisJetsAuxDyn.pt``.
+        Jagged columns are ``ROOT::RVec``. In memory, what C++ does not take in a name is an underscore in that of the
+        column: ``AnalysisJetsAuxDyn_pt`` is ``AnalysisJetsAuxDyn.pt``.
 
     Raises
     ------
     MissingExtraError
         If ROOT is not installed.
     UnsupportedError
-        If ROOT's implicit multi-threading is on, with which an event loop over arrays in memory never ends; or two
-        columns would have one name.
+        If ROOT's implicit multi-threading is on and columns are restored in memory: an event loop over arrays never
+        ends then; or two columns would have one name.
 
     Examples
     --------
@@ -72,16 +81,24 @@ def open(  # noqa: A001 - the word users know from uproot
     >>> frame = hepae.rdataframe.open("small.root", ["Jet_pt", "MET"])  # doctest: +SKIP
     >>> frame.Define("HT", "Sum(Jet_pt)").Mean("HT").GetValue()  # doctest: +SKIP
     """
-    if _root().IsImplicitMTEnabled():
+    root = _root()
+    with open_source(path) as source:
+        reader = source.tree(tree, partial(_holds, source, columns))
+        name, branches = reader.path, _branches(source, reader)
+        entries = range(int(reader.num_entries))[entry_start:entry_stop]
+        lazily = len(entries) > 0 and _is_decoded_natively(reader)
+    if lazily:
+        frame = _lazy(root, path, name, entries)
+        offered = {str(column) for column in frame.GetColumnNames()}
+        if columns is None or set(columns) <= offered:
+            return frame
+    if root.IsImplicitMTEnabled():
         raise UnsupportedError(
             "restored columns are read in one thread",
             where=path,
             got="ROOT.EnableImplicitMT()",
             hint="call ROOT.DisableImplicitMT() before it, or use hepae.rdataframe.native (bottleneck files)",
         )
-    with open_source(path) as source:
-        reader = source.tree(tree, partial(_holds, source, columns))
-        name, branches = reader.path, _branches(source, reader)
     with open_file(path) as file:
         opened = file[name]
         names = [key for key in opened if _plain(key, branches)] if columns is None else list(columns)
@@ -93,6 +110,34 @@ def open(  # noqa: A001 - the word users know from uproot
             for key in names
         }
     return ak.to_rdataframe(arrays)
+
+
+def _is_decoded_natively(tree: TreeReader) -> bool:
+    """Whether a tree is compressed as a whole, and no column with a trained model."""
+    compressed = compressed_of(tree.tree) if isinstance(tree, TTreeReader) else None
+    if compressed is None:
+        return False
+    codecs = [codec for stored in compressed.stored.values() for codec in stored.schema.codecs]
+    return all(isinstance(codec, PlainCodec) for codec in codecs)
+
+
+def _lazy(root: Any, path: str | Path, tree: str, entries: range) -> Any:
+    """A data frame that decodes in its event loop."""
+    _require_data_source(root)
+    files = root.std.vector["std::string"]([str(path)])
+    return root.hepae.open_data_frame(files, tree, entries.start, entries.stop)
+
+
+def _require_data_source(root: Any) -> None:
+    """Make the data source known to ROOT: from its library, or compiled by ROOT's interpreter."""
+    if hasattr(root, "hepae") and hasattr(root.hepae, "open_data_frame"):
+        return
+    standard = STANDARDS[int(root.gInterpreter.ProcessLine("__cplusplus;")) // 100]
+    library = built(str(root.TROOT.GetIncludeDir()), str(root.gROOT.GetVersion()), standard)
+    root.gInterpreter.AddIncludePath(str(include_folder()))
+    if library is None or root.gSystem.Load(str(library)) < 0:
+        root.gInterpreter.Declare(SOURCE)
+    root.gInterpreter.Declare(DECLARED)
 
 
 def _cpp_names(names: Sequence[str], where: str) -> dict[str, str]:

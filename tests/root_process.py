@@ -28,7 +28,8 @@ def in_root(code: str, *paths: Path) -> Any:
     """Run code that has ``ROOT`` and ``paths``, and return what it sets ``result`` to."""
     end = '\nprint("\\nresult " + json.dumps(result))'
     command = [sys.executable, "-c", START + code + end, json.dumps([str(path) for path in paths])]
-    environment = {**os.environ, "PYTHONPATH": str(HERE), "OMP_NUM_THREADS": "1"}
+    kept = str(HERE / "build" / "cache")  # the library of the data source is compiled once, not for each test
+    environment = {**os.environ, "PYTHONPATH": str(HERE), "OMP_NUM_THREADS": "1", "XDG_CACHE_HOME": kept}
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, env=environment, check=False)
     assert done.returncode == 0, (done.returncode, done.stdout[-2000:], done.stderr[-4000:])
     return json.loads(done.stdout.rpartition("result ")[2])

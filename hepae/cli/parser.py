@@ -9,6 +9,7 @@ from importlib.metadata import entry_points
 from typing import Any
 
 from hepae.cli.arguments import Add
+from hepae.export.native import include_folder
 from hepae.version import __version__
 
 __all__ = ["PLUGINS", "parser"]
@@ -35,6 +36,12 @@ def parser(own: Iterable[Callable[[Add], None]], words: Sequence[str] = ()) -> a
         "--bound 'eta,phi=abs:1e-3'",
     )
     top.add_argument("--version", action="version", version=f"hepae {__version__}")
+    top.add_argument(
+        "--include",
+        action="version",
+        version=str(include_folder()),
+        help="print the folder of the C++ headers and exit",
+    )
     parts = top.add_subparsers(title="commands", required=True, metavar="COMMAND")
     add = functools.partial(_command, parts)
     for add_commands in own:

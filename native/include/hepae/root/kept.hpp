@@ -22,7 +22,7 @@ public:
    KeptBranches(const std::vector<std::string> &files, std::string tree)
       : fFiles(files), fTree(std::move(tree)), fSource(std::make_unique<ROOT::Internal::RDF::RTTreeDS>(fTree, files))
    {
-      for (const std::string &name : fSource->GetColumnNames())
+      for (const std::string &name : ROOT::Internal::RDF::GetColumnNamesNoDuplicates(*fSource))
          if (!is_own(name))
             fNames.push_back(name);
    }
@@ -73,7 +73,7 @@ private:
    std::vector<std::string> fNames;
 
    /// The branch of chunk numbers.
-   static bool is_own(const std::string &name) { return name == "hepae" || name == "hepae.hepae"; }
+   static bool is_own(const std::string &name) { return name == "hepae"; }
 };
 
 } // namespace hepae::root

@@ -1,0 +1,152 @@
+"""Risk: RDataFrame sees other values, names or types in a compressed file than in the original."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import uproot
+
+import hepae
+from hepae.cli import main
+from hepae.export.native import include_folder
+from hepae.stored.compressed import compressed_of
+from tests.native_build import needs_compiler
+from tests.root_process import in_root, needs_root
+
+NTUPLE = Path(__file__).parent / "data" / "ntuple.root"
+
+READ = """
+import hepae.rdataframe, numpy as np
+original, small, kept, two = paths
+
+# of each type: ROOT compiles for seconds whatever it makes arrays of
+SOME = ["Jet_pt", "Jet_muonIdx", "Muon_tightId", "HLT_PFJet40", "MET", "process"]
+
+def rows(frame, columns=SOME):
+    arrays = frame.AsNumpy(columns)
+    return {str(key): [str(row) if isinstance(row, str) else np.asarray(row).tolist() for row in arrays[key]]
+            for key in sorted(arrays, key=str)}
+
+def types(frame):
+    plain = {"Bool_t": "bool", "string": "std::string"}
+    found = {}
+    for name in map(str, frame.GetColumnNames()):
+        inner = str(frame.GetColumnType(name))
+        begin, end = ("ROOT::VecOps::RVec<", ">") if "RVec<" in inner else ("", "")
+        inner = inner[len(begin):len(inner) - len(end)]
+        found[name] = begin + str(ROOT.TClassEdit.ResolveTypedef(plain.get(inner, inner))) + end
+    return found
+
+def histogram(frame):
+    mass = "sqrt(2 * Jet_pt[0] * Jet_pt[1] * (cosh(Jet_eta[0] - Jet_eta[1]) - cos(Jet_phi[0] - Jet_phi[1])))"
+    made = frame.Filter("nJet > 1").Define("m", mass).Histo1D(("m", "", 100, 0.0, 1000.0), "m")
+    return [made.GetBinContent(at) for at in range(102)]
+
+plain = ROOT.RDataFrame("Events", original)
+frame = hepae.rdataframe.open(small, tree="Events")
+beside = hepae.rdataframe.open(kept, tree="Events")
+result = {
+    "original": rows(plain), "small": rows(frame), "kept": rows(beside),
+    "types": [types(plain), types(frame), types(beside)],
+    "range": rows(hepae.rdataframe.open(small, tree="Events", entry_start=5, entry_stop=-7), ["MET"]),
+    "twice": [histogram(frame), histogram(frame)],
+    "histogram": histogram(plain),
+}
+ROOT.EnableImplicitMT(2)
+files = ROOT.std.vector["std::string"]([two])
+many = ROOT.hepae.open_data_frame(files, "Events", 0, 1 << 62)
+result["threads"] = histogram(many)
+result["entries"] = int(many.Count().GetValue())
+result["from Python"] = histogram(hepae.rdataframe.open(small, tree="Events"))
+"""
+
+DAMAGED = """
+import hepae.rdataframe
+frame = hepae.rdataframe.open(paths[0], tree="Events")
+result = {"MET": frame.Sum("MET").GetValue()}
+try:
+    frame.Define("one", "Jet_pt.size()").Sum("one").GetValue()
+except Exception as problem:
+    result["Jet_pt"] = str(problem)
+"""
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("source")
+    hepae.compress(NTUPLE, folder / "small1.root")
+    shutil.copy(folder / "small1.root", folder / "small2.root")
+    assert (
+        main(["compress", str(NTUPLE), str(folder / "kept.root"), "--skip", "MET,Muon_*,nMuon,process"]) == 0
+    )
+    return folder
+
+
+@pytest.fixture(scope="module")
+def read(files: Path) -> Any:
+    return in_root(READ, NTUPLE, files / "small1.root", files / "kept.root", files / "small*.root")
+
+
+@needs_root
+@needs_compiler
+@pytest.mark.root
+@pytest.mark.native
+class TestDataSource:
+    def test_columns_have_the_values_of_the_original(self, read: Any) -> None:
+        assert len(read["original"]) == 6
+        for name in read["original"]:
+            assert read["small"][name] == read["original"][name], name
+
+    def test_branches_that_were_kept_are_beside_the_others(self, read: Any) -> None:
+        for name in read["original"]:
+            assert read["kept"][name] == read["original"][name], name
+
+    def test_types_are_those_of_the_original(self, read: Any) -> None:
+        original, small, kept = read["types"]
+        assert small == original
+        assert kept == original
+
+    def test_a_range_of_events(self, read: Any) -> None:
+        assert read["range"]["MET"] == read["original"]["MET"][5:-7]
+
+    def test_event_loops_can_be_run_again(self, read: Any) -> None:
+        assert sum(read["histogram"]) > 100
+        assert read["twice"] == [read["histogram"]] * 2
+
+    def test_two_threads_over_several_files(self, read: Any) -> None:
+        assert read["entries"] == 2 * len(read["original"]["MET"])
+        assert read["threads"] == [2 * content for content in read["histogram"]]
+        assert read["from Python"] == read["histogram"]
+
+    def test_only_what_is_asked_for_is_read(self, files: Path, tmp_path: Path) -> None:
+        """A column whose bytes are damaged is refused, others do not notice."""
+        damaged = tmp_path / "damaged.root"
+        shutil.copy(files / "small1.root", damaged)
+        with uproot.open(damaged) as file:
+            tree = compressed_of(file["Events"])
+            assert tree is not None
+            row = tree.payload.rows[0]
+            schema = tree.stored[row.schema].schema
+            stream = schema.stream_of[schema.numbers["Jet_pt"]]
+            assert stream != schema.stream_of[schema.numbers["MET"]]
+            place = tree.payload.tree.stored_entry("payload", 0)[0] + int(row.edges[stream]) + 10
+        data = bytearray(damaged.read_bytes())
+        data[place] ^= 1
+        damaged.write_bytes(data)
+        result = in_root(DAMAGED, damaged)
+        with uproot.open(NTUPLE) as file:
+            assert result["MET"] == pytest.approx(
+                np.sum(file["Events"]["MET"].array(library="np"), dtype=float)
+            )
+        assert "a stream does not carry its checksum" in result["Jet_pt"]
+
+
+def test_the_folder_of_headers_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["--include"])
+    assert capsys.readouterr().out.strip() == str(include_folder())
+    assert (include_folder() / "hepae" / "datasource.hpp").is_file()
