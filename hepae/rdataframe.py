@@ -20,7 +20,7 @@ from hepae.core.tables.schema import PlainCodec
 from hepae.errors import CollectionError, UnsupportedError, nearest
 from hepae.export import bottleneck_models, header
 from hepae.export.cpp import identifier, namespace, payload_order
-from hepae.export.native import DECLARED, SOURCE, built, include_folder
+from hepae.headers import DECLARED, SOURCE, built, include_folder
 from hepae.extras import needed
 from hepae.model.model import Model
 from hepae.read.opened import open_file
