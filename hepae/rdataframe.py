@@ -20,12 +20,12 @@ from hepae.core.tables.schema import PlainCodec
 from hepae.errors import CollectionError, UnsupportedError, nearest
 from hepae.export import bottleneck_models, header
 from hepae.export.cpp import identifier, namespace, payload_order
-from hepae.headers import DECLARED, SOURCE, built, include_folder
 from hepae.extras import needed
 from hepae.model.model import Model
 from hepae.read.opened import open_file
 from hepae.root.columns import Branch
 from hepae.root.file.source import Source, open_source
+from hepae.root.headers import DECLARED, SOURCE, built, include_folder
 from hepae.root.tree import TreeReader
 from hepae.root.ttree.reader import TTreeReader
 from hepae.stored.compressed import compressed_of

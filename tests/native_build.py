@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from hepae.headers import include_folder
+from hepae.root.headers import include_folder
 
 COMPILER = os.environ.get("CXX") or shutil.which("c++") or shutil.which("g++")
 STRICT = ("-std=c++17", "-Wall", "-Wextra", "-Werror", "-ffp-contract=off")

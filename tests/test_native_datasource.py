@@ -12,7 +12,7 @@ import uproot
 
 import hepae
 from hepae.cli import main
-from hepae.headers import include_folder
+from hepae.root.headers import include_folder
 from hepae.stored.compressed import compressed_of
 from tests.native_build import needs_compiler
 from tests.root_process import in_root, needs_root

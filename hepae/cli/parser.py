@@ -9,7 +9,7 @@ from importlib.metadata import entry_points
 from typing import Any
 
 from hepae.cli.arguments import Add
-from hepae.headers import include_folder
+from hepae.root.headers import include_folder
 from hepae.version import __version__
 
 __all__ = ["PLUGINS", "parser"]

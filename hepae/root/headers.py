@@ -19,7 +19,7 @@ from typing import Final
 
 __all__ = ["DECLARED", "SOURCE", "built", "include_folder"]
 
-HERE: Final = Path(__file__).parent
+HERE: Final = Path(__file__).parent.parent
 
 SOURCE: Final = """#include <hepae/datasource.hpp>
 namespace hepae {
