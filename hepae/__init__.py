@@ -15,8 +15,12 @@ Examples
 from __future__ import annotations
 
 from hepae.files.decompress.file import decompress
+from hepae.files.inspect.file import inspect
 from hepae.files.many.compress import ManyFiles, compress_files
+from hepae.files.merge.file import merge
 from hepae.files.pipeline import compress
+from hepae.files.repack.file import repack
+from hepae.files.skim.file import skim
 from hepae.files.verify.run import verify
 from hepae.learn.modelling import train
 from hepae.learn.recipe import Recipe
@@ -36,7 +40,11 @@ __all__ = [
     "compress",
     "compress_files",
     "decompress",
+    "inspect",
+    "merge",
     "open",
+    "repack",
+    "skim",
     "train",
     "verify",
 ]

@@ -235,3 +235,20 @@ def test_an_output_is_no_other_input(two: tuple[Path, Path], files: dict[str, Pa
         compress_files([tmp_path / "C" / "other.root", two[0]], tmp_path / "A", model=model, force=True)
     assert two[0].read_bytes() == before
     assert not list((tmp_path / "A" / RECORDS).glob("*.json"))
+
+
+def test_what_a_module_and_a_function_are_both_called_can_be_called(
+    sample_root: Path, tmp_path: Path
+) -> None:
+    """`hepae.merge` and `hepae.skim` are modules too, whose import puts them in the place of the functions."""
+    from hepae.merge import merge
+    from hepae.skim import skim
+
+    targets = [tmp_path / f"{number}.root" for number in range(4)]
+    hepae.merge(targets[0], [sample_root, sample_root])
+    merge(targets[1], [sample_root, sample_root])
+    assert targets[0].read_bytes() == targets[1].read_bytes()
+    assert (
+        hepae.skim(sample_root, targets[2], "nJet > 3").events_after
+        == skim(sample_root, targets[3], "nJet > 3").events_after
+    )

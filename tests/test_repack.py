@@ -9,7 +9,7 @@ import pytest
 import uproot
 
 import hepae
-from hepae.files.repack import repack
+from hepae.files.repack.file import repack
 from hepae.files.repack.tree import united
 from hepae.root.ttree.layouts.basket import Basket
 from tests.root_process import in_root, needs_root

@@ -69,7 +69,7 @@ def add_commands(add: Add) -> None:
 
 def repack(options: argparse.Namespace) -> int:
     """`hepae repack`."""
-    from hepae.files.repack import repack as run
+    from hepae.files.repack.file import repack as run
 
     with reporter() as report:
         done = run(options.input, options.output, force=options.force, report=report)

@@ -14,7 +14,7 @@ from hepae.files.compress.narrowing import ALL, Narrowing
 from hepae.files.compress.outcome import TreeDone
 from hepae.files.compress.request import requested
 from hepae.files.compress.whole import write_whole
-from hepae.files.repack.file import write_repacked
+from hepae.files.repack.writing import write_repacked
 from hepae.files.verify.check import Check
 from hepae.learn.whole.matches import Search
 from hepae.progress import Report, silent

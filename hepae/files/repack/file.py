@@ -6,20 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from hepae.files.repack.tree import repack_tree
+from hepae.files.repack.writing import SMALLEST, write_repacked
 from hepae.files.verify.run import verify
 from hepae.progress import Report, silent
 from hepae.root.file.atomic import atomic_output
-from hepae.root.file.compression import BEST, LZMA_BEST, Compression
-from hepae.root.file.directory import DIRECTORIES
-from hepae.root.file.rest import copy_object
-from hepae.root.file.source import RNTUPLES, TREE_CLASSES, Source, open_source, size_of
-from hepae.root.file.writer import RootWriter
+from hepae.root.file.compression import Compression
+from hepae.root.file.source import open_source, size_of
 
-__all__ = ["SMALLEST", "Repacked", "repack", "write_repacked"]
-
-SMALLEST = (LZMA_BEST, Compression("zstd", BEST), Compression("zlib", BEST))
-"""What is tried for each branch. LZMA is mostly the smallest, ZSTD for the smallest branches."""
+__all__ = ["Repacked", "repack"]
 
 
 @dataclass(frozen=True)
@@ -80,39 +74,3 @@ def repack(
                 opened.copy_to(temporary)
         sizes = size_of(source), size_of(temporary)
     return Repacked(str(source), str(target), *sizes)
-
-
-def write_repacked(
-    temporary: Path,
-    source: Source,
-    tried: Sequence[Compression] = SMALLEST,
-    report: Report = silent,
-    *,
-    declared: bool = True,
-) -> None:
-    """Write every key of a file anew: trees in fuller baskets, other objects compressed as well as can be.
-
-    Parameters
-    ----------
-    temporary, source
-        Where to write, and the file.
-    tried
-        Settings of compression.
-    report
-        Told how far the work is.
-    declared
-        Whether headers of branches say how they are compressed now.
-    """
-    with RootWriter(temporary, source) as out:
-        for done, key in enumerate(source.keys):
-            report("repacking", done, len(source.keys), key.name)
-            if key.classname in DIRECTORIES:
-                out.home_of(key.path)
-            elif key.classname in RNTUPLES:
-                out.keep_ntuple(key)
-            elif key.classname not in TREE_CLASSES:
-                copy_object(source, key, out.file, out.home_of(key.above), tried)
-            elif key == source.key(key.path):
-                repack_tree(out, source, key, tried, declared)
-            else:
-                out.keep_tree(key)  # an older cycle, which may be a back-up
