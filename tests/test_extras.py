@@ -142,6 +142,7 @@ def test_a_command_of_a_plugin_is_loaded_only_when_it_is_asked_for() -> None:
         "compress",
         "decompress",
         "verify",
+        "repack",
         "skim",
         "merge",
         "export-cpp",
