@@ -99,9 +99,6 @@ def backups_of(source: Source) -> list[Backup]:
         rows["tree"].tolist(), rows["cycle"].tolist(), rows["entries"].tolist(), headers, strict=True
     )
     every = [Backup(str(path), cycle, entries, header) for path, cycle, entries, header in numbers]
-    return [one for one in every if one.path in source.trees and entries_of(source, one.path) == one.entries]
-
-
-def entries_of(source: Source, path: str) -> int:
-    """Entries of a TTree as its header says."""
-    return source.header(source.key(path)).entries
+    paths = {one.path for one in every} & source.trees.keys()
+    there = {path: source.header(source.key(path)).entries for path in paths}
+    return [one for one in every if there.get(one.path) == one.entries]

@@ -2,43 +2,70 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from typing import Literal
 
+import numpy as np
+
+from hepae.arrays import Integers
+from hepae.core.locks import computed_once
 from hepae.files.verify.keys import TREES, FileKey, OpenFile
-from hepae.files.verify.values import NotInterpretedError
+from hepae.files.verify.values import NotInterpretedError, interpreting
+from hepae.root.ttree.header import TreeHeader
 from hepae.stored.backups import Backup, backups_of
 
-__all__ = ["is_backup", "is_held"]
+__all__ = ["OlderCycles"]
+
+Fate = Literal["missing", "left out", "kept"]
+"""What became of a key: lost; lost, but the newest cycle holds all of it; its header is kept, so that it comes back."""
 
 
-def is_backup(file: OpenFile, key: FileKey) -> bool:
-    """Whether a key is an older cycle of a tree all of whose baskets are baskets of the newest cycle too."""
-    newer = [one for one in file.keys if one.path == key.path and one.cycle > key.cycle]
-    if not newer or any(one.classname not in TREES for one in (key, *newer)):
-        return False
-    newest = max(newer, key=lambda one: one.cycle)
-    try:
-        old, new = file.get(key), file.get(newest)
-    except NotInterpretedError:
-        return False
-    held = set(_seeks(new))
-    # a basket in the header itself is in no other tree
-    embedded = any(branch.embedded_baskets for branch in _branches(old))
-    return not embedded and held.issuperset(_seeks(old))
+class OlderCycles:
+    """Older cycles of trees that a file has and what was made of it does not.
+
+    Headers of thousands of branches take a second to read, so each is read once.
+
+    Parameters
+    ----------
+    before, after
+        The original, and the other file.
+    """
+
+    def __init__(self, before: OpenFile, after: OpenFile) -> None:
+        self.before, self.after = before, after
+        self._newest: dict[FileKey, tuple[int, Integers]] = {}
+
+    def fate(self, key: FileKey) -> Fate:
+        """What became of a key that the other file does not have."""
+        newer = [one for one in self.before.keys if one.path == key.path and one.cycle > key.cycle]
+        if not newer or any(one.classname not in TREES for one in (key, *newer)):
+            return "missing"
+        try:
+            entries, seeks = self._of_newest(max(newer, key=lambda one: one.cycle))
+            header = self._header(key)
+            if is_embedded(header) or not np.isin(header.seeks, seeks).all():
+                return "missing"
+        except NotInterpretedError:
+            return "missing"
+        backup = Backup("/".join(key.path), key.cycle, entries, header.without_baskets())
+        return "kept" if backup in self._held else "left out"
+
+    @computed_once
+    def _held(self) -> list[Backup]:
+        return backups_of(self.after.source)
+
+    def _of_newest(self, key: FileKey) -> tuple[int, Integers]:
+        """Entries of the newest cycle, and where its baskets are."""
+        if key not in self._newest:
+            header = self._header(key)
+            self._newest[key] = header.entries, header.seeks
+        return self._newest[key]
+
+    def _header(self, key: FileKey) -> TreeHeader:
+        with interpreting():
+            source = self.before.source
+            return source.header(next(one for one in source.keys if one.seek == key.seek))
 
 
-def is_held(before: OpenFile, key: FileKey, after: OpenFile) -> bool:
-    """Whether a compressed file has the header of that older cycle, so that it comes back when it is decompressed."""
-    path = "/".join(key.path)
-    return Backup.of(before.source, path, key.cycle) in backups_of(after.source)
-
-
-def _branches(tree: Any) -> Iterator[Any]:
-    for _, branch in tree.iteritems(recursive=True):
-        yield branch
-
-
-def _seeks(tree: Any) -> Iterator[int]:
-    for branch in _branches(tree):
-        yield from (int(seek) for seek in branch.member("fBasketSeek") if seek)
+def is_embedded(header: TreeHeader) -> bool:
+    """Whether baskets are in the header itself, and so in no other tree."""
+    return any(branch.baskets.embedded for branch in header.branches)

@@ -12,7 +12,7 @@ from hepae.core.arithmetic.denormals import kept_subnormals
 from hepae.core.compiled import unloaded
 from hepae.core.values.bounds import Bound
 from hepae.errors import InputError, nearest
-from hepae.files.verify.backups import is_backup, is_held
+from hepae.files.verify.backups import OlderCycles
 from hepae.files.verify.branches import ttree_side
 from hepae.files.verify.keys import TREES, FileKey, OpenFile, opened
 from hepae.files.verify.ntuples import compressed_side, ntuple_side
@@ -132,10 +132,12 @@ class Work:
                 self.result.objects += not is_tree(mine)
                 if found := object_difference(before, after, mine, other):
                     tell(f"{mine.shown}: {found}")
+        older = OlderCycles(before, after)
         for key in keys.missing:
-            if not is_backup(before, key):
+            fate = older.fate(key)
+            if fate == "missing":
                 tell(f"{key.shown} ({key.classname}) is missing")
-            elif not is_held(before, key, after):
+            elif fate == "left out":
                 self.result.backups.append(key.shown)
         for key in keys.new:
             tell(f"{key.shown} ({key.classname}) is new")

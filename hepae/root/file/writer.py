@@ -7,9 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 
-import numpy as np
-
-from hepae.arrays import Integers
 from hepae.errors import OutputError, SchemaError
 from hepae.root.file.compression import Compression
 from hepae.root.file.container import DEFAULT_DATIME, Directory, RootFile
@@ -318,7 +315,7 @@ class RootWriter:
         older = basket_tables(header)
         if not all(path in newer and table.begins(newer[path]) for path, table in older.items()):
             return False
-        kept = self.moved.get(self.source.path, Moved()).find(all_seeks(header))[0]
+        kept = self.moved.get(self.source.path, Moved()).find(header.seeks)[0]
         return not kept.all()
 
     def __enter__(self) -> RootWriter:
@@ -345,14 +342,6 @@ def kept(source: Source, header: TreeHeader) -> dict[str, Treatment]:
 def basket_tables(header: TreeHeader) -> dict[str, Baskets]:
     """Where the baskets of each branch of a tree are, by its path."""
     return {branch.path: branch.baskets for branch in header.branches}
-
-
-def all_seeks(header: TreeHeader) -> Integers:
-    """Where the baskets of a tree are in its file."""
-    tables = [np.zeros(0, np.int64), *(branch.baskets.seeks for branch in header.branches)]
-    seeks: Integers = np.concatenate(tables)
-    on_disk: Integers = seeks[seeks != 0]
-    return on_disk
 
 
 def arranged(

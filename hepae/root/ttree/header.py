@@ -113,6 +113,14 @@ class TreeHeader:
         """The leaves that the tree lists, of all its branches."""
         return nodes_in(self.record, "fLeaves")
 
+    @property
+    def seeks(self) -> Integers:
+        """Where the baskets of its branches are in the file, those aside that are in the header itself."""
+        tables = [np.zeros(0, np.int64), *(branch.baskets.seeks for branch in self.branches)]
+        seeks: Integers = np.concatenate(tables)
+        on_disk: Integers = seeks[seeks != 0]
+        return on_disk
+
     def branch(self, path: str) -> BranchHeader:
         """The branch of that path.
 
@@ -145,11 +153,13 @@ class TreeHeader:
         return pack_pointer(copy.top)
 
     def without_baskets(self) -> bytes:
-        """The header but for its baskets: what belongs to the entries or the user too. The class is named in it."""
-        copy = self.copy()
-        for branch in copy.branches:
+        """The header but for its baskets: what belongs to the entries or the user too. The class is named in it.
+
+        The header itself has none afterwards.
+        """
+        for branch in self.branches:
             branch.baskets = Baskets.none()
-        return pack_pointer(copy.top)
+        return pack_pointer(self.top)
 
     def copy(self) -> TreeHeader:
         """A header of its own that can be changed."""
