@@ -16,11 +16,14 @@ from numpy.typing import NDArray
 
 from hepae import limits
 from hepae.arrays import Columns, Integers, Values
+from hepae.core import native
 from hepae.core.arithmetic.denormals import kept_subnormals
 from hepae.core.coding.frame import LOW, Frame, Header, belongs, checksum, parse, serialise
 from hepae.core.coding.integers import pack, unpack
 from hepae.core.coding.varint import read_varint, varint
 from hepae.core.features import FeatureSpec
+from hepae.core.locks import computed_once
+from hepae.core.native import NativeChunk, NativeCodec
 from hepae.core.prediction.context import Memory
 from hepae.core.prediction.ranks import Ranked
 from hepae.core.values.bounds import accept
@@ -68,6 +71,11 @@ class IntegerCodec(Protocol):
     def is_plain(self, feature: str, payload: bytes) -> bool:
         """Whether a payload holds the integers as they are."""
 
+    def native(
+        self, features: Sequence[FeatureSpec], conditions: Sequence[str], model: bytes
+    ) -> NativeCodec | None:
+        """What decodes the same in native code, None where nothing does."""
+
 
 class ChunkCodec:
     """Encodes and decodes whole chunks with one model.
@@ -97,6 +105,16 @@ class ChunkCodec:
         self.integer_codec, self.name, self.conditions, self.model = codec, name, tuple(conditions), model
         self.features = {feature.name: feature for feature in features}
         self.numbers = {feature.name: number for number, feature in enumerate(features)}
+
+    @computed_once
+    def native(self) -> NativeCodec | None:
+        """What decodes the same in native code; None where nothing does, or it is not installed."""
+        if native.module() is None:
+            return None
+        try:
+            return self.integer_codec.native(tuple(self.features.values()), self.conditions, self.model)
+        except native.refusals():
+            return None
 
     @kept_subnormals()
     def encode(self, objects: Objects, sequence: int) -> dict[str, bytes]:
@@ -292,21 +310,47 @@ class OpenChunk:
         self.columns: dict[str, Values] = {}
         self._memory = Memory()
         self._chunk: int | None = None
+        self._native: NativeChunk | None = None
+        self._begun = False
+        self._frames: dict[str, bytes] = {}
 
     @property
     def nbytes(self) -> int:
         """Size in memory of what is kept."""
-        return self._memory.nbytes + sum(column.nbytes for column in self.columns.values())
+        kept = self._native.nbytes + sum(map(len, self._frames.values())) if self._native else self._memory.nbytes
+        return kept + sum(column.nbytes for column in self.columns.values())
 
     def needs(self, features: Sequence[str]) -> list[str]:
         """Features whose frames are needed for those asked for."""
-        return [
-            name for name in self.codec.needs(features) if name in features or name not in self._memory.known
-        ]
+        known = self._native.is_decoded if self._native else self._memory.known.__contains__
+        return [name for name in self.codec.needs(features) if name in features or not known(name)]
 
     @kept_subnormals()
     def decode(self, frames: Mapping[str, bytes], features: Sequence[str]) -> dict[str, Values]:
         """Restored columns of the features asked for, from the frames of `needs`; see `ChunkCodec.decode`."""
+        restored = self._natively(frames, features)
+        if restored is None:
+            restored = self._with_numpy({**self._frames, **frames}, features)
+            self._frames.clear()
+        self.columns |= restored
+        return {name: restored[name] for name in features}
+
+    def _natively(self, frames: Mapping[str, bytes], features: Sequence[str]) -> dict[str, Values] | None:
+        """The same in native code; None where NumPy decodes, now and for the rest of the chunk."""
+        try:
+            if not self._begun and self.codec.native:
+                self._native = NativeChunk(self.codec.native, self.counts, self.events)
+            self._begun = True
+            if not self._native:
+                return None
+            restored = self._native.decode(frames, self.events, features)
+        except native.refusals():
+            self._native, self._begun = None, True
+            return None
+        self._frames |= frames
+        return restored
+
+    def _with_numpy(self, frames: Mapping[str, bytes], features: Sequence[str]) -> dict[str, Values]:
         parsed = {name: parse(frames[name], f"{self.where}{name}") for name in self.needs(features)}
         context = self.codec.context(self.counts, self.events)
         chunk = parsed[features[0]].header.chunk if self._chunk is None else self._chunk
@@ -322,8 +366,7 @@ class OpenChunk:
             for name, integers in decoded
         }
         self._memory, self._chunk = memory, chunk
-        self.columns |= restored
-        return {name: restored[name] for name in features}
+        return restored
 
 
 def content_of(values: Values, context: int) -> int:

@@ -22,6 +22,7 @@ from hepae.arrays import Columns, Integers
 from hepae.core.coding.integers import KIND, pack, unpack, unpack_narrow
 from hepae.core.coding.varint import read_varint, varint
 from hepae.core.features import FeatureSpec
+from hepae.core.native import NativeCodec
 from hepae.core.prediction.context import Memory
 from hepae.core.prediction.derived import smallest, unbundled, with_derived
 from hepae.core.prediction.evaluation import Evaluation, prepared
@@ -62,7 +63,8 @@ class Lifting:
         self.predictors, self.prepared = spec.predictors, prepared(spec.predictors)
         lattices = {feature.name: feature.lattice for feature in features}
         self.predictors.require(lattices)
-        self.lattices = {**lattices, **(given or {})}
+        self.spec, self.given_lattices = spec, dict(given or {})
+        self.lattices = {**lattices, **self.given_lattices}
 
     def ancestors(self, feature: str) -> tuple[str, ...]:
         """Features whose payloads are needed to decode this one, itself left out."""
@@ -79,6 +81,10 @@ class Lifting:
     def is_plain(self, feature: str, payload: bytes) -> bool:
         """Whether a payload is a block of the integers as they are."""
         return unbundled(self.predictors.derived, {feature: payload})[feature][0] >> KIND == PLAIN
+
+    def native(self, features: Sequence[FeatureSpec], conditions: Sequence[str], model: bytes) -> NativeCodec:
+        """What decodes the same in native code."""
+        return NativeCodec(features, self.spec, self.given_lattices, conditions, model)
 
     def encode(self, counts: Integers, integers: dict[str, Integers], events: Columns) -> dict[str, bytes]:
         """One payload for each feature.

@@ -122,6 +122,9 @@ class Masked:
         """Whether a payload is a block of the integers as they are."""
         return _is_plain(feature, unbundled(self.spec.predictors.derived, {feature: payload})[feature])
 
+    def native(self, features: Sequence[FeatureSpec], conditions: Sequence[str], model: bytes) -> None:
+        """Nothing yet: networks run in Python."""
+
     def encode(self, counts: Integers, integers: dict[str, Integers], events: Columns) -> dict[str, bytes]:
         """One payload for each feature, whose integers are taken out of ``integers``."""
         derived = self.spec.predictors.derived

@@ -8,6 +8,8 @@ import numpy as np
 
 from hepae.arrays import Columns, Integers
 from hepae.core.coding.integers import pack, unpack
+from hepae.core.features import FeatureSpec
+from hepae.core.native import NativeCodec
 from hepae.core.prediction.context import Memory
 from hepae.core.prediction.ranks import Ranked, RankOrder
 
@@ -49,3 +51,7 @@ class Plain:
     def is_plain(self, feature: str, payload: bytes) -> bool:
         """Every payload is."""
         return True
+
+    def native(self, features: Sequence[FeatureSpec], conditions: Sequence[str], model: bytes) -> NativeCodec:
+        """What decodes the same in native code."""
+        return NativeCodec(features, None, {}, conditions, model)

@@ -1,6 +1,8 @@
 // The codec of some columns, and its chunks: frames to values (docs/format/v1.md, sections 8.3, 8.4, 11 and 17.3).
 #pragma once
 
+#include <algorithm>
+#include <array>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -19,26 +21,50 @@
 
 namespace hepae {
 
+/// What a codec is made of. `given` are columns of other tables, `conditions` columns of events that it looks at.
+struct CodecParts {
+   std::vector<Feature> features;
+   std::optional<LiftingSpec> lifting; ///< none where each feature is coded by itself
+   std::vector<std::pair<std::string, Lattice>> given;
+   std::vector<std::string> conditions;
+   std::array<std::uint8_t, 32> model{}; ///< SHA-256; zeros without a model file
+
+   static CodecParts of(const Codec &spec)
+   {
+      require(!spec.has_model(), "columns with a trained model are not read yet");
+      CodecParts out;
+      out.features = spec.features;
+      out.lifting = spec.lifting;
+      for (const Linked &linked : spec.linked)
+         out.given.emplace_back(linked.name, linked.lattice);
+      return out;
+   }
+};
+
 /// Made once for all chunks; features go by their place among the columns of the codec.
 class ChunkCodec {
 public:
-   explicit ChunkCodec(const Codec &spec) : fFeatures(spec.features)
+   explicit ChunkCodec(const Codec &spec) : ChunkCodec(CodecParts::of(spec)) {}
+
+   explicit ChunkCodec(CodecParts parts) : fParts(std::move(parts))
    {
-      require(!spec.has_model(), "columns with a trained model are not read yet");
-      std::vector<std::pair<std::string, Lattice>> given;
-      for (const Linked &linked : spec.linked)
-         given.emplace_back(linked.name, linked.lattice);
       Predictors none; // each feature by itself
-      for (const Feature &feature : spec.features)
+      for (const Feature &feature : fParts.features)
          none.features.push_back({feature.name, 0, {}, std::nullopt, std::nullopt, std::nullopt});
-      fHasPredictions = spec.lifting.has_value();
-      fPredictors = std::make_unique<PreparedPredictors>(fHasPredictions ? spec.lifting->predictors : none,
-                                                         spec.features, given, std::vector<std::string>{});
+      fPredictors = std::make_unique<PreparedPredictors>(fParts.lifting ? fParts.lifting->predictors : none,
+                                                         fParts.features, fParts.given, fParts.conditions);
    }
 
-   const std::vector<Feature> &features() const { return fFeatures; }
+   const std::vector<Feature> &features() const { return fParts.features; }
    const PreparedPredictors &predictors() const { return *fPredictors; }
-   FrameCodec name() const { return fHasPredictions ? FrameCodec::kLifting : FrameCodec::kPlain; }
+   FrameCodec name() const { return fParts.lifting ? FrameCodec::kLifting : FrameCodec::kPlain; }
+   Bytes model() const { return {fParts.model.data(), fParts.model.size()}; }
+
+   /// Objects of the events that predictions know of. Without predictions each object is an event, in the same order.
+   std::vector<std::int64_t> rows(const std::vector<std::int64_t> &counts) const
+   {
+      return fParts.lifting ? counts : std::vector<std::int64_t>(sum_of(counts), 1);
+   }
 
    /// The features whose frames are read for one.
    std::vector<std::size_t> needs(std::size_t feature) const
@@ -64,23 +90,34 @@ public:
    }
 
 private:
-   std::vector<Feature> fFeatures;
+   CodecParts fParts;
    std::unique_ptr<PreparedPredictors> fPredictors;
-   bool fHasPredictions = false;
 };
 
 /// A chunk that is read feature by feature: what was decoded for one is there for the next.
 class OpenChunk {
 public:
-   OpenChunk(const ChunkCodec &codec, Counts counts)
-      : fCodec(&codec), fCounts(std::move(counts)), fLifting(codec.predictors(), *fCounts)
+   /// `conditions` are the bytes of the columns of events that the codec looks at, as they are in the file.
+   OpenChunk(const ChunkCodec &codec, Counts counts, const std::vector<Bytes> &conditions = {})
+      : fCodec(&codec), fCounts(std::move(counts)), fLifting(codec.predictors(), codec.rows(*fCounts))
    {
-      const std::vector<std::uint8_t> model(32); // columns without a model file have zeros here
       Checksum context;
-      context.add(model);
+      context.add(codec.model());
       context.add(Bytes(reinterpret_cast<const std::uint8_t *>(fCounts->data()), 8 * fCounts->size()));
+      for (const Bytes condition : conditions)
+         context.add(condition);
       fContext = context.value();
    }
+
+   /// Values of a column of events; all of them are there before anything is decoded.
+   void add_condition(std::vector<double> values)
+   {
+      require(values.size() == fCounts->size(), "a condition of other events");
+      fLifting.known().conditions.push_back(std::move(values));
+   }
+
+   bool is_decoded(std::size_t feature) const { return fLifting.is_decoded(feature); }
+   std::size_t bytes() const { return fLifting.bytes(); }
 
    bool has_given(std::size_t linked) const { return !fLifting.known().given[linked].empty(); }
 
@@ -129,7 +166,8 @@ private:
    void check_place(std::size_t feature, const Frame &frame)
    {
       const std::string &name = fCodec->features()[feature].name;
-      require(frame.codec == fCodec->name() && frame.model == 0, "a frame of another codec", name);
+      require(frame.codec == fCodec->name(), "a frame of another codec", name);
+      require(frame.model == frame::number(fCodec->model(), 0, 4), "a frame of another model", name);
       require(frame.feature == feature, "a frame of another feature", name);
       require(frame.chunk == fChunk.value_or(frame.chunk), "a frame of another chunk", name);
       const bool sizes = frame.events == fCounts->size() && frame.objects == fLifting.order().objects();
@@ -160,12 +198,12 @@ private:
       std::vector<std::uint8_t> out(q.size() * size_of(spec.dtype));
       if (!frame.override.empty()) {
          const OpenLattice own = own_lattice(frame.override, spec, q);
-         own.values(q, frame.escaped, std::nullopt, out.data());
+         own.values(q, frame.escaped, nullptr, out.data());
          return out;
       }
       fLifting.order().to_events<std::int64_t>(fLifting.integers(feature), q);
-      const auto dither = spec.dither ? std::optional<std::uint64_t>(feature) : std::nullopt;
-      fCodec->predictors().lattices()[feature].values(q, frame.escaped, dither, out.data());
+      const std::uint64_t number = feature;
+      fCodec->predictors().lattices()[feature].values(q, frame.escaped, spec.dither ? &number : nullptr, out.data());
       return out;
    }
 

@@ -77,8 +77,8 @@ public:
 
    const Lattice &spec() const { return fSpec; }
 
-   /// Values of integers, as their bytes. `feature` is the number for dither, none without.
-   void values(Span<const std::int64_t> q, Bytes escaped, std::optional<std::uint64_t> feature, std::uint8_t *out) const
+   /// Values of integers, as their bytes. `feature` is the number for dither, null without.
+   void values(Span<const std::int64_t> q, Bytes escaped, const std::uint64_t *feature, std::uint8_t *out) const
    {
       switch (size_of(fSpec.dtype)) {
       case 1: return typed_values<1>(q, escaped, feature, out);
@@ -250,8 +250,7 @@ private:
    }
 
    template <std::size_t Size>
-   void typed_values(Span<const std::int64_t> q, Bytes escaped, std::optional<std::uint64_t> feature,
-                     std::uint8_t *out) const
+   void typed_values(Span<const std::int64_t> q, Bytes escaped, const std::uint64_t *feature, std::uint8_t *out) const
    {
       using Word = typename lattice::Word<Size>::type;
       auto *words = reinterpret_cast<Word *>(out);

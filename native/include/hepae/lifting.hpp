@@ -36,6 +36,19 @@ public:
    bool is_decoded(std::size_t feature) const { return fOrder.objects() == 0 || !fKnown.integers[feature].empty(); }
    const std::vector<std::int64_t> &integers(std::size_t feature) const { return fKnown.integers[feature]; }
 
+   /// Size in memory of what is known.
+   std::size_t bytes() const
+   {
+      std::size_t numbers = 0;
+      for (const auto *columns : {&fKnown.integers, &fKnown.latents})
+         for (const std::vector<std::int64_t> &column : *columns)
+            numbers += column.size();
+      for (const auto *columns : {&fKnown.given, &fKnown.conditions})
+         for (const std::vector<double> &column : *columns)
+            numbers += column.size();
+      return 8 * numbers;
+   }
+
    /// The integers of a feature from its payload, those of derived features taken off. They are known afterwards.
    void decode(std::size_t feature, Bytes payload)
    {

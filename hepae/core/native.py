@@ -1,0 +1,149 @@
+"""The native twin of the decoders, where the package `hepae-native` is installed: the same bits, several times faster.
+
+Whatever it refuses is decoded by NumPy again, which says what is wrong: errors are the same with it and without it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from types import ModuleType
+from typing import Any, Final
+
+import msgspec
+import numpy as np
+
+from hepae.arrays import Columns, Integers, Values
+from hepae.core.features import FeatureSpec
+from hepae.core.prediction.predictors import LiftingSpec
+from hepae.core.values.lattice import Lattice
+
+try:
+    import hepae_native
+except ImportError:
+    hepae_native = None
+
+__all__ = ["SWITCH", "NativeChunk", "NativeCodec", "module", "refusals"]
+
+SWITCH: Final = "HEPAE_NATIVE"
+"""Environment variable: 0 for NumPy alone, whatever is installed."""
+
+
+def module() -> ModuleType | None:
+    """The extension, None where it is not installed or not wanted."""
+    return None if os.environ.get(SWITCH) == "0" else hepae_native
+
+
+def refusals() -> tuple[type[Exception], ...]:
+    """What the extension raises where it does not decode."""
+    return () if hepae_native is None else (hepae_native.CorruptionError,)
+
+
+class NativeCodec:
+    """What decodes chunks of one codec.
+
+    Parameters
+    ----------
+    features
+        The features of the codec.
+    lifting
+        How they are predicted; None where each is coded by itself.
+    given
+        Lattices of given columns, by name.
+    conditions
+        Event-level columns that the codec looks at.
+    model
+        SHA-256 of the model, 32 bytes.
+
+    Raises
+    ------
+    hepae_native.CorruptionError
+        If the extension does not know something of it.
+    """
+
+    def __init__(
+        self,
+        features: Sequence[FeatureSpec],
+        lifting: LiftingSpec | None,
+        given: Mapping[str, Lattice],
+        conditions: Sequence[str],
+        model: bytes,
+    ) -> None:
+        self.given = {name: number for number, name in enumerate(given)}
+        self.numbers = {feature.name: number for number, feature in enumerate(features)}
+        self.dtypes = {feature.name: np.dtype(feature.dtype) for feature in features}
+        self.conditions = tuple(conditions)
+        parts: dict[str, Any] = {
+            "features": list(features),
+            "given": [{"name": name, "lattice": lattice} for name, lattice in given.items()],
+            "conditions": self.conditions,
+        }
+        if lifting is not None:
+            parts["lifting"] = lifting
+        self.codec = hepae_native.Codec(msgspec.json.encode(parts), model)
+        self._made_of = features, lifting, given, conditions, model
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return NativeCodec, self._made_of
+
+
+class NativeChunk:
+    """A chunk that is decoded feature by feature; see `hepae.core.chunk.OpenChunk`.
+
+    Parameters
+    ----------
+    codec
+        Of the chunk.
+    counts : int64[n_events]
+        Objects of each event.
+    events
+        Event-level columns that the codec looks at.
+    """
+
+    def __init__(self, codec: NativeCodec, counts: Integers, events: Columns) -> None:
+        self.codec = codec
+        columns = [np.ascontiguousarray(events[name]) for name in codec.conditions]
+        raw = [column.tobytes() for column in columns]
+        self._chunk = hepae_native.Chunk(codec.codec, np.ascontiguousarray(counts, np.int64), raw)
+        for column in columns:
+            self._chunk.add_condition(column.astype(np.float64))
+
+    @property
+    def nbytes(self) -> int:
+        """Size in memory of what is known of the chunk."""
+        return int(self._chunk.nbytes)
+
+    def is_decoded(self, feature: str) -> bool:
+        """Whether a feature needs no frame any more."""
+        return bool(self._chunk.is_decoded(self.codec.numbers[feature]))
+
+    def decode(
+        self, frames: Mapping[str, bytes], given: Columns, features: Iterable[str]
+    ) -> dict[str, Values]:
+        """Restored columns [n_objects] of the features asked for.
+
+        Parameters
+        ----------
+        frames
+            Of these features and of those they are predicted from, but for those that are decoded already.
+        given
+            Columns [n_objects] of other tables, by the names that predictions know them by.
+        features
+            Names.
+
+        Raises
+        ------
+        hepae_native.CorruptionError
+            If the extension does not decode the frames.
+        """
+        for name in given.keys() & self.codec.given.keys():
+            number = self.codec.given[name]
+            if not self._chunk.has_given(number):
+                self._chunk.give(number, np.ascontiguousarray(given[name], np.float64))
+        for name, frame in frames.items():
+            self._chunk.add_frame(self.codec.numbers[name], bytes(frame))
+        return {name: self._decoded(name) for name in features}
+
+    def _decoded(self, name: str) -> Values:
+        values: Values = self._chunk.decode(self.codec.numbers[name]).view(self.codec.dtypes[name])
+        return values
