@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <numeric>
 #include <optional>
 #include <string_view>
 #include <utility>
@@ -194,16 +195,19 @@ private:
    std::vector<std::uint8_t> restored(std::size_t feature, const Frame &frame) const
    {
       const Feature &spec = fCodec->features()[feature];
-      std::vector<std::int64_t> q(fLifting.order().objects());
-      std::vector<std::uint8_t> out(q.size() * size_of(spec.dtype));
-      if (!frame.override.empty()) {
+      const RankOrder &order = fLifting.order();
+      std::vector<std::uint8_t> out(order.objects() * size_of(spec.dtype));
+      if (!frame.override.empty()) { // its integers are in the order of events
+         std::vector<std::int64_t> q(order.objects());
+         std::vector<std::uint32_t> at(q.size());
+         std::iota(at.begin(), at.end(), 0u);
          const OpenLattice own = own_lattice(frame.override, spec, q);
-         own.values(q, frame.escaped, nullptr, out.data());
+         own.values(q, at, frame.escaped, nullptr, out.data());
          return out;
       }
-      fLifting.order().to_events<std::int64_t>(fLifting.integers(feature), q);
       const std::uint64_t number = feature;
-      fCodec->predictors().lattices()[feature].values(q, frame.escaped, spec.dither ? &number : nullptr, out.data());
+      fCodec->predictors().lattices()[feature].values(fLifting.integers(feature), order.in_events(), frame.escaped,
+                                                      spec.dither ? &number : nullptr, out.data());
       return out;
    }
 

@@ -8,6 +8,7 @@
 #include <array>
 #include <cmath>
 #include <cstdint>
+#include <cstring>
 
 #if defined(__clang__)
 #pragma STDC FP_CONTRACT OFF
@@ -22,6 +23,41 @@ constexpr double kSqrtHalf = 0x1.6a09e667f3bcdp-1, kTanPi8 = 0x1.a827999fcef32p-
 /// Powers of 2 at which small and large numbers are clipped.
 constexpr double kSmallest = 0x1p-40, kLargest = 0x1p+1000;
 
+/// The nearest integer, to even where two are near, without a call of the library.
+inline double rint(double x)
+{
+   constexpr double whole = 0x1p+52; // doubles from here on are integers
+   if (!(std::fabs(x) < whole))
+      return x;
+   const double up = std::copysign(whole, x);
+   return (x + up) - up;
+}
+
+/// std::frexp, without a call of the library for what is frequent.
+inline double frexp(double x, int &power)
+{
+   std::uint64_t bits;
+   std::memcpy(&bits, &x, sizeof(bits));
+   const auto exponent = static_cast<int>(bits >> 52 & 0x7FF);
+   if (exponent == 0 || exponent == 0x7FF)
+      return std::frexp(x, &power);
+   power = exponent - 1022;
+   bits = (bits & ~(std::uint64_t{0x7FF} << 52)) | std::uint64_t{1022} << 52;
+   std::memcpy(&x, &bits, sizeof(bits));
+   return x;
+}
+
+/// std::ldexp, likewise.
+inline double ldexp(double x, int power)
+{
+   if (power < -1022 || power > 1023)
+      return std::ldexp(x, power);
+   const std::uint64_t bits = static_cast<std::uint64_t>(power + 1023) << 52;
+   double scale;
+   std::memcpy(&scale, &bits, sizeof(bits));
+   return x * scale; // rounded once, as the other is
+}
+
 template <std::size_t N>
 double polynomial(double t, const std::array<double, N> &coefficients)
 {
@@ -33,7 +69,7 @@ double polynomial(double t, const std::array<double, N> &coefficients)
 
 /// Coefficients 1/j! for j = first, first + step, …, with signs that alternate where asked.
 template <std::size_t N>
-std::array<double, N> inverse_factorials(int first, int step, bool alternate)
+constexpr std::array<double, N> inverse_factorials(int first, int step, bool alternate)
 {
    std::array<double, N> out{};
    for (std::size_t k = 0; k < N; ++k) {
@@ -47,14 +83,14 @@ std::array<double, N> inverse_factorials(int first, int step, bool alternate)
 
 inline double log(double x)
 {
-   static const std::array<double, 11> series = [] {
+   constexpr std::array<double, 11> series = [] {
       std::array<double, 11> out{};
       for (std::size_t j = 0; j < out.size(); ++j)
          out[j] = 1.0 / static_cast<double>(2 * j + 1);
       return out;
    }();
    int power = 0;
-   double mantissa = std::frexp(x, &power);
+   double mantissa = frexp(x, power);
    if (mantissa < kSqrtHalf) {
       mantissa *= 2;
       --power;
@@ -65,11 +101,11 @@ inline double log(double x)
 
 inline double exp(double x)
 {
-   static const std::array<double, 15> series = inverse_factorials<15>(0, 1, false);
+   constexpr std::array<double, 15> series = inverse_factorials<15>(0, 1, false);
    x = std::min(std::max(x, -709.0), 709.0);
-   const double k = std::rint(x * (1 / 0.6931471805599453));
+   const double k = rint(x * (1 / 0.6931471805599453));
    const double r = (x - k * kLn2High) - k * kLn2Low;
-   return std::ldexp(polynomial(r, series), static_cast<int>(k));
+   return ldexp(polynomial(r, series), static_cast<int>(k));
 }
 
 inline double cosh(double x)
@@ -90,10 +126,10 @@ namespace detail {
 /// A sine, a quarter of a turn further for a cosine.
 inline double wave(double x, int quarter)
 {
-   static const std::array<double, 10> sines = inverse_factorials<10>(1, 2, true),
+   constexpr std::array<double, 10> sines = inverse_factorials<10>(1, 2, true),
                                        cosines = inverse_factorials<10>(0, 2, true);
    x = std::min(std::max(x, -1e6), 1e6);
-   const double k = std::rint(x * (2 / kPi));
+   const double k = rint(x * (2 / kPi));
    const double r = (x - k * kHalfPiHigh) - k * kHalfPiLow, t = r * r;
    const auto quadrant = (static_cast<std::int64_t>(k) + quarter) & 3;
    const double value = quadrant & 1 ? polynomial(t, cosines) : r * polynomial(t, sines);
@@ -114,7 +150,7 @@ inline double cos(double x)
 
 inline double arctan2(double y, double x)
 {
-   static const std::array<double, 12> series = [] {
+   constexpr std::array<double, 12> series = [] {
       std::array<double, 12> out{};
       for (std::size_t j = 0; j < out.size(); ++j)
          out[j] = (j % 2 ? -1.0 : 1.0) / static_cast<double>(2 * j + 1);
@@ -154,7 +190,7 @@ inline double table_log(double x)
    };
    static const Table table;
    int power = 0;
-   const double f = std::frexp(x, &power) - 0.5;
+   const double f = frexp(x, power) - 0.5;
    const double place = std::trunc(f * (2 * kTable));
    const auto i = static_cast<std::size_t>(place);
    return ((f - place / (2 * kTable)) * table.slope[i] + table.value[i]) + power * kLn2;
@@ -184,8 +220,8 @@ inline std::int64_t octaves(double value)
 {
    const double size = std::fabs(value);
    int power = 0;
-   const double mantissa = std::frexp(size > kSmallest ? std::min(size, kLargest) : kSmallest, &power);
-   return static_cast<std::int64_t>(std::rint((mantissa * 2 + power) * 1024));
+   const double mantissa = frexp(size > kSmallest ? std::min(size, kLargest) : kSmallest, power);
+   return static_cast<std::int64_t>(rint((mantissa * 2 + power) * 1024));
 }
 
 } // namespace hepae::exact

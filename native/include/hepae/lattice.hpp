@@ -77,14 +77,17 @@ public:
 
    const Lattice &spec() const { return fSpec; }
 
-   /// Values of integers, as their bytes. `feature` is the number for dither, null without.
-   void values(Span<const std::int64_t> q, Bytes escaped, const std::uint64_t *feature, std::uint8_t *out) const
+   /// Values of integers, as their bytes: that of integer i at place `at[i]`. `feature` is the number for dither, null
+   /// without.
+   void values(Span<const std::int64_t> q, Span<const std::uint32_t> at, Bytes escaped, const std::uint64_t *feature,
+               std::uint8_t *out) const
    {
+      require(q.size() == at.size(), "integers without a place");
       switch (size_of(fSpec.dtype)) {
-      case 1: return typed_values<1>(q, escaped, feature, out);
-      case 2: return typed_values<2>(q, escaped, feature, out);
-      case 4: return typed_values<4>(q, escaped, feature, out);
-      default: return typed_values<8>(q, escaped, feature, out);
+      case 1: return typed_values<1>(q, at, escaped, feature, out);
+      case 2: return typed_values<2>(q, at, escaped, feature, out);
+      case 4: return typed_values<4>(q, at, escaped, feature, out);
+      default: return typed_values<8>(q, at, escaped, feature, out);
       }
    }
 
@@ -98,8 +101,18 @@ public:
             if (std::isfinite(own))
                return own;
          }
-      const double point = real_of(bits_of_point(n));
-      return std::isfinite(point) ? point : 0;
+      return finite(real_of(bits_of_point(n)));
+   }
+
+   /// The centres of integers.
+   void centres(Span<const std::int64_t> q, double *out) const
+   {
+      if (fSpec.grid.kind == Grid::Kind::kLog && fSpec.dtype == Dtype::kFloat32 && fIndex.empty())
+         for (std::size_t i = 0; i < q.size(); ++i)
+            out[i] = finite(static_cast<float>(power(q[i])));
+      else
+         for (std::size_t i = 0; i < q.size(); ++i)
+            out[i] = centre(q[i]);
    }
 
    /// The integer of the point near a value, which need not be finite.
@@ -150,12 +163,17 @@ private:
       return n;
    }
 
-   double power(std::int64_t n) const
+   static double finite(double value) { return std::isfinite(value) ? value : 0; }
+
+   double power(std::int64_t n) const { return power(n, fHigh.data(), fLow.data(), fHalfBits, fSpec.grid.top); }
+
+   static double power(std::int64_t n, const double *high, const double *low, int half_bits, std::int64_t top)
    {
-      const std::int64_t m = std::clamp<std::int64_t>((n < 0 ? -n : n) - 1, 0, fSpec.grid.top);
-      const double size = fHigh[static_cast<std::size_t>(m >> fHalfBits)] *
-                          fLow[static_cast<std::size_t>(m) & (fLow.size() - 1)];
-      return size * static_cast<double>((n > 0) - (n < 0));
+      const std::uint64_t sign = static_cast<std::uint64_t>(n >> 63);
+      const auto size = static_cast<std::int64_t>((static_cast<std::uint64_t>(n) ^ sign) - sign);
+      const std::int64_t m = std::clamp<std::int64_t>(size - 1, 0, top);
+      const auto mask = (std::int64_t{1} << half_bits) - 1;
+      return high[m >> half_bits] * low[m & mask] * static_cast<double>((n > 0) - (n < 0));
    }
 
    /// A binary64 in the dtype of the lattice, as its bits.
@@ -215,7 +233,7 @@ private:
 
    static constexpr double kExact = 0x1p+52; ///< up to here integers and halves are exact in binary64
 
-   static std::int64_t rint(double value) { return static_cast<std::int64_t>(std::rint(value)); }
+   static std::int64_t rint(double value) { return static_cast<std::int64_t>(exact::rint(value)); }
 
    /// Clipped; what is not a number becomes the upper end.
    static double kept(double value, double limit) { return std::isnan(value) ? limit : std::clamp(value, -limit, limit); }
@@ -250,55 +268,79 @@ private:
    }
 
    template <std::size_t Size>
-   void typed_values(Span<const std::int64_t> q, Bytes escaped, const std::uint64_t *feature, std::uint8_t *out) const
+   void typed_values(Span<const std::int64_t> q, Span<const std::uint32_t> at, Bytes escaped,
+                     const std::uint64_t *feature, std::uint8_t *out) const
    {
       using Word = typename lattice::Word<Size>::type;
       auto *words = reinterpret_cast<Word *>(out);
       if (feature)
-         moved_points(q, *feature, words);
+         moved_points(q, at, *feature, words);
       else
-         points(q, words);
-      std::size_t next = 0;
+         points(q, at, words);
       for (std::size_t j = 0; j < fIndex.size(); ++j)
          if (fSpec.inserted[j].bits)
             for (std::size_t i = 0; i < q.size(); ++i)
                if (q[i] == fIndex[j])
-                  words[i] = static_cast<Word>(*fSpec.inserted[j].bits);
-      if (fEscape)
-         for (std::size_t i = 0; i < q.size(); ++i)
-            if (q[i] == *fEscape) {
-               require(next + Size <= escaped.size(), "escapes and escaped values differ");
-               std::memcpy(words + i, escaped.data() + next, Size);
-               next += Size;
-            }
-      require(next == escaped.size(), "escapes and escaped values differ");
+                  words[at[i]] = static_cast<Word>(*fSpec.inserted[j].bits);
+      put_escaped(q, at, escaped, words);
    }
 
-   /// Points of the grid; loops over the frequent grids are their own, so that compilers make them fast.
+   /// Escaped values stand in the order of what is restored.
    template <class Word>
-   void points(Span<const std::int64_t> q, Word *out) const
+   void put_escaped(Span<const std::int64_t> q, Span<const std::uint32_t> at, Bytes escaped, Word *out) const
    {
-      if (fSpec.grid.kind == Grid::Kind::kInteger && fSpec.dtype != Dtype::kBool && fIndex.empty())
+      std::vector<std::uint32_t> places;
+      for (std::size_t i = 0; fEscape && i < q.size(); ++i)
+         if (q[i] == *fEscape)
+            places.push_back(at[i]);
+      require(places.size() * sizeof(Word) == escaped.size(), "escapes and escaped values differ");
+      std::sort(places.begin(), places.end());
+      for (std::size_t i = 0; i < places.size(); ++i)
+         std::memcpy(out + places[i], escaped.data() + i * sizeof(Word), sizeof(Word));
+   }
+
+   /// The value of each integer at its place. The compiler makes a loop of its own of each call.
+   template <class Word, class Point>
+   void each(Span<const std::int64_t> q, Span<const std::uint32_t> at, Word *out, Point point) const
+   {
+      const std::int64_t *from = q.data();
+      const std::uint32_t *to = at.data();
+      if (fIndex.empty())
          for (std::size_t i = 0; i < q.size(); ++i)
-            out[i] = static_cast<Word>(q[i]);
-      else if (fSpec.grid.kind == Grid::Kind::kPattern)
-         for (std::size_t i = 0; i < q.size(); ++i)
-            out[i] = static_cast<Word>(pattern(grid_number(q[i])));
+            out[to[i]] = static_cast<Word>(point(from[i]));
       else
          for (std::size_t i = 0; i < q.size(); ++i)
-            out[i] = static_cast<Word>(bits_of_point(grid_number(q[i])));
+            out[to[i]] = static_cast<Word>(point(grid_number(from[i])));
    }
 
+   /// Points of the grid; those that are frequent have a loop of their own.
    template <class Word>
-   void moved_points(Span<const std::int64_t> q, std::uint64_t feature, Word *out) const
+   void points(Span<const std::int64_t> q, Span<const std::uint32_t> at, Word *out) const
+   {
+      if (fSpec.grid.kind == Grid::Kind::kInteger && fSpec.dtype != Dtype::kBool)
+         return each(q, at, out, [](std::int64_t n) { return n; });
+      if (fSpec.grid.kind == Grid::Kind::kPattern)
+         return each(q, at, out, [this](std::int64_t n) { return pattern(n); });
+      if (fSpec.dtype == Dtype::kFloat32 && fSpec.grid.kind == Grid::Kind::kLog)
+         return each(q, at, out, [high = fHigh.data(), low = fLow.data(), half = fHalfBits, top = fSpec.grid.top](
+                                    std::int64_t n) { return narrow(power(n, high, low, half, top)); });
+      if (fSpec.dtype == Dtype::kFloat32 && fSpec.grid.kind == Grid::Kind::kLinear)
+         return each(q, at, out, [step = fSpec.grid.step](std::int64_t n) { return narrow(static_cast<double>(n) * step); });
+      each(q, at, out, [this](std::int64_t n) { return bits_of_point(n); });
+   }
+
+   static std::uint32_t narrow(double value) { return lattice::bits_as<std::uint32_t>(static_cast<float>(value)); }
+
+   template <class Word>
+   void moved_points(Span<const std::int64_t> q, Span<const std::uint32_t> at, std::uint64_t feature, Word *out) const
    {
       const bool linear = fSpec.grid.kind == Grid::Kind::kLinear;
       for (std::size_t i = 0; i < q.size(); ++i) {
          const std::int64_t n = grid_number(q[i]);
-         const int d = lattice::place(i + 1, feature);
+         const int d = lattice::place(std::uint64_t{at[i]} + 1, feature);
          const double value = linear ? (static_cast<double>(n) + (2 * d - 63) / 128.0) * fSpec.grid.step
                                      : moved_power(n, d);
-         out[i] = static_cast<Word>(rounded(value));
+         out[at[i]] = static_cast<Word>(rounded(value));
       }
    }
 

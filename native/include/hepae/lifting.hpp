@@ -27,6 +27,7 @@ public:
       fKnown.latents.resize(predictors.features());
       fKnown.given.resize(predictors.lattices().size() - predictors.features());
       fColumn.resize(fOrder.size(0));
+      fSum.resize(fOrder.size(0));
    }
 
    OpenLifting(const OpenLifting &) = delete; // what is known points at the order
@@ -67,6 +68,7 @@ public:
             throw CorruptionError("a payload of a kind that is not known");
       } catch (...) {
          q.clear(); // half a feature must not be taken for a whole one
+         fKnown.forget(feature);
          throw;
       }
    }
@@ -74,17 +76,18 @@ public:
 private:
    enum Kind : unsigned { kPlain = 0, kLatents = 1, kClasses = 2, kAround = 4 };
 
-   /// The latents of a class, of which some are taken already.
+   /// The latents of a class that are not taken yet.
    struct Class {
-      std::vector<std::int64_t> latents;
-      std::size_t taken = 0;
+      const std::int64_t *next = nullptr, *end = nullptr;
    };
 
    const PreparedPredictors *fPredictors;
    RankOrder fOrder;
    Known fKnown;
    Evaluate fEvaluate;
-   std::vector<std::int64_t> fColumn;
+   // buffers for what is computed: a column of a place, a sum of tables, classes of the objects and their latents
+   std::vector<std::int64_t> fColumn, fSum, fLatents;
+   std::vector<std::uint8_t> fNumbers;
 
    void plain(std::size_t feature, Bytes payload, std::vector<std::int64_t> &q)
    {
@@ -96,9 +99,8 @@ private:
       const bool around = predictor.period && std::none_of(q.begin(), q.end(), off);
       std::vector<std::int64_t> &latent = fKnown.latents[feature];
       latent.assign(q.size(), 0);
-      std::vector<std::int64_t> prediction(fColumn.size());
       for (std::size_t place = 0; place < fOrder.places(); ++place) {
-         predict(predictor, place, prediction);
+         const Block prediction = predict(predictor, place);
          for (std::size_t p = 0; p < fOrder.size(place); ++p) {
             const std::size_t i = fOrder.start(place) + p;
             const std::int64_t r = difference(q[i], prediction[p]);
@@ -107,116 +109,143 @@ private:
       }
    }
 
+   /// The latents are where the integers will be.
    void latents(std::size_t feature, Bytes payload, bool around, std::vector<std::int64_t> &q)
    {
-      std::vector<std::int64_t> latent(q.size());
-      unpack_integers(payload, latent);
+      unpack_integers(payload, q);
+      if (fPredictors->predictor(feature).wants_latent)
+         fKnown.latents[feature] = q;
       for (std::size_t place = 0; place < fOrder.places(); ++place)
-         restore(feature, place, latent.data() + fOrder.start(place), around, q);
-      keep_latents(feature, std::move(latent));
+         restore(feature, place, around, q);
    }
 
    void classes(std::size_t feature, Bytes payload, bool around, std::vector<std::int64_t> &q)
    {
       const OpenPredictor &predictor = fPredictors->predictor(feature);
-      std::vector<std::uint8_t> number(predictor.ranked ? fColumn.size() : q.size());
-      std::vector<std::size_t> counts(predictor.edges.size() + 1);
+      fNumbers.resize(q.size());
+      std::vector<std::size_t> counts(predictor.classes.size());
       if (!predictor.ranked)
          for (std::size_t place = 0; place < fOrder.places(); ++place)
-            classify(predictor, place, number.data() + fOrder.start(place), counts);
+            classify(predictor, place, counts);
+      fLatents.resize(q.size());
       std::vector<Class> classes = split(payload, counts, predictor.ranked);
-      std::vector<std::int64_t> latent(q.size());
+      std::vector<std::int64_t> &latent = fKnown.latents[feature];
+      latent.resize(predictor.wants_latent ? q.size() : 0);
       for (std::size_t place = 0; place < fOrder.places(); ++place) {
-         const std::size_t start = fOrder.start(place);
          if (predictor.ranked)
-            classify(predictor, place, number.data(), counts);
-         const std::uint8_t *of = number.data() + (predictor.ranked ? 0 : start);
-         for (std::size_t p = 0; p < fOrder.size(place); ++p) {
-            Class &from = classes[of[p]];
-            require(from.taken < from.latents.size(), "a class of latents is too short");
-            latent[start + p] = from.latents[from.taken++];
-         }
-         restore(feature, place, latent.data() + start, around, q);
+            classify(predictor, place, counts);
+         deal(classes, place, q);
+         if (predictor.wants_latent)
+            std::copy_n(q.begin() + fOrder.start(place), fOrder.size(place), latent.begin() + fOrder.start(place));
+         restore(feature, place, around, q);
       }
-      for (const Class &one : classes)
-         require(one.taken == one.latents.size(), "a class of latents is too long");
-      keep_latents(feature, std::move(latent));
    }
 
-   /// Blocks of the classes; where the feature is ranked, their counts stand before them.
-   std::vector<Class> split(Bytes payload, const std::vector<std::size_t> &counts, bool ranked) const
+   /// The next latents of the classes, for the objects of a place.
+   void deal(std::vector<Class> &classes, std::size_t place, std::vector<std::int64_t> &q) const
+   {
+      const std::uint8_t *number = fNumbers.data() + fOrder.start(place);
+      std::int64_t *out = q.data() + fOrder.start(place);
+      for (std::size_t p = 0; p < fOrder.size(place); ++p) {
+         Class &from = classes[number[p]];
+         require(from.next != from.end, "a class of latents is too short");
+         out[p] = *from.next++;
+      }
+   }
+
+   /// The latents of the classes, one after the other; where the feature is ranked, their counts stand before them.
+   std::vector<Class> split(Bytes payload, const std::vector<std::size_t> &counts, bool ranked)
    {
       std::vector<Class> out(counts.size());
+      Block left = fLatents;
       std::size_t at = 1;
       for (std::size_t i = 0; i < counts.size(); ++i) {
          const std::uint64_t count = ranked ? read_varint(payload, at) : counts[i];
-         require(count <= fOrder.objects(), "a class of too many latents");
+         require(count <= left.size(), "classes of too many latents");
          const std::size_t length = i + 1 < counts.size() ? read_length(payload, at) : payload.size() - at;
-         out[i].latents.resize(static_cast<std::size_t>(count));
-         unpack_integers(payload.part(at, length), out[i].latents);
+         const Block block = left.part(0, static_cast<std::size_t>(count));
+         unpack_integers(payload.part(at, length), block);
+         out[i] = {block.begin(), block.end()};
+         left = left.from(block.size());
          at += length;
       }
+      require(left.empty(), "classes of too few latents");
       return out;
    }
 
-   void classify(const OpenPredictor &predictor, std::size_t place, std::uint8_t *out, std::vector<std::size_t> &counts)
+   void classify(const OpenPredictor &predictor, std::size_t place, std::vector<std::size_t> &counts)
    {
-      std::vector<std::int64_t> sum(fOrder.size(place));
+      const Block sum = Block(fSum).part(0, fOrder.size(place));
       add_tables(predictor.widths, place, sum);
+      std::uint8_t *out = fNumbers.data() + fOrder.start(place);
       for (std::size_t p = 0; p < sum.size(); ++p) {
-         std::uint8_t number = 0;
-         for (std::int64_t edge : predictor.edges)
-            number = static_cast<std::uint8_t>(number + (sum[p] >= edge));
-         out[p] = number;
-         ++counts[number];
+         out[p] = predictor.classes.of(sum[p]);
+         ++counts[out[p]];
       }
    }
 
    void add_tables(const TableSum &tables, std::size_t place, Block out)
    {
-      std::fill(out.begin(), out.end(), tables.constant);
-      const Block column = Block(fColumn).part(0, out.size());
+      if (tables.parts.empty())
+         return std::fill(out.begin(), out.end(), tables.constant);
+      std::int64_t constant = tables.constant;
       for (const TableSum::Part &part : tables.parts) {
          const OpenSource &source = fPredictors->sources()[part.source];
-         fEvaluate.column(source.column, place, column);
+         const std::int64_t *column = column_of(source.column, place, out.size());
          const std::int64_t *table = part.table.data();
-         for (std::size_t p = 0; p < out.size(); ++p)
-            out[p] += table[source.index(column[p])];
+         const Scale scale = source.scale; // a copy: the compiler cannot tell that the sums do not overwrite it
+         if (&part == &tables.parts.front())
+            for (std::size_t p = 0; p < out.size(); ++p)
+               out[p] = constant + table[scale.index(column[p])];
+         else
+            for (std::size_t p = 0; p < out.size(); ++p)
+               out[p] += table[scale.index(column[p])];
       }
    }
 
-   void predict(const OpenPredictor &predictor, std::size_t place, std::vector<std::int64_t> &out)
+   /// A column at a place: where it is, or computed.
+   const std::int64_t *column_of(const OpenColumn &column, std::size_t place, std::size_t size)
    {
-      const Block block = Block(out).part(0, fOrder.size(place));
+      if (column.kind == OpenColumn::Kind::kHere)
+         return fKnown.at(column.feature, place);
+      if (column.kind == OpenColumn::Kind::kLatent)
+         return fKnown.latents_at(column.feature, place);
+      fEvaluate.column(column, place, Block(fColumn).part(0, size));
+      return fColumn.data();
+   }
+
+   /// Predictions for a place, which are there until the next ones.
+   Block predict(const OpenPredictor &predictor, std::size_t place)
+   {
+      const Block block = Block(fSum).part(0, fOrder.size(place));
       add_tables(predictor.fine, place, block);
       for (std::int64_t &one : block)
          one >>= 6;
       if (!predictor.base)
-         return;
-      const Block column = Block(fColumn).part(0, block.size());
-      fEvaluate.column(*predictor.base, place, column);
+         return block;
+      const std::int64_t *column = column_of(*predictor.base, place, block.size());
       for (std::size_t p = 0; p < block.size(); ++p)
          block[p] = added(block[p], column[p]);
+      return block;
    }
 
-   void restore(std::size_t feature, std::size_t place, const std::int64_t *latent, bool around,
-                std::vector<std::int64_t> &q)
+   /// Latents of a place become integers.
+   void restore(std::size_t feature, std::size_t place, bool around, std::vector<std::int64_t> &q)
    {
       const OpenPredictor &predictor = fPredictors->predictor(feature);
-      std::vector<std::int64_t> prediction(fOrder.size(place));
-      predict(predictor, place, prediction);
       std::int64_t *out = q.data() + fOrder.start(place);
-      for (std::size_t p = 0; p < prediction.size(); ++p)
-         out[p] = added(latent[p], prediction[p]);
+      const std::size_t size = fOrder.size(place);
+      if (predictor.is_constant()) {
+         for (std::size_t p = 0; p < size; ++p)
+            out[p] = added(out[p], predictor.fine.constant >> 6);
+      } else {
+         const Block prediction = predict(predictor, place);
+         for (std::size_t p = 0; p < size; ++p)
+            out[p] = added(out[p], prediction[p]);
+      }
       if (around && predictor.period)
-         for (std::size_t p = 0; p < prediction.size(); ++p)
+         for (std::size_t p = 0; p < size; ++p)
             out[p] = wrapped(out[p], predictor.period->low, predictor.period->length());
-   }
-
-   void keep_latents(std::size_t feature, std::vector<std::int64_t> latent)
-   {
-      if (fPredictors->predictor(feature).wants_latent)
-         fKnown.latents[feature] = std::move(latent);
    }
 
    /// Sums and differences modulo 2^64.
@@ -232,7 +261,9 @@ private:
    /// The number of a circle that begins at `low` and is so long.
    static std::int64_t wrapped(std::int64_t value, std::int64_t low, std::int64_t length)
    {
-      const std::int64_t over = difference(value, low) % length;
+      std::int64_t over = difference(value, low);
+      if (over < 0 || over >= length) // few are
+         over %= length;
       return low + (over < 0 ? over + length : over);
    }
 };

@@ -242,16 +242,21 @@ private:
 
    void formula(const OpenColumn &c, std::size_t place, Block out) const
    {
+      std::vector<double> values(out.size());
+      formulas::values(*fKnown, c, place, values);
+      const OpenLattice &grid = lattice(c.target);
       for (std::size_t p = 0; p < out.size(); ++p)
-         out[p] = lattice(c.target).nearest(formulas::value(*fKnown, c, place, p));
+         out[p] = grid.nearest(values[p]);
    }
 
    void formula_offset(const OpenColumn &c, std::size_t place, Block out) const
    {
       const OpenColumn &point = c.inner[0];
       const OpenLattice &grid = lattice(point.target);
+      std::vector<double> values(out.size());
+      formulas::values(*fKnown, point, place, values);
       for (std::size_t p = 0; p < out.size(); ++p) {
-         const double value = formulas::value(*fKnown, point, place, p);
+         const double value = values[p];
          const std::int64_t here = grid.nearest(value);
          const double spacing = std::max(grid.centre(here + 1) - grid.centre(here - 1), exact::kSmallest);
          const double offset = 128 * (value - grid.centre(here)) / spacing;

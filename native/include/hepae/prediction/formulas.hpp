@@ -51,59 +51,75 @@ inline double mass_shell(const Known &known, const OpenColumn &c, std::size_t pl
    return std::sqrt(((x * x + y * y) + z * z) + m * m);
 }
 
-/// A formula by its name, of the values of its features.
-inline double of_values(const std::string &name, const double *v, std::size_t size)
+/// A function of the values of some features.
+using Formula = double (*)(const double *v);
+
+/// A formula by its name, and how many features it has.
+inline Formula named(const std::string &name, std::size_t size)
 {
    const auto is = [&](const char *expected, std::size_t arguments) { return name == expected && size == arguments; };
-   if (is("energy", 3)) {
-      const double p = v[0] * cosh(v[1]);
-      return std::sqrt(p * p + v[2] * v[2]);
-   }
+   if (is("energy", 3))
+      return [](const double *v) {
+         const double p = v[0] * cosh(v[1]);
+         return std::sqrt(p * p + v[2] * v[2]);
+      };
    if (is("energy_massless", 2))
-      return v[0] * cosh(v[1]);
+      return [](const double *v) { return v[0] * cosh(v[1]); };
    if (is("energy_cartesian", 3))
-      return std::sqrt((v[0] * v[0] + v[1] * v[1]) + v[2] * v[2]);
+      return [](const double *v) { return std::sqrt((v[0] * v[0] + v[1] * v[1]) + v[2] * v[2]); };
    if (is("energy_cartesian_massive", 4))
-      return std::sqrt(((v[0] * v[0] + v[1] * v[1]) + v[2] * v[2]) + v[3] * v[3]);
-   if (is("mass", 3)) {
-      const double p = v[0] * cosh(v[1]);
-      return std::sqrt(std::max(v[2] - p, 0.0) * (v[2] + p));
-   }
+      return [](const double *v) { return std::sqrt(((v[0] * v[0] + v[1] * v[1]) + v[2] * v[2]) + v[3] * v[3]); };
+   if (is("mass", 3))
+      return [](const double *v) {
+         const double p = v[0] * cosh(v[1]);
+         return std::sqrt(std::max(v[2] - p, 0.0) * (v[2] + p));
+      };
    if (is("px", 2))
-      return v[0] * exact::cos(v[1]);
+      return [](const double *v) { return v[0] * exact::cos(v[1]); };
    if (is("py", 2))
-      return v[0] * exact::sin(v[1]);
+      return [](const double *v) { return v[0] * exact::sin(v[1]); };
    if (is("pz", 2))
-      return v[0] * sinh(v[1]);
-   if (is("py_along", 3)) {
-      const double cosine = exact::cos(v[2]);
-      return v[0] * (exact::sin(v[1]) / (cosine == 0 ? 1 : cosine));
-   }
-   if (is("py_across", 3)) {
-      const double length = std::sqrt(std::max(v[1] * v[1] - v[0] * v[0], 0.0));
-      return exact::sin(v[2]) < 0 ? -length : length;
-   }
+      return [](const double *v) { return v[0] * sinh(v[1]); };
+   if (is("py_along", 3))
+      return [](const double *v) {
+         const double cosine = exact::cos(v[2]);
+         return v[0] * (exact::sin(v[1]) / (cosine == 0 ? 1 : cosine));
+      };
+   if (is("py_across", 3))
+      return [](const double *v) {
+         const double length = std::sqrt(std::max(v[1] * v[1] - v[0] * v[0], 0.0));
+         return exact::sin(v[2]) < 0 ? -length : length;
+      };
    if (is("pz_cartesian", 3))
-      return transverse(v[0], v[1]) * sinh(v[2]);
+      return [](const double *v) { return transverse(v[0], v[1]) * sinh(v[2]); };
    if (is("pt", 2))
-      return transverse(v[0], v[1]);
+      return [](const double *v) { return transverse(v[0], v[1]); };
    if (is("phi", 2))
-      return exact::arctan2(v[1], v[0]);
+      return [](const double *v) { return exact::arctan2(v[1], v[0]); };
    if (is("eta", 3))
-      return pseudorapidity(v[0], v[1], v[2]);
+      return [](const double *v) { return pseudorapidity(v[0], v[1], v[2]); };
    throw CorruptionError("no such formula: " + name);
 }
 
-/// The value of a formula or of a mass shell for an object.
-inline double value(const Known &known, const OpenColumn &c, std::size_t place, std::size_t p)
+/// The values of a formula or of a mass shell for the objects of a place.
+inline void values(const Known &known, const OpenColumn &c, std::size_t place, Span<double> out)
 {
-   if (c.kind == OpenColumn::Kind::kMassShell)
-      return mass_shell(known, c, place, p);
-   double values[4] = {0, 0, 0, 0};
-   require(c.features.size() <= 4, "no such formula");
-   for (std::size_t i = 0; i < c.features.size(); ++i)
-      values[i] = known.value(c.features[i], place, p);
-   return of_values(c.spec->formula, values, c.features.size());
+   if (c.kind == OpenColumn::Kind::kMassShell) {
+      for (std::size_t p = 0; p < out.size(); ++p)
+         out[p] = mass_shell(known, c, place, p);
+      return;
+   }
+   constexpr std::size_t most = 4;
+   const Formula formula = named(c.spec->formula, c.features.size());
+   const double *of[most] = {};
+   for (std::size_t i = 0; i < c.features.size(); ++i) // as many as the formula has
+      of[i] = known.values_at(c.features[i], place);
+   for (std::size_t p = 0; p < out.size(); ++p) {
+      double v[most] = {};
+      for (std::size_t i = 0; i < c.features.size(); ++i)
+         v[i] = of[i][p];
+      out[p] = formula(v);
+   }
 }
 
 } // namespace hepae::formulas

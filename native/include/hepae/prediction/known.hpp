@@ -17,7 +17,8 @@ constexpr std::int64_t kMissing = -(std::int64_t{1} << 62);
 /// Integers of a place: those of the objects at positions 0, 1, …
 using Block = Span<std::int64_t>;
 
-struct Known {
+class Known {
+public:
    const RankOrder *order = nullptr;
    const std::vector<OpenLattice> *lattices = nullptr; ///< of features, then of given columns
    std::vector<std::vector<std::int64_t>> integers, latents; ///< by feature; empty where they are not known
@@ -37,11 +38,38 @@ struct Known {
       return latents[feature].data() + order->start(place);
    }
 
-   /// The value of a feature for the object at a position of a place, as predictions see it.
+   /// The values of a feature at a place, as predictions see them.
+   const double *values_at(std::size_t feature, std::size_t place) const
+   {
+      at(feature, place);
+      Centres &known = fCentres[feature];
+      const std::size_t end = order->start(place) + order->size(place);
+      if (known.size < end) {
+         known.values.resize(order->objects());
+         const Span<const std::int64_t> q = Span<const std::int64_t>(integers[feature]).part(known.size, end - known.size);
+         (*lattices)[feature].centres(q, known.values.data() + known.size);
+         known.size = end;
+      }
+      return known.values.data() + order->start(place);
+   }
+
+   /// The value of a feature for the object at a position of a place.
    double value(std::size_t feature, std::size_t place, std::size_t position) const
    {
-      return (*lattices)[feature].centre(at(feature, place)[position]);
+      return values_at(feature, place)[position];
    }
+
+   /// Takes what was computed of the integers of a feature back.
+   void forget(std::size_t feature) { fCentres.erase(feature); }
+
+private:
+   /// Values of the first objects in rank order.
+   struct Centres {
+      std::size_t size = 0;
+      std::vector<double> values;
+   };
+
+   mutable std::map<std::size_t, Centres> fCentres;
 };
 
 } // namespace hepae

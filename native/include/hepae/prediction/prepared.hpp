@@ -9,13 +9,13 @@
 
 #include "../lattice.hpp"
 #include "../spec/predictors.hpp"
+#include "classes.hpp"
 #include "open_column.hpp"
 
 namespace hepae {
 
-/// A column as the index of tables.
-struct OpenSource {
-   OpenColumn column;
+/// How integers of a column become indexes of tables.
+struct Scale {
    std::uint64_t low;
    int shift;
    std::int64_t first, last; ///< indexes are clipped to these: 0 is for objects without the column
@@ -25,6 +25,12 @@ struct OpenSource {
       const auto shifted = static_cast<std::int64_t>(static_cast<std::uint64_t>(value) - low) >> shift;
       return static_cast<std::size_t>(std::clamp(shifted, first - 1, last - 1) + 1);
    }
+};
+
+/// A column as the index of tables.
+struct OpenSource {
+   OpenColumn column;
+   Scale scale;
 };
 
 /// A sum of tables.
@@ -39,12 +45,15 @@ struct TableSum {
 
 struct OpenPredictor {
    TableSum fine, widths; ///< in 1/64 of an integer; what classes are cut from
-   std::vector<std::int64_t> edges;
+   Classes classes;
    std::optional<OpenColumn> base;
    std::optional<Period> period;
    bool ranked = false;       ///< it looks at itself, in objects before
    bool wants_latent = false; ///< another one looks at its latents
    std::vector<std::size_t> needs, given;
+
+   /// Whether all objects are predicted the same.
+   bool is_constant() const { return !base && fine.parts.empty(); }
 };
 
 class PreparedPredictors {
@@ -133,7 +142,8 @@ private:
       OpenColumn column(source.column, fNames);
       const std::int64_t first = column.optional() ? 0 : 1;
       const std::int64_t last = source.knots.back();
-      fSources.push_back({std::move(column), static_cast<std::uint64_t>(source.low), source.shift, first, last});
+      const Scale scale{static_cast<std::uint64_t>(source.low), source.shift, first, last};
+      fSources.push_back({std::move(column), scale});
    }
 
    void add_predictor(const Predictor &spec)
@@ -147,7 +157,7 @@ private:
       out.fine = sum_of(spec.constant + 32, spec.terms); // half of 1/64: rounds
       if (spec.widths) {
          out.widths = sum_of(spec.widths->constant, spec.widths->terms);
-         out.edges = spec.widths->edges;
+         out.classes = Classes(spec.widths->edges);
       }
       if (spec.base)
          out.base.emplace(*spec.base, fNames);

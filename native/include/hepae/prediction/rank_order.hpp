@@ -27,12 +27,7 @@ public:
          fStarts.push_back(start);
          start += size;
       }
-      fFirst.reserve(counts.size());
-      std::size_t first = 0;
-      for (std::int64_t count : counts) {
-         fFirst.push_back(first);
-         first += static_cast<std::size_t>(count);
-      }
+      number_objects(counts);
    }
 
    std::size_t objects() const { return fObjects; }
@@ -43,25 +38,37 @@ public:
    std::size_t size(std::size_t place) const { return place < fSizes.size() ? fSizes[place] : 0; }
 
    /// Number in the order of events of the object at a position of a place.
-   std::size_t in_events(std::size_t place, std::size_t position) const { return fFirst[fEvents[position]] + place; }
+   std::size_t in_events(std::size_t place, std::size_t position) const
+   {
+      return fInEvents[fStarts[place] + position];
+   }
+
+   /// Numbers in the order of events of all objects.
+   Span<const std::uint32_t> in_events() const { return fInEvents; }
 
    /// Number of the event at a position.
    std::size_t event(std::size_t position) const { return fEvents[position]; }
-
-   /// A column from rank order to the order of events.
-   template <class T>
-   void to_events(Span<const T> from, Span<T> to) const
-   {
-      for (std::size_t place = 0; place < places(); ++place)
-         for (std::size_t position = 0; position < fSizes[place]; ++position)
-            to[in_events(place, position)] = from[fStarts[place] + position];
-   }
 
 private:
    std::size_t fLast, fObjects;
    std::vector<std::uint32_t> fEvents;        ///< by number of objects, falling
    std::vector<std::size_t> fSizes, fStarts; ///< of places
-   std::vector<std::size_t> fFirst;          ///< objects of the events before, by event
+   std::vector<std::uint32_t> fInEvents;     ///< by object
+
+   void number_objects(Span<const std::int64_t> counts)
+   {
+      std::vector<std::uint32_t> first; // objects of the events before
+      first.reserve(counts.size());
+      std::size_t before = 0;
+      for (std::int64_t count : counts) {
+         first.push_back(static_cast<std::uint32_t>(before));
+         before += static_cast<std::size_t>(count);
+      }
+      fInEvents.reserve(fObjects);
+      for (std::size_t place = 0; place < places(); ++place)
+         for (std::size_t position = 0; position < fSizes[place]; ++position)
+            fInEvents.push_back(first[fEvents[position]] + static_cast<std::uint32_t>(place));
+   }
 
    /// Sorted by counting: equal ones stay in order.
    void order_events(Span<const std::int64_t> counts)

@@ -1,0 +1,55 @@
+// Classes of latents by what is expected of them (docs/format/v1.md, section 10.2).
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <utility>
+#include <vector>
+
+namespace hepae {
+
+/// Which class a sum falls into: how many of the rising edges it reaches.
+class Classes {
+public:
+   Classes() = default;
+   explicit Classes(std::vector<std::int64_t> edges) : fEdges(std::move(edges))
+   {
+      if (fEdges.empty())
+         return;
+      const std::uint64_t range = distance(fEdges.back());
+      while (range >> fShift >= kTable)
+         ++fShift;
+      for (std::uint64_t i = 0; i <= range >> fShift; ++i)
+         fTable.push_back(reached(static_cast<std::int64_t>(static_cast<std::uint64_t>(fEdges.front()) + (i << fShift))));
+   }
+
+   std::size_t size() const { return fEdges.size() + 1; }
+
+   std::uint8_t of(std::int64_t sum) const
+   {
+      if (fEdges.empty() || sum < fEdges.front())
+         return 0;
+      std::size_t out = fTable[std::min<std::uint64_t>(distance(sum) >> fShift, fTable.size() - 1)];
+      while (out < fEdges.size() && sum >= fEdges[out])
+         ++out;
+      return static_cast<std::uint8_t>(out);
+   }
+
+private:
+   static constexpr std::uint64_t kTable = 1 << 13; ///< fits into a cache of the first level
+
+   std::vector<std::int64_t> fEdges;
+   std::vector<std::uint8_t> fTable; ///< classes at equal distances from the first edge to the last one
+   int fShift = 0;
+
+   std::uint64_t distance(std::int64_t sum) const
+   {
+      return static_cast<std::uint64_t>(sum) - static_cast<std::uint64_t>(fEdges.front());
+   }
+   std::uint8_t reached(std::int64_t sum) const
+   {
+      return static_cast<std::uint8_t>(std::upper_bound(fEdges.begin(), fEdges.end(), sum) - fEdges.begin());
+   }
+};
+
+} // namespace hepae
