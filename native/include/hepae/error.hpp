@@ -12,11 +12,17 @@ public:
    explicit CorruptionError(const std::string &what) : std::runtime_error(what) {}
 };
 
-/// Refuse input unless a condition holds.
-inline void require(bool holds, const char *what)
+/// Out of the way of what calls `require`, so that loops stay short.
+[[noreturn]] inline __attribute__((noinline, cold)) void refuse(const char *what)
 {
-   if (!holds)
-      throw CorruptionError(what);
+   throw CorruptionError(what);
+}
+
+/// Refuse input unless a condition holds.
+inline __attribute__((always_inline)) void require(bool holds, const char *what)
+{
+   if (__builtin_expect(!holds, false))
+      refuse(what);
 }
 
 inline void require(bool holds, const char *what, const std::string &where)

@@ -107,12 +107,17 @@ public:
    /// The centres of integers.
    void centres(Span<const std::int64_t> q, double *out) const
    {
-      if (fSpec.grid.kind == Grid::Kind::kLog && fSpec.dtype == Dtype::kFloat32 && fIndex.empty())
-         for (std::size_t i = 0; i < q.size(); ++i)
-            out[i] = finite(static_cast<float>(power(q[i])));
-      else
+      if (fSpec.grid.kind != Grid::Kind::kLog || fSpec.dtype != Dtype::kFloat32) {
          for (std::size_t i = 0; i < q.size(); ++i)
             out[i] = centre(q[i]);
+         return;
+      }
+      for (std::size_t i = 0; i < q.size(); ++i)
+         out[i] = finite(static_cast<float>(power(grid_number(q[i]))));
+      for (std::int64_t index : fIndex)
+         for (std::size_t i = 0; i < q.size(); ++i)
+            if (q[i] == index)
+               out[i] = centre(index);
    }
 
    /// The integer of the point near a value, which need not be finite.
@@ -305,9 +310,13 @@ private:
    {
       const std::int64_t *from = q.data();
       const std::uint32_t *to = at.data();
+      const std::int64_t only = fIndex.empty() ? 0 : fIndex[0];
       if (fIndex.empty())
          for (std::size_t i = 0; i < q.size(); ++i)
             out[to[i]] = static_cast<Word>(point(from[i]));
+      else if (fIndex.size() == 1)
+         for (std::size_t i = 0; i < q.size(); ++i)
+            out[to[i]] = static_cast<Word>(point(from[i] - (only < from[i])));
       else
          for (std::size_t i = 0; i < q.size(); ++i)
             out[to[i]] = static_cast<Word>(point(grid_number(from[i])));

@@ -175,13 +175,23 @@ private:
 
    void classify(const OpenPredictor &predictor, std::size_t place, std::vector<std::size_t> &counts)
    {
-      const Block sum = Block(fSum).part(0, fOrder.size(place));
-      add_tables(predictor.widths, place, sum);
       std::uint8_t *out = fNumbers.data() + fOrder.start(place);
-      for (std::size_t p = 0; p < sum.size(); ++p) {
-         out[p] = predictor.classes.of(sum[p]);
-         ++counts[out[p]];
+      const std::size_t size = fOrder.size(place);
+      if (!predictor.class_table.empty()) {
+         const OpenSource &source = fPredictors->sources()[predictor.widths.parts[0].source];
+         const std::int64_t *column = column_of(source.column, place, size);
+         const Scale scale = source.scale;
+         const std::uint8_t *table = predictor.class_table.data();
+         for (std::size_t p = 0; p < size; ++p)
+            out[p] = table[scale.index(column[p])];
+      } else {
+         const Block sum = Block(fSum).part(0, size);
+         add_tables(predictor.widths, place, sum);
+         for (std::size_t p = 0; p < size; ++p)
+            out[p] = predictor.classes.of(sum[p]);
       }
+      for (std::size_t p = 0; p < size; ++p)
+         ++counts[out[p]];
    }
 
    void add_tables(const TableSum &tables, std::size_t place, Block out)

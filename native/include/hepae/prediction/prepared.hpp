@@ -46,6 +46,7 @@ struct TableSum {
 struct OpenPredictor {
    TableSum fine, widths; ///< in 1/64 of an integer; what classes are cut from
    Classes classes;
+   std::vector<std::uint8_t> class_table; ///< classes by the index of the only table of `widths`; else empty
    std::optional<OpenColumn> base;
    std::optional<Period> period;
    bool ranked = false;       ///< it looks at itself, in objects before
@@ -159,6 +160,9 @@ private:
          out.widths = sum_of(spec.widths->constant, spec.widths->terms);
          out.classes = Classes(spec.widths->edges);
       }
+      if (out.widths.parts.size() == 1)
+         for (std::int64_t value : out.widths.parts[0].table)
+            out.class_table.push_back(out.classes.of(out.widths.constant + value));
       if (spec.base)
          out.base.emplace(*spec.base, fNames);
       out.period = spec.period;
