@@ -184,9 +184,11 @@ private:
       std::vector<double> sum(out.size(), 0);
       if (rank < c.spec->constants.size()) {
          std::fill(sum.begin(), sum.end(), 0 + c.spec->constants[rank]);
-         for (std::size_t other = 0; other < c.spec->factors_before[rank].size(); ++other)
+         for (std::size_t other = 0; other < c.spec->factors_before[rank].size(); ++other) {
+            const double *values = fKnown->values_at(c.target, other), factor = c.spec->factors_before[rank][other];
             for (std::size_t p = 0; p < out.size(); ++p)
-               sum[p] = sum[p] + fKnown->value(c.target, other, p) * c.spec->factors_before[rank][other];
+               sum[p] = sum[p] + values[p] * factor;
+         }
       }
       for (std::size_t p = 0; p < out.size(); ++p)
          out[p] = lattice(c.target).nearest(sum[p]);

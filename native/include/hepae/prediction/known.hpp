@@ -2,7 +2,6 @@
 #pragma once
 
 #include <cstdint>
-#include <map>
 #include <vector>
 
 #include "../lattice.hpp"
@@ -41,16 +40,10 @@ public:
    /// The values of a feature at a place, as predictions see them.
    const double *values_at(std::size_t feature, std::size_t place) const
    {
-      at(feature, place);
-      Centres &known = fCentres[feature];
-      const std::size_t end = order->start(place) + order->size(place);
-      if (known.size < end) {
-         known.values.resize(order->objects());
-         const Span<const std::int64_t> q = Span<const std::int64_t>(integers[feature]).part(known.size, end - known.size);
-         (*lattices)[feature].centres(q, known.values.data() + known.size);
-         known.size = end;
-      }
-      return known.values.data() + order->start(place);
+      const std::size_t start = order->start(place), end = start + order->size(place);
+      if (feature >= fCentres.size() || fCentres[feature].size < end)
+         extend(feature, end);
+      return fCentres[feature].values.data() + start;
    }
 
    /// The value of a feature for the object at a position of a place.
@@ -60,7 +53,11 @@ public:
    }
 
    /// Takes what was computed of the integers of a feature back.
-   void forget(std::size_t feature) { fCentres.erase(feature); }
+   void forget(std::size_t feature)
+   {
+      if (feature < fCentres.size())
+         fCentres[feature] = {};
+   }
 
 private:
    /// Values of the first objects in rank order.
@@ -69,7 +66,19 @@ private:
       std::vector<double> values;
    };
 
-   mutable std::map<std::size_t, Centres> fCentres;
+   mutable std::vector<Centres> fCentres; ///< by feature
+
+   void extend(std::size_t feature, std::size_t end) const
+   {
+      require(!integers[feature].empty(), "a prediction looks ahead");
+      if (fCentres.empty())
+         fCentres.resize(integers.size());
+      Centres &known = fCentres[feature];
+      known.values.resize(order->objects());
+      const Span<const std::int64_t> q = Span<const std::int64_t>(integers[feature]).part(known.size, end - known.size);
+      (*lattices)[feature].centres(q, known.values.data() + known.size);
+      known.size = end;
+   }
 };
 
 } // namespace hepae

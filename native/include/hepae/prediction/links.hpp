@@ -86,7 +86,7 @@ private:
       family.children.assign(order().objects(), 0);
       for (std::size_t place = 0; place < order().places(); ++place)
          for (std::size_t p = 0; p < order().size(place); ++p) {
-            const double row = std::rint(fKnown->value(index, place, p));
+            const double row = exact::rint(fKnown->value(index, place, p));
             if (!(row >= 0 && row < static_cast<double>(order().rank(place))))
                continue;
             const std::size_t i = order().start(place) + p;

@@ -88,7 +88,7 @@ private:
    const RankOrder &order() const { return *fKnown->order; }
    const OpenLattice &lattice(std::size_t number) const { return (*fKnown->lattices)[number]; }
 
-   static double wrapped(double angle) { return angle - kTurn * std::rint(angle * (1 / kTurn)); }
+   static double wrapped(double angle) { return angle - kTurn * exact::rint(angle * (1 / kTurn)); }
 
    double condition(std::size_t number, std::size_t p) const
    {
