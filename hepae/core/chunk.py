@@ -317,7 +317,11 @@ class OpenChunk:
     @property
     def nbytes(self) -> int:
         """Size in memory of what is kept."""
-        kept = self._native.nbytes + sum(map(len, self._frames.values())) if self._native else self._memory.nbytes
+        kept = (
+            self._native.nbytes + sum(map(len, self._frames.values()))
+            if self._native
+            else self._memory.nbytes
+        )
         return kept + sum(column.nbytes for column in self.columns.values())
 
     def needs(self, features: Sequence[str]) -> list[str]:

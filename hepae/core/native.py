@@ -5,6 +5,7 @@ Whatever it refuses is decoded by NumPy again, which says what is wrong: errors 
 
 from __future__ import annotations
 
+import importlib
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from types import ModuleType
@@ -15,11 +16,11 @@ import numpy as np
 
 from hepae.arrays import Columns, Integers, Values
 from hepae.core.features import FeatureSpec
-from hepae.core.prediction.predictors import LiftingSpec
 from hepae.core.values.lattice import Lattice
 
+hepae_native: Any
 try:
-    import hepae_native
+    hepae_native = importlib.import_module("hepae_native")
 except ImportError:
     hepae_native = None
 
@@ -64,7 +65,7 @@ class NativeCodec:
     def __init__(
         self,
         features: Sequence[FeatureSpec],
-        lifting: LiftingSpec | None,
+        lifting: msgspec.Struct | None,
         given: Mapping[str, Lattice],
         conditions: Sequence[str],
         model: bytes,
