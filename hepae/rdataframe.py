@@ -91,7 +91,7 @@ def open(  # noqa: A001 - the word users know from uproot
         frame = _lazy(root, path, name, entries)
         offered = {str(column) for column in frame.GetColumnNames()}
         if columns is None or set(columns) <= offered:
-            return frame
+            return _called(frame, sorted(offered) if columns is None else list(columns), f"{path}:{name}")
     if root.IsImplicitMTEnabled():
         raise UnsupportedError(
             "restored columns are read in one thread",
@@ -110,6 +110,15 @@ def open(  # noqa: A001 - the word users know from uproot
             for key in names
         }
     return ak.to_rdataframe(arrays)
+
+
+def _called(frame: Any, columns: Sequence[str], where: str) -> Any:
+    """A data frame whose columns can be named in C++ too, as those that are restored in memory."""
+    known = {str(column) for column in frame.GetColumnNames()}
+    for column, name in _cpp_names([one for one in columns if "." in one], where).items():
+        if name not in known:
+            frame = frame.Alias(name, column)
+    return frame
 
 
 def _is_decoded_natively(tree: TreeReader) -> bool:
