@@ -42,7 +42,7 @@ class Backup:
         Entries of the newest cycle. Where the tree has others now, files were joined or events were dropped, and there
         is nothing that this was a back-up of.
     header
-        As `hepae.root.ttree.header.TreeHeader.without_baskets` gives it.
+        Without its baskets (`hepae.root.ttree.header.TreeHeader.strip`), streamed.
     """
 
     path: str
@@ -55,7 +55,7 @@ class Backup:
         """A back-up in a file that is compressed."""
         key = next(key for key in source.keys if (key.path, key.cycle) == (path, cycle))
         entries = source.header(source.key(path)).entries
-        return cls(path, cycle, entries, source.header(key).without_baskets())
+        return cls(path, cycle, entries, source.header(key).strip().streamed())
 
 
 def write_backups(out: RootWriter, backups: Sequence[Backup]) -> None:

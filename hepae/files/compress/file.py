@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from hepae.core.values.bounds import EXACT, Bound
-from hepae.errors import AlreadyCompressedError, UnsupportedError
+from hepae.errors import AlreadyCompressedError, InputError, UnsupportedError
 from hepae.files.compress.bounds import Pairs
 from hepae.files.compress.narrowing import ALL, Narrowing
 from hepae.files.compress.outcome import TreeDone
@@ -114,7 +114,7 @@ def compress_file(
             done.left += _left(opened, bool(bounds) or narrowing != ALL)
             done.trees = _written(temporary, opened, bounds, narrowing, dither, threads, report, search)
         done.file_before = size_of(source)
-        changed = _least(temporary, opened, done, repacked=not immovable and narrowing == ALL)
+        changed = not immovable and _least(temporary, opened, done, narrowing, report)
         done.encode_seconds = time.perf_counter() - began
         if changed:
             check(source, temporary, bounds=_asked(done.trees), report=report).require_kept()
@@ -125,7 +125,7 @@ def compress_file(
     return done
 
 
-def _least(temporary: Path, source: Source, done: FileDone, *, repacked: bool) -> bool:
+def _least(temporary: Path, source: Source, done: FileDone, narrowing: Narrowing, report: Report) -> bool:
     """Leave under the temporary name what is smallest; False where that is the file as it is.
 
     A schema and the original header cost as much as the columns of a few dozen events: a file of these is smaller
@@ -133,10 +133,10 @@ def _least(temporary: Path, source: Source, done: FileDone, *, repacked: bool) -
     """
     size = temporary.stat().st_size if done.trees else done.file_before
     smaller = size < done.file_before
-    if repacked and (done.file_before <= REPACKED_BYTES or not smaller):
+    few = done.file_before <= REPACKED_BYTES or (done.trees and not smaller)
+    if few and narrowing == ALL:
         held = temporary.read_bytes() if smaller else b""
-        write_repacked(temporary, source, declared=False)
-        if temporary.stat().st_size < size:
+        if _repacked(temporary, source, report) and temporary.stat().st_size < size:
             done.left.append("columns alone would not be smaller: ROOT's own compression, at its best, is")
             done.trees = []
             return True
@@ -145,6 +145,15 @@ def _least(temporary: Path, source: Source, done: FileDone, *, repacked: bool) -
         done.left.append("nothing came out smaller: the file is copied as it is")
         done.trees = []
     return smaller
+
+
+def _repacked(temporary: Path, source: Source, report: Report) -> bool:
+    """Write the file in ROOT's own compression; False where that cannot be, which is no reason to refuse the file."""
+    try:
+        write_repacked(temporary, source, report=report, declared=False)
+    except (InputError, UnsupportedError):
+        return False
+    return True
 
 
 def _left(source: Source, asked: bool) -> list[str]:

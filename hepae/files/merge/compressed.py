@@ -53,7 +53,7 @@ def require_same_storage(path: str, parts: Sequence[TreePart]) -> None:
             "a tree is stored in different ways",
             where=path,
             got="; ".join(f"{way} in {part.source.path}" for way, part in zip(ways, of_each, strict=True)),
-            hint="compress the plain files first (hepae compress), or decompress the others (hepae decompress)",
+            hint="compress the plain files first (hepae compress --only '*'), or decompress the others",
         )
 
 

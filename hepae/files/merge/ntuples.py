@@ -203,7 +203,7 @@ def schemas_of_rows(path: str, parts: Sequence[tuple[Source, Key]]) -> Schemas:
             "an RNTuple is stored in different ways",
             where=path,
             got=f"plain in {plain[0]}, compressed in {there[0].where}",
-            hint="compress the plain files first (hepae compress), or decompress the others (hepae decompress)",
+            hint="compress the plain files first (hepae compress --only '*'), or decompress the others",
         )
     if not there:
         return {}

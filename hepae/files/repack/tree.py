@@ -14,8 +14,9 @@ from hepae.root.file.records import key_at
 from hepae.root.file.source import Source
 from hepae.root.file.writer import RootWriter
 from hepae.root.ttree.branches import BranchHeader
-from hepae.root.ttree.entries import POINTED, setting_of, written_with
+from hepae.root.ttree.entries import POINTED, BranchEntries, setting_of, written_with
 from hepae.root.ttree.layouts.basket import Basket, read_basket
+from hepae.root.ttree.raw_copy import Copied
 from hepae.root.ttree.writer import Filling, Treatment, TreeWriter
 
 __all__ = ["repack_tree"]
@@ -47,22 +48,28 @@ def repack_tree(
         If a basket is damaged.
     """
     header = source.header(key)
+    there = source.header(key).branches
+    treatments: dict[str, Treatment] = {
+        branch.path: Copied(source, branch) if is_lossy(branch) else Filling.GIVEN for branch in there
+    }
     branches = [
-        RepackedBranch(source, branch, header.where, tried if declared else allowed(source, branch, tried))
-        for branch in source.header(key).branches
+        RepackedBranch(source, branch, header.where, tried, declared)
+        for branch in there
+        if treatments[branch.path] is Filling.GIVEN
     ]
-    codes = {branch.path: branch.compression for branch in header.branches}
-    treatments: dict[str, Treatment] = {branch.path: Filling.GIVEN for branch in header.branches}
     written = out.rewrite(header, treatments, path=key.path, key=key, entries=header.entries)
-    for stop in [*range(0, header.entries, limits.EVENTS_PER_CHUNK), header.entries]:
+    for stop in range(limits.EVENTS_PER_CHUNK, header.entries, limits.EVENTS_PER_CHUNK):
         for branch in branches:
             branch.write(written, stop)
     for branch in branches:
         branch.finish(written)
-    if not declared:
-        for path, filler in written.fillers.items():
-            filler.branch.record.put("fCompress", codes[path])
     written.finish()
+
+
+def is_lossy(branch: BranchHeader) -> bool:
+    """Whether a basket of a branch is nowhere: what is left of it is copied as it is."""
+    table = branch.baskets
+    return any(number not in table.embedded for number in np.flatnonzero(table.seeks == 0).tolist())
 
 
 def allowed(source: Source, branch: BranchHeader, tried: Sequence[Compression]) -> list[Compression]:
@@ -80,15 +87,21 @@ class RepackedBranch:
     ----------
     source, branch, where
         The file, the branch in the header of its tree, and what the tree is called in messages.
-    tried
-        Settings of compression.
+    tried, declared
+        Settings of compression, and whether its header is to say which is taken.
     """
 
     def __init__(
-        self, source: Source, branch: BranchHeader, where: object, tried: Sequence[Compression]
+        self,
+        source: Source,
+        branch: BranchHeader,
+        where: object,
+        tried: Sequence[Compression],
+        declared: bool,
     ) -> None:
-        self.source, self.branch, self.where, self.tried = source, branch, f"{where}, {branch.path}", tried
-        self.table, self.number = branch.baskets, 0
+        self.entries, self.branch, self.declared = BranchEntries(source, branch, {}, where), branch, declared
+        self.tried = tried if declared else allowed(source, branch, tried)
+        self.table, self.number = self.entries.table, 0
         self.gathered: list[Basket] = []
         self.objects = branch.classname != "TBranch"
 
@@ -99,18 +112,16 @@ class RepackedBranch:
             self.number += 1
 
     def finish(self, written: TreeWriter) -> None:
-        """Write what is left."""
+        """Write what is left, entries beyond those of the tree among it."""
+        self.write(written, int(self.table.entries[-1]) + 1)
         self._flush(written)
         if not len(self.table):  # what it holds is in its sub-branches
             written.pass_over(self.branch.path, self.branch.entries)
 
     def _read(self, number: int) -> tuple[Basket, int]:
         """A basket, and the bytes of its key."""
-        record = self.table.embedded.get(number)
-        if record is None:
-            seek, size = int(self.table.seeks[number]), int(self.table.sizes[number])
-            record = self.source.raw(seek, seek + size)
-        return read_basket(record, f"{self.where}, basket {number}"), key_at(record)[1]
+        record = self.entries.record(number)
+        return read_basket(record, f"{self.entries.where}, basket {number}"), key_at(record)[1]
 
     def _take(self, written: TreeWriter, basket: Basket, key_length: int) -> None:
         if self.objects and POINTED.search(basket.data.tobytes()):
@@ -137,7 +148,7 @@ class RepackedBranch:
             return
         data = basket.body(len(self.branch.name))
         smallest = min(self.tried, key=lambda setting: len(setting.pack(data)))
-        written.compress(self.branch.path, smallest)
+        written.compress(self.branch.path, smallest, declared=self.declared)
         self.tried = ()
 
 

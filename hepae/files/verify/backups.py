@@ -46,7 +46,7 @@ class OlderCycles:
                 return "missing"
         except NotInterpretedError:
             return "missing"
-        backup = Backup("/".join(key.path), key.cycle, entries, header.without_baskets())
+        backup = Backup("/".join(key.path), key.cycle, entries, header.strip().streamed())
         return "kept" if backup in self._held else "left out"
 
     @computed_once

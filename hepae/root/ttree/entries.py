@@ -141,7 +141,7 @@ class BranchEntries:
 
     def same_basket(self, number: int, other: BranchEntries, at: int) -> bool:
         """Whether a basket holds the entries of a basket of another branch: looked into only if their bytes differ."""
-        records = self._record(number), other._record(at)
+        records = self.record(number), other.record(at)
         if number not in self.table.embedded and at not in other.table.embedded:
             packed = [record[KEY_HEAD.unpack_from(record)[4] :] for record in records]
             if packed[0] == packed[1]:
@@ -150,7 +150,7 @@ class BranchEntries:
 
     def holds(self, number: int, basket: Basket) -> bool:
         """Whether a basket has the entries of another one."""
-        own = read_basket(self._record(number), f"{self.where}, basket {number}")
+        own = read_basket(self.record(number), f"{self.where}, basket {number}")
         ends = [np.zeros(0, np.int64) if one.offsets is None else one.offsets[:-1] for one in (own, basket)]
         same_entries = own.entries == basket.entries and np.array_equal(ends[0], ends[1])
         return same_entries and np.array_equal(own.data, basket.data)
@@ -178,7 +178,7 @@ class BranchEntries:
         if self._last is None or self._last[0] != number:
             self._last = None
             where = f"{self.where}, basket {number}"
-            record = self._record(number)
+            record = self.record(number)
             basket = read_basket(record, where)
             expected = int(self.table.entries[number + 1] - self.table.entries[number])
             if basket.entries != expected:
@@ -193,7 +193,14 @@ class BranchEntries:
             self.largest = max(self.largest, len(basket.data))
         return self._last[1:3]
 
-    def _record(self, number: int) -> bytes:
+    def record(self, number: int) -> bytes:
+        """A basket with its key, as it is on disk or in the header.
+
+        Raises
+        ------
+        InputError
+            If it is in neither.
+        """
         if number in self.table.embedded:
             return self.table.embedded[number]
         seek, size = int(self.table.seeks[number]), int(self.table.sizes[number])

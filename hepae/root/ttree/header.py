@@ -150,20 +150,21 @@ class TreeHeader:
         for name in ACCOUNTS:
             copy.record.put(name, 0)
         copy.take_state(new_tree("", ""))
-        return pack_pointer(copy.top)
+        return copy.streamed()
 
-    def without_baskets(self) -> bytes:
-        """The header but for its baskets: what belongs to the entries or the user too. The class is named in it.
-
-        The header itself has none afterwards.
-        """
+    def strip(self) -> TreeHeader:
+        """Forget where the baskets are, and nothing else; return itself."""
         for branch in self.branches:
             branch.baskets = Baskets.none()
+        return self
+
+    def streamed(self) -> bytes:
+        """The bytes of the tree behind a pointer, with the name of its class, as `parse_tree` takes them."""
         return pack_pointer(self.top)
 
     def copy(self) -> TreeHeader:
         """A header of its own that can be changed."""
-        return parse_tree(pack_pointer(self.top), self.where, classes=self.classes)
+        return parse_tree(self.streamed(), self.where, classes=self.classes)
 
     def take_state(self, other: TreeHeader) -> None:
         """Take over what belongs to the entries or the user: weight, aliases, friends, indices, user information,

@@ -160,11 +160,12 @@ class TreeWriter:
         tabled = offsets is not None and bool(filler.branch.record.number("fEntryOffsetLen"))
         filler.append(Basket.of(data, offsets if tabled else None, entries))
 
-    def compress(self, path: str, setting: Compression) -> None:
-        """Settle how the next baskets of a branch that is given are compressed; its header says so."""
+    def compress(self, path: str, setting: Compression, *, declared: bool = True) -> None:
+        """Settle how the next baskets of a branch that is given are compressed, and whether its header says so."""
         filler = self.fillers[path]
         filler.compression = setting
-        filler.branch.record.put("fCompress", setting.code)
+        if declared:
+            filler.branch.record.put("fCompress", setting.code)
 
     def raise_count(self, path: str, count: int) -> None:
         """Let the leaf that counts a branch know of a larger multiplicity."""
