@@ -90,7 +90,8 @@ def open(  # noqa: A001 - the word users know from uproot
     if lazily:
         frame = _lazy(root, path, name, entries)
         offered = {str(column) for column in frame.GetColumnNames()}
-        if columns is None or set(columns) <= offered:
+        # nothing that would be there in memory may be missing
+        if offered.issuperset(_plain_names(branches) if columns is None else columns):
             return _called(frame, sorted(offered) if columns is None else list(columns), f"{path}:{name}")
     if root.IsImplicitMTEnabled():
         raise UnsupportedError(
@@ -257,6 +258,11 @@ def _branches(source: Source, tree: TreeReader) -> Mapping[str, Branch]:
     """What is known of the branches of a tree; of an RNTuple that is compressed as a whole, those of the original."""
     compressed = compressed_ntuple(source, tree.path, models_of(source))
     return tree.branches if compressed is None else compressed.branches
+
+
+def _plain_names(branches: Mapping[str, Branch]) -> list[str]:
+    """Branches with one number an event, or one an object."""
+    return [name for name in branches if _plain(name, branches)]
 
 
 def _plain(name: str, branches: Any) -> bool:

@@ -9,6 +9,7 @@ import pytest
 import uproot
 
 import hepae
+from hepae.errors import InputError
 from hepae.files.repack.file import repack
 from hepae.files.repack.tree import united
 from hepae.root.ttree.layouts.basket import Basket
@@ -67,6 +68,31 @@ def test_few_entries_are_repacked_by_compress(tmp_path: Path) -> None:
     assert hepae.verify(source, small).kept
     hepae.decompress(small, back)
     assert hepae.verify(source, back).kept
+
+
+def test_a_file_that_cannot_be_repacked_is_compressed_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried = []
+
+    def refused(*_: object, **__: object) -> None:
+        tried.append(True)
+        raise InputError("a basket was lost")
+
+    monkeypatch.setattr("hepae.files.compress.file.write_repacked", refused)
+    small = tmp_path / "small.root"
+    hepae.compress(DATA / "ntuple.root", small)
+    assert tried
+    assert hepae.verify(DATA / "ntuple.root", small).kept
+    assert small.stat().st_size < (DATA / "ntuple.root").stat().st_size
+
+
+def test_what_is_named_is_compressed_and_not_repacked(tmp_path: Path) -> None:
+    source, small = tmp_path / "a.root", tmp_path / "b.root"
+    with uproot.recreate(source, compression=uproot.ZLIB(1)) as file:
+        file.mktree("t", {"x": np.float32}).extend({"x": np.repeat(np.arange(4, dtype=np.float32), 3000)})
+    hepae.compress(source, small, only=["x"])
+    assert [key for key in uproot.open(small) if "hepae" in key]
 
 
 @needs_root

@@ -329,6 +329,20 @@ result = [told(name) for name in args]
     assert before[0] == 1501
 
 
+def test_a_backup_comes_back_within_the_bounds_of_the_newest_cycle(tmp_path: Path) -> None:
+    path, small, back = (tmp_path / name for name in ("a.root", "b.root", "c.root"))
+    autosaved(path)
+    hepae.compress(path, small, bounds=["Jet_pt=rel:1e-2"])
+    hepae.decompress(small, back)
+    checked = hepae.verify(path, back, bounds=["Jet_pt=rel:1e-2"])
+    assert checked.kept
+    assert checked.trees.keys() == {"Events", "Events;1"}
+    for tree in checked.trees.values():
+        column = tree.columns["Jet_pt"]
+        assert not column.same
+        assert column.bound == "rel:0.01"
+
+
 def test_a_backup_of_a_tree_with_other_entries_is_no_backup_any_more(tmp_path: Path) -> None:
     """Files are joined by ROOT's hadd, which takes the newest cycle of each."""
     path, small, twice, back = (tmp_path / name for name in ("a.root", "b.root", "c.root", "d.root"))
