@@ -113,17 +113,20 @@ public:
 
    void add_condition(const Array<double> &values)
    {
+      const Turn turn(fBusy);
       fChunk->add_condition({values.data(), values.data() + values.size()});
    }
    bool has_given(std::size_t number) const { return fChunk->has_given(number); }
    void give(std::size_t number, const Array<double> &values)
    {
+      const Turn turn(fBusy);
       fChunk->give(number, {values.data(), values.data() + values.size()});
    }
 
    /// The bytes are kept as long as this.
    void add_frame(std::size_t feature, nb::bytes frame)
    {
+      const Turn turn(fBusy);
       fFrames.push_back(std::move(frame));
       fChunk->add_frame(feature, bytes_of(fFrames.back()));
    }
