@@ -64,8 +64,8 @@ def open(  # noqa: A001 - the word users know from uproot
     Returns
     -------
     ROOT.RDataFrame
-        Jagged columns are ``ROOT::RVec``. In memory, what C++ does not take in a name is an underscore in that of the
-        column: ``AnalysisJetsAuxDyn_pt`` is ``AnalysisJetsAuxDyn.pt``.
+        Jagged columns are ``ROOT::RVec``. What C++ does not take in a name is an underscore in that of the column:
+        ``AnalysisJetsAuxDyn_pt`` is ``AnalysisJetsAuxDyn.pt``.
 
     Raises
     ------
