@@ -193,7 +193,7 @@ result = None
 """
     source, small = tmp_path / "a.root", tmp_path / "b.root"
     in_root(write, source)
-    done = hepae.compress(source, small, bounds=["*=abs:0.01"])
+    done = hepae.compress(source, small, bounds=["*=abs:0.01"], only=["*"])
     assert set(done.trees[0].bounds) == {"points.fX", "points.fY", "points.fZ"}
     result = hepae.verify(source, small, bounds=["*=abs:0.01"])
     assert result.kept
