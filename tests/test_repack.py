@@ -87,6 +87,15 @@ def test_a_file_that_cannot_be_repacked_is_compressed_all_the_same(
     assert small.stat().st_size < (DATA / "ntuple.root").stat().st_size
 
 
+def test_a_file_that_nothing_makes_smaller_is_a_copy(tmp_path: Path) -> None:
+    """Neither columns nor repacking: one number each of a few entries, random."""
+    source, small = tmp_path / "a.root", tmp_path / "b.root"
+    with uproot.recreate(source, compression=uproot.LZMA(9)) as file:
+        file.mkrntuple("t", {"x": np.float32}).extend({"x": np.random.default_rng(1).random(7, np.float32)})
+    hepae.compress(source, small)
+    assert small.read_bytes() == source.read_bytes()
+
+
 def test_what_is_named_is_compressed_and_not_repacked(tmp_path: Path) -> None:
     source, small = tmp_path / "a.root", tmp_path / "b.root"
     with uproot.recreate(source, compression=uproot.ZLIB(1)) as file:

@@ -136,7 +136,7 @@ def _least(temporary: Path, source: Source, done: FileDone, narrowing: Narrowing
     few = done.file_before <= REPACKED_BYTES or (done.trees and not smaller)
     if few and narrowing == ALL:
         held = temporary.read_bytes() if smaller else b""
-        if _repacked(temporary, source, report) and temporary.stat().st_size < size:
+        if _repacked(temporary, source, report) and temporary.stat().st_size < min(size, done.file_before):
             done.left.append("columns alone would not be smaller: ROOT's own compression, at its best, is")
             done.trees = []
             return True
