@@ -33,10 +33,13 @@ class Asked:
     named
         Columns that were named without a wildcard: a bound that means nothing for one of them is an error. Of others
         it is kept by keeping every bit.
+    exact
+        Columns of which every bit was asked for in so many words.
     """
 
     bounds: dict[str, Bound] = field(default_factory=dict)
     named: set[str] = field(default_factory=set)
+    exact: set[str] = field(default_factory=set)
 
     def resolved(self, sample: Mapping[str, Nested]) -> dict[str, Bound]:
         """The bounds of the columns that need not be exact: those that their values resolve.
@@ -106,9 +109,11 @@ def _of_tree(pairs: Pairs, columns: Iterable[ColumnInfo], where: str) -> Asked:
             continue
         wild = any(sign in matching[-1][0] for sign in WILD)
         bound = _bound_of(column, matching[-1], wild, where)
-        if bound.kind != "exact":
-            found.bounds[column.name] = bound
-            found.named |= set() if wild else {column.name}
+        if bound.kind == "exact":
+            found.exact.add(column.name)
+            continue
+        found.bounds[column.name] = bound
+        found.named |= set() if wild else {column.name}
     return found
 
 

@@ -7,9 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from hepae.core.tables.dataset import DatasetManifest
 from hepae.core.values.bounds import EXACT, Bound
 from hepae.errors import AlreadyCompressedError, InputError, UnsupportedError
 from hepae.files.compress.bounds import Pairs
+from hepae.files.compress.known import agreed
 from hepae.files.compress.narrowing import ALL, Narrowing
 from hepae.files.compress.outcome import TreeDone
 from hepae.files.compress.request import requested
@@ -17,6 +19,7 @@ from hepae.files.compress.whole import write_whole
 from hepae.files.repack.writing import write_repacked
 from hepae.files.verify.check import Check
 from hepae.learn.whole.matches import Search
+from hepae.model.dataset import DatasetModel
 from hepae.progress import Report, silent
 from hepae.root.file.atomic import atomic_output
 from hepae.root.file.rest import refuse_what_cannot_be_moved
@@ -48,6 +51,8 @@ class FileDone:
         Why the file, or a part of it, stayed as it is.
     encode_seconds, verify_seconds
         Wall-clock time.
+    model
+        SHA-256 of the model of the data set; empty where predictions were searched in the file.
     """
 
     source: str
@@ -58,6 +63,7 @@ class FileDone:
     left: list[str] = field(default_factory=list)
     encode_seconds: float = 0.0
     verify_seconds: float = 0.0
+    model: str = ""
 
 
 def compress_file(
@@ -71,6 +77,7 @@ def compress_file(
     *,
     check: Check,
     search: Search | None = None,
+    model: DatasetModel | None = None,
     force: bool = False,
 ) -> FileDone:
     """Compress every tree of a file.
@@ -94,6 +101,8 @@ def compress_file(
         Compares what was written with the source: `hepae.verify`.
     search
         Finds which columns predict each other; none does where it is None.
+    model
+        Of a data set: it says which columns predict each other, and with which bounds; nothing is searched.
     force
         Replace a target that exists, which is an error otherwise.
 
@@ -105,14 +114,18 @@ def compress_file(
         If what was written does not restore to what was read. Nothing has been written under the final name.
     """
     began = time.perf_counter()
-    done = FileDone(str(source), str(target))
+    done = FileDone(str(source), str(target), model="" if model is None else model.sha256)
+    known = None if model is None else model.manifest
+    if known is not None:
+        dither = known.dither
     with atomic_output(target, (source,), force=force) as temporary, open_source(source) as opened:
         immovable = _immovable(opened)
         if immovable:
             done.left.append(f"the file is copied as it is: {immovable}")
         else:
             done.left += _left(opened, bool(bounds) or narrowing != ALL)
-            done.trees = _written(temporary, opened, bounds, narrowing, dither, threads, report, search)
+            done.trees = _written(temporary, opened, bounds, narrowing, dither, threads, report, search, known)
+            done.left += _unmet(opened, known)
         done.file_before = size_of(source)
         changed = not immovable and _least(temporary, opened, done, narrowing, report)
         done.encode_seconds = time.perf_counter() - began
@@ -181,6 +194,12 @@ def _left(source: Source, asked: bool) -> list[str]:
     return left
 
 
+def _unmet(source: Source, known: DatasetManifest | None) -> list[str]:
+    """Trees that the model knows and the file does not have."""
+    trees = () if known is None else (tree.tree for tree in known.trees)
+    return [f"tree {path}: the model knows it, the file does not have it" for path in trees if path not in source.trees]
+
+
 def _immovable(source: Source) -> str:
     """Why a file cannot be written anew, empty where it can: an RNTuple of a later version of the format."""
     try:
@@ -205,12 +224,15 @@ def _written(
     threads: int | None,
     report: Report,
     search: Search | None,
+    known: DatasetManifest | None,
 ) -> list[TreeDone]:
     """Write the file; again, with a branch kept, where its baskets are not what its layout says."""
     kept: dict[str, set[str]] = {}
     while True:
         try:
             trees, asked = requested(source, pairs, kept, narrowing)
-            return write_whole(temporary, source, trees, asked, dither, threads, report, search)
+            if known is not None:
+                asked = agreed(trees, asked, known, source.path)
+            return write_whole(temporary, source, trees, asked, dither, threads, report, search, known)
         except IrregularError as found:
             kept.setdefault(found.tree, set()).add(found.path)

@@ -38,6 +38,11 @@ class TreeDone:
         Bytes of the replaced branches in the source, and of what stands in their place.
     bounds
         Bounds of columns, by name; all others are exact.
+    predicted
+        How many columns are predicted from others.
+    unknown, missing
+        Columns that the model of a data set does not know, which are coded plainly; and those of the model that the
+        tree does not have.
     """
 
     path: str
@@ -47,6 +52,9 @@ class TreeDone:
     before: int = 0
     after: int = 0
     bounds: Mapping[str, Bound] = field(default_factory=dict)
+    predicted: int = 0
+    unknown: list[str] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)

@@ -103,7 +103,11 @@ def plan_tree(
     scale = source.num_entries / entries if entries else 0.0
     bounds = asked.resolved(values)
     searched = search(found, values, bounds, scale, dither, report) if search is not None else Searched()
-    plan = planned(found, values, share, bounds, lifted=searched.codecs, dither=dither)
+    lossy = [f for codec in searched.codecs for f in codec.features if f.bound.kind != "exact"]
+    bounds |= {feature.name: feature.bound for feature in lossy}
+    plan = planned(
+        found, values, share, bounds, lifted=searched.codecs, dither=dither, known=searched.methods
+    )
     return TreePlan(described(plan.schema), plan, bounds, searched.matches)
 
 

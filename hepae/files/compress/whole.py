@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from hepae.core.tables.schema import TreeSchema
+from hepae.core.tables.dataset import DatasetManifest
+from hepae.core.tables.schema import PlainCodec, TreeSchema
 from hepae.files.compress.bounds import Asked
 from hepae.files.compress.branches import described_tree
 from hepae.files.compress.fields import described_ntuple, original_bytes
+from hepae.files.compress.known import differences
 from hepae.files.compress.ntuple import write_ntuple
 from hepae.files.compress.outcome import AnyColumns, TreeDone
-from hepae.files.compress.tree import encoded, plan_tree
+from hepae.files.compress.tree import TreePlan, encoded, plan_tree
 from hepae.files.compress.ttree import write_tree
+from hepae.learn.whole.known import search_of
 from hepae.learn.whole.matches import Search
 from hepae.progress import Report, silent
 from hepae.root.file.source import SCHEMAS_TREE, Source
@@ -34,6 +37,7 @@ def write_whole(
     threads: int | None = None,
     report: Report = silent,
     search: Search | None = None,
+    known: DatasetManifest | None = None,
 ) -> list[TreeDone]:
     """Write a file in which trees are compressed.
 
@@ -49,6 +53,8 @@ def write_whole(
         Fill the cells of lossy columns evenly.
     search
         Finds which columns predict each other; none does where it is None.
+    known
+        What a model of the data set says of that instead: then nothing is searched.
 
     Raises
     ------
@@ -61,6 +67,9 @@ def write_whole(
         out.done |= {SCHEMAS_TREE}
         for path, columns in trees.items():
             described = described_of(source, path, columns)
+            model = None if known is None else known.tree(path)
+            if known is not None:
+                search = None if model is None else search_of(model)
             plan = plan_tree(columns, described, asked[path], dither, search, report)
             schemas[plan.stored.sha256] = plan.stored.to_json(), original_of(source, path, columns)
             made = encoded(columns, plan, threads, report)
@@ -68,11 +77,20 @@ def write_whole(
                 done.append(write_tree(out, source, columns, plan.stored, made))
             else:
                 done.append(write_ntuple(out, source.key(path), columns, plan.stored, made))
-            done[-1].bounds = plan.bounds
+            _account(done[-1], plan)
+            if known is not None:
+                different = differences(columns.infos, model)
+                done[-1].unknown, done[-1].missing = different.unknown, different.missing
         write_schemas(out, schemas)
         left_out = [item.rpartition(";") for item in out.copy_rest()]
         write_backups(out, [Backup.of(source, path, int(cycle)) for path, _, cycle in left_out])
     return done
+
+
+def _account(done: TreeDone, plan: TreePlan) -> None:
+    """Note what the plan of a tree says of its columns."""
+    lifting = [codec for codec in plan.stored.schema.codecs if isinstance(codec, PlainCodec) and codec.lifting]
+    done.bounds, done.predicted = plan.bounds, sum(len(codec.columns) for codec in lifting)
 
 
 def described_of(source: Source, path: str, columns: AnyColumns) -> Callable[[TreeSchema], StoredTree]:

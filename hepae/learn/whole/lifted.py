@@ -36,7 +36,7 @@ from hepae.learn.whole.plan import feature_of
 from hepae.learn.whole.tables import Found
 from hepae.progress import Report, silent
 
-__all__ = ["lifted_tables"]
+__all__ = ["FRAME_BYTES", "JSON_BYTES", "LEAST_BYTES", "lifted_tables", "only", "paying"]
 
 FEWEST_ROWS: Final = 2000
 """Rows of the sample below which predictions cost more bytes than they save."""
@@ -244,11 +244,11 @@ def _lifted(table: _Table, scale: float) -> PlainCodec | None:
     coding = Lifting(LiftingSpec(predictors), list(table.features.values()), links.lattices)
     payloads = coding.encode(table.counts, dict(table.integers), links.given)
     sizes = {name: len(body) for name, body in payloads.items()}
-    keep = _paying(table.plain, sizes, {name: set(coding.ancestors(name)) for name in sizes})
+    keep = paying(table.plain, sizes, {name: set(coding.ancestors(name)) for name in sizes})
     if predictors.derived:  # they hang together: all or none
         keep, kept = set(sizes), predictors
     else:
-        kept = _only(predictors, keep)
+        kept = only(predictors, keep)
     saved = sum(table.plain[name] - sizes[name] for name in keep)
     if saved * scale < LEAST_BYTES + JSON_BYTES * len(msgspec.json.encode(kept)):
         return None
@@ -264,12 +264,15 @@ def _settings(table: _Table) -> Settings:
     return replace(QUICK, objects=max(QUICK.objects, ENTRIES_OF_ROWS * rows))
 
 
-def _paying(
-    plain: Mapping[str, int], coded: Mapping[str, int], ancestors: Mapping[str, set[str]]
+def paying(
+    plain: Mapping[str, int],
+    coded: Mapping[str, int],
+    ancestors: Mapping[str, set[str]],
+    frame: float = FRAME_BYTES,
 ) -> set[str]:
     """The columns that become smaller, with those that they are predicted from; none that costs more than it gives."""
     keep: set[str] = set()
-    gains = {name: plain[name] - coded[name] - FRAME_BYTES for name in plain}
+    gains = {name: plain[name] - coded[name] - frame for name in plain}
     for name in sorted(gains, key=lambda name: -gains[name]):
         further = ({name} | ancestors[name]) - keep
         if gains[name] >= LEAST_GAIN * plain[name] and sum(gains[one] for one in further) > 0:
@@ -277,7 +280,7 @@ def _paying(
     return keep
 
 
-def _only(predictors: Predictors, keep: set[str]) -> Predictors:
+def only(predictors: Predictors, keep: set[str]) -> Predictors:
     """The predictors of some features, with the sources that they look at and no others."""
     kept = [predictor for predictor in predictors.features if predictor.feature in keep]
     used = sorted({term.source for predictor in kept for term in predictor.all_terms})

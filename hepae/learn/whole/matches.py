@@ -7,7 +7,7 @@ few bits, and saves what the direction and the momentum of the row say again. No
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Final
 
@@ -24,7 +24,7 @@ from hepae.learn.whole.links import RowLink, above, gain_of, in_order, paired, s
 from hepae.learn.whole.tables import Found
 from hepae.progress import Report
 
-__all__ = ["Match", "Search", "Searched", "find_matches", "matched", "nearest_rows", "with_matches"]
+__all__ = ["INDEX", "Match", "Search", "Searched", "find_matches", "matched", "nearest_rows", "with_matches"]
 
 INDEX: Final = "int16"
 """Of rows in an entry; in tables with more rows in one, none is named beyond."""
@@ -74,10 +74,13 @@ class Searched:
         Codecs of columns that predict each other, each for one table.
     matches
         Rows that are matched with rows of other tables, each with a column that is made while writing.
+    methods
+        Methods of plain coding of columns, by number, where they are known already.
     """
 
     codecs: Sequence[PlainCodec] = ()
     matches: Sequence[Match] = ()
+    methods: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
 
 
 Search = Callable[[Found, Mapping[str, Nested], Mapping[str, Bound], float, bool, Report], Searched]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Final
 
 import numpy as np
@@ -61,6 +62,7 @@ def planned(
     models: Sequence[Coded] = (),
     lifted: Sequence[PlainCodec] = (),
     dither: bool = False,
+    known: Mapping[int, tuple[int, ...]] = MappingProxyType({}),
 ) -> Planned:
     """The schema of a tree.
 
@@ -80,6 +82,8 @@ def planned(
         Codecs of columns that predict each other, each for one table (`hepae.learn.whole.lifted`).
     dither
         Whether the cells of lossy columns are filled evenly.
+    known
+        Methods of exact columns that need not be looked for.
     """
     codecs: list[ModelCodec | PlainCodec] = [ModelCodec(m.sha256, m.columns, m.conditions) for m in models]
     codecs += lifted
@@ -89,7 +93,7 @@ def planned(
     coded = {stream.column for stream in framed}
     exact = [number for number in range(len(found.columns)) if number not in coded]
     methods = {
-        number: best_methods(sample[name].values)
+        number: known.get(number) or best_methods(sample[name].values)
         for number in exact
         if (name := found.columns[number].name) in sample
     }
