@@ -14,6 +14,7 @@ Examples
 
 from __future__ import annotations
 
+from hepae.files.dataset import train_dataset
 from hepae.files.decompress.file import decompress
 from hepae.files.inspect.file import inspect
 from hepae.files.many.compress import ManyFiles, compress_files
@@ -24,6 +25,7 @@ from hepae.files.skim.file import skim
 from hepae.files.verify.run import verify
 from hepae.learn.modelling import train
 from hepae.learn.recipe import Recipe
+from hepae.model.dataset import DatasetModel
 from hepae.model.model import Model
 from hepae.read.interpretation import register, set_restorer
 from hepae.read.ntuples import register_ntuples
@@ -33,6 +35,7 @@ from hepae.stored.reader import restore_branch
 from hepae.version import __version__
 
 __all__ = [
+    "DatasetModel",
     "ManyFiles",
     "Model",
     "Recipe",
@@ -46,6 +49,7 @@ __all__ = [
     "repack",
     "skim",
     "train",
+    "train_dataset",
     "verify",
 ]
 

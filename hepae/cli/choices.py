@@ -10,7 +10,7 @@ from typing import Any
 from hepae.errors import InputError, SchemaError
 from hepae.learn.recipe import CHOICES, CODECS, EFFORTS
 
-__all__ = ["BOUNDS_HELP", "choices_of", "names_said", "recipe_choices", "training_options"]
+__all__ = ["BOUNDS_HELP", "choices_of", "is_whole", "names_said", "recipe_choices", "training_options"]
 
 BOUNDS_HELP = (
     "NAMES=BOUND, repeatable; names with or without prefix, wildcards allowed; BOUND is abs:E, rel:R, bits:N or exact "
@@ -128,3 +128,14 @@ def _listed(said: object) -> list[str]:
 def recipe_choices(choices: dict[str, Any]) -> dict[str, Any]:
     """Those of the choices that are of training."""
     return {name: choice for name, choice in choices.items() if name in CHOICES}
+
+
+def is_whole(choices: dict[str, Any]) -> bool:
+    """Whether whole files are meant: nothing was said that only a model of a collection has a use for."""
+    said = [
+        name
+        for name, choice in recipe_choices(choices).items()
+        if choice not in (None, False) and name != "dither"
+    ]
+    collections = [choices["collection"]] if isinstance(choices["collection"], str) else choices["collection"]
+    return not said and not collections and choices["features"] is None

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 from hepae.cli import tables, verification
 from hepae.cli.arguments import Add, add_force, local, location
-from hepae.cli.choices import BOUNDS_HELP, choices_of, recipe_choices, training_options
+from hepae.cli.choices import BOUNDS_HELP, choices_of, is_whole, recipe_choices, training_options
 from hepae.cli.inspection import add_inspect
+from hepae.cli.models import dataset_facts, model_facts
 from hepae.cli.progress import reporter
+from hepae.input.events import is_csv
 from hepae.learn.recipe import recipe_of
 from hepae.model.model import Model
 from hepae.root.file.atomic import atomic_output
@@ -24,7 +25,7 @@ def add_commands(add: Add) -> None:
     """Add the commands of this module to a parser."""
     add_inspect(add)
     part = add(
-        "train", train, "train a model and export it to ONNX",
+        "train", train, "train a model of whole files, or of a collection, and export it to ONNX",
         "hepae train a.root b.root -o jets.onnx --collection Jet --bound 'pt,mass=rel:1e-3'",
     )  # fmt: skip
     part.add_argument("files", nargs="+", type=location, help="ROOT or CSV files to train on")
@@ -64,6 +65,8 @@ def train(options: argparse.Namespace) -> int:
     from hepae.learn.modelling import train as fit
 
     choices = choices_of(options)
+    if is_whole(choices) and not any(map(is_csv, options.files)):
+        return _train_dataset(options, choices)
     with atomic_output(options.output, options.files, force=options.force) as temporary, reporter() as report:
         model = fit(
             options.files,
@@ -75,7 +78,26 @@ def train(options: argparse.Namespace) -> int:
             report=report,
         )
         model.save(temporary, force=True)
-    tables.show(_model_facts(model, options.output), tables.facts, options.json)
+    tables.show(model_facts(model, options.output), tables.facts, options.json)
+    return 0
+
+
+def _train_dataset(options: argparse.Namespace, choices: dict[str, Any]) -> int:
+    """`hepae train` without a collection: a model of whole files."""
+    from hepae.files.dataset import train_dataset
+
+    with atomic_output(options.output, options.files, force=options.force) as temporary, reporter() as report:
+        model = train_dataset(
+            options.files,
+            bounds=choices["bound"],
+            only=choices["only"],
+            skip=choices["skip"],
+            tree=choices["tree"],
+            dither=bool(choices.get("dither")),
+            report=report,
+        )
+        model.save(temporary, force=True)
+    tables.show(dataset_facts(model, options.output), tables.facts, options.json)
     return 0
 
 
@@ -124,19 +146,3 @@ def verify(options: argparse.Namespace) -> int:
         {**asdict(result), "kept": result.kept, "combs": result.combs}, verification.table, options.json
     )
     return 0 if result.kept else 1
-
-
-def _model_facts(model: Model, path: Path) -> dict[str, Any]:
-    manifest = model.manifest
-    facts = {
-        "model": str(path),
-        "sha256": model.sha256,
-        "bytes": len(model.data),
-        "codec": manifest.codec_name,
-        "collection": manifest.collection,
-        "features": ", ".join(f"{feature.name} ({feature.bound})" for feature in manifest.features),
-        "trained on": f"{manifest.training.events} events, {manifest.training.objects} objects",
-    }
-    if manifest.training.history:
-        facts["validation loss"] = f"{manifest.training.history[-1][1]:.4g}"
-    return facts

@@ -22,6 +22,7 @@ from hepae.errors import InputError
 from hepae.extras import needed
 from hepae.input.events import is_csv
 from hepae.learn.recipe import recipe_of
+from hepae.model.dataset import DatasetModel, load_model
 from hepae.model.model import Model
 from hepae.root.file.atomic import check_target
 
@@ -44,7 +45,9 @@ def add_commands(add: Add) -> None:
         metavar="FILE",
         help="IN OUT; only inputs with --side, --out-dir, --side-dir or --dry-run",
     )
-    part.add_argument("--model", type=location, help="a model made by `hepae train`")
+    part.add_argument(
+        "--model", type=location, help="made by `hepae train`, of a collection or of whole files"
+    )
     part.add_argument("--model-by-reference", action="store_true", help="store only the SHA-256 of the model")
     part.add_argument(
         "--side",
@@ -105,7 +108,8 @@ def compress(options: argparse.Namespace) -> int:
     if options.out_dir or options.side_dir:
         return compress_many(options, choices)
     source, target = _source_and_target(options)
-    narrowed = _is_narrowed(choices, options)
+    model = _model(options)
+    narrowed = _is_narrowed(choices, options, model)
     check_target(target, [source, *filter(None, [options.model, options.config])], force=options.force)
     with reporter() as report:
         outcome = run(
@@ -118,7 +122,7 @@ def compress(options: argparse.Namespace) -> int:
             skip=choices["skip"],
             tree=choices["tree"],
             dither=bool(choices.get("dither")) and not narrowed,
-            model=None if options.model is None else Model.load(options.model),
+            model=model,
             recipe=recipe_of(recipe_choices(choices)) if narrowed else None,
             side=options.side is not None,
             embed=not options.model_by_reference,
@@ -139,7 +143,12 @@ def _require_dry(options: argparse.Namespace, choices: dict[str, Any]) -> None:
         raise InputError(
             "a dry run is of one file", expected="IN, or IN OUT", got=f"{len(options.files)} files"
         )
-    if _is_narrowed(choices, options) or options.format or is_csv(options.files[0]):
+    if (
+        options.model is not None
+        or _is_narrowed(choices, options, None)
+        or options.format
+        or is_csv(options.files[0])
+    ):
         raise InputError(
             "a dry run is of whole files",
             where=options.files[0],
@@ -147,8 +156,14 @@ def _require_dry(options: argparse.Namespace, choices: dict[str, Any]) -> None:
         )
 
 
-def _is_narrowed(choices: dict[str, Any], options: argparse.Namespace) -> bool:
-    """Whether one collection is meant: something was said that only a model has a use for."""
+def _model(options: argparse.Namespace) -> Model | DatasetModel | None:
+    return None if options.model is None else load_model(options.model)
+
+
+def _is_narrowed(
+    choices: dict[str, Any], options: argparse.Namespace, model: Model | DatasetModel | None
+) -> bool:
+    """Whether one collection is meant: something was said that only a model of one has a use for."""
     said = [
         name
         for name, choice in recipe_choices(choices).items()
@@ -158,7 +173,7 @@ def _is_narrowed(choices: dict[str, Any], options: argparse.Namespace) -> bool:
         bool(said)
         or len(set(_names(choices["collection"]))) == 1
         or choices["features"] is not None
-        or options.model is not None
+        or isinstance(model, Model)
         or options.side is not None
         or options.side_dir is not None
     )
@@ -199,7 +214,8 @@ def compress_many(options: argparse.Namespace, choices: dict[str, Any]) -> int:
     """Compress all inputs into a folder; exit code 1 where a file failed."""
     from hepae.files.many.compress import compress_files
 
-    narrowed = _is_narrowed(choices, options)
+    model = _model(options)
+    narrowed = _is_narrowed(choices, options, model)
     with reporter() as report, _executor(options) as executor:
         done = compress_files(
             [str(path) for path in options.files],
@@ -212,7 +228,7 @@ def compress_many(options: argparse.Namespace, choices: dict[str, Any]) -> int:
             skip=choices["skip"],
             tree=choices["tree"],
             dither=bool(choices.get("dither")) and not narrowed,
-            model=None if options.model is None else Model.load(options.model),
+            model=model,
             recipe=recipe_of(recipe_choices(choices)) if narrowed else None,
             side=options.side_dir is not None,
             embed=not options.model_by_reference,

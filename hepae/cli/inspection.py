@@ -7,13 +7,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from fnmatch import fnmatchcase
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
 from hepae.cli.arguments import Add, location
 from hepae.cli.progress import reporter
-from hepae.cli.tables import Result, fitted, listed, show
+from hepae.cli.tables import Result, facts, fitted, listed, show
 
 __all__ = ["add_inspect", "dry_run", "inspect"]
 
@@ -40,7 +41,7 @@ def add_inspect(add: Add) -> None:
         "show what is in a file: trees, tables, columns, bytes, bounds",
         "hepae inspect events.root 'Jet_*'",
     )
-    part.add_argument("file", type=location, help="ROOT or CSV file")
+    part.add_argument("file", type=location, help="ROOT or CSV file, or a model (.onnx)")
     part.add_argument(
         "patterns", nargs="*", metavar="PATTERN", help="list these columns, with range and precision in use"
     )
@@ -52,8 +53,25 @@ def inspect(options: argparse.Namespace) -> int:
     """`hepae inspect`."""
     from hepae.files.inspect.file import inspect as run
 
+    if Path(options.file).suffix == ".onnx":
+        return _inspect_model(options)
     patterns = ["*"] if options.columns else options.patterns
     show_facts(asdict(run(options.file, options.tree, patterns)), patterns, options.json)
+    return 0
+
+
+def _inspect_model(options: argparse.Namespace) -> int:
+    """Of a model file what it is for."""
+    from hepae.cli.models import dataset_facts, model_facts
+    from hepae.model.dataset import DatasetModel, load_model
+
+    model = load_model(options.file)
+    known = (
+        dataset_facts(model, options.file)
+        if isinstance(model, DatasetModel)
+        else model_facts(model, options.file)
+    )
+    show(known, facts, options.json)
     return 0
 
 

@@ -108,10 +108,30 @@ def whole_file(result: Result, console: Console) -> None:
         f"every value compared with the input; {result['encode_seconds']:.1f} s to compress, "
         f"{result['verify_seconds']:.1f} s to verify"
     )
+    if result["model"]:
+        _with_model(result, console)
     for line in result["left"]:
         console.print(line)
 
 
+def _with_model(result: Result, console: Console) -> None:
+    """What a model of a data set did: how much is predicted, what it does not know, what the file does not have."""
+    predicted = sum(row["predicted"] for row in result["trees"])
+    console.print(f"model {result['model'][:12]}…: {predicted:,} columns are predicted from others")
+    for row in result["trees"]:
+        for what, names in (
+            ("columns that the model does not know are coded plainly", row["unknown"]),
+            ("columns of the model are not in the file", row["missing"]),
+        ):
+            if names:
+                more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+                shown = ", ".join(names[:MOST_NAMED]) + more
+                console.print(
+                    f"{row['path']}: {len(names):,} {what}: {shown}", highlight=False, soft_wrap=True
+                )
+
+
+MOST_NAMED = 6
 MOST_LISTED = 12
 
 

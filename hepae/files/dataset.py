@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -17,7 +16,7 @@ from hepae.core.values.bounds import Bound
 from hepae.core.values.nested import Nested
 from hepae.core.versioned import Training
 from hepae.errors import InputError, SchemaError
-from hepae.files.compress.bounds import Asked, Pairs, bounds_by_tree
+from hepae.files.compress.bounds import Asked, bounds_by_tree
 from hepae.files.compress.known import type_of
 from hepae.files.compress.narrowing import Narrowing, narrowing_of, require_lossy
 from hepae.files.compress.outcome import AnyColumns
@@ -31,7 +30,7 @@ from hepae.learn.whole.plan import planned
 from hepae.learn.whole.tables import Found, find_tables
 from hepae.model.dataset import DatasetModel
 from hepae.progress import Report, silent
-from hepae.root.file.source import Source, open_source
+from hepae.root.file.source import open_source
 from hepae.root.ttree.columns import IrregularError
 from hepae.version import __version__
 
@@ -103,7 +102,9 @@ def train_dataset(
     asked = bounds_by_tree(pairs, infos, str(files[0]))
     known = [_known(path, infos[path], each, asked[path], dither, report) for path, each in whole.items()]
     entries = sum(part.entries for each in whole.values() for part in each)
-    rows = sum(len(column.values) for each in whole.values() for part in each for column in part.values.values())
+    rows = sum(
+        len(column.values) for each in whole.values() for part in each for column in part.values.values()
+    )
     training = Training(__version__, 0, entries, rows)
     return DatasetModel.of(DatasetManifest(limits.FORMAT_VERSION, tuple(known), dither, training))
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from hepae.core.values.bounds import Bound
 from hepae.files.compress.collection import Container, compress_collection
 from hepae.files.compress.file import FileDone, compress_file
+from hepae.files.compress.known import require_whole
 from hepae.files.compress.narrowing import narrowing_of, refuse_for_a_collection, require_lossy
 from hepae.files.summary import Compression
 from hepae.files.verify.run import verify
@@ -15,6 +16,7 @@ from hepae.input.events import is_csv
 from hepae.input.selection import selection_of
 from hepae.learn.recipe import Recipe
 from hepae.learn.whole.lifted import lifted_tables
+from hepae.model.dataset import DatasetModel
 from hepae.model.model import Model
 from hepae.progress import Report, silent
 from hepae.root.file.source import RNTUPLES, open_source
@@ -33,7 +35,7 @@ def compress(
     skip: Sequence[str] = (),
     tree: str | Sequence[str] | None = None,
     dither: bool = False,
-    model: Model | None = None,
+    model: Model | DatasetModel | None = None,
     recipe: Recipe | None = None,
     side: bool = False,
     embed: bool = True,
@@ -69,7 +71,10 @@ def compress(
         Told how far the work is.
     collection
         Several collections: their columns alone are compressed. A single one makes this `compress_collection`.
-    features, model, recipe, side, embed, container
+    model
+        A model of a data set (`hepae.train_dataset`): the file is compressed as a whole, with its predictions and its
+        bounds, and nothing is searched. Or a model of a collection.
+    features, model of a collection, recipe, side, embed, container
         Each of them makes this `compress_collection`, which says what they mean; but in an RNTuple that stays one, a
         collection is compressed as in whole files, so that all else stays as it is, unless a model is asked for.
 
@@ -94,6 +99,14 @@ def compress(
     1.6
     """
     names = (collection,) if isinstance(collection, str) else tuple(dict.fromkeys(collection or ()))
+    if isinstance(model, DatasetModel):
+        require_whole(
+            model, source, features=features, recipe=recipe, side=side, embed=embed, container=container
+        )
+        return compress_file(
+            source, target, selection_of(bounds=bounds).bounds, narrowing_of(only, skip, names, tree), dither,
+            threads, report, check=verify, model=model, force=force,
+        )  # fmt: skip
     part = len(names) == 1 or any(said is not None for said in (features, model, recipe))
     alone = part or side or not embed or container != "ttree" or is_csv(source)
     sealed = container == "rntuple" and embed and not side and features is None and model is None

@@ -59,7 +59,9 @@ class KnownTree(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=Tr
     @computed_once
     def schema(self) -> TreeSchema:
         """The schema of a tree that has all of the columns: each column in a stream of its own."""
-        framed = [Framed(number, column) for number, codec in enumerate(self.codecs) for column in codec.columns]
+        framed = [
+            Framed(number, column) for number, codec in enumerate(self.codecs) for column in codec.columns
+        ]
         coded = {stream.column for stream in framed}
         exact = [Bundle((number,)) for number in range(len(self.columns)) if number not in coded]
         return TreeSchema(limits.FORMAT_VERSION, self.tables, self.columns, self.codecs, (*exact, *framed))

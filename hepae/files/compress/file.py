@@ -11,7 +11,7 @@ from hepae.core.tables.dataset import DatasetManifest
 from hepae.core.values.bounds import EXACT, Bound
 from hepae.errors import AlreadyCompressedError, InputError, UnsupportedError
 from hepae.files.compress.bounds import Pairs
-from hepae.files.compress.known import agreed
+from hepae.files.compress.known import agreed, agreed_dither
 from hepae.files.compress.narrowing import ALL, Narrowing
 from hepae.files.compress.outcome import TreeDone
 from hepae.files.compress.request import requested
@@ -117,14 +117,16 @@ def compress_file(
     done = FileDone(str(source), str(target), model="" if model is None else model.sha256)
     known = None if model is None else model.manifest
     if known is not None:
-        dither = known.dither
+        dither = agreed_dither(dither, known, source)
     with atomic_output(target, (source,), force=force) as temporary, open_source(source) as opened:
         immovable = _immovable(opened)
         if immovable:
             done.left.append(f"the file is copied as it is: {immovable}")
         else:
             done.left += _left(opened, bool(bounds) or narrowing != ALL)
-            done.trees = _written(temporary, opened, bounds, narrowing, dither, threads, report, search, known)
+            done.trees = _written(
+                temporary, opened, bounds, narrowing, dither, threads, report, search, known
+            )
             done.left += _unmet(opened, known)
         done.file_before = size_of(source)
         changed = not immovable and _least(temporary, opened, done, narrowing, report)
@@ -197,7 +199,11 @@ def _left(source: Source, asked: bool) -> list[str]:
 def _unmet(source: Source, known: DatasetManifest | None) -> list[str]:
     """Trees that the model knows and the file does not have."""
     trees = () if known is None else (tree.tree for tree in known.trees)
-    return [f"tree {path}: the model knows it, the file does not have it" for path in trees if path not in source.trees]
+    return [
+        f"tree {path}: the model knows it, the file does not have it"
+        for path in trees
+        if path not in source.trees
+    ]
 
 
 def _immovable(source: Source) -> str:

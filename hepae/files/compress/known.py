@@ -12,12 +12,47 @@ from hepae.core.values.bounds import EXACT, keeps
 from hepae.errors import SchemaError
 from hepae.files.compress.bounds import Asked
 from hepae.files.compress.outcome import AnyColumns
+from hepae.input.events import is_csv
+from hepae.model.dataset import DatasetModel
 
-__all__ = ["Differences", "agreed", "differences", "type_of"]
+__all__ = ["Differences", "agreed", "agreed_dither", "differences", "require_whole", "type_of"]
 
 
 MOST_NAMED: Final = 8
 """Differences that a message names."""
+
+
+def require_whole(model: DatasetModel, where: object, **said: object) -> None:
+    """Refuse a model of a data set together with what is of one collection.
+
+    Parameters
+    ----------
+    model, where
+        The model, and what is to be compressed.
+    said
+        Words of the request, by name, with their values.
+
+    Raises
+    ------
+    SchemaError
+        Naming each word.
+    """
+    nothing = {"embed": True, "container": "ttree"}
+    words = [
+        name for name, value in said.items() if value != nothing.get(name) and value not in (None, False)
+    ]
+    if said.get("embed") is False:
+        words.append("embed")
+    if is_csv(str(where)):
+        words.append("CSV")
+    if words:
+        raise SchemaError(
+            "a model of a data set compresses whole ROOT files",
+            where=where,
+            got=", ".join(words),
+            hint="leave them out, or use a model that was trained with --collection; a file that was compressed with "
+            f"{model.sha256[:8]} is read without it",
+        )
 
 
 @dataclass
@@ -80,6 +115,24 @@ def agreed(
             )
         out[path] = _with_bounds(asked[path], known, columns.infos) if known else asked[path]
     return out
+
+
+def agreed_dither(dither: bool, manifest: DatasetManifest, where: object) -> bool:
+    """Whether cells are filled evenly, as the model says.
+
+    Raises
+    ------
+    SchemaError
+        If it was asked for and the model does not.
+    """
+    if dither and not manifest.dither:
+        raise SchemaError(
+            "the request and the model do not agree",
+            where=where,
+            got="dither (the model's cells are not filled)",
+            hint="train a model with --dither",
+        )
+    return manifest.dither
 
 
 def _listed(found: Sequence[str]) -> str:

@@ -89,7 +89,9 @@ def write_whole(
 
 def _account(done: TreeDone, plan: TreePlan) -> None:
     """Note what the plan of a tree says of its columns."""
-    lifting = [codec for codec in plan.stored.schema.codecs if isinstance(codec, PlainCodec) and codec.lifting]
+    lifting = [
+        codec for codec in plan.stored.schema.codecs if isinstance(codec, PlainCodec) and codec.lifting
+    ]
     done.bounds, done.predicted = plan.bounds, sum(len(codec.columns) for codec in lifting)
 
 

@@ -25,6 +25,7 @@ from hepae.errors import OutputError
 from hepae.files.agreement import require_agreement
 from hepae.files.compress.collection import compress_collection
 from hepae.files.compress.file import compress_file
+from hepae.files.compress.known import require_whole
 from hepae.files.compress.narrowing import narrowing_of, refuse_for_a_collection, require_lossy
 from hepae.files.many import records
 from hepae.files.many.filesets import Files, Job, compressed_fileset, jobs_of
@@ -36,6 +37,7 @@ from hepae.input.events import is_csv
 from hepae.input.selection import Selection, selection_of
 from hepae.learn.recipe import Recipe
 from hepae.learn.whole.lifted import lifted_tables
+from hepae.model.dataset import DatasetModel
 from hepae.model.model import Model
 from hepae.progress import Report, silent
 from hepae.root.file.atomic import check_target, output_folder
@@ -83,7 +85,7 @@ def compress_files(
     skip: Sequence[str] = (),
     tree: str | Sequence[str] | None = None,
     dither: bool = False,
-    model: Model | None = None,
+    model: Model | DatasetModel | None = None,
     recipe: Recipe | None = None,
     side: bool = False,
     embed: bool = True,
@@ -108,7 +110,8 @@ def compress_files(
         As in `hepae.compress`; what makes it compress a collection does so here. Trees that ``files`` names are those
         that are read: of whole files all are compressed.
     model
-        A trained model. For a collection without one, it is trained here on a sample of the files, or taken from
+        A trained model; with one of a data set (`hepae.train_dataset`) each file is compressed as a whole. For a
+        collection without one, it is trained here on a sample of the files, or taken from
         ``hepae-records`` if the same choices made it.
     force
         Replace files in ``out`` that were not made from the input whose output gets their name.
@@ -137,7 +140,13 @@ def compress_files(
     jobs = jobs_of(files, out, tree if isinstance(tree, str) else None)
     _refuse_inputs_as_outputs(jobs)
     work: WithModel | WholeFile
-    if said or any(is_csv(job.source) for job in jobs):
+    if isinstance(model, DatasetModel):
+        for job in jobs:
+            require_whole(model, job.source, features=features, recipe=recipe, side=side, embed=embed)
+        selection = selection_of(bounds=bounds)
+        records.write(output_folder(out) / RECORDS / f"{model.sha256}.onnx", model.data)
+        work = WholeFile(selection.bounds, narrowing_of(only, skip, names, tree), dither, model.sha256)
+    elif said or any(is_csv(job.source) for job in jobs):
         refuse_for_a_collection(only, skip, dither, tree)
         one = tree if isinstance(tree, str) else next(iter(tree or ()), None)
         selection = selection_of(names or None, features, bounds, one)
@@ -196,7 +205,8 @@ def _compress(task: Task, threads: int | None, force: bool) -> None:
     if isinstance(work, WholeFile):
         compress_file(
             task.source, task.target, work.bounds, work.narrowing, work.dither, threads,
-            check=verify, search=lifted_tables, force=force,
+            check=verify, search=None if work.model else lifted_tables, force=force,
+            model=_dataset(f"{task.models}/{work.model}.onnx") if work.model else None,
         )  # fmt: skip
         return
     compress_collection(
@@ -209,6 +219,11 @@ def _compress(task: Task, threads: int | None, force: bool) -> None:
 @functools.lru_cache(maxsize=4)
 def _loaded(path: str) -> Model:
     return Model.load(path, threads=1)
+
+
+@functools.lru_cache(maxsize=4)
+def _dataset(path: str) -> DatasetModel:
+    return DatasetModel.load(path)
 
 
 def _owned(task: Task, source: Stamp) -> bool:

@@ -41,11 +41,12 @@ class WithModel(msgspec.Struct, frozen=True, tag="collection"):
 
 
 class WholeFile(msgspec.Struct, frozen=True, tag="file"):
-    """A file is compressed as a whole."""
+    """A file is compressed as a whole, with a model of the data set (SHA-256) where one is named."""
 
     bounds: Bounds
     narrowing: Narrowing
     dither: bool
+    model: str = ""
 
 
 class Record(msgspec.Struct, frozen=True):

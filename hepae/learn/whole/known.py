@@ -11,8 +11,8 @@ import msgspec
 import numpy as np
 
 from hepae.arrays import Floats, Integers, Values
-from hepae.core.features import FeatureSpec
 from hepae.core.coding.integers import pack
+from hepae.core.features import FeatureSpec
 from hepae.core.lifting.codec import Lifting
 from hepae.core.plain import codec as plain
 from hepae.core.prediction.predictors import LiftingSpec, carriers
@@ -23,8 +23,8 @@ from hepae.core.tables.schema import PlainCodec
 from hepae.core.values.bounds import Bound
 from hepae.core.values.nested import Nested
 from hepae.learn.whole.lifted import FRAME_BYTES, JSON_BYTES, only, paying
-from hepae.learn.whole.matches import INDEX, Match, Search, Searched, nearest_rows
 from hepae.learn.whole.links import RowLink
+from hepae.learn.whole.matches import INDEX, Match, Search, Searched, nearest_rows
 from hepae.learn.whole.methods import best_methods
 from hepae.learn.whole.tables import Found
 from hepae.progress import Report
@@ -117,7 +117,9 @@ class _Resolved:
         self.numbers = {
             n: there[column.name]
             for n, column in enumerate(known.columns)
-            if n not in own and column.name in there and self._alike(column, found.columns[there[column.name]])
+            if n not in own
+            and column.name in there
+            and self._alike(column, found.columns[there[column.name]])
         }
         self.matches: dict[KnownMatch, Match] = {}
         for match in matches:
@@ -176,7 +178,11 @@ class _Resolved:
             return None
         column, index = self.numbers[one.column], self.numbers[one.index]
         other = self.found.columns[column].table
-        if self.found.columns[index].table != table or not self._in_entries(table) or not self._in_entries(other):
+        if (
+            self.found.columns[index].table != table
+            or not self._in_entries(table)
+            or not self._in_entries(other)
+        ):
             return None
         return Linked(one.name, column, index, one.lattice)
 
@@ -194,7 +200,9 @@ def _closed(lifting: LiftingSpec, members: set[str], linked: set[str]) -> set[st
         if more == keep:
             break
         keep = more
-    if predictors.derived and not keep.issuperset(set(predictors.order) - {one.name for one in predictors.derived}):
+    if predictors.derived and not keep.issuperset(
+        set(predictors.order) - {one.name for one in predictors.derived}
+    ):
         return set()
     return keep
 
@@ -205,9 +213,7 @@ def _chosen(codec: PlainCodec, keep: set[str]) -> PlainCodec | None:
         return None
     predictors = codec.lifting.predictors
     kept = predictors if predictors.derived else only(predictors, keep)
-    pairs = [
-        (n, f) for n, f in zip(codec.columns, codec.features, strict=True) if f.name in keep
-    ]
+    pairs = [(n, f) for n, f in zip(codec.columns, codec.features, strict=True) if f.name in keep]
     used = {name for one in kept.features for name in kept.given(one.feature)}
     return PlainCodec(
         tuple(n for n, _ in pairs),
@@ -252,7 +258,9 @@ class _Trial:
 
     def _numbers_of_rows(self, codec: PlainCodec) -> int:
         """Bytes of the numbers of nearest rows that a codec looks at."""
-        made = {match.link.index for match in self.tree.matches.values()} & {one.index for one in codec.linked}
+        made = {match.link.index for match in self.tree.matches.values()} & {
+            one.index for one in codec.linked
+        }
         values = [self.columns[self.tree.name(number)].values for number in made]
         return sum(len(plain.encode(each, best_methods(each))) for each in values)
 

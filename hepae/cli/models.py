@@ -1,0 +1,53 @@
+"""What `hepae train` and `hepae inspect` say of a model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from hepae.core.tables.dataset import KnownTree
+from hepae.model.dataset import DatasetModel
+from hepae.model.model import Model
+
+__all__ = ["dataset_facts", "model_facts"]
+
+
+def model_facts(model: Model, path: Path) -> dict[str, Any]:
+    """Of a model of a collection."""
+    manifest = model.manifest
+    facts = {
+        "model": str(path),
+        "sha256": model.sha256,
+        "bytes": len(model.data),
+        "codec": manifest.codec_name,
+        "collection": manifest.collection,
+        "features": ", ".join(f"{feature.name} ({feature.bound})" for feature in manifest.features),
+        "trained on": f"{manifest.training.events} events, {manifest.training.objects} objects",
+    }
+    if manifest.training.history:
+        facts["validation loss"] = f"{manifest.training.history[-1][1]:.4g}"
+    return facts
+
+
+def dataset_facts(model: DatasetModel, path: Path) -> dict[str, Any]:
+    """Of a model of whole files."""
+    manifest = model.manifest
+    facts = {
+        "model": str(path),
+        "sha256": model.sha256,
+        "bytes": len(model.data),
+        "trained on": f"{manifest.training.events:,} entries, {manifest.training.objects:,} values",
+    }
+    return facts | {f"tree {known.tree}": _said(known) for known in manifest.trees}
+
+
+def _said(known: KnownTree) -> str:
+    """Tables, columns, predictions and bounds of a tree, in a line."""
+    predicted = sum(len(codec.columns) for codec in known.codecs if codec.lifting is not None)
+    linked = sum(bool(codec.linked) for codec in known.codecs)
+    bounds = sorted({str(bound) for bound in known.bounds.values() if bound.kind != "exact"})
+    lossy = f"; bounds {', '.join(bounds)}" if bounds else "; everything exact"
+    return (
+        f"{len(known.tables):,} tables, {len(known.columns) - len(known.own):,} columns, {predicted:,} predicted; "
+        f"{linked:,} tables linked to others{lossy}"
+    )
