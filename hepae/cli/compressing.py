@@ -17,12 +17,13 @@ from hepae.cli import stopping, tables
 from hepae.cli.arguments import Add, add_force, local, location
 from hepae.cli.choices import choices_of, names_said, recipe_choices, training_options
 from hepae.cli.inspection import dry_run
+from hepae.cli.models import load_model
 from hepae.cli.progress import reporter
 from hepae.errors import InputError
 from hepae.extras import needed
 from hepae.input.events import is_csv
 from hepae.learn.recipe import recipe_of
-from hepae.model.dataset import DatasetModel, load_model
+from hepae.model.dataset import DatasetModel
 from hepae.model.model import Model
 from hepae.root.file.atomic import check_target
 

@@ -62,8 +62,8 @@ def inspect(options: argparse.Namespace) -> int:
 
 def _inspect_model(options: argparse.Namespace) -> int:
     """Of a model file what it is for."""
-    from hepae.cli.models import dataset_facts, model_facts
-    from hepae.model.dataset import DatasetModel, load_model
+    from hepae.cli.models import dataset_facts, load_model, model_facts
+    from hepae.model.dataset import DatasetModel
 
     model = load_model(options.file)
     known = (

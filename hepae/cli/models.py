@@ -6,10 +6,26 @@ from pathlib import Path
 from typing import Any
 
 from hepae.core.tables.dataset import KnownTree
-from hepae.model.dataset import DatasetModel
+from hepae.model.dataset import DATASETS, DatasetModel
+from hepae.model.files import located, read_model
 from hepae.model.model import Model
 
-__all__ = ["dataset_facts", "model_facts"]
+__all__ = ["dataset_facts", "load_model", "model_facts"]
+
+
+def load_model(path: str | Path) -> Model | DatasetModel:
+    """Read a model file of either kind that compresses, and open it.
+
+    Raises
+    ------
+    ModelRejectedError
+        If it is of neither kind.
+    """
+    from hepae.model.admission import manifest_key  # imports onnx, which `import hepae` does not
+
+    data = read_model(path)
+    with located(path):
+        return DatasetModel(data) if manifest_key(data) == DATASETS.key else Model.from_bytes(data)
 
 
 def model_facts(model: Model, path: Path) -> dict[str, Any]:

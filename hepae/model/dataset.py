@@ -8,9 +8,8 @@ from typing import Any, Final
 from hepae.core.tables.dataset import DatasetManifest
 from hepae.model.files import located, read_model, write_model
 from hepae.model.kinds import Kind, operators
-from hepae.model.model import Model
 
-__all__ = ["DATASETS", "DatasetModel", "load_model"]
+__all__ = ["DATASETS", "DatasetModel"]
 
 DATASETS: Final = Kind("hepae_dataset", lambda _: operators())
 """Predictions are tables of the manifest: there is no network to run."""
@@ -70,18 +69,3 @@ class DatasetModel:
 
     def __repr__(self) -> str:
         return f"<DatasetModel {self.sha256[:12]} {', '.join(known.tree for known in self.manifest.trees)}>"
-
-
-def load_model(path: str | Path) -> Model | DatasetModel:
-    """Read a model file of either kind that compresses, and open it.
-
-    Raises
-    ------
-    ModelRejectedError
-        If it is of neither kind.
-    """
-    from hepae.model.admission import manifest_key
-
-    data = read_model(path)
-    with located(path):
-        return DatasetModel(data) if manifest_key(data) == DATASETS.key else Model.from_bytes(data)

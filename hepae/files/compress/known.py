@@ -93,7 +93,7 @@ def differences(infos: Sequence[ColumnInfo], known: KnownTree | None) -> Differe
 def agreed(
     trees: Mapping[str, AnyColumns], asked: Mapping[str, Asked], manifest: DatasetManifest, where: str
 ) -> dict[str, Asked]:
-    """What is asked of the columns of each tree: of those that the model knows its bounds, where these keep what was said.
+    """What is asked of the columns of each tree: the model's bounds where it knows them and they keep what was said.
 
     Raises
     ------

@@ -22,10 +22,10 @@ from hepae.core.tables.links import Linked, along
 from hepae.core.tables.schema import PlainCodec
 from hepae.core.values.bounds import Bound
 from hepae.core.values.nested import Nested
-from hepae.learn.whole.lifted import FRAME_BYTES, JSON_BYTES, only, paying
 from hepae.learn.whole.links import RowLink
 from hepae.learn.whole.matches import INDEX, Match, Search, Searched, nearest_rows
 from hepae.learn.whole.methods import best_methods
+from hepae.learn.whole.paying import FRAME_BYTES, JSON_BYTES, only, paying
 from hepae.learn.whole.tables import Found
 from hepae.progress import Report
 
@@ -144,8 +144,14 @@ class _Resolved:
         table, other = here.pop(), there.pop()
         self.found.columns.append(ColumnSpec(self.known.columns[match.index].name, INDEX, (), table))
         number = self.numbers[match.index] = len(self.found.columns) - 1
-        names = [tuple(self.name(self.numbers[n]) for n in each) for each in (match.here, match.there)]
-        self.matches[match] = Match(RowLink(table, number, other, (), 0.0), *names)
+        self.matches[match] = Match(
+            RowLink(table, number, other, (), 0.0), self._names(match.here), self._names(match.there)
+        )
+
+    def _names(self, numbers: tuple[int, int, int]) -> tuple[str, str, str]:
+        """Names of the columns of the file that three of the model are."""
+        eta, phi, pt = (self.name(self.numbers[n]) for n in numbers)
+        return eta, phi, pt
 
     def _in_entries(self, table: int) -> bool:
         """Whether the rows of a table are counted in entries."""
@@ -188,7 +194,7 @@ class _Resolved:
 
 
 def _closed(lifting: LiftingSpec, members: set[str], linked: set[str]) -> set[str]:
-    """The features that look at nothing but these members and linked columns; features that hang together: all or none."""
+    """The features that look at nothing but these members and linked columns; all or none where they hang together."""
     predictors = lifting.predictors
     keep = {name for name in members if predictors.given(name) <= linked}
     while True:

@@ -19,8 +19,7 @@ from hepae.core.coding.integers import pack
 from hepae.core.features import FeatureSpec
 from hepae.core.lifting.codec import Lifting
 from hepae.core.plain import codec
-from hepae.core.prediction.predictors import LiftingSpec, Predictors
-from hepae.core.prediction.tables import Term
+from hepae.core.prediction.predictors import LiftingSpec
 from hepae.core.tables.links import Linked, along
 from hepae.core.tables.schema import PlainCodec
 from hepae.core.values.bounds import Bound
@@ -32,11 +31,12 @@ from hepae.learn.fit.state import Links, Settings
 from hepae.learn.whole.links import RowLink, find_links, short_names
 from hepae.learn.whole.matches import Searched, find_matches, matched, with_matches
 from hepae.learn.whole.methods import best_methods
+from hepae.learn.whole.paying import JSON_BYTES, only, paying
 from hepae.learn.whole.plan import feature_of
 from hepae.learn.whole.tables import Found
 from hepae.progress import Report, silent
 
-__all__ = ["FRAME_BYTES", "JSON_BYTES", "LEAST_BYTES", "lifted_tables", "only", "paying"]
+__all__ = ["lifted_tables"]
 
 FEWEST_ROWS: Final = 2000
 """Rows of the sample below which predictions cost more bytes than they save."""
@@ -44,17 +44,8 @@ FEWEST_ROWS: Final = 2000
 LEAST_SHARE: Final = 0.001
 """Columns with a smaller share of the bytes of their table take no part: nothing to gain, and much to try."""
 
-FRAME_BYTES: Final = 80
-"""What a column takes in a chunk besides its payload where it has a frame of its own: header, checksums, size."""
-
-LEAST_GAIN: Final = 0.01
-"""Part of its bytes that a column must save, for the time that reading what it is predicted from takes."""
-
 LEAST_BYTES: Final = 4096
 """What all predictions of a table must save in a file besides their own size."""
-
-JSON_BYTES: Final = 0.3
-"""What a byte of predictions takes in the file, as compressed JSON."""
 
 ENTRIES_OF_ROWS: Final = 6000
 """Entries from which rows that every entry has are fitted."""
@@ -262,43 +253,6 @@ def _settings(table: _Table) -> Settings:
     """How hard to try: rows that every entry has are fitted one from the others, for which entries count."""
     rows = constant_rows(table.counts)
     return replace(QUICK, objects=max(QUICK.objects, ENTRIES_OF_ROWS * rows))
-
-
-def paying(
-    plain: Mapping[str, int],
-    coded: Mapping[str, int],
-    ancestors: Mapping[str, set[str]],
-    frame: float = FRAME_BYTES,
-) -> set[str]:
-    """The columns that become smaller, with those that they are predicted from; none that costs more than it gives."""
-    keep: set[str] = set()
-    gains = {name: plain[name] - coded[name] - frame for name in plain}
-    for name in sorted(gains, key=lambda name: -gains[name]):
-        further = ({name} | ancestors[name]) - keep
-        if gains[name] >= LEAST_GAIN * plain[name] and sum(gains[one] for one in further) > 0:
-            keep |= further
-    return keep
-
-
-def only(predictors: Predictors, keep: set[str]) -> Predictors:
-    """The predictors of some features, with the sources that they look at and no others."""
-    kept = [predictor for predictor in predictors.features if predictor.feature in keep]
-    used = sorted({term.source for predictor in kept for term in predictor.all_terms})
-    number = {source: place for place, source in enumerate(used)}
-
-    def renumbered(terms: tuple[Term, ...]) -> tuple[Term, ...]:
-        return tuple(msgspec.structs.replace(term, source=number[term.source]) for term in terms)
-
-    features = [
-        msgspec.structs.replace(
-            one,
-            terms=renumbered(one.terms),
-            widths=one.widths and msgspec.structs.replace(one.widths, terms=renumbered(one.widths.terms)),
-        )
-        for one in kept
-    ]
-    sources = tuple(predictors.sources[source] for source in used)
-    return msgspec.structs.replace(predictors, features=tuple(features), sources=sources)
 
 
 def _roles(table: str, names: Iterable[str]) -> dict[str, str]:
