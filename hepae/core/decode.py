@@ -36,6 +36,8 @@ class ModelParts(Protocol):
         By name.
     sha256
         Name of the model: 64 hexadecimal digits.
+    data
+        The file, for native code.
     """
 
     @property
@@ -49,6 +51,9 @@ class ModelParts(Protocol):
 
     @property
     def sha256(self) -> str: ...
+
+    @property
+    def data(self) -> bytes: ...
 
 
 def codec_of(parts: ModelParts) -> ChunkCodec | Bottleneck:
@@ -82,7 +87,7 @@ def chunk_codec(parts: ModelParts, exact: bool = False) -> ChunkCodec:
         case LiftingSpec():
             codec = Lifting(spec, features)
         case MaskedSpec():
-            codec = Masked(spec, features, parts.networks, parts.tables)
+            codec = Masked(spec, features, parts.networks, parts.tables, parts.data)
         case BottleneckSpec():
             raise SchemaError("a model without chunks", where=parts.sha256, got=manifest.codec_name)
     if exact:

@@ -55,6 +55,8 @@ class NativeCodec:
         Event-level columns that the codec looks at.
     model
         SHA-256 of the model, 32 bytes.
+    onnx
+        The file of the model, where networks and tables of it are needed; it says what ``lifting`` and ``given`` say.
 
     Raises
     ------
@@ -69,23 +71,38 @@ class NativeCodec:
         given: Mapping[str, Lattice],
         conditions: Sequence[str],
         model: bytes,
+        onnx: bytes = b"",
     ) -> None:
         self.given = {name: number for number, name in enumerate(given)}
         self.numbers = {feature.name: number for number, feature in enumerate(features)}
         self.dtypes = {feature.name: np.dtype(feature.dtype) for feature in features}
         self.conditions = tuple(conditions)
-        parts: dict[str, Any] = {
-            "features": list(features),
-            "given": [{"name": name, "lattice": lattice} for name, lattice in given.items()],
-            "conditions": self.conditions,
-        }
-        if lifting is not None:
-            parts["lifting"] = lifting
-        self.codec = hepae_native.Codec(msgspec.json.encode(parts), model)
-        self._made_of = features, lifting, given, conditions, model
+        self.codec = (
+            hepae_native.Codec.of_model(onnx, model)
+            if onnx
+            else hepae_native.Codec(_parts(features, lifting, given, self.conditions), model)
+        )
+        self._made_of = features, lifting, given, conditions, model, onnx
 
     def __reduce__(self) -> tuple[Any, ...]:
         return NativeCodec, self._made_of
+
+
+def _parts(
+    features: Sequence[FeatureSpec],
+    lifting: msgspec.Struct | None,
+    given: Mapping[str, Lattice],
+    conditions: Sequence[str],
+) -> bytes:
+    """What a codec without a model file is made of, as JSON."""
+    parts: dict[str, Any] = {
+        "features": list(features),
+        "given": [{"name": name, "lattice": lattice} for name, lattice in given.items()],
+        "conditions": conditions,
+    }
+    if lifting is not None:
+        parts["lifting"] = lifting
+    return msgspec.json.encode(parts)
 
 
 class NativeChunk:

@@ -1,6 +1,7 @@
 // The decoders for Python: chunks of integers and predictions, as hepae/core/chunk.py decodes them (hepae/core/native.py
 // calls this). Python's lock is released while anything is decoded.
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <cstdint>
 #include <memory>
@@ -13,6 +14,7 @@
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
 #include <nanobind/stl/string.h>
+#include <nanobind/stl/unique_ptr.h>
 #include <nanobind/stl/vector.h>
 
 #include <hepae/codec.hpp>
@@ -63,10 +65,26 @@ class Codec {
 public:
    Codec(const nb::bytes &text, const nb::bytes &model) : fCodec(parts_of(bytes_of(text), bytes_of(model))) {}
 
+   explicit Codec(hepae::CodecParts parts) : fCodec(std::move(parts)) {}
+
+   /// Of the bytes of a model file and their SHA-256.
+   static std::unique_ptr<Codec> of_model(const nb::bytes &onnx, const nb::bytes &sha256)
+   {
+      return std::make_unique<Codec>(hepae::CodecParts::of(bytes_of(onnx), digest_of(bytes_of(sha256))));
+   }
+
    const hepae::ChunkCodec &get() const { return fCodec; }
 
 private:
    hepae::ChunkCodec fCodec;
+
+   static std::array<std::uint8_t, 32> digest_of(hepae::Bytes name)
+   {
+      std::array<std::uint8_t, 32> out{};
+      hepae::require(name.size() == out.size(), "a name of a model has 32 bytes");
+      std::copy(name.begin(), name.end(), out.begin());
+      return out;
+   }
 
    static hepae::CodecParts parts_of(hepae::Bytes text, hepae::Bytes model)
    {
@@ -78,8 +96,7 @@ private:
       for (Given &given : parts.given)
          out.given.emplace_back(std::move(given.name), std::move(given.lattice));
       out.conditions = std::move(parts.conditions);
-      hepae::require(model.size() == out.model.size(), "a name of a model has 32 bytes");
-      std::copy(model.begin(), model.end(), out.model.begin());
+      out.sha256 = digest_of(model);
       return out;
    }
 };
@@ -170,7 +187,8 @@ NB_MODULE(hepae_native, module)
    nb::exception<hepae::CorruptionError>(module, "CorruptionError");
    module.def("unpack", &unpack, nb::arg("block"), nb::arg("size"), "The bytes of the int64 of a block of integers.");
    nb::class_<Codec>(module, "Codec")
-      .def(nb::init<const nb::bytes &, const nb::bytes &>(), nb::arg("parts"), nb::arg("model"));
+      .def(nb::init<const nb::bytes &, const nb::bytes &>(), nb::arg("parts"), nb::arg("model"))
+      .def_static("of_model", &Codec::of_model, nb::arg("onnx"), nb::arg("sha256"));
    nb::class_<Chunk>(module, "Chunk")
       .def(nb::init<const Codec &, const Array<std::int64_t> &, const std::vector<nb::bytes> &>(), nb::arg("codec"),
            nb::arg("counts"), nb::arg("conditions"), nb::keep_alive<1, 2>())

@@ -23,6 +23,7 @@ from hepae.core.features import FeatureSpec
 from hepae.core.masked.inputs import Inputs
 from hepae.core.masked.shapes import frequencies, log_tables, uniform
 from hepae.core.masked.spec import MaskedSpec, Shape, network_name, table_names
+from hepae.core.native import NativeCodec
 from hepae.core.network import Network
 from hepae.core.prediction.context import Memory
 from hepae.core.prediction.derived import smallest, unbundled, with_derived
@@ -77,6 +78,8 @@ class Masked:
         The features of the manifest.
     networks, tables
         Of the model.
+    data
+        The file of the model, from which native code takes networks and tables; empty where NumPy decodes.
     """
 
     def __init__(
@@ -85,8 +88,9 @@ class Masked:
         features: Sequence[FeatureSpec],
         networks: Mapping[str, Network],
         tables: Mapping[str, Array],
+        data: bytes = b"",
     ) -> None:
-        self.spec, self._networks, self._tables = spec, networks, tables
+        self.spec, self._networks, self._tables, self._data = spec, networks, tables, data
         self._lattices = {feature.name: feature.lattice for feature in features}
         spec.predictors.require(self._lattices)
         self._places = {shape.feature: place for place, shape in enumerate(spec.shapes)}
@@ -122,8 +126,11 @@ class Masked:
         """Whether a payload is a block of the integers as they are."""
         return _is_plain(feature, unbundled(self.spec.predictors.derived, {feature: payload})[feature])
 
-    def native(self, features: Sequence[FeatureSpec], conditions: Sequence[str], model: bytes) -> None:
-        """Nothing yet: networks run in Python."""
+    def native(
+        self, features: Sequence[FeatureSpec], conditions: Sequence[str], model: bytes
+    ) -> NativeCodec | None:
+        """What decodes the same in native code, None without the file of the model."""
+        return NativeCodec(features, None, {}, conditions, model, self._data) if self._data else None
 
     def encode(self, counts: Integers, integers: dict[str, Integers], events: Columns) -> dict[str, bytes]:
         """One payload for each feature, whose integers are taken out of ``integers``."""

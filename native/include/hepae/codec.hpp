@@ -16,8 +16,13 @@
 #include "frame.hpp"
 #include "lattice.hpp"
 #include "lifting.hpp"
+#include "masked/open.hpp"
+#include "masked/prepared.hpp"
+#include "model_file.hpp"
+#include "prediction/predict.hpp"
 #include "prediction/prepared.hpp"
 #include "schema.hpp"
+#include "spec/manifest.hpp"
 #include "values.hpp"
 
 namespace hepae {
@@ -25,14 +30,17 @@ namespace hepae {
 /// What a codec is made of. `given` are columns of other tables, `conditions` columns of events that it looks at.
 struct CodecParts {
    std::vector<Feature> features;
-   std::optional<LiftingSpec> lifting; ///< none where each feature is coded by itself
+   std::optional<LiftingSpec> lifting; ///< neither this nor `masked` where each feature is coded by itself
+   std::optional<MaskedSpec> masked;
    std::vector<std::pair<std::string, Lattice>> given;
    std::vector<std::string> conditions;
-   std::array<std::uint8_t, 32> model{}; ///< SHA-256; zeros without a model file
+   std::array<std::uint8_t, 32> sha256{};   ///< of the model; zeros without one
+   std::shared_ptr<const ModelFile> model; ///< networks and tables, which `masked` has
 
+   /// Of a codec without a model file.
    static CodecParts of(const Codec &spec)
    {
-      require(!spec.has_model(), "columns with a trained model are not read yet");
+      require(!spec.has_model(), "columns with a trained model");
       CodecParts out;
       out.features = spec.features;
       out.lifting = spec.lifting;
@@ -40,31 +48,54 @@ struct CodecParts {
          out.given.emplace_back(linked.name, linked.lattice);
       return out;
    }
+
+   /// Of a model file.
+   static CodecParts of(Bytes onnx, const std::array<std::uint8_t, 32> &sha256)
+   {
+      CodecParts out;
+      out.model = std::make_shared<const ModelFile>(onnx);
+      Manifest manifest = from_json<Manifest>(parse_json(out.model->manifest()));
+      out.features = std::move(manifest.features);
+      out.lifting = std::move(manifest.codec.lifting);
+      out.masked = std::move(manifest.codec.masked);
+      out.conditions = std::move(manifest.conditions);
+      out.sha256 = sha256;
+      return out;
+   }
 };
 
 /// Made once for all chunks; features go by their place among the columns of the codec.
 class ChunkCodec {
 public:
-   explicit ChunkCodec(const Codec &spec) : ChunkCodec(CodecParts::of(spec)) {}
-
    explicit ChunkCodec(CodecParts parts) : fParts(std::move(parts))
    {
       Predictors none; // each feature by itself
       for (const Feature &feature : fParts.features)
          none.features.push_back({feature.name, 0, {}, std::nullopt, std::nullopt, std::nullopt});
-      fPredictors = std::make_unique<PreparedPredictors>(fParts.lifting ? fParts.lifting->predictors : none,
-                                                         fParts.features, fParts.given, fParts.conditions);
+      const Predictors &spec = fParts.lifting  ? fParts.lifting->predictors
+                               : fParts.masked ? fParts.masked->predictors
+                                               : none;
+      fPredictors = std::make_unique<PreparedPredictors>(spec, fParts.features, fParts.given, fParts.conditions);
+      if (fParts.masked) {
+         fPredictors->look_at(*fParts.masked);
+         fMasked = std::make_unique<PreparedMasked>(*fParts.masked, fParts.model, *fPredictors);
+      }
    }
 
    const std::vector<Feature> &features() const { return fParts.features; }
    const PreparedPredictors &predictors() const { return *fPredictors; }
-   FrameCodec name() const { return fParts.lifting ? FrameCodec::kLifting : FrameCodec::kPlain; }
-   Bytes model() const { return {fParts.model.data(), fParts.model.size()}; }
+   const PreparedMasked *masked() const { return fMasked.get(); }
+   const std::vector<std::string> &conditions() const { return fParts.conditions; }
+   FrameCodec name() const
+   {
+      return fParts.lifting ? FrameCodec::kLifting : fMasked ? FrameCodec::kMasked : FrameCodec::kPlain;
+   }
+   Bytes sha256() const { return {fParts.sha256.data(), fParts.sha256.size()}; }
 
    /// Objects of the events that predictions know of. Without predictions each object is an event, in the same order.
    std::vector<std::int64_t> rows(const std::vector<std::int64_t> &counts) const
    {
-      return fParts.lifting ? counts : std::vector<std::int64_t>(sum_of(counts), 1);
+      return fParts.lifting || fMasked ? counts : std::vector<std::int64_t>(sum_of(counts), 1);
    }
 
    /// The features whose frames are read for one.
@@ -93,6 +124,7 @@ public:
 private:
    CodecParts fParts;
    std::unique_ptr<PreparedPredictors> fPredictors;
+   std::unique_ptr<PreparedMasked> fMasked;
 };
 
 /// A chunk that is read feature by feature: what was decoded for one is there for the next.
@@ -100,10 +132,13 @@ class OpenChunk {
 public:
    /// `conditions` are the bytes of the columns of events that the codec looks at, as they are in the file.
    OpenChunk(const ChunkCodec &codec, Counts counts, const std::vector<Bytes> &conditions = {})
-      : fCodec(&codec), fCounts(std::move(counts)), fLifting(codec.predictors(), codec.rows(*fCounts))
+      : fCodec(&codec), fCounts(std::move(counts)), fPredict(codec.predictors(), codec.rows(*fCounts)),
+        fLifting(codec.predictors(), fPredict)
    {
+      if (codec.masked())
+         fMasked.emplace(*codec.masked(), codec.predictors(), fPredict);
       Checksum context;
-      context.add(codec.model());
+      context.add(codec.sha256());
       context.add(Bytes(reinterpret_cast<const std::uint8_t *>(fCounts->data()), 8 * fCounts->size()));
       for (const Bytes condition : conditions)
          context.add(condition);
@@ -114,19 +149,21 @@ public:
    void add_condition(std::vector<double> values)
    {
       require(values.size() == fCounts->size(), "a condition of other events");
-      fLifting.known().conditions.push_back(std::move(values));
+      known().conditions.push_back(std::move(values));
    }
 
-   bool is_decoded(std::size_t feature) const { return fLifting.is_decoded(feature); }
-   std::size_t bytes() const { return fLifting.bytes(); }
+   OpenChunk(const OpenChunk &) = delete; // what decodes points at what is known
 
-   bool has_given(std::size_t linked) const { return !fLifting.known().given[linked].empty(); }
+   bool is_decoded(std::size_t feature) const { return known().objects() == 0 || known().is_known(feature); }
+   std::size_t bytes() const { return known().bytes(); }
+
+   bool has_given(std::size_t linked) const { return !known().given[linked].empty(); }
 
    /// The values of a linked column for the objects, in the order of events.
    void give(std::size_t linked, std::vector<double> values)
    {
-      require(values.size() == fLifting.order().objects(), "a linked column of other rows");
-      fLifting.known().given[linked] = std::move(values);
+      require(values.size() == fPredict.order().objects(), "a linked column of other rows");
+      known().given[linked] = std::move(values);
    }
 
    /// The bytes of a frame of a feature, which must live as long as this.
@@ -143,9 +180,10 @@ public:
    /// The restored values of a feature, as their bytes, in the order of events. The frames of `needs` must be there.
    std::vector<std::uint8_t> decode(std::size_t feature)
    {
-      for (std::size_t one : fCodec->predictors().closure(feature))
-         if (!fLifting.is_decoded(one))
-            fLifting.decode(one, fPayloads.at(one));
+      const std::vector<std::size_t> closure = fCodec->predictors().closure(feature);
+      for (std::size_t one : closure)
+         if (!is_decoded(one))
+            decode_integers(one, closure);
       std::vector<std::uint8_t> out = restored(feature, fFrames.at(feature));
       Checksum content;
       content.add_u64(fContext);
@@ -158,20 +196,48 @@ public:
 private:
    const ChunkCodec *fCodec;
    Counts fCounts;
-   mutable OpenLifting fLifting;
+   Predict fPredict;
+   OpenLifting fLifting;
+   std::optional<OpenMasked> fMasked;
    std::uint64_t fContext = 0;
    std::optional<std::uint32_t> fChunk;
    std::map<std::size_t, Frame> fFrames;
    std::map<std::size_t, Bytes> fPayloads; ///< of derived features too
 
+   Known &known() { return fPredict.known(); }
+   const Known &known() const { return fPredict.known(); }
+
+   /// The integers of a feature, and of those that are decoded side by side with it.
+   void decode_integers(std::size_t feature, const std::vector<std::size_t> &closure)
+   {
+      if (!fMasked)
+         return fLifting.decode(feature, payload_of(feature));
+      std::vector<std::size_t> features{feature};
+      std::vector<Bytes> payloads{payload_of(feature)};
+      if (fCodec->masked()->is_together(feature))
+         for (std::size_t one : closure)
+            if (one != feature && fCodec->masked()->is_together(one) && !is_decoded(one)) {
+               features.push_back(one);
+               payloads.push_back(payload_of(one));
+            }
+      fMasked->decode(features, payloads);
+   }
+
+   Bytes payload_of(std::size_t feature) const
+   {
+      const auto at = fPayloads.find(feature);
+      require(at != fPayloads.end(), "a frame is missing");
+      return at->second;
+   }
+
    void check_place(std::size_t feature, const Frame &frame)
    {
       const std::string &name = fCodec->features()[feature].name;
       require(frame.codec == fCodec->name(), "a frame of another codec", name);
-      require(frame.model == frame::number(fCodec->model(), 0, 4), "a frame of another model", name);
+      require(frame.model == frame::number(fCodec->sha256(), 0, 4), "a frame of another model", name);
       require(frame.feature == feature, "a frame of another feature", name);
       require(frame.chunk == fChunk.value_or(frame.chunk), "a frame of another chunk", name);
-      const bool sizes = frame.events == fCounts->size() && frame.objects == fLifting.order().objects();
+      const bool sizes = frame.events == fCounts->size() && frame.objects == fPredict.order().objects();
       require(sizes, "events or objects of a chunk were dropped or added", name);
       Checksum place;
       place.add_u64(frame.digest);
@@ -195,7 +261,7 @@ private:
    std::vector<std::uint8_t> restored(std::size_t feature, const Frame &frame) const
    {
       const Feature &spec = fCodec->features()[feature];
-      const RankOrder &order = fLifting.order();
+      const RankOrder &order = fPredict.order();
       std::vector<std::uint8_t> out(order.objects() * size_of(spec.dtype));
       if (!frame.override.empty()) { // its integers are in the order of events
          std::vector<std::int64_t> q(order.objects());
@@ -206,7 +272,7 @@ private:
          return out;
       }
       const std::uint64_t number = feature;
-      fCodec->predictors().lattices()[feature].values(fLifting.integers(feature), order.in_events(), frame.escaped,
+      fCodec->predictors().lattices()[feature].values(known().integers[feature], order.in_events(), frame.escaped,
                                                       spec.dither ? &number : nullptr, out.data());
       return out;
    }

@@ -39,21 +39,7 @@ inline std::vector<double> along(const Values &column, const Values &index, cons
    if (index.levels.back() != counts && *index.levels.back() != *counts)
       return std::vector<double>(sum_of(*counts), std::numeric_limits<double>::quiet_NaN());
    require(column.levels.back()->size() == counts->size(), "a link between tables of other entries");
-   const auto go = [&](auto number) { links::along<decltype(number)>(column, numbers, *counts, out); };
-   switch (column.dtype) {
-   case Dtype::kBool:
-   case Dtype::kUint8: go(std::uint8_t{}); break;
-   case Dtype::kInt8: go(std::int8_t{}); break;
-   case Dtype::kInt16: go(std::int16_t{}); break;
-   case Dtype::kInt32: go(std::int32_t{}); break;
-   case Dtype::kInt64: go(std::int64_t{}); break;
-   case Dtype::kUint16: go(std::uint16_t{}); break;
-   case Dtype::kUint32: go(std::uint32_t{}); break;
-   case Dtype::kUint64: go(std::uint64_t{}); break;
-   case Dtype::kFloat32: go(float{}); break;
-   case Dtype::kFloat64: go(double{}); break;
-   case Dtype::kFloat16: throw CorruptionError("a link to numbers of 16 bits is not read"); // no branch of ROOT has them
-   }
+   with_type(column.dtype, [&](auto number) { links::along<decltype(number)>(column, numbers, *counts, out); });
    return out;
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <set>
@@ -13,12 +14,17 @@
 #include "codec.hpp"
 #include "limits.hpp"
 #include "schema.hpp"
+#include "sha256.hpp"
 
 namespace hepae {
 
+/// Gives the bytes of a model by its SHA-256, as hexadecimal digits; throws where it is not at hand.
+using FindModel = std::function<std::vector<std::uint8_t>(const std::string &)>;
+
 class OpenSchema {
 public:
-   explicit OpenSchema(StoredTree tree) : fTree(std::move(tree)), fCodecs(schema().codecs.size())
+   explicit OpenSchema(StoredTree tree, FindModel find_model = without_models)
+      : fTree(std::move(tree)), fFindModel(std::move(find_model)), fCodecs(schema().codecs.size())
    {
       require(schema().format == limits::kFormatVersion, "a schema of another version");
       require(!schema().tables.empty() && schema().columns.size() <= limits::kColumns, "a schema that cannot be");
@@ -52,7 +58,7 @@ public:
    {
       const std::lock_guard<std::mutex> lock(fMutex);
       if (!fCodecs[number])
-         fCodecs[number] = std::make_unique<ChunkCodec>(schema().codecs[number]);
+         fCodecs[number] = std::make_unique<ChunkCodec>(parts_of(schema().codecs[number]));
       return *fCodecs[number];
    }
 
@@ -70,6 +76,7 @@ public:
       for (std::size_t feature : decoder.needs(fPlaceOf[column]))
          if (spec.columns[feature] != column)
             out.push_back(spec.columns[feature]);
+      out.insert(out.end(), spec.conditions.begin(), spec.conditions.end());
       for (std::size_t one : decoder.given(fPlaceOf[column]))
          out.insert(out.end(), {spec.linked[one].column, spec.linked[one].index});
       return out;
@@ -77,9 +84,31 @@ public:
 
 private:
    StoredTree fTree;
+   FindModel fFindModel;
    std::vector<std::size_t> fStreamOf, fPlaceOf;
    mutable std::mutex fMutex;
    mutable std::vector<std::unique_ptr<ChunkCodec>> fCodecs;
+
+   [[noreturn]] static std::vector<std::uint8_t> without_models(const std::string &sha256)
+   {
+      throw CorruptionError("a model that is not at hand: " + sha256);
+   }
+
+   CodecParts parts_of(const Codec &spec) const
+   {
+      if (!spec.has_model())
+         return CodecParts::of(spec);
+      const std::vector<std::uint8_t> onnx = fFindModel(spec.sha256);
+      const Sha256::Digest digest = Sha256::of({reinterpret_cast<const char *>(onnx.data()), onnx.size()});
+      require(Sha256::digits(digest) == spec.sha256, "a model was changed", spec.sha256);
+      CodecParts out = CodecParts::of(Bytes(onnx), digest);
+      const bool fits = out.features.size() == spec.columns.size() && out.conditions.size() == spec.conditions.size();
+      require(fits, "a model of other columns", spec.sha256);
+      for (std::size_t i = 0; i < out.features.size(); ++i)
+         require(out.features[i].dtype == schema().columns[spec.columns[i]].dtype, "a model of other columns",
+                 out.features[i].name);
+      return out;
+   }
 
    bool is_column(std::size_t number) const { return number < schema().columns.size(); }
 
@@ -141,10 +170,15 @@ private:
          require(column.table == table && column.shape.empty() && fits, "a codec of other columns", column.name);
       }
       for (std::size_t condition : codec.conditions)
-         require(is_column(condition) && schema().columns[condition].table == 0, "a condition that is no column");
+         require(is_condition(condition), "a condition that is no column of events");
       check_names(codec);
       for (const Linked &linked : codec.linked)
          check_linked(linked, table);
+   }
+
+   bool is_condition(std::size_t number) const
+   {
+      return is_column(number) && schema().columns[number].table == 0 && schema().columns[number].shape.empty();
    }
 
    void check_names(const Codec &codec) const

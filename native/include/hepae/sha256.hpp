@@ -3,6 +3,7 @@
 
 #include <array>
 #include <cstdint>
+#include <string>
 #include <string_view>
 
 namespace hepae {
@@ -10,6 +11,16 @@ namespace hepae {
 class Sha256 {
 public:
    using Digest = std::array<std::uint8_t, 32>;
+
+   /// The 64 hexadecimal digits.
+   static std::string digits(const Digest &digest)
+   {
+      std::string out;
+      for (std::uint8_t byte : digest)
+         for (int shift : {4, 0})
+            out += "0123456789abcdef"[byte >> shift & 15];
+      return out;
+   }
 
    static Digest of(std::string_view data)
    {

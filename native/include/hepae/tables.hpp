@@ -167,7 +167,13 @@ private:
       if (known != fChunks.end())
          return known->second;
       const Counts rows = levels.empty() ? std::make_shared<std::vector<std::int64_t>>(fEntries, 1) : levels.back();
-      return fChunks.try_emplace(codec, fSchema->codec(codec), rows).first->second;
+      std::vector<Bytes> raw;
+      for (std::size_t condition : fSchema->schema().codecs[codec].conditions)
+         raw.push_back(column(condition).bytes);
+      OpenChunk &chunk = fChunks.try_emplace(codec, fSchema->codec(codec), rows, raw).first->second;
+      for (std::size_t condition : fSchema->schema().codecs[codec].conditions)
+         chunk.add_condition(to_doubles(column(condition)));
+      return chunk;
    }
 };
 

@@ -85,4 +85,35 @@ inline std::vector<std::int64_t> to_int64(const Values &column)
    return out;
 }
 
+/// Calls a function with a number of the type of a column. Those of float16 have no type here.
+template <class Function>
+void with_type(Dtype dtype, Function function)
+{
+   switch (dtype) {
+   case Dtype::kBool:
+   case Dtype::kUint8: return function(std::uint8_t{});
+   case Dtype::kInt8: return function(std::int8_t{});
+   case Dtype::kInt16: return function(std::int16_t{});
+   case Dtype::kInt32: return function(std::int32_t{});
+   case Dtype::kInt64: return function(std::int64_t{});
+   case Dtype::kUint16: return function(std::uint16_t{});
+   case Dtype::kUint32: return function(std::uint32_t{});
+   case Dtype::kUint64: return function(std::uint64_t{});
+   case Dtype::kFloat32: return function(float{});
+   case Dtype::kFloat64: return function(double{});
+   case Dtype::kFloat16: throw CorruptionError("numbers of 16 bits are not looked at"); // no branch of ROOT has them
+   }
+}
+
+/// Numbers of any dtype in binary64.
+inline std::vector<double> to_doubles(const Values &column)
+{
+   std::vector<double> out;
+   with_type(column.dtype, [&](auto number) {
+      for (const auto value : column.as<decltype(number)>())
+         out.push_back(static_cast<double>(value));
+   });
+   return out;
+}
+
 } // namespace hepae

@@ -61,6 +61,13 @@ public:
       throw CorruptionError("a column that cannot be looked at here");
    }
 
+   /// Takes back what was summed over features that are not known any more.
+   void forget()
+   {
+      fSums = Sums(*fKnown);
+      fLinks = Links(*fKnown);
+   }
+
 private:
    const Known *fKnown;
    Sums fSums;

@@ -24,6 +24,22 @@ public:
    std::vector<std::vector<double>> given;      ///< by linked column, in the order of events; not a number where none
    std::vector<std::vector<double>> conditions; ///< by event
 
+   std::size_t objects() const { return order->objects(); }
+   bool is_known(std::size_t feature) const { return !integers[feature].empty(); }
+
+   /// Size in memory.
+   std::size_t bytes() const
+   {
+      std::size_t numbers = 0;
+      for (const auto *columns : {&integers, &latents})
+         for (const std::vector<std::int64_t> &column : *columns)
+            numbers += column.size();
+      for (const auto *columns : {&given, &conditions})
+         for (const std::vector<double> &column : *columns)
+            numbers += column.size();
+      return 8 * numbers;
+   }
+
    /// The integers of a feature at a place.
    const std::int64_t *at(std::size_t feature, std::size_t place) const
    {

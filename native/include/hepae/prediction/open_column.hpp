@@ -77,7 +77,8 @@ struct OpenColumn {
          if (!name.empty())
             out.push_back(number);
       };
-      add(spec->feature, feature);
+      if (!is_prediction())
+         add(spec->feature, feature);
       add(spec->by, by);
       add(spec->index, index);
       add(spec->phi, phi);
@@ -92,6 +93,9 @@ struct OpenColumn {
                out.push_back(need);
       return out;
    }
+
+   /// Whether it is the prediction of the feature that is decoded, before its residual is known.
+   bool is_prediction() const { return kind == Kind::kPredicted || kind == Kind::kPredictedOffset; }
 
    bool is_given() const { return kind == Kind::kGiven || kind == Kind::kGivenPoint; }
 

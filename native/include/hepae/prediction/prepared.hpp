@@ -33,6 +33,12 @@ struct OpenSource {
    Scale scale;
 };
 
+/// What networks see of a column: 0 … 255, by its index.
+struct OpenInput {
+   OpenSource source;
+   std::vector<std::uint8_t> levels;
+};
+
 /// A sum of tables.
 struct TableSum {
    struct Part {
@@ -76,12 +82,25 @@ public:
       for (std::size_t i = 0; i < conditions.size(); ++i)
          fNames.conditions.emplace(conditions[i], i);
       for (const Source &source : fSpec.sources)
-         add_source(source);
+         fSources.push_back(open(source));
       fPredictors.resize(fNames.features.size());
       for (const Predictor &predictor : fSpec.features)
          add_predictor(predictor);
       require(fOrder.size() == fNames.features.size(), "predictors and features differ");
       add_carriers();
+   }
+
+   /// The networks of the masked codec look at further columns.
+   void look_at(const MaskedSpec &spec)
+   {
+      fMaskedInputs = spec.inputs;
+      for (const Source &source : fMaskedInputs)
+         fInputs.push_back({open(source), levels_of(source.knots)});
+      for (std::size_t place = 0; place < spec.shapes.size(); ++place)
+         for (std::size_t input : spec.shapes[place].inputs)
+            look_at(fInputs[input].source.column, fOrder[place]);
+      for (const std::string &name : spec.together)
+         fPredictors[fNames.features.at(name)].ranked = true;
    }
 
    PreparedPredictors(const PreparedPredictors &) = delete; // columns point into the specification
@@ -91,6 +110,7 @@ public:
    const std::vector<std::size_t> &order() const { return fOrder; }
    const std::vector<OpenLattice> &lattices() const { return fLattices; }
    const std::vector<OpenSource> &sources() const { return fSources; }
+   const std::vector<OpenInput> &inputs() const { return fInputs; }
    const OpenPredictor &predictor(std::size_t feature) const { return fPredictors[feature]; }
 
    /// The derived features whose payloads are in front of that of a feature, in their order.
@@ -128,6 +148,8 @@ private:
    Names fNames;
    std::vector<OpenLattice> fLattices;
    std::vector<OpenSource> fSources;
+   std::vector<Source> fMaskedInputs; ///< columns point into them
+   std::vector<OpenInput> fInputs;
    std::vector<OpenPredictor> fPredictors;
    std::vector<std::size_t> fOrder;
    std::vector<std::vector<std::size_t>> fCarried;
@@ -138,13 +160,23 @@ private:
       fLattices.emplace_back(lattice);
    }
 
-   void add_source(const Source &source)
+   OpenSource open(const Source &source) const
    {
       OpenColumn column(source.column, fNames);
       const std::int64_t first = column.optional() ? 0 : 1;
       const std::int64_t last = source.knots.back();
-      const Scale scale{static_cast<std::uint64_t>(source.low), source.shift, first, last};
-      fSources.push_back({std::move(column), scale});
+      return {std::move(column), {static_cast<std::uint64_t>(source.low), source.shift, first, last}};
+   }
+
+   /// Levels rise in equal steps from 0 to 255 at the knots; what is missing is in the middle (section 12).
+   static std::vector<std::uint8_t> levels_of(const std::vector<std::int64_t> &knots)
+   {
+      constexpr std::int64_t missing = 128, top = 255;
+      std::vector<std::int64_t> values{missing};
+      for (std::size_t k = 0; k < knots.size(); ++k)
+         values.push_back(top * static_cast<std::int64_t>(k) / std::max<std::int64_t>(static_cast<std::int64_t>(knots.size()) - 1, 1));
+      const std::vector<std::int64_t> table = table_of(knots, values);
+      return {table.begin(), table.end()};
    }
 
    void add_predictor(const Predictor &spec)

@@ -199,17 +199,35 @@ struct LiftingSpec {
    }
 };
 
+/// Neighbouring bins of residuals from `low` on: runs of (log2 of the width, number of bins).
 struct Alphabet {
    std::int64_t low = 0;
    std::vector<std::pair<std::int64_t, std::int64_t>> runs;
+
+   std::size_t bins() const
+   {
+      std::size_t out = 0;
+      for (const auto &[width, bins] : runs)
+         out += static_cast<std::size_t>(bins);
+      return out;
+   }
 
    void fields(Record &r)
    {
       r.need("low", low);
       r.need("runs", runs);
    }
+   void check() const
+   {
+      constexpr std::int64_t farthest = std::int64_t{1} << 50, widest = 40, most = 1022;
+      require(low >= -farthest && low <= farthest, "bins begin too far out");
+      for (const auto &[width, bins] : runs)
+         require(width >= 0 && width <= widest && bins > 0 && bins <= most, "bins of a bad width");
+      require(runs.size() <= most && bins() >= 1 && bins() <= most, "bins are too many, or none");
+   }
 };
 
+/// How the residuals of a feature are coded: its bins, what its network sees, and the grid of its cells.
 struct Shape {
    std::string feature;
    Alphabet alphabet;
@@ -239,6 +257,29 @@ struct MaskedSpec {
       r.need("shapes", shapes);
       r.may("inputs", inputs);
       r.may("together", together);
+   }
+
+   void check() const
+   {
+      require(shapes.size() == predictors.features.size(), "shapes and predictors differ");
+      for (std::size_t i = 0; i < shapes.size(); ++i) {
+         require(shapes[i].feature == predictors.features[i].feature, "shapes and predictors differ");
+         for (std::size_t number : shapes[i].inputs)
+            require(number < inputs.size(), "no such input", shapes[i].feature);
+      }
+      check_together();
+   }
+
+private:
+   /// Features that are decoded together follow each other.
+   void check_together() const
+   {
+      std::size_t at = 0;
+      while (!together.empty() && at < shapes.size() && shapes[at].feature != together[0])
+         ++at;
+      require(together.size() <= shapes.size() - at, "features decoded together are no neighbours");
+      for (std::size_t i = 0; i < together.size(); ++i)
+         require(shapes[at + i].feature == together[i], "features decoded together are no neighbours");
    }
 };
 

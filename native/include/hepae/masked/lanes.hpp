@@ -1,0 +1,109 @@
+// Products of pairs of 16-bit integers, added up in 32 bits, many at a time. Instructions of the processor where the
+// compiler may use them, plain C++ otherwise; all are exact.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+
+#if defined(__AVX2__) || defined(__SSE2__)
+#include <immintrin.h>
+#endif
+
+namespace hepae::lanes {
+
+/// Two integers side by side, the first in the low half.
+inline std::int32_t pair(std::int16_t a, std::int16_t b)
+{
+   return static_cast<std::int32_t>(static_cast<std::uint16_t>(a) | static_cast<std::uint32_t>(static_cast<std::uint16_t>(b)) << 16);
+}
+
+#if defined(__AVX2__)
+struct Words {
+   static constexpr std::size_t kSize = 8;
+   __m256i v;
+
+   static Words all(std::int32_t x) { return {_mm256_set1_epi32(x)}; }
+   static Words at(const std::int32_t *p) { return {_mm256_loadu_si256(reinterpret_cast<const __m256i *>(p))}; }
+   void put(std::int32_t *p) const { _mm256_storeu_si256(reinterpret_cast<__m256i *>(p), v); }
+   /// The sum of both products of each pair.
+   Words times(Words o) const { return {_mm256_madd_epi16(v, o.v)}; }
+   Words plus(Words o) const { return {_mm256_add_epi32(v, o.v)}; }
+   Words clipped(int shift, Words top) const
+   {
+      const __m256i down = _mm256_sra_epi32(v, _mm_cvtsi32_si128(shift));
+      return {_mm256_min_epi32(_mm256_max_epi32(down, _mm256_setzero_si256()), top.v)};
+   }
+   Words beside(Words o) const { return {_mm256_or_si256(v, _mm256_slli_epi32(o.v, 16))}; }
+};
+#elif defined(__SSE2__)
+struct Words {
+   static constexpr std::size_t kSize = 4;
+   __m128i v;
+
+   static Words all(std::int32_t x) { return {_mm_set1_epi32(x)}; }
+   static Words at(const std::int32_t *p) { return {_mm_loadu_si128(reinterpret_cast<const __m128i *>(p))}; }
+   void put(std::int32_t *p) const { _mm_storeu_si128(reinterpret_cast<__m128i *>(p), v); }
+   Words times(Words o) const { return {_mm_madd_epi16(v, o.v)}; }
+   Words plus(Words o) const { return {_mm_add_epi32(v, o.v)}; }
+   Words clipped(int shift, Words top) const
+   {
+      const __m128i down = _mm_sra_epi32(v, _mm_cvtsi32_si128(shift));
+      const __m128i least = _mm_andnot_si128(_mm_srai_epi32(down, 31), down), over = _mm_cmpgt_epi32(least, top.v);
+      return {_mm_or_si128(_mm_and_si128(over, top.v), _mm_andnot_si128(over, least))};
+   }
+   Words beside(Words o) const { return {_mm_or_si128(v, _mm_slli_epi32(o.v, 16))}; }
+};
+#else
+struct Words {
+   static constexpr std::size_t kSize = 1;
+   std::int32_t v;
+
+   static Words all(std::int32_t x) { return {x}; }
+   static Words at(const std::int32_t *p) { return {*p}; }
+   void put(std::int32_t *p) const { *p = v; }
+   Words times(Words o) const
+   {
+      const auto low = [](std::int32_t x) { return static_cast<std::int16_t>(static_cast<std::uint32_t>(x) & 0xFFFF); };
+      const auto high = [](std::int32_t x) { return static_cast<std::int16_t>(x >> 16); };
+      return {low(v) * low(o.v) + high(v) * high(o.v)};
+   }
+   Words plus(Words o) const { return {v + o.v}; }
+   Words clipped(int shift, Words top) const { return {std::clamp(v >> shift, 0, top.v)}; }
+   Words beside(Words o) const { return {static_cast<std::int32_t>(static_cast<std::uint32_t>(v) | static_cast<std::uint32_t>(o.v) << 16)}; }
+};
+#endif
+
+/// A unit of a layer: its weights in pairs, its bias, and where it is clipped.
+struct Neuron {
+   const std::int32_t *weights;
+   std::int32_t bias, top;
+};
+
+template <std::size_t Objects>
+struct Neurons {
+   /// Two units for all objects; their outputs stand beside each other. Input pair k of object p is in[k * Objects + p].
+   static void two(Neuron a, Neuron b, std::size_t pairs, int shift, const std::int32_t *in, std::int32_t *out)
+   {
+      constexpr std::size_t vectors = 4; // sums that fit into registers
+      for (std::size_t p = 0; p < Objects; p += vectors * Words::kSize) {
+         Words first[vectors], second[vectors];
+         for (std::size_t j = 0; j < vectors; ++j) {
+            first[j] = Words::all(a.bias);
+            second[j] = Words::all(b.bias);
+         }
+         for (std::size_t k = 0; k < pairs; ++k) {
+            const Words wa = Words::all(a.weights[k]), wb = Words::all(b.weights[k]);
+            for (std::size_t j = 0; j < vectors; ++j) {
+               const Words x = Words::at(in + k * Objects + p + j * Words::kSize);
+               first[j] = first[j].plus(x.times(wa));
+               second[j] = second[j].plus(x.times(wb));
+            }
+         }
+         for (std::size_t j = 0; j < vectors; ++j)
+            first[j].clipped(shift, Words::all(a.top)).beside(second[j].clipped(shift, Words::all(b.top))).put(out + p + j * Words::kSize);
+      }
+   }
+};
+
+} // namespace hepae::lanes
