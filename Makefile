@@ -32,7 +32,7 @@ demo: $(VENV)/.hepae-demo ## a whole n-tuple, losslessly and with bounds, then j
 	$(BIN)/hepae decompress $(DEMO)/whole.root $(DEMO)/original.root --force
 	$(BIN)/hepae verify $(WHOLE) $(DEMO)/original.root
 	$(BIN)/hepae compress --dry-run $(WHOLE) --bound 'Jet_pt,Jet_mass,Muon_pt=rel:1e-3' --bound 'Vertex_z=abs:1e-2'
-	$(BIN)/hepae train $(SAMPLE) -o $(DEMO)/jets.onnx --collection Jet $(BOUNDS) --force
+	$(BIN)/hepae train $(SAMPLE) -o $(DEMO)/jets.onnx --collection Jet --effort fast $(BOUNDS) --force
 	$(BIN)/hepae compress $(SAMPLE) $(DEMO)/small.root --collection Jet --model $(DEMO)/jets.onnx --force
 	$(BIN)/hepae decompress $(DEMO)/small.root $(DEMO)/restored.root --force
 	$(BIN)/hepae verify $(SAMPLE) $(DEMO)/restored.root $(BOUNDS)
