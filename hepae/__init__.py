@@ -8,8 +8,8 @@ Examples
 >>> model = hepae.train(["events.root"], collection="Jet", bounds=["pt,mass=rel:1e-3"])  # doctest: +SKIP
 >>> hepae.compress("events.root", "small.root", model=model)  # doctest: +SKIP
 >>> assert hepae.verify("events.root", "small.root").kept  # doctest: +SKIP
->>> with hepae.open("small.root") as file:  # doctest: +SKIP
-...     jets = file["Events"].arrays(["Jet_pt", "Jet_eta"])
+>>> with hepae.open("small.root:Events") as events:  # doctest: +SKIP
+...     jets = events.arrays(["Jet_pt", "Jet_eta"], cut="nJet >= 2")
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from hepae.model.dataset import DatasetModel
 from hepae.model.model import Model
 from hepae.read.interpretation import register, set_restorer
 from hepae.read.ntuples import register_ntuples
+from hepae.read.opened import concatenate, iterate
 from hepae.read.opened import open_file as open  # noqa: A004 - the word users know from uproot
 from hepae.read.trees import register_trees
 from hepae.stored.reader import restore_branch
@@ -42,8 +43,10 @@ __all__ = [
     "__version__",
     "compress",
     "compress_files",
+    "concatenate",
     "decompress",
     "inspect",
+    "iterate",
     "merge",
     "open",
     "repack",

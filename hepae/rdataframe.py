@@ -102,7 +102,8 @@ def open(  # noqa: A001 - the word users know from uproot
         )
     with open_file(path) as file:
         opened = file[name]
-        names = [key for key in opened if _plain(key, branches)] if columns is None else list(columns)
+        there = opened.keys()
+        names = [name for name in there if _plain(name, branches)] if columns is None else list(columns)
         called = _cpp_names(names, f"{path}:{name}")
         arrays = {
             called[key]: _for_root(

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 import hepae
-from hepae.errors import CollectionError, HepaeError, OutputError
+from hepae.errors import HepaeError, OutputError
 from hepae.learn.recipe import recipe_of
 
 HERE = Path(__file__).parent.parent
@@ -115,7 +115,7 @@ def test_a_reader_of_a_file_that_is_replaced_gets_its_values_or_an_error(model: 
         )
         with suppress(HepaeError):  # uproot opens the path again for each read
             assert events.arrays(["Muon_pt"], entry_stop=100)["Muon_pt"].tolist() == before
-    with hepae.open(target) as file, pytest.raises(CollectionError):
+    with hepae.open(target) as file, pytest.raises(KeyError):
         file["Events"]["Muon_pt__hepae"]
 
 

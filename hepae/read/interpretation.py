@@ -7,7 +7,7 @@ knows no codec.
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import numpy as np
 import uproot
@@ -22,7 +22,7 @@ from hepae.root.tree import TreeReader
 from hepae.root.ttree.reader import FETCHED, TTreeReader
 from hepae.stored.titles import SUFFIX, Payload, parse_title
 
-__all__ = ["AsHepae", "Restorer", "register", "restorer", "set_restorer"]
+__all__ = ["AsHepae", "Restorer", "register", "restorer", "set_restorer", "stands_for"]
 
 
 class Restorer(Protocol):
@@ -35,6 +35,9 @@ class Restorer(Protocol):
         it needs with them (weakly) from one call to the next.
         """
 
+
+IN_FILE: Final = "_hepae_in_file"
+"""Attribute of a branch under another name: the branch that is in the file."""
 
 _restorer: list[Restorer] = []
 _registered: list[type] = []
@@ -129,7 +132,7 @@ class AsHepae(CustomInterpretation):  # type: ignore[misc]
 
         The basket is kept until then, so that it is not fetched twice.
         """
-        vars(branch).setdefault(FETCHED, {})[basket.basket_num] = basket
+        vars(_in_file(branch)).setdefault(FETCHED, {})[basket.basket_num] = basket
         return np.broadcast_to(np.uint8(0), (int(basket.num_entries),))
 
     def final_array(
@@ -146,11 +149,12 @@ class AsHepae(CustomInterpretation):  # type: ignore[misc]
         start, stop = int(entry_start), max(int(entry_stop), int(entry_start))
         found = Jagged(np.zeros(0, np.int64), np.empty(0, self.payload.dtype))
         if branch is not None:  # uproot names none where no basket is in the range
-            source, tree = readers_of(branch.tree)
+            stored = _in_file(branch)
+            source, tree = readers_of(stored.tree)
             try:
                 found = restorer()(source, tree, self.name, start, stop)
             finally:
-                vars(branch).pop(FETCHED, None)
+                vars(stored).pop(FETCHED, None)
         edges = np.zeros(len(found.counts) + 1, np.int64)
         np.cumsum(found.counts, out=edges[1:])
         jagged = JaggedArray(edges, found.values)
@@ -164,6 +168,15 @@ class AsHepae(CustomInterpretation):  # type: ignore[misc]
     @_forth.setter
     def _forth(self, machine: Any) -> None:
         return
+
+
+def stands_for(shown: Any, branch: Any) -> None:
+    """Let a branch under another name be read as the one that is in the file (both uproot's)."""
+    vars(shown)[IN_FILE] = branch
+
+
+def _in_file(branch: Any) -> Any:
+    return vars(branch).get(IN_FILE, branch)
 
 
 def _rebuild(name: str, payload: Payload, stored: Any) -> AsHepae:

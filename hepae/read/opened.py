@@ -1,152 +1,213 @@
-"""`hepae.open`: a compressed file that reads like the original, under the original names."""
+"""`hepae.open`: files that read as the originals, in uproot's words, whatever was compressed in them and how.
+
+What comes back is uproot's: directories without what hepae keeps for itself, trees under the names of the original.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from fnmatch import fnmatchcase
+import copy
+from collections.abc import Iterator
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
-import awkward as ak
 import uproot
 
-from hepae.errors import CollectionError, nearest
+from hepae.errors import CollectionError
 from hepae.read.ntuple_fields import NTupleFields
+from hepae.read.renamed import renamed
 from hepae.root.file.reading import reading
-from hepae.root.file.source import TREE_CLASSES, Source
+from hepae.root.file.source import Source
 from hepae.root.rntuple.reader import RNTupleReader
-from hepae.stored.titles import SUFFIX, parse_title
+from hepae.stored.titles import SUFFIX
 
-__all__ = ["OpenedFile", "OpenedTree", "open_file"]
+__all__ = ["OpenedDirectory", "concatenate", "iterate", "open_file"]
 
 
-def open_file(path: str | Path) -> OpenedFile:
-    """Open a file, compressed or not, and read it under the original names of its branches.
+def open_file(path: str | Path | dict[str, str], **options: Any) -> Any:
+    """Open a file, compressed or not, and read it as the original; a drop-in for ``uproot.open``.
+
+    Parameters
+    ----------
+    path
+        Local path or URL; with ``:tree`` behind it, or as ``{path: tree}``, an object of the file. The tree may be in a
+        directory, and a path goes on to its branches: ``"small.root:dir/tree/Jet_pt"``.
+    options
+        Those of ``uproot.open``: caches, executors, what a protocol needs.
+
+    Returns
+    -------
+    OpenedDirectory
+        The file, a mapping from names to objects and a context manager; or the object that was asked for: a tree is
+        uproot's own, with all that it can do (``arrays`` with expressions, cut and aliases, ``iterate``, ``show``,
+        ``typenames``).
 
     Raises
     ------
     InputError
         If it is no ROOT file.
+    KeyError
+        If there is no object of that name (``uproot.KeyInFileError``).
 
     Examples
     --------
-    >>> with open_file("small.root") as file:  # doctest: +SKIP
-    ...     jets = file["Events"].arrays(["Jet_pt", "Jet_eta"], entry_stop=1000)
+    >>> with open_file("small.root:Events") as events:  # doctest: +SKIP
+    ...     jets = events.arrays(["Jet_pt", "Jet_eta"], cut="nJet >= 2", entry_stop=1000)
     """
-    return OpenedFile(path)
+    location, name = _location(path)
+    file = OpenedDirectory.of_file(location, options)
+    return file if name is None else file[name]
 
 
-class OpenedFile:
-    """A file open for reading; a context manager."""
+def iterate(files: Any, expressions: Any = None, **options: Any) -> Iterator[Any]:
+    """Arrays of many files, some entries at a time: ``uproot.iterate``, under the original names.
 
-    def __init__(self, path: str | Path) -> None:
-        self._source = Source(path)
-
-    def keys(self) -> list[str]:
-        """Paths of all objects but what hepae keeps for itself."""
-        return [key.path for key in self._source.keys if not self._source.is_own(key.path)]
-
-    def __getitem__(self, name: str) -> Any:
-        """A tree as `OpenedTree`, anything else as uproot gives it."""
-        with reading(f"{self._source.path}, {name}"):
-            found = self._source.get(name)
-            if isinstance(found, uproot.ReadOnlyDirectory) or found.classname not in TREE_CLASSES:
-                return found
-            reader = self._source.tree(name.partition(";")[0])
-            if isinstance(reader, RNTupleReader) and any(key.endswith(SUFFIX) for key in reader.branches):
-                return OpenedTree(NTupleFields(self._source, reader))
-            return OpenedTree(found)
-
-    def close(self) -> None:
-        """Close the file."""
-        self._source.close()
-
-    def __enter__(self) -> OpenedFile:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-
-class OpenedTree:
-    """A tree under the original names of its branches; values are restored when they are asked for.
-
-    Attributes
+    Parameters
     ----------
-    num_entries : int
-        Number of events.
+    files
+        As for ``uproot.iterate``: ``"path:tree"``, a glob, a list, ``{path: tree}``. Files are opened in turn.
+    expressions, options
+        Those of the tree's ``iterate``: cut, filter_name, step_size (entries, or ``"100 MB"``), library.
+
+    Examples
+    --------
+    >>> for events in iterate("small*.root:Events", ["Jet_pt"], step_size="100 MB"):  # doctest: +SKIP
+    ...     histogram.fill(ak.flatten(events.Jet_pt))
+    """
+    for path, name in _files(files):
+        with open_file({path: name} if name else path) as opened:
+            tree = opened if name else _only_tree(opened, path)
+            yield from tree.iterate(expressions, **options)
+
+
+def concatenate(files: Any, expressions: Any = None, **options: Any) -> Any:
+    """Arrays of many files as one: ``uproot.concatenate``, under the original names.
+
+    Parameters
+    ----------
+    files, expressions, options
+        As for `iterate`, without ``step_size``.
+    """
+    form = uproot.interpretation.library._regularize_library(options.get("library", "ak"))
+    read, start = [], 0
+    for path, name in _files(files):
+        with open_file({path: name} if name else path) as opened:
+            tree = opened if name else _only_tree(opened, path)
+            read.append(form.global_index(tree.arrays(expressions, **options), start))
+            start += tree.num_entries
+    return form.concatenate(read)
+
+
+class OpenedDirectory(uproot.ReadOnlyDirectory):  # type: ignore[misc]
+    """A directory of a file as uproot has it (`uproot.ReadOnlyDirectory`), without the objects that are hepae's own.
+
+    Pickles: the file is opened again where it arrives.
     """
 
-    def __init__(self, tree: Any) -> None:
-        self._tree = tree
-        self.num_entries = int(tree.num_entries)
-        self._branches = dict(_original_names(tree))
+    _source: Source
+    _opened: tuple[str, dict[str, Any]]
 
-    def keys(self) -> list[str]:
-        """Names of the branches as in the original file."""
-        return list(self._branches)
+    @classmethod
+    def of_file(cls, location: str, options: dict[str, Any]) -> OpenedDirectory:
+        """The top directory of a file."""
+        source = Source(location, **options)
+        return cls._of(source.directory, source, (location, options))
 
-    def __len__(self) -> int:
-        return len(self._branches)
+    @classmethod
+    def _of(cls, directory: Any, source: Source, opened: tuple[str, dict[str, Any]]) -> OpenedDirectory:
+        shown = copy.copy(directory)
+        shown.__class__ = cls
+        shown._source, shown._opened = source, opened
+        above = "".join(f"{part}/" for part in directory.path)
+        shown._keys = [key for key in directory._keys if not source.is_own(f"{above}{key.fName}")]
+        shown._keys_lookup = {}
+        for place, key in enumerate(shown._keys):
+            shown._keys_lookup.setdefault(key.fName, []).append(place)
+        return shown  # type: ignore[no-any-return]
 
-    def __contains__(self, name: object) -> bool:
-        return name in self._branches
+    def __getitem__(self, where: str) -> Any:
+        """An object by its name or path, with or without cycle; of a tree, a branch by the path that goes on."""
+        missing = None
+        with reading(f"{self._source.path}:{where}"):
+            try:
+                item = self._shown(super().__getitem__(where))
+            except uproot.KeyInFileError as error:
+                missing = error
+        if missing is not None:
+            raise missing
+        return item
 
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._branches)
+    def iterkeys(self, **filters: Any) -> Iterator[str]:
+        """Names, with cycles, those in directories below included (``recursive=False``: not)."""
+        return (name for name in super().iterkeys(**filters) if not self._is_own(name))
 
-    def __getitem__(self, name: str) -> Any:
-        """uproot's branch, whose ``array`` gives restored values."""
-        if name not in self._branches:
-            raise CollectionError(f"no branch {name!r}", hint=nearest(name, self._branches) or None)
-        return self._tree[self._branches[name]]
+    def iterclassnames(self, **filters: Any) -> Iterator[tuple[str, str]]:
+        """Names and C++ classes, as `iterkeys`."""
+        return (item for item in super().iterclassnames(**filters) if not self._is_own(item[0]))
 
-    def arrays(
-        self,
-        names: str | Sequence[str] | None = None,
-        *,
-        filter_name: str | None = None,
-        entry_start: int | None = None,
-        entry_stop: int | None = None,
-        library: str = "ak",
-    ) -> Any:
-        """Branches together, as in uproot.
+    def _is_own(self, name: str) -> bool:
+        return self._source.is_own("/".join((*self.path, name.rpartition(";")[0] or name)))
 
-        Parameters
-        ----------
-        names
-            Names of branches; all that match ``filter_name`` (a pattern with wildcards) where none are given.
-        entry_start, entry_stop
-            Events to read, negative ones counted from the end.
-        library
-            ``"ak"`` for an awkward record array, ``"np"`` for a dict of NumPy arrays.
-        """
-        if names is None:
-            names = [name for name in self._branches if fnmatchcase(name, filter_name or "*")]
-        chosen = [names] if isinstance(names, str) else list(names)
-        with reading(", ".join(chosen)):
-            read = {
-                name: self[name].array(entry_start=entry_start, entry_stop=entry_stop, library=library)
-                for name in chosen
-            }
-        return ak.zip(read, depth_limit=1) if library == "ak" else read
+    def iteritems(self, **filters: Any) -> Iterator[tuple[str, Any]]:
+        """Names and objects, as `iterkeys`."""
+        for name in self.iterkeys(**filters):
+            yield name, self[name]
 
-    def iterate(
-        self, names: str | Sequence[str] | None = None, *, step_size: int = 10_000, library: str = "ak"
-    ) -> Iterator[Any]:
-        """`arrays` for runs of ``step_size`` events."""
-        for start in range(0, self.num_entries, step_size):
-            yield self.arrays(names, entry_start=start, entry_stop=start + step_size, library=library)
+    def itervalues(self, **filters: Any) -> Iterator[Any]:
+        """Objects, as `iteritems`."""
+        for _, item in self.iteritems(**filters):
+            yield item
+
+    def _shown(self, item: Any) -> Any:
+        if isinstance(item, OpenedDirectory):
+            return item
+        if isinstance(item, uproot.ReadOnlyDirectory):
+            return self._of(item, self._source, self._opened)
+        if isinstance(item, uproot.behaviors.TTree.TTree):
+            return renamed(item)
+        if isinstance(item, uproot.behaviors.RNTuple.RNTuple):
+            return self._ntuple(item)
+        return item
+
+    def _ntuple(self, item: Any) -> Any:
+        reader = self._source.tree("/".join((*self.path, str(item.parent.fName))))
+        if isinstance(reader, RNTupleReader) and any(key.endswith(SUFFIX) for key in reader.branches):
+            return NTupleFields(self._source, reader)
+        return item
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _reopened, (*self._opened, "/".join(self.path))
 
 
-def _original_names(tree: Any) -> Iterable[tuple[str, str]]:
-    # names of fields in different fields of an RNTuple may be the same
-    paths = isinstance(tree, uproot.behaviors.RNTuple.HasFields)
-    for name in tree.keys(recursive=True, full_paths=paths):
-        if not name.endswith(SUFFIX):
-            yield name, name
-        elif parse_title(str(tree[name].title)) is not None:
-            yield name.removesuffix(SUFFIX), name
+def _reopened(location: str, options: dict[str, Any], path: str) -> Any:
+    file = open_file(Path(location) if "://" not in location else location, **options)
+    return file[path] if path else file
+
+
+def _location(path: str | Path | dict[str, str]) -> tuple[str, str | None]:
+    """The file, and the object that is asked for."""
+    if isinstance(path, dict):
+        if len(path) != 1:
+            raise TypeError("hepae.open takes one file; hepae.iterate and hepae.concatenate take many")
+        ((location, name),) = path.items()
+        return str(location), name
+    if isinstance(path, Path):
+        return str(path), None
+    location, name = uproot._util.file_object_path_split(str(path))
+    return str(location), name or None
+
+
+def _files(files: Any) -> Any:
+    return uproot._util.regularize_files(files, steps_allowed=False)
+
+
+def _only_tree(file: OpenedDirectory, path: str) -> Any:
+    """The tree of a file for which none was named."""
+    names = sorted({name for name in file._source.trees if not file._source.is_own(name)})
+    if len(names) != 1:
+        raise CollectionError(
+            "which tree? Name it behind the file",
+            where=path,
+            expected=f"{path}:TREE",
+            got=", ".join(names) or "no tree",
+        )
+    return file[names[0]]

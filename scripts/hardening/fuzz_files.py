@@ -35,7 +35,7 @@ from hepae.errors import DefectError, HepaeError, InputError
 from hepae.learn.masked.efforts import EFFORTS, Effort
 from hepae.learn.masked.integer_network import Size
 from hepae.learn.recipe import recipe_of
-from hepae.read.opened import OpenedTree
+from hepae.root.file.reading import reading
 from hepae.testing.hostile import KINDS, Bytes
 from scripts.hardening import evidence
 
@@ -112,9 +112,10 @@ def restored(path: Path, features: Sequence[str] = FEATURES) -> Arrays:
     """Counts and bit patterns of every compressed feature, as a user reads them."""
     with hepae.open(path) as file:
         events = file["Events"]
-        if not isinstance(events, OpenedTree):
+        if not hasattr(events, "arrays"):
             raise InputError("not a tree", where=path, got=type(events).__name__)
-        columns = {name: events.arrays([name])[name] for name in features}
+        with reading(path):
+            columns = {name: events.arrays([name])[name] for name in features}
     return {
         name: (
             ak.to_numpy(ak.num(values) if values.ndim > 1 else len(values)).astype(np.int64).tobytes(),

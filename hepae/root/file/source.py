@@ -55,6 +55,8 @@ class Source:
     ----------
     path
         Local path, or a URL that uproot understands.
+    options
+        Those of ``uproot.open``.
 
     Attributes
     ----------
@@ -62,13 +64,13 @@ class Source:
         Every key of every directory, all cycles, directories included.
     """
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, **options: Any) -> None:
         self.path = str(path)
         if not is_url(path):
             check_header(Path(path))
         with reading(self.path):
             # the whole header of each tree, so that friends, indices and user data are seen and never dropped
-            self._begin(uproot.open(self.path, minimal_ttree_metadata=False))
+            self._begin(uproot.open(self.path, **{"minimal_ttree_metadata": False} | options))
 
     @classmethod
     def of(cls, directory: Any) -> Source:
