@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import pickle
 import re
+import subprocess
+import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -325,3 +329,28 @@ def test_compressed_files_are_not_compressed_again_and_others_not_decompressed(
     assert code == 0
     assert "nothing is compressed here, the file is copied as it is" in " ".join(out.split())
     assert (tmp_path / "copy.root").read_bytes() == files["original"].read_bytes()
+
+
+def test_help_alone_and_quiet_commands(run: Run, sample_root: Path) -> None:
+    code, said, _ = run()
+    assert code == 0
+    assert "inspect" in said
+    assert run("inspect", "-q", str(sample_root)) == (0, "", "")
+    code, _, problem = run("inspect", "-q", "nothing.root")
+    assert code == 2
+    assert "no such file" in problem
+
+
+def test_a_shell_that_completes_words_gets_commands() -> None:
+    """argcomplete writes what may come next where the shell says."""
+    line = "hepae insp"
+    asked = {
+        "_ARGCOMPLETE": "1",
+        "COMP_LINE": line,
+        "COMP_POINT": str(len(line)),
+        "_ARGCOMPLETE_STDOUT_FILENAME": "said",
+    }
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, "-m", "hepae"]
+        subprocess.run(command, env={**os.environ, **asked}, cwd=folder, check=False, timeout=120)
+        assert (Path(folder) / "said").read_text() == "inspect "

@@ -17,6 +17,7 @@ from hepae.files.compress.narrowing import narrowing_of
 from hepae.files.inspect.estimate import estimate
 from hepae.files.inspect.facts import ENTRIES, OTHERS, PLAIN, FileFacts, TableFacts
 from hepae.files.inspect.file import inspect
+from hepae.learn.recipe import recipe_of
 from hepae.learn.whole.lifted import lifted_tables
 from hepae.root.columns import Jagged
 from hepae.root.file.writer import RootWriter
@@ -236,3 +237,18 @@ def test_a_dry_run_of_no_whole_file_is_refused(
 ) -> None:
     assert cli.main(["compress", str(nano), "--dry-run", *words]) == 2
     assert "a dry run is of" in capsys.readouterr().err
+
+
+def test_a_collection_with_a_model_is_shown_by_feature(sample_root: Path, tmp_path: Path) -> None:
+    small, recipe = tmp_path / "small.root", recipe_of({"codec": "lifting"})
+    compress(sample_root, small, collection="Jet", bounds=["pt=rel:1e-3"], recipe=recipe)
+    facts = inspect(small, values=["Jet_pt"])
+    columns = {column.name: column for column in facts.trees[0].columns}
+    assert columns.keys() == {column.name for column in inspect(sample_root).trees[0].columns}
+    pt, jets = columns["Jet_pt"], tables(facts)["Jet"]
+    assert (pt.bound, pt.codec, pt.dtype) == ("rel:0.001", "lifting", "float32")
+    assert (jets.rows, jets.columns) == (12_169, 21)
+    assert pt.values is not None
+    assert pt.values.low is not None
+    assert pt.values.low >= 20
+    assert sum(column.on_disk for column in columns.values()) <= small.stat().st_size

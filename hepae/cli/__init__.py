@@ -11,7 +11,7 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 
 from hepae.cli.stopping import SHELL, exit_code, stoppable
 from hepae.core.values.names import printable
@@ -49,7 +49,7 @@ def _run(arguments: Sequence[str] | None) -> int:
     words = sys.argv[1:] if arguments is None else list(arguments)
     options = whole_parser(words).parse_args(words)
     try:
-        with needed("this command"):
+        with needed("this command"), _quietly() if options.quiet else nullcontext():
             code = int(options.run(options))
         sys.stdout.flush()
     except SystemExit:  # rich leaves with 1, which says something else here
@@ -57,12 +57,20 @@ def _run(arguments: Sequence[str] | None) -> int:
     return code
 
 
+def _quietly() -> AbstractContextManager[None]:
+    from hepae.cli.progress import quietly
+
+    return quietly()
+
+
 def whole_parser(words: Sequence[str] = ()) -> argparse.ArgumentParser:
     """The parser of all commands, those of plug-ins too; it needs rich, which reading and writing do without."""
     with needed("the command line"):
         from hepae.cli import commands, compressing, interop
-        from hepae.cli.parser import parser
-    return parser((compressing.add_commands, commands.add_commands, interop.add_commands), words)
+        from hepae.cli.parser import completed, parser
+    made = parser((compressing.add_commands, commands.add_commands, interop.add_commands), words)
+    completed(made)
+    return made
 
 
 def _say(text: str, code: int) -> int:

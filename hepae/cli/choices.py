@@ -10,7 +10,15 @@ from typing import Any
 from hepae.errors import InputError, SchemaError
 from hepae.learn.recipe import CHOICES, CODECS, EFFORTS
 
-__all__ = ["BOUNDS_HELP", "choices_of", "is_whole", "names_said", "recipe_choices", "training_options"]
+__all__ = [
+    "BOUNDS_HELP",
+    "bounds_option",
+    "choices_of",
+    "is_whole",
+    "names_said",
+    "recipe_choices",
+    "training_options",
+]
 
 BOUNDS_HELP = (
     "NAMES=BOUND, repeatable; names with or without prefix, wildcards allowed; BOUND is abs:E, rel:R, bits:N or exact "
@@ -19,35 +27,45 @@ BOUNDS_HELP = (
 
 
 def training_options(part: argparse.ArgumentParser) -> None:
-    """Add the options that say what to train on, with which bounds, and how; all but the tree."""
-    part.add_argument("--collection", action="append", help="such as Jet; repeatable for whole files")
-    part.add_argument(
+    """Add the options that say what to train on, and how; all but the tree and the bounds."""
+    _model(part.add_argument_group("a model of a collection"))
+    _architecture(part.add_argument_group("bottleneck (float autoencoder)"))
+
+
+def bounds_option(part: argparse.ArgumentParser) -> None:
+    """Add the option ``--bound``."""
+    part.add_argument("--bound", action="append", default=[], metavar="NAMES=BOUND", help=BOUNDS_HELP)
+
+
+def _model(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("--collection", action="append", help="such as Jet; repeatable for whole files")
+    group.add_argument(
         "--features", type=names_said, action="extend", help="only these features, such as pt,eta,phi,mass"
     )
-    part.add_argument("--bound", action="append", default=[], metavar="NAMES=BOUND", help=BOUNDS_HELP)
-    part.add_argument("--config", type=Path, help="TOML file with the same words")
-    part.add_argument("--codec", choices=CODECS, help="default: masked")
-    part.add_argument(
+    group.add_argument(
+        "--config", type=Path, metavar="FILE", help="TOML file with the same words as the options"
+    )
+    group.add_argument("--codec", choices=CODECS, help="default: masked")
+    group.add_argument(
         "--condition",
         dest="conditions",
         type=names_said,
         action="extend",
         help="event branches to condition on: MET,METphi",
     )
-    part.add_argument("--effort", choices=EFFORTS, help="chunked codecs: size against time")
-    part.add_argument(
+    group.add_argument("--effort", choices=EFFORTS, help="chunked codecs: size against time")
+    group.add_argument(
         "--dither",
         action="store_true",
         default=None,
         help="fill the cells of the lattice evenly, against combs",
     )
-    part.add_argument(
+    group.add_argument(
         "--kinematics", type=_roles, metavar="ROLE=FEATURE,…", help="roles that names do not tell"
     )
-    part.add_argument("--seed", type=int)
-    part.add_argument("--train-objects", type=int, help="train on at most this many objects")
-    part.add_argument("--device", help="where torch trains: cpu (default), cuda")
-    _architecture(part.add_argument_group("bottleneck (float autoencoder)"))
+    group.add_argument("--seed", type=int, metavar="N")
+    group.add_argument("--train-objects", type=int, metavar="N", help="train on at most this many objects")
+    group.add_argument("--device", help="where torch trains: cpu (default), cuda")
 
 
 def _architecture(group: argparse._ArgumentGroup) -> None:

@@ -8,7 +8,14 @@ from typing import Any
 
 from hepae.cli import tables, verification
 from hepae.cli.arguments import Add, add_force, local, location
-from hepae.cli.choices import BOUNDS_HELP, choices_of, is_whole, recipe_choices, training_options
+from hepae.cli.choices import (
+    BOUNDS_HELP,
+    bounds_option,
+    choices_of,
+    is_whole,
+    recipe_choices,
+    training_options,
+)
 from hepae.cli.inspection import add_inspect
 from hepae.cli.models import dataset_facts, model_facts
 from hepae.cli.progress import reporter
@@ -31,6 +38,8 @@ def add_commands(add: Add) -> None:
     part.add_argument("files", nargs="+", type=location, help="ROOT or CSV files to train on")
     part.add_argument("-o", "--output", type=local, required=True, help="the model to write (.onnx)")
     add_force(part)
+    part.usage = "hepae train [options] FILE [FILE ...] -o MODEL"
+    bounds_option(part)
     part.add_argument("--tree", help="name of the tree; default: the one that has the collection")
     training_options(part)
     part = add(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import multiprocessing
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Executor, ProcessPoolExecutor
@@ -15,7 +16,7 @@ from rich.console import Console
 
 from hepae.cli import stopping, tables
 from hepae.cli.arguments import Add, add_force, local, location
-from hepae.cli.choices import choices_of, names_said, recipe_choices, training_options
+from hepae.cli.choices import bounds_option, choices_of, names_said, recipe_choices, training_options
 from hepae.cli.inspection import dry_run
 from hepae.cli.models import load_model
 from hepae.cli.progress import reporter
@@ -46,26 +47,43 @@ def add_commands(add: Add) -> None:
         metavar="FILE",
         help="IN OUT; only inputs with --side, --out-dir, --side-dir or --dry-run",
     )
+    part.usage = "hepae compress [options] IN OUT"
+    bounds_option(part)
+    part.add_argument("--dry-run", action="store_true", help="write nothing: say what becomes of each table, with "
+                      "estimated sizes")  # fmt: skip
+    add_force(part)
     part.add_argument(
+        "-v", "--verbose", action="store_true", help="list features, and branches left as they are"
+    )
+    _whole(part.add_argument_group("what is compressed (default: every column of every tree)"))
+    _many(part.add_argument_group("many files; what is done already is not done again"))
+    _stored(part.add_argument_group("how it is stored"))
+    training_options(part)
+
+
+def _stored(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
         "--model", type=location, help="made by `hepae train`, of a collection or of whole files"
     )
-    part.add_argument("--model-by-reference", action="store_true", help="store only the SHA-256 of the model")
-    part.add_argument(
+    group.add_argument(
+        "--model-by-reference", action="store_true", help="store only the SHA-256 of the model"
+    )
+    group.add_argument(
         "--side",
         type=local,
         metavar="FILE",
         help="write only the collection, into a friend of the untouched input",
     )
-    part.add_argument("--format", choices=("ttree", "rntuple"), help="how events are stored (default: ttree)")
-    part.add_argument(
-        "--threads", dest="chunk_threads", type=int, help="chunks coded at once (default: the cores)"
+    group.add_argument(
+        "--format", choices=("ttree", "rntuple"), help="how events are stored (default: ttree)"
     )
-    part.add_argument("--dry-run", action="store_true", help="write nothing: say what becomes of each table, with "
-                      "estimated sizes")  # fmt: skip
-    add_force(part)
-    _whole(part.add_argument_group("whole files (no collection, model or codec named)"))
-    _many(part.add_argument_group("many files; what is done already is not done again"))
-    training_options(part)
+    group.add_argument(
+        "--threads",
+        dest="chunk_threads",
+        type=int,
+        metavar="N",
+        help="chunks coded at once (default: the cores)",
+    )
 
 
 def _whole(group: argparse._ArgumentGroup) -> None:
@@ -92,7 +110,7 @@ def _many(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--side-dir", type=local, metavar="DIR", help="the same, only the collections, as with --side"
     )
-    group.add_argument("--workers", type=int, help="processes on this machine (default: 1)")
+    group.add_argument("--workers", type=int, metavar="N", help="processes on this machine (default: 1)")
     group.add_argument("--scheduler", metavar="tcp://…", help="dask scheduler whose workers do it")
 
 
@@ -133,7 +151,7 @@ def compress(options: argparse.Namespace) -> int:
             report=report,
         )
     shown = tables.whole_file if isinstance(outcome, FileDone) else tables.compression
-    tables.show(asdict(outcome), shown, options.json)
+    tables.show(asdict(outcome), functools.partial(shown, verbose=options.verbose), options.json)
     return 0
 
 

@@ -116,8 +116,9 @@ def _page(patterns: Sequence[str], result: Result, console: Console) -> None:
     if len(trees) > MOST_TREES:
         console.print(f"\nand {len(trees) - MOST_TREES} more trees; --json has them all", highlight=False)
     keys = {f"{key['path']};{key['cycle']}": key["classname"] for key in result["keys"]}
-    listed("other objects", keys, console)
-    listed("models (SHA-256)", {sha256: f"{size:,} B" for sha256, size in result["models"].items()}, console)
+    listed("other objects", [f"{name} ({kind})" for name, kind in keys.items()], console)
+    models = [f"{sha256} ({size:,} B)" for sha256, size in result["models"].items()]
+    listed("models (SHA-256)", models, console)
     if after is None and trees and not patterns:
         _hint(trees, console)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import functools
+import os
 from collections.abc import Callable, Iterable, Sequence
 from importlib.metadata import entry_points
 from typing import Any
@@ -12,7 +13,7 @@ from hepae.cli.arguments import Add
 from hepae.root.headers import include_folder
 from hepae.version import __version__
 
-__all__ = ["PLUGINS", "parser"]
+__all__ = ["PLUGINS", "completed", "parser"]
 
 PLUGINS = "hepae.commands"
 """The group of entry points that add commands: each is named for its command and is a function of what adds one."""
@@ -32,8 +33,7 @@ def parser(own: Iterable[Callable[[Add], None]], words: Sequence[str] = ()) -> a
     top = argparse.ArgumentParser(
         prog="hepae",
         description="Make ROOT files smaller, every value within its bound.",
-        epilog="example: hepae compress events.root small.root --collection Jet --bound 'pt,mass=rel:1e-3' "
-        "--bound 'eta,phi=abs:1e-3'",
+        epilog="example: hepae inspect events.root; hepae compress events.root small.root",
     )
     top.add_argument("--version", action="version", version=f"hepae {__version__}")
     top.add_argument(
@@ -42,7 +42,8 @@ def parser(own: Iterable[Callable[[Add], None]], words: Sequence[str] = ()) -> a
         version=str(include_folder()),
         help="print the folder of the C++ headers and exit",
     )
-    parts = top.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    top.set_defaults(run=functools.partial(_help, top), quiet=False)
+    parts = top.add_subparsers(title="commands", metavar="COMMAND")
     add = functools.partial(_command, parts)
     for add_commands in own:
         add_commands(add)
@@ -54,6 +55,19 @@ def parser(own: Iterable[Callable[[Add], None]], words: Sequence[str] = ()) -> a
     for name in [] if wanted in known else [wanted] if wanted in plugins else plugins:
         plugins[name].load()(add)
     return top
+
+
+def completed(top: argparse.ArgumentParser) -> None:
+    """Answer a shell that asks what may come next, and leave; do nothing where none asks (argcomplete)."""
+    if "_ARGCOMPLETE" in os.environ:
+        import argcomplete
+
+        argcomplete.autocomplete(top)
+
+
+def _help(top: argparse.ArgumentParser, _: argparse.Namespace) -> int:
+    top.print_help()
+    return 0
 
 
 def _command(
@@ -73,7 +87,9 @@ def _command(
     part.register("action", None, Once)
     part.register("action", "store", Once)
     part.set_defaults(run=run)
-    part.add_argument("--json", action="store_true", help="print the result as JSON")
+    said = part.add_mutually_exclusive_group()
+    said.add_argument("--json", action="store_true", help="print the result as JSON")
+    said.add_argument("-q", "--quiet", action="store_true", help="print nothing but errors")
     return part
 
 

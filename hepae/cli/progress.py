@@ -2,14 +2,30 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
+from contextvars import ContextVar
+from pathlib import Path
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-__all__ = ["Reporter", "reporter"]
+__all__ = ["Reporter", "quietly", "reporter"]
+
+_quiet: ContextVar[bool] = ContextVar("quiet", default=False)
+
+
+@contextmanager
+def quietly() -> Iterator[None]:
+    """Neither results nor progress are shown inside."""
+    token = _quiet.set(True)
+    try:
+        with Path(os.devnull).open("w", encoding="utf-8") as nothing, redirect_stdout(nothing):
+            yield
+    finally:
+        _quiet.reset(token)
 
 
 class Reporter:
@@ -30,7 +46,7 @@ class Reporter:
 @contextmanager
 def reporter() -> Iterator[Reporter]:
     """Bars on the standard error where that is a terminal, else nothing."""
-    if not sys.stderr.isatty():
+    if _quiet.get() or not sys.stderr.isatty():
         yield Reporter(None)
         return
     columns = (TextColumn("{task.description:<12}"), BarColumn(), TextColumn("{task.completed}/{task.total}"))

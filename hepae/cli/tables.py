@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Final
 
 import msgspec
 from rich.cells import cell_len
@@ -43,8 +43,10 @@ def _as_text(value: Any) -> Any:
 def facts(result: Result, console: Console) -> None:
     """Names and values, one a line."""
     shown = Table(show_header=False, box=None, pad_edge=False)
+    shown.add_column(no_wrap=True)
+    shown.add_column(overflow="fold")
     for name, value in result.items():
-        shown.add_row(name, _written(value))
+        shown.add_row(name.replace("_", " "), _written(value))
     console.print(shown)
 
 
@@ -55,92 +57,109 @@ def _written(value: object) -> str:
     return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
 
 
-def compression(result: Result, console: Console) -> None:
-    """What `hepae compress` did: a row a feature."""
+FEATURE_COLUMNS: Final = (
+    "feature",
+    "bound",
+    "before, B",
+    "after, B",
+    "bits/object",
+    "worst/bound",
+    "escapes",
+    "grid",
+    "plain",
+)
+
+
+def compression(result: Result, console: Console, *, verbose: bool = False) -> None:
+    """What `hepae compress` did with a collection: its sizes, and a row a feature where all is asked for."""
     objects = max(result["objects"], 1)
-    shown = table(
-        "feature",
-        "bound",
-        "grid",
-        "before, B",
-        "after, B",
-        "bits/object",
-        "escapes",
-        "fallback",
-        "worst/bound",
+    if verbose:
+        fitted(console, FEATURE_COLUMNS, [_feature_row(row, objects) for row in result["features"]])
+        console.print()
+    before, after = result["collection_before"], result["collection_after"]
+    model = result["model_bytes"]
+    console.print(
+        f"{len(result['features'])} features of {result['objects']:,} objects in {result['events']:,} events: "
+        f"{_sizes(before, after)}, {8 * after / objects:.1f} bits an object"
     )
-    for row in result["features"]:
-        shown.add_row(
-            row["branch"],
-            row["bound"],
-            row["grid"],
-            f"{row['bytes_before']:,}" if row["bytes_before"] else "",
-            f"{row['bytes_after']:,}",
-            f"{8 * row['bytes_after'] / objects:.2f}",
-            str(row["escapes"]),
-            "" if row["fallback"] is None else f"{row['fallback']:.0%}",
-            f"{row['worst']:.3f}",
-        )
-    console.print(shown)
-    facts({name: value for name, value in result.items() if name not in ("features", "warning")}, console)
+    console.print(
+        f"codec {result['codec']}, the model "
+        + (f"{model:,} B" if model else f"by reference: readers need {result['model']}"),
+        soft_wrap=True,
+    )
+    _ending(result, console, result["train_seconds"])
     if result["warning"]:
         console.print(f"[yellow]{result['warning']}[/yellow]")
 
 
-def whole_file(result: Result, console: Console) -> None:
+def _feature_row(row: Result, objects: int) -> list[str]:
+    return [
+        row["branch"],
+        row["bound"],
+        f"{row['bytes_before']:,}" if row["bytes_before"] else "",
+        f"{row['bytes_after']:,}",
+        f"{8 * row['bytes_after'] / objects:.2f}",
+        f"{row['worst']:.3f}",
+        str(row["escapes"]),
+        row["grid"],
+        "" if row["fallback"] is None else f"{row['fallback']:.0%}",
+    ]
+
+
+def _sizes(before: int, after: int) -> str:
+    """Bytes before and after, and what is left of them."""
+    return f"{before:,} B before, {after:,} B after, {after / max(before, 1):.3f} of it"
+
+
+def _ending(result: Result, console: Console, train_seconds: float = 0.0) -> None:
+    """The last lines about a compressed file: its size, times, and what can be done next."""
+    before, after = result["file_before"], result["file_after"]
+    console.print(f"file: {_sizes(before, after)}")
+    spent = f"{result['encode_seconds']:.1f} s to compress, {result['verify_seconds']:.1f} s to verify"
+    trained = f"{train_seconds:.1f} s to train, " if train_seconds else ""
+    console.print(f"every value compared with the input; {trained}{spent}")
+    for line in result.get("left", ()):
+        console.print(line)
+    target = result["target"]
+    console.print(
+        f"next: `hepae inspect {target}`; in Python, `import hepae` and read as before; `hepae decompress` restores",
+        soft_wrap=True,
+    )
+
+
+def whole_file(result: Result, console: Console, *, verbose: bool = False) -> None:
     """What `hepae compress` did with a whole file: a row a tree, and the sizes."""
-    shown = table("tree", "entries", "branches", "kept", "before, B", "after, B", "after/before")
-    for row in result["trees"]:
-        shown.add_row(
+    rows = [
+        [
             row["path"],
             f"{row['entries']:,}",
-            f"{len(row['replaced']):,}",
-            f"{len(row['kept']):,}",
             f"{row['before']:,}",
             f"{row['after']:,}",
             f"{row['after'] / max(row['before'], 1):.3f}",
-        )
-    if shown.row_count:
-        console.print(shown)
-    before, after = result["file_before"], result["file_after"]
-    console.print(f"file: {before:,} B before, {after:,} B after, {after / max(before, 1):.3f} of it")
-    console.print(
-        f"every value compared with the input; {result['encode_seconds']:.1f} s to compress, "
-        f"{result['verify_seconds']:.1f} s to verify"
-    )
-    if result["model"]:
-        _with_model(result, console)
-    for line in result["left"]:
-        console.print(line)
+            f"{len(row['replaced']):,}",
+            f"{len(row['kept']):,}",
+        ]
+        for row in result["trees"]
+    ]
+    columns = ("tree", "entries", "before, B", "after, B", "after/before", "branches", "kept")
+    if rows:
+        fitted(console, columns, rows)
+    if verbose:
+        for row in result["trees"]:
+            listed(f"left as they are in {row['path']}", row["kept"], console)
+    _ending(result, console)
 
 
-def _with_model(result: Result, console: Console) -> None:
-    """What a model of a data set did: how much is predicted, what it does not know, what the file does not have."""
-    predicted = sum(row["predicted"] for row in result["trees"])
-    console.print(f"model {result['model'][:12]}…: {predicted:,} columns are predicted from others")
-    for row in result["trees"]:
-        for what, names in (
-            ("columns that the model does not know are coded plainly", row["unknown"]),
-            ("columns of the model are not in the file", row["missing"]),
-        ):
-            if names:
-                more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
-                shown = ", ".join(names[:MOST_NAMED]) + more
-                console.print(
-                    f"{row['path']}: {len(names):,} {what}: {shown}", highlight=False, soft_wrap=True
-                )
-
-
-MOST_NAMED = 6
 MOST_LISTED = 12
 
 
-def listed(title: str, names: Mapping[str, str], console: Console) -> None:
-    """Names with their types on one line, cut where there are many."""
-    if names:
-        shown = [f"{name} ({kind})" for name, kind in list(names.items())[:MOST_LISTED]]
-        more = f" and {len(names) - MOST_LISTED} more" if len(names) > MOST_LISTED else ""
-        console.print(f"\n{title}: {', '.join(shown)}{more}", highlight=False, soft_wrap=True)
+def listed(title: str, names: Iterable[str], console: Console) -> None:
+    """Names on one line, cut where there are many."""
+    shown = list(names)
+    if shown:
+        more = f" and {len(shown) - MOST_LISTED} more" if len(shown) > MOST_LISTED else ""
+        line = f"\n{title}: {', '.join(shown[:MOST_LISTED])}{more}"
+        console.print(line, highlight=False, soft_wrap=True)
 
 
 def table(*columns: str) -> Table:

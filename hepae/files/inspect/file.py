@@ -13,6 +13,7 @@ from hepae.files.compress.branches import needed
 from hepae.files.inspect.compressed import compressed_columns, compressed_rows, compressed_runs
 from hepae.files.inspect.facts import OTHERS, PLAIN, ColumnFacts, FileFacts, TreeFacts, tables_of
 from hepae.files.inspect.ntuples import compressed_fields, leaf_columns, plain_fields
+from hepae.files.inspect.payloads import as_features, counters_of
 from hepae.files.inspect.plain import (
     branch_bytes,
     column_facts,
@@ -22,7 +23,7 @@ from hepae.files.inspect.plain import (
     runs_of,
 )
 from hepae.files.inspect.values import value_facts
-from hepae.input.columns import PlainColumns
+from hepae.input.columns import PlainColumns, chunks
 from hepae.input.events import csv_tree, is_csv
 from hepae.root.file.source import OWN_TREES, Source, open_source, size_of
 from hepae.root.rntuple.reader import RNTupleReader
@@ -33,7 +34,8 @@ from hepae.stored.compressed import compressed_of
 from hepae.stored.models import model_sizes, models_of
 from hepae.stored.ntuples import compressed_ntuple
 from hepae.stored.payload import MARKER
-from hepae.stored.titles import parse_title
+from hepae.stored.reader import restore_branch
+from hepae.stored.titles import SUFFIX
 
 __all__ = ["inspect"]
 
@@ -105,7 +107,8 @@ def _tree(source: Source, path: str, patterns: Sequence[str]) -> TreeFacts:
 
 
 def _ttree(source: Source, reader: TTreeReader, irregular: set[str], patterns: Sequence[str]) -> TreeFacts:
-    header = source.header(source.key(reader.path))
+    key = source.key(reader.path)
+    header = source.header(key)
     facts = TreeFacts(reader.path, header.classname, header.title, reader.num_entries)
     compressed = compressed_of(reader.tree)
     if compressed is not None:
@@ -118,16 +121,33 @@ def _ttree(source: Source, reader: TTreeReader, irregular: set[str], patterns: S
     columns = TreeColumns(reader, irregular)
     counting = needed(header, columns)
     found = first_tables(columns)
-    sizes = {branch.path: branch_bytes(branch) for branch in header.branches}
+    packed = key.nbytes / max(key.objlen + key.length, 1)
+    sizes = {branch.path: branch_bytes(branch, packed) for branch in header.branches}
     titles = {branch.path: branch.title for branch in header.branches}
     facts.columns = column_facts(columns.infos, found, sizes, titles)
     for column, info in zip(facts.columns, columns.infos, strict=True):
         stays = info.branch in counting
         column.bound, column.kept = ("", "counts what stays as it is") if stays else ("exact", "")
-        _say_payload(column)
     facts.columns += other_branches(header, reader.tree, columns.layouts, irregular)
     rows = rows_of_tables(columns, found, {column.name: column.on_disk for column in facts.columns})
-    return _finished(facts, rows, lambda names: runs_of(columns, names), patterns)
+    for collection, counter in counters_of(facts.columns).items():
+        rows[collection] = sum(int(run[counter].values.sum()) for run in runs_of(columns, [counter]))
+    facts.columns = as_features(facts.columns)
+    return _finished(facts, rows, lambda names: _restored_runs(source, reader, columns, names), patterns)
+
+
+def _restored_runs(
+    source: Source, reader: TTreeReader, columns: TreeColumns, names: Iterable[str]
+) -> Iterator[Mapping[str, Nested]]:
+    """Values of columns, those of compressed features restored, a run of entries at a time."""
+    wanted, known = sorted(names), {info.name for info in columns.infos}
+    plain = [name for name in wanted if name in known]
+    for start, stop in chunks(columns) if wanted else ():
+        run = dict(columns.read(plain, start, stop))
+        for name in set(wanted) - known:
+            feature = restore_branch(source, reader, f"{name}{SUFFIX}", start, stop)
+            run[name] = Nested((feature.counts,), feature.values)
+        yield run
 
 
 def _ntuple(source: Source, reader: RNTupleReader, classname: str, patterns: Sequence[str]) -> TreeFacts:
@@ -144,14 +164,6 @@ def _ntuple(source: Source, reader: RNTupleReader, classname: str, patterns: Seq
         column.bound, column.kept = "", "no entries"
     rows = rows_of_tables(columns, found, {column.name: column.on_disk for column in facts.columns})
     return _finished(facts, rows, lambda names: runs_of(columns, names), patterns)
-
-
-def _say_payload(column: ColumnFacts) -> None:
-    """Say of a branch of a collection that was compressed with a model what it is."""
-    payload = parse_title(column.title)
-    if payload is not None:
-        column.table = payload.collection
-        column.codec, column.bound = payload.codec, str(payload.bound or "none")
 
 
 def _numbers(reader: TreeReader, classname: str, kept: str, patterns: Sequence[str]) -> TreeFacts:

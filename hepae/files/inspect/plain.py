@@ -132,13 +132,21 @@ def _width(info: ColumnInfo) -> int:
     return int(np.dtype(info.dtype).itemsize) * prod(info.shape)
 
 
-def branch_bytes(branch: BranchHeader) -> tuple[int, int]:
-    """Bytes of a branch on disk and in memory; those of baskets inside the header are in the header."""
+def branch_bytes(branch: BranchHeader, packed: float = 1.0) -> tuple[int, int]:
+    """Bytes of a branch on disk and in memory.
+
+    Parameters
+    ----------
+    branch
+        The branch.
+    packed
+        Bytes of the header on disk over its bytes in memory: baskets that it holds are as small as it is itself.
+    """
     memory, disk = branch.sizes
     if memory or disk or not branch.entries:
         return disk, memory
     held = sum(map(len, branch.baskets.embedded.values()))
-    return held, held
+    return round(held * packed), held
 
 
 def other_branches(

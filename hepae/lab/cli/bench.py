@@ -12,7 +12,7 @@ from rich.console import Console
 
 from hepae.cli import tables
 from hepae.cli.arguments import add_force, local, location
-from hepae.cli.choices import choices_of, recipe_choices, training_options
+from hepae.cli.choices import bounds_option, choices_of, recipe_choices, training_options
 from hepae.cli.progress import reporter
 from hepae.errors import SchemaError
 from hepae.learn.recipe import Recipe, names_of, recipe_of
@@ -48,6 +48,7 @@ def add_bench(add: Add) -> None:
     part.add_argument("--plot", type=local, help="picture of size against speed (png, pdf, svg)")
     add_force(part)
     part.add_argument("--tree", help="name of the tree; default: the one that has the collection")
+    bounds_option(part)
     training_options(part)
 
 
