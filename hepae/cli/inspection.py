@@ -116,6 +116,8 @@ def _page(patterns: Sequence[str], result: Result, console: Console) -> None:
     if len(trees) > MOST_TREES:
         console.print(f"\nand {len(trees) - MOST_TREES} more trees; --json has them all", highlight=False)
     keys = {f"{key['path']};{key['cycle']}": key["classname"] for key in result["keys"]}
+    if keys or result["models"]:
+        console.print()
     listed("other objects", [f"{name} ({kind})" for name, kind in keys.items()], console)
     models = [f"{sha256} ({size:,} B)" for sha256, size in result["models"].items()]
     listed("models (SHA-256)", models, console)

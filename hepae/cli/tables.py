@@ -147,7 +147,21 @@ def whole_file(result: Result, console: Console, *, verbose: bool = False) -> No
     if verbose:
         for row in result["trees"]:
             listed(f"left as they are in {row['path']}", row["kept"], console)
+    if result["model"]:
+        _with_model(result, console)
     _ending(result, console)
+
+
+def _with_model(result: Result, console: Console) -> None:
+    """What a model of a data set did: how much is predicted, what it does not know, what the file does not have."""
+    predicted = sum(row["predicted"] for row in result["trees"])
+    console.print(f"model {result['model'][:12]}…: {predicted:,} columns are predicted from others")
+    for row in result["trees"]:
+        for what, names in (
+            ("columns that the model does not know are coded plainly", row["unknown"]),
+            ("columns of the model are not in the file", row["missing"]),
+        ):
+            listed(f"{row['path']}: {len(names):,} {what}", names, console)
 
 
 MOST_LISTED = 12
@@ -158,7 +172,7 @@ def listed(title: str, names: Iterable[str], console: Console) -> None:
     shown = list(names)
     if shown:
         more = f" and {len(shown) - MOST_LISTED} more" if len(shown) > MOST_LISTED else ""
-        line = f"\n{title}: {', '.join(shown[:MOST_LISTED])}{more}"
+        line = f"{title}: {', '.join(shown[:MOST_LISTED])}{more}"
         console.print(line, highlight=False, soft_wrap=True)
 
 
