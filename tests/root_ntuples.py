@@ -22,20 +22,33 @@ std::string shown(const char *path, const char *name, int entries) {
   auto reader = ROOT::RNTupleReader::Open(options, *anchor);
   std::ostringstream out;
   out << reader->GetNEntries() << " " << reader->GetDescriptor().GetDescription() << std::endl;
+  auto show = [&](const ROOT::RFieldBase::RValue &value, const std::string &projection) {
+    const auto &field = value.GetField();
+    out << field.GetFieldName() << " " << field.GetTypeName() << " " << field.GetDescription() << projection << ": ";
+    if (field.GetTypeName().find("Cardinality<std::uint32_t>") != std::string::npos)
+      out << *std::static_pointer_cast<std::uint32_t>(value.GetPtr<void>());
+    else if (field.GetTypeName().find("Cardinality") != std::string::npos)
+      out << *std::static_pointer_cast<std::uint64_t>(value.GetPtr<void>());
+    else {
+      ROOT::Internal::RPrintValueVisitor visitor(value, out);
+      field.AcceptVisitor(visitor);
+    }
+    out << std::endl;
+  };
+  // the entry of a model has no projections
+  std::vector<std::pair<std::string, ROOT::RNTupleView<void>>> projected;
+  const auto &described = reader->GetDescriptor();
+  for (const auto &field : described.GetTopLevelFields())
+    if (field.IsProjectedField())
+      projected.emplace_back(" of " + described.GetQualifiedFieldName(field.GetProjectionSourceId()),
+                             reader->GetView<void>(field.GetFieldName()));
   for (int i = 0; i < std::min<int>(entries, reader->GetNEntries()); ++i) {
     reader->LoadEntry(i);
-    for (const auto &value : reader->GetModel().GetDefaultEntry()) {
-      const auto &field = value.GetField();
-      out << field.GetFieldName() << " " << field.GetTypeName() << " " << field.GetDescription() << ": ";
-      if (field.GetTypeName().find("Cardinality<std::uint32_t>") != std::string::npos)
-        out << *std::static_pointer_cast<std::uint32_t>(value.GetPtr<void>());
-      else if (field.GetTypeName().find("Cardinality") != std::string::npos)
-        out << *std::static_pointer_cast<std::uint64_t>(value.GetPtr<void>());
-      else {
-        ROOT::Internal::RPrintValueVisitor visitor(value, out);
-        field.AcceptVisitor(visitor);
-      }
-      out << std::endl;
+    for (const auto &value : reader->GetModel().GetDefaultEntry())
+      show(value, "");
+    for (auto &[source, view] : projected) {
+      view(i);
+      show(view.GetValue(), source);
     }
   }
   return out.str();
@@ -44,17 +57,61 @@ std::string shown(const char *path, const char *name, int entries) {
 '''
 
 
+SHOW_EACH = """
+result = []
+for path in paths:
+    file, found = ROOT.TFile.Open(path), {}
+    for key in (file.Get(above) if above else file).GetListOfKeys():
+        if key.GetClassName() == "ROOT::RNTuple":
+            name = f"{above}/{key.GetName()}" if above else key.GetName()
+            found[f"{key.GetName()};{key.GetCycle()}"] = str(ROOT.shown(path, name, entries))
+    result.append(found)
+"""
+
+
 def shown(path: Path, entries: int = 40, directory: str = "") -> dict[str, str]:
     """What ROOT shows of every RNTuple in a directory: entries, description, and the values of each field."""
-    code = f"""
-result = {{}}
-file, above = ROOT.TFile.Open(paths[0]), {directory!r}
-for key in (file.Get(above) if above else file).GetListOfKeys():
-    if key.GetClassName() == "ROOT::RNTuple":
-        path = f"{{above}}/{{key.GetName()}}" if above else key.GetName()
-        result[f"{{key.GetName()}};{{key.GetCycle()}}"] = str(ROOT.shown(paths[0], path, {entries}))
+    return each_shown(path, entries=entries, directory=directory)[0]
+
+
+def each_shown(*paths: Path, entries: int, directory: str = "") -> list[dict[str, str]]:
+    """What ROOT shows of the RNTuples of several files, in one process."""
+    code = f"entries, above = {entries}, {directory!r}\n"
+    found: list[dict[str, str]] = in_root(SHOW + code + SHOW_EACH, *paths)
+    return found
+
+
+HADD = """
+merger = ROOT.TFileMerger(False)
+merger.OutputFile(paths[0], "recreate", 505)
+for path in paths[1:]:
+    merger.AddFile(path)
+result = bool(merger.Merge())
 """
-    found: dict[str, str] = in_root(SHOW + code, path)
+
+
+def hadd(target: Path, *paths: Path) -> bool:
+    """Whether ROOT puts files together as ``hadd`` does."""
+    merged: bool = in_root(HADD, target, *paths)
+    return merged
+
+
+INSPECT = """
+result = []
+for path in paths:
+    file, found = ROOT.TFile.Open(path), {}
+    for key in file.GetListOfKeys():
+        if key.GetClassName() == "ROOT::RNTuple":
+            one = ROOT.Experimental.RNTupleInspector.Create(key.GetName(), path)
+            entries = one.GetDescriptor().GetNEntries()
+            found[key.GetName()] = [entries, one.GetCompressedSize(), one.GetUncompressedSize()]
+    result.append(found)
+"""
+
+
+def inspected(*paths: Path) -> list[dict[str, list[int]]]:
+    """What ROOT's RNTupleInspector says of the RNTuples at the top: entries, bytes on disk and unpacked."""
+    found: list[dict[str, list[int]]] = in_root(INSPECT, *paths)
     return found
 
 
@@ -151,12 +208,12 @@ void write_blocks(TDirectory &file, int first) {
   for (int i = 0; i < 5; ++i) { *run = 1 + first / 50; *block = i; writer->Fill(); }
 }
 
-void write_cms(const char *path, int entries, int first, int per_cluster, int late) {
+void write_cms(const char *path, int entries, int first, int per_cluster, int late, bool inner) {
   std::unique_ptr<TFile> file(TFile::Open(path, "RECREATE"));
   write_events(*file, entries, first, per_cluster, late);
   write_runs(*file, first);
   write_blocks(*file, first);
-  write_runs(*file->mkdir("inner"), first);
+  if (inner) write_runs(*file->mkdir("inner"), first);
   // behind the RNTuples: each writes the whole file once more when it is complete
   TTree tree("beside", "a TTree beside");
   ULong64_t event = 0;
@@ -171,11 +228,16 @@ void write_cms(const char *path, int entries, int first, int per_cluster, int la
 
 
 def write_cms(
-    path: Path, entries: int = 200, first: int = 0, per_cluster: int = 60, late: int | None = 130
+    path: Path,
+    entries: int = 200,
+    first: int = 0,
+    per_cluster: int = 60,
+    late: int | None = 130,
+    inner: bool = True,
 ) -> Path:
     """A file as CMS writes it: untyped collections with projections, fields that are added late, Runs beside Events.
 
-    Beside these are a TTree, a histogram, and an RNTuple in a directory.
+    Beside these are a TTree and a histogram.
 
     Parameters
     ----------
@@ -185,11 +247,12 @@ def write_cms(
         Entries of a cluster.
     late
         The entry before which fields are added, None for no such fields.
+    inner
+        Whether there is an RNTuple in a directory as well.
     """
     after = -1 if late is None else late
-    assert in_root(
-        CMS + f"ROOT.write_cms(paths[0], {entries}, {first}, {per_cluster}, {after})\nresult = True", path
-    )
+    arguments = f"paths[0], {entries}, {first}, {per_cluster}, {after}, {inner}"
+    assert in_root(f"{CMS}\nROOT.write_cms({arguments})\nresult = True", path)
     return path
 
 
@@ -222,4 +285,51 @@ result = True
 def write_attributes(path: Path) -> Path:
     """A file with an RNTuple that has a set of attributes."""
     assert in_root(ATTRIBUTES, path)
+    return path
+
+
+KINDS = """
+ROOT.gInterpreter.Declare('''
+#include <ROOT/RNTupleModel.hxx>
+#include <ROOT/RNTupleWriter.hxx>
+#include <array>
+#include <bitset>
+#include <optional>
+#include <variant>
+void write_kinds(const char *path) {
+  auto model = ROOT::RNTupleModel::Create();
+  auto variant = model->MakeField<std::variant<int, std::string, std::vector<float>>>("variant");
+  auto optional = model->MakeField<std::optional<double>>("optional");
+  auto fixed = model->MakeField<std::array<std::vector<int>, 2>>("fixed");
+  auto matrix = model->MakeField<std::array<std::array<float, 2>, 3>>("matrix");
+  auto bits = model->MakeField<std::bitset<11>>("bits");
+  auto pairs = model->MakeField<std::vector<std::pair<int, std::string>>>("pairs");
+  auto truncated = std::make_unique<ROOT::RField<float>>("truncated");
+  truncated->SetTruncated(14);
+  model->AddField(std::move(truncated));
+  auto writer = ROOT::RNTupleWriter::Recreate(std::move(model), "T", path);
+  auto t = writer->GetModel().GetDefaultEntry().GetPtr<float>("truncated");
+  for (int i = 0; i < 40; ++i) {
+    if (i % 3 == 0) *variant = i;
+    else if (i % 3 == 1) *variant = std::string(i % 5, 'v');
+    else *variant = std::vector<float>(i % 4, i);
+    if (i % 4) *optional = 0.5 * i; else optional->reset();
+    *fixed = {std::vector<int>(i % 2, i), std::vector<int>(i % 3, -i)};
+    for (int k = 0; k < 6; ++k) (*matrix)[k / 2][k % 2] = 10 * i + k;
+    *bits = std::bitset<11>(37 * i);
+    pairs->assign(i % 3, {i, std::string(i % 4, 'p')});
+    *t = 1.f + i / 7.f;
+    writer->Fill();
+    if (i == 15) writer->CommitCluster();
+  }
+}
+''')
+ROOT.write_kinds(paths[0])
+result = True
+"""
+
+
+def write_kinds(path: Path) -> Path:
+    """A file with an RNTuple of 40 entries in two clusters, whose fields are of every kind."""
+    assert in_root(KINDS, path)
     return path

@@ -13,17 +13,10 @@ import hepae
 from hepae.errors import CorruptionError, SchemaError, UnsupportedError
 from hepae.files.merge.file import merge
 from hepae.root.file.source import open_source
-from tests.root_ntuples import shown, write_cms
+from tests.root_ntuples import hadd, shown, write_cms
 from tests.root_process import in_root, needs_root
 
 COMPARED = ("Events;1", "LuminosityBlocks;1")
-HADD = """
-merger = ROOT.TFileMerger(False)
-merger.OutputFile(paths[0], "recreate", 505)
-for path in paths[1:]:
-    merger.AddFile(path)
-result = bool(merger.Merge())
-"""
 
 
 def arrays(path: Path, name: str = "Events") -> ak.Array:
@@ -72,7 +65,7 @@ def test_files_of_cms_as_hadd(tmp_path: Path, late: tuple[int | None, int | None
     apart = [shown(path, 400)["Events;1"].splitlines() for path in paths]
     assert found["Events;1"].splitlines() == ["400 events as CMS writes them", *apart[0][1:], *apart[1][1:]]
     if late[0] == late[1]:  # with other extensions ROOT 6.40 merges what is in the first only
-        assert in_root(HADD, tmp_path / "hadd.root", *paths)
+        assert hadd(tmp_path / "hadd.root", *paths)
         theirs = shown(tmp_path / "hadd.root", 400)
         # ROOT 6.40 puts what is in a directory beside what is at the top
         assert {name: theirs[name] for name in COMPARED} == {name: found[name] for name in COMPARED}
@@ -84,7 +77,7 @@ def test_root_merges_what_was_merged(tmp_path: Path) -> None:
     paths = [write_cms(tmp_path / f"{n}.root", 100, 100 * n, 60, 70) for n in range(3)]
     merge(tmp_path / "two.root", paths[:2])
     merge(tmp_path / "all.root", paths)
-    assert in_root(HADD, tmp_path / "hadd.root", tmp_path / "two.root", paths[2])
+    assert hadd(tmp_path / "hadd.root", tmp_path / "two.root", paths[2])
     found, theirs = (shown(tmp_path / name, 300) for name in ("all.root", "hadd.root"))
     assert {name: theirs[name] for name in COMPARED} == {name: found[name] for name in COMPARED}
 
@@ -207,7 +200,7 @@ def test_compressed_files_of_other_columns_that_root_merged_are_refused(tmp_path
     for order in ("xyz", "yxz"):
         small.append(tmp_path / f"{order}_small.root")
         hepae.compress(compressible(tmp_path / f"{order}.root", 0, order), small[-1])
-    assert in_root(HADD, tmp_path / "all.root", *small)
+    assert hadd(tmp_path / "all.root", *small)
     with pytest.raises(CorruptionError, match="different columns"):
         hepae.decompress(tmp_path / "all.root", tmp_path / "back.root")
 

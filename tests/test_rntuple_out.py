@@ -16,7 +16,8 @@ from hepae.cli import main
 from hepae.errors import UnsupportedError
 from hepae.root.columns import Jagged
 from hepae.root.file.source import open_source
-from hepae.root.rntuple.writer import NTupleFile
+from hepae.root.file.writer import RootWriter
+from hepae.root.rntuple.plain import append_cluster, plain_header
 from hepae.root.ttree.plan import NewBranch
 from tests.compressed import FEATURES, SAMPLE, compressed, folder, model
 from tests.root_process import in_root, needs_root
@@ -55,13 +56,12 @@ def test_it_restores_what_the_tree_restores(pair: tuple[Path, Path]) -> None:
     assert hepae.verify(SAMPLE, pair[1]).kept
 
 
-def test_one_cluster_a_chunk_and_titles_beside(pair: tuple[Path, Path]) -> None:
+def test_one_cluster_a_chunk_and_titles_as_descriptions(pair: tuple[Path, Path]) -> None:
     with uproot.open(pair[1]) as file:
         assert file["Events"].num_entries == 2400
         assert len(file["Events"].cluster_summaries) == 3
-        titles = file["hepae_titles"].arrays()
-        mine = dict(zip(titles.field.to_list(), titles.title.to_list(), strict=True))
-        assert "[hepae v1 collection=Jet feature=pt" in mine["Jet_pt__hepae"]
+        records = {record.field_name: record for record in file["Events"].header.field_records}
+        assert "[hepae v1 collection=Jet feature=pt" in records["Jet_pt__hepae"].field_desc
         with uproot.open(SAMPLE) as original:
             assert (file["metOfAllEvents"].values() == original["metOfAllEvents"].values()).all()
         assert file["hepae_models"].num_entries == 1
@@ -118,23 +118,26 @@ def test_all_types_and_what_no_field_can_be_called(tmp_path: Path) -> None:
     plan = [
         NewBranch("n", "uint32", "how many"),
         *(
-            NewBranch(f"v_{dtype}", dtype, "", "n")
+            NewBranch(f"v_{dtype}", dtype, "", "")
             for dtype in ("bool", "int8", "uint16", "int64", "float32", "float64")
         ),
         NewBranch("words", "str"),
         NewBranch("name", "uint8", "", None, (4,)),
     ]
     counts = np.array([2, 0, 1])
-    columns = {b.name: Jagged(counts, np.array([1, 0, 1]).astype(b.dtype)) for b in plan if b.counter}
+    columns = {
+        b.name: Jagged(counts, np.array([1, 0, 1]).astype(b.dtype)) for b in plan if b.counter is not None
+    }
     columns |= {
         "n": counts.astype("u4"),
         "words": np.array(["a", "", "ü"]),
         "name": np.arange(12, dtype="u1").reshape(3, 4),
     }
-    with NTupleFile(tmp_path / "types.root") as file:
-        written = file.new_ntuple("deep", plan, "a title")
-        written.append(columns)
-        written.append(columns)
+    with RootWriter(tmp_path / "types.root", ntuples=True) as out:
+        written = out.new_ntuple("deep", plain_header("deep", "a title", plan))
+        append_cluster(written, plan, columns, 3)
+        append_cluster(written, plan, columns, 3)
+        written.finish()
     with open_source(tmp_path / "types.root") as source:
         tree = source.tree()
         assert (tree.num_entries, tree.title, tree.branches["n"].title) == (6, "a title", "how many")
@@ -149,8 +152,8 @@ def test_all_types_and_what_no_field_can_be_called(tmp_path: Path) -> None:
                 assert np.array_equal(*values), branch.name
             if branch.dtype != "str":
                 assert getattr(read, "values", read).dtype == branch.dtype
-    with pytest.raises(UnsupportedError, match="name"), NTupleFile(tmp_path / "bad.root") as file:
-        file.new_ntuple("deep", [NewBranch("Jet.pt", "float32")])
+    with pytest.raises(UnsupportedError, match="name"):
+        plain_header("deep", "", [NewBranch("Jet.pt", "float32")])
 
 
 def ntuple_of(path: Path, *names: str) -> Path:
@@ -193,12 +196,19 @@ def mixed_of(path: Path) -> Path:
     return path
 
 
-def test_several_trees_are_not_turned_into_rntuples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hepae.files.compress.collection.model_of", lambda *_: pytest.fail("it was trained"))
-    mixed = mixed_of(tmp_path / "mixed.root")
-    with pytest.raises(UnsupportedError, match=r"several trees.*Runs"):
-        hepae.compress(mixed, tmp_path / "out.root", tree="Events", collection="Jet", container="rntuple")
-    assert not (tmp_path / "out.root").exists()
+def test_other_trees_stay_what_they_are_beside_an_rntuple(tmp_path: Path) -> None:
+    mixed, target = mixed_of(tmp_path / "mixed.root"), tmp_path / "out.root"
+    with uproot.update(mixed) as file:
+        file.mktree("Blocks", {"run": np.int32}).extend({"run": np.arange(4, dtype=np.int32)})
+    hepae.compress(mixed, target, tree="Events", collection="Jet", container="rntuple")
+    with uproot.open(target) as file:
+        classes = file.classnames(cycle=False)
+        kinds = {name: classes[name] for name in ("Events", "Runs", "Blocks")}
+        assert kinds == {"Events": "ROOT::RNTuple", "Runs": "ROOT::RNTuple", "Blocks": "TTree"}
+        assert file["Runs"].arrays()["run"].to_list() == [0, 1, 2]
+        assert file["Blocks"]["run"].array().tolist() == [0, 1, 2, 3]
+    with hepae.open(target) as file:
+        assert file["Events"]["Jet_pt"].array().tolist() == [[1.0, 2.0], []]
 
 
 def test_an_rntuple_beside_a_tree_is_kept(tmp_path: Path) -> None:

@@ -13,8 +13,8 @@ import hepae
 from hepae.errors import CutError, UnsupportedError
 from hepae.files.skim.file import skim
 from hepae.root.file.source import open_source
-from tests.root_ntuples import shown, write_attributes, write_cms
-from tests.root_process import in_root, needs_root
+from tests.root_ntuples import shown, write_attributes, write_cms, write_kinds
+from tests.root_process import needs_root
 
 SHARED = Path(__file__).parents[1] / "../shared/data/zoo"
 ZOO = sorted(SHARED.glob("skhep__*rntuple*.root"))
@@ -90,52 +90,11 @@ def test_a_file_of_cms(tmp_path: Path) -> None:
     assert after == [f"{len(keep)} events as CMS writes them", *(line for part in lines for line in part)]
 
 
-KINDS = """
-ROOT.gInterpreter.Declare('''
-#include <ROOT/RNTupleModel.hxx>
-#include <ROOT/RNTupleWriter.hxx>
-#include <array>
-#include <bitset>
-#include <optional>
-#include <variant>
-void write_kinds(const char *path) {
-  auto model = ROOT::RNTupleModel::Create();
-  auto variant = model->MakeField<std::variant<int, std::string, std::vector<float>>>("variant");
-  auto optional = model->MakeField<std::optional<double>>("optional");
-  auto fixed = model->MakeField<std::array<std::vector<int>, 2>>("fixed");
-  auto matrix = model->MakeField<std::array<std::array<float, 2>, 3>>("matrix");
-  auto bits = model->MakeField<std::bitset<11>>("bits");
-  auto pairs = model->MakeField<std::vector<std::pair<int, std::string>>>("pairs");
-  auto truncated = std::make_unique<ROOT::RField<float>>("truncated");
-  truncated->SetTruncated(14);
-  model->AddField(std::move(truncated));
-  auto writer = ROOT::RNTupleWriter::Recreate(std::move(model), "T", path);
-  auto t = writer->GetModel().GetDefaultEntry().GetPtr<float>("truncated");
-  for (int i = 0; i < 40; ++i) {
-    if (i % 3 == 0) *variant = i;
-    else if (i % 3 == 1) *variant = std::string(i % 5, 'v');
-    else *variant = std::vector<float>(i % 4, i);
-    if (i % 4) *optional = 0.5 * i; else optional->reset();
-    *fixed = {std::vector<int>(i % 2, i), std::vector<int>(i % 3, -i)};
-    for (int k = 0; k < 6; ++k) (*matrix)[k / 2][k % 2] = 10 * i + k;
-    *bits = std::bitset<11>(37 * i);
-    pairs->assign(i % 3, {i, std::string(i % 4, 'p')});
-    *t = 1.f + i / 7.f;
-    writer->Fill();
-    if (i == 15) writer->CommitCluster();
-  }
-}
-''')
-ROOT.write_kinds(paths[0])
-result = True
-"""
-
-
 @needs_root
 @pytest.mark.root
 def test_every_kind_of_field(tmp_path: Path) -> None:
     path, out = tmp_path / "kinds.root", tmp_path / "out.root"
-    assert in_root(KINDS, path)
+    write_kinds(path)
     skim(path, out, "Entry$ % 3 != 1", tree="T")
     keep = [i for i in range(40) if i % 3 != 1]
     before, after = (shown(file)["T;1"].splitlines() for file in (path, out))

@@ -23,7 +23,6 @@ from hepae.root.file.atomic import atomic_output, check_target, in_use, temporar
 from hepae.root.file.container import RootFile
 from hepae.root.file.source import open_source
 from hepae.root.file.writer import RootWriter
-from hepae.root.rntuple.writer import NTupleFile
 from hepae.root.ttree import baskets
 from hepae.root.ttree.plan import Keep, NewBranch
 from hepae.stored.event_payload import checks_of, read_events
@@ -100,9 +99,6 @@ def test_a_file_that_cannot_be_opened_or_patched_is_said(
 ) -> None:
     with pytest.raises(OutputError, match="cannot be written"):
         RootFile(tmp_path / "none" / "a.root")
-    monkeypatch.setattr(uproot, "recreate", fails)
-    with pytest.raises(OutputError, match="cannot be written"):
-        NTupleFile(tmp_path / "a.root")
     file = RootFile(tmp_path / "a.root")
     file.stream.close()
     file.stream = Broken()  # type: ignore[assignment]
@@ -191,28 +187,6 @@ def test_no_events_at_all_are_a_tree(tmp_path: Path) -> None:
         tree.finish()
     with uproot.open(tmp_path / "a.root") as file:
         assert file["Events"].num_entries == 0
-    with NTupleFile(tmp_path / "b.root") as wide:
-        wide.new_ntuple("Events", COUNTED, "").append({})
-
-
-# RNTuples
-
-
-def test_a_file_of_several_trees_is_not_turned_into_rntuples(tmp_path: Path) -> None:
-    with uproot.recreate(tmp_path / "a.root") as file:
-        file.mktree("Events", {"Jet_pt": "var * float32"})
-        file["Events"].extend({"Jet_pt": ak.Array([[1.0], [2.0, 3.0]])})
-        file.mktree("Runs", {"run": "int32"})
-        file["Runs"].extend({"run": np.arange(3)})
-    with pytest.raises(UnsupportedError, match="several trees"):
-        hepae.compress(
-            tmp_path / "a.root",
-            tmp_path / "b.root",
-            tree="Events",
-            container="rntuple",
-            recipe=recipe_of({"codec": "lifting"}),
-        )
-    assert not (tmp_path / "b.root").exists()
 
 
 def test_lists_that_count_themselves_become_branches_with_counters(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from hepae.progress import Report
 from hepae.root.columns import Column
 from hepae.root.file.source import MODELS_TREE, Source
 from hepae.root.file.writer import RootWriter
-from hepae.root.rntuple.writer import NTupleFile
+from hepae.root.rntuple.plain import append_cluster, plain_header
 from hepae.root.tree import TreeReader, split
 from hepae.root.ttree.reader import TTreeReader
 from hepae.root.ttree.writer import TreeWriter
@@ -129,18 +129,18 @@ def write_tree(temporary: Path, encoding: Encoding) -> int:
 
 
 def write_ntuple(temporary: Path, encoding: Encoding) -> int:
-    """Write a file whose events are in an RNTuple; how many objects it has."""
-    events, encoder, objects = encoding.events, encoding.encoder, 0
-    with NTupleFile(temporary, encoding.origin) as out:
-        plan, plain = ntuple_plan(events, encoding.found, encoder)
-        written = out.new_ntuple(events.name, plan, events.title)
+    """Write a file whose events are in an RNTuple, one cluster for each chunk; how many objects it has."""
+    events, objects = encoding.events, 0
+    with RootWriter(temporary, encoding.origin, ntuples=True) as out:
+        plan, plain = ntuple_plan(events, encoding.found, encoding.encoder)
+        written = out.new_ntuple(events.path, plain_header(events.name, events.title, plan))
+        out.done |= {events.path, MODELS_TREE}
         for n, columns in encoding.encoded(plain):
-            written.append(columns)
+            append_cluster(written, plan, columns, len(columns[encoding.encoder.counter]))
             objects += n
-        rows = _model_rows(encoding)
-        fields = [branch for branch in model_plan() if branch.name in rows]
-        out.new_ntuple(MODELS_TREE, fields, "models of hepae, by SHA-256").append(rows)
-        out.copy_rest((events.name, MODELS_TREE))
+        written.finish()
+        _write_models(out, encoding)
+        out.copy_rest()
     return objects
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -275,12 +275,17 @@ def new_plan(events: TreeReader, found: Collection, encoder: Encoder) -> tuple[B
 def ntuple_plan(events: TreeReader, found: Collection, encoder: Encoder) -> tuple[list[NewBranch], list[str]]:
     """The fields of an RNTuple, and the names of those that are written as they are.
 
-    As in `new_plan`, without counters that only count: an RNTuple does that itself. The collection's own counter stays.
+    As in `new_plan`, without counters that only count: an RNTuple does that itself, which an empty name of the counter
+    says. The collection's own counter stays.
     """
     plan, plain = new_plan(events, found, encoder)
     fields = [branch for branch in plan if isinstance(branch, NewBranch)]
     counters = {branch.counter for branch in fields} - set(plain) - {encoder.counter}
-    kept = [branch for branch in fields if branch.name not in counters]
+    kept = [
+        branch if branch.counter is None else replace(branch, counter="")
+        for branch in fields
+        if branch.name not in counters
+    ]
     if encoder.counter in events.branches:
         as_it_was = events.branches[encoder.counter]
         kept[0] = NewBranch(encoder.counter, as_it_was.dtype, as_it_was.title)

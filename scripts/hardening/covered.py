@@ -32,7 +32,7 @@ VALUES = (
 
 WRITER = (
     *(f"hepae/root/file/{name}.py" for name in ("atomic", "writer", "container", "records")),
-    *("hepae/root/ttree/writer.py", "hepae/root/ttree/baskets.py", "hepae/root/rntuple/writer.py"),
+    *("hepae/root/ttree/writer.py", "hepae/root/ttree/baskets.py", "hepae/root/rntuple/clusters.py"),
 )
 """What an output depends on."""
 

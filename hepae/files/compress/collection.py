@@ -30,7 +30,6 @@ from hepae.progress import Report, silent
 from hepae.root.file.atomic import atomic_output
 from hepae.root.file.rest import refuse_what_cannot_be_moved, refuse_what_is_not_written_anew
 from hepae.root.file.source import MODELS_TREE, Source, open_source
-from hepae.root.rntuple.writer import refuse_several_trees
 from hepae.root.tree import TreeReader
 from hepae.root.ttree.reader import TTreeReader
 from hepae.stored.compressed import compressed_of
@@ -79,8 +78,8 @@ def compress_collection(
     embed
         Whether the model travels in the file, or only its SHA-256.
     container
-        ``ttree`` or ``rntuple``: how the events are stored. An RNTuple is written anew, one cluster a chunk, with the
-        titles of its fields in another one beside it, ``hepae_titles``.
+        ``ttree`` or ``rntuple``: how the events are stored. An RNTuple is written anew, one cluster a chunk; other
+        trees of the file stay what they are.
     threads
         Chunks coded at once; the cores where it is None.
     force
@@ -180,8 +179,6 @@ def _require_writable(source: Source | None, events: TreeReader, container: Cont
     if source is not None:
         if not isinstance(events, TTreeReader):
             refuse_what_is_not_written_anew(source, events.path)
-        elif container == "rntuple":
-            refuse_several_trees(source)
         else:
             refuse_what_cannot_be_moved(source, (events.path, MODELS_TREE))
     if isinstance(events, TTreeReader) and container == "ttree":

@@ -8,7 +8,7 @@ import numpy as np
 
 from hepae.arrays import Array
 from hepae.files.compress.outcome import MARKER_TITLE, EncodedChunk, TreeDone, marks
-from hepae.root.file.compression import ZSTD_DEFAULT
+from hepae.root.file.compression import ZSTD_DEFAULT, Compression
 from hepae.root.file.source import Key
 from hepae.root.file.writer import RootWriter
 from hepae.root.rntuple.clusters import ClusterWriter, SealedPage
@@ -104,6 +104,12 @@ class _Clusters:
         listed = sum(old < cluster.columns for old in self.left.columns) + 1
         self.written.begin(cluster.entries, listed)
         self.written.copy(self.ntuple, cluster, self.left.columns)
-        page = SealedPage.of(len(mine), encode_page(self.encoding, mine), ZSTD_DEFAULT)
-        self.written.fill(self.left.added, [page], ZSTD_DEFAULT.code)
+        setting = self._setting(cluster)
+        page = SealedPage.of(len(mine), encode_page(self.encoding, mine), Compression.of(setting))
+        self.written.fill(self.left.added, [page], setting)
         self.written.end()
+
+    def _setting(self, cluster: Cluster) -> int:
+        """That of the columns that are kept: ROOT's RNTupleInspector asks for the same in all columns of an RNTuple."""
+        settings = [int(cluster.settings[old]) for old in self.left.columns if old < cluster.columns]
+        return max(settings, default=0) or ZSTD_DEFAULT.code

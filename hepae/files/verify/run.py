@@ -28,7 +28,7 @@ from hepae.files.verify.values import NotInterpretedError, interpreting
 from hepae.input.events import is_csv
 from hepae.model.model import Model
 from hepae.progress import Report, silent
-from hepae.root.file.source import TITLES_TREE, Source
+from hepae.root.file.source import Source
 from hepae.root.ttree.header import TreeHeader
 from hepae.stored.compressed import as_stored, compressed_of
 from hepae.stored.models import models_of
@@ -207,7 +207,7 @@ class Work:
         with interpreting():
             found = next(one for one in file.source.keys if one.seek == key.seek)
             ntuple = file.source.ntuple(found)
-        stored = ntuple_side(key.shown, ntuple, titles_of(file, path), partial(as_it_is, file, key))
+        stored = ntuple_side(key.shown, ntuple, partial(as_it_is, file, key))
         if key.cycle != newest(file, key):
             return stored
         compressed = compressed_ntuple(file.source, path, models_of(file.source, self.models))
@@ -334,13 +334,3 @@ def stored_alike(old: Side, new: Side, was: Restored, now: Restored) -> bool:
         )
     except NotInterpretedError:
         return False
-
-
-def titles_of(file: OpenFile, path: str) -> dict[str, str]:
-    """Titles of the fields of an RNTuple, where we wrote them beside it."""
-    for key in file.keys:
-        if key.path == (TITLES_TREE,):
-            table = file.get(key).arrays(["tree", "field", "title"])
-            mine = table[table["tree"] == path]
-            return dict(zip(mine["field"].to_list(), mine["title"].to_list(), strict=True))
-    return {}

@@ -2,15 +2,13 @@
 
 from typing import Final
 
-__all__ = ["BACKUPS_TREE", "MODELS_TREE", "OWN_TREES", "PAYLOAD", "SCHEMAS_TREE", "TITLES_TREE"]
+__all__ = ["BACKUPS_TREE", "MODELS_TREE", "OWN_TREES", "PAYLOAD", "SCHEMAS_TREE"]
 
 MODELS_TREE: Final = "hepae_models"
-TITLES_TREE: Final = "hepae_titles"
 SCHEMAS_TREE: Final = "hepae_schemas"
 BACKUPS_TREE: Final = "hepae_backups"
-OWN_TREES: Final = (MODELS_TREE, SCHEMAS_TREE, TITLES_TREE, BACKUPS_TREE)
-"""What hepae keeps for itself: models and schemas by SHA-256, in files of RNTuples the titles of fields, and headers of
-older cycles of trees."""
+OWN_TREES: Final = (MODELS_TREE, SCHEMAS_TREE, BACKUPS_TREE)
+"""What hepae keeps for itself: models and schemas by SHA-256, headers of older cycles of trees."""
 
 PAYLOAD: Final = "__hepae"
 """At the end of the name of a payload tree, after that of the tree."""

@@ -17,7 +17,7 @@ from hepae.errors import InputError, UnsupportedError, nearest
 from hepae.root.file.classes import Classes
 from hepae.root.file.compression import require_whole, unpack
 from hepae.root.file.directory import Key, keys_of
-from hepae.root.file.own_names import MODELS_TREE, OWN_TREES, PAYLOAD, SCHEMAS_TREE, TITLES_TREE
+from hepae.root.file.own_names import MODELS_TREE, OWN_TREES, PAYLOAD, SCHEMAS_TREE
 from hepae.root.file.reading import reading
 from hepae.root.rntuple.ntuple import NTuple
 from hepae.root.rntuple.reader import RNTupleReader
@@ -31,7 +31,6 @@ __all__ = [
     "OWN_TREES",
     "PAYLOAD",
     "SCHEMAS_TREE",
-    "TITLES_TREE",
     "TREE_CLASSES",
     "Key",
     "Source",
@@ -260,7 +259,6 @@ class Source:
                     ntuple = self.ntuple(self.key(name))
                     texts = ntuple.header.name, ntuple.header.description
                     self._open[name] = RNTupleReader(ntuple, ntuple.schema, name, *texts)
-                self._give_titles(self._open[name])
         return self._open[name]
 
     def readable(self, name: str) -> TTreeReader | RNTupleReader | None:
@@ -272,13 +270,6 @@ class Source:
             return self.tree(name)
         except (InputError, UnsupportedError):
             return None
-
-    def _give_titles(self, tree: TTreeReader | RNTupleReader) -> None:
-        """Titles of the fields of an RNTuple, where we wrote them beside it."""
-        if isinstance(tree, RNTupleReader) and any(key.path == TITLES_TREE for key in self.keys):
-            table = self.get(TITLES_TREE).arrays()
-            mine = table[table["tree"] == tree.path]
-            tree.give_titles(dict(zip(mine["field"].to_list(), mine["title"].to_list(), strict=True)))
 
     def _own(self, name: str) -> str:
         for key in self.keys:

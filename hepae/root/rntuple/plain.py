@@ -13,6 +13,7 @@ from typing import Final
 import numpy as np
 
 from hepae.arrays import Array
+from hepae.errors import UnsupportedError
 from hepae.root.columns import Column, Jagged
 from hepae.root.rntuple.clusters import ClusterWriter, SealedPage
 from hepae.root.rntuple.encodings import encoding_of
@@ -54,6 +55,11 @@ def plain_schema(plan: Sequence[NewBranch]) -> Schema:
     plan
         Its fields in order. Branches that count others are left out: an RNTuple counts by itself.
 
+    Raises
+    ------
+    UnsupportedError
+        If a name has a dot, which RNTuple does not allow.
+
     Examples
     --------
     >>> [field.type_name for field in plain_schema([NewBranch("x", "float32")]).fields]
@@ -61,6 +67,10 @@ def plain_schema(plan: Sequence[NewBranch]) -> Schema:
     """
     schema = Schema()
     for branch in _fields(plan):
+        if "." in branch.name:
+            raise UnsupportedError(
+                "a name that no RNTuple field can have", where=branch.name, hint="use --format ttree"
+            )
         _add(schema, branch)
     return schema
 
@@ -83,7 +93,13 @@ def append_cluster(
         Its fields, and for each an array [entries, *shape] or a `Jagged`.
     entries
         How many there are.
+
+    Notes
+    -----
+    All columns say the same of how they are compressed, as ROOT's RNTupleInspector asks for; a page that is not smaller
+    compressed is as it is under any setting.
     """
+    setting = max((branch.compression.code for branch in plan), default=0)
     physical = writer.schema.columns
     writer.begin(entries)
     number = 0
@@ -95,7 +111,7 @@ def append_cluster(
             pages = [
                 SealedPage.of(n, data, branch.compression) for n, data in pages_of(encoding, elements, **most)
             ]
-            writer.fill(number, pages, branch.compression.code)
+            writer.fill(number, pages, setting)
             number += 1
     writer.end()
 

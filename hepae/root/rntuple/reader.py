@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 from itertools import pairwise
 
 import numpy as np
@@ -79,12 +78,6 @@ class RNTupleReader(TreeReader):
     def read_ranges(self, ranges: Sequence[tuple[int, int]]) -> list[bytes]:
         """Ranges of bytes of the file; neighbouring ones are one request."""
         return merged_ranges(self.ntuple.read, ranges, self.where)
-
-    def give_titles(self, titles: Mapping[str, str]) -> None:
-        """Titles of fields, by name; the format has room for them, uproot's writer has not."""
-        for name, title in titles.items():
-            if name in self.branches:
-                self.branches[name] = replace(self.branches[name], title=title)
 
     def bytes_on_disk(self, branch: str) -> tuple[int, int]:
         """Compressed and uncompressed size of a field in bytes, the offsets that count it included."""

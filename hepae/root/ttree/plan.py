@@ -39,7 +39,8 @@ class NewBranch:
     title
         Title of the branch; any text.
     counter
-        For a jagged branch the branch that counts it, kept or new.
+        For a jagged branch the branch that counts it, kept or new; for a list in an RNTuple, which counts by itself, it
+        may be empty.
     shape
         Fixed dimensions inside an event, or inside an object of a jagged branch.
     compression
