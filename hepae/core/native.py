@@ -15,6 +15,7 @@ import msgspec
 import numpy as np
 
 from hepae.arrays import Columns, Integers, Values
+from hepae.core.arithmetic.memory import keep_freed_memory
 from hepae.core.features import FeatureSpec
 from hepae.core.values.lattice import Lattice
 
@@ -73,6 +74,7 @@ class NativeCodec:
         model: bytes,
         onnx: bytes = b"",
     ) -> None:
+        keep_freed_memory()  # the columns of the next chunk fit where those of this one were
         self.given = {name: number for number, name in enumerate(given)}
         self.numbers = {feature.name: number for number, feature in enumerate(features)}
         self.dtypes = {feature.name: np.dtype(feature.dtype) for feature in features}

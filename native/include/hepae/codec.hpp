@@ -268,12 +268,17 @@ private:
          std::vector<std::uint32_t> at(q.size());
          std::iota(at.begin(), at.end(), 0u);
          const OpenLattice own = own_lattice(frame.override, spec, q);
-         own.values(q, at, frame.escaped, nullptr, out.data());
+         own.values(Span<const std::int64_t>(q), Span<const std::uint32_t>(at), frame.escaped, nullptr, out.data());
          return out;
       }
       const std::uint64_t number = feature;
-      fCodec->predictors().lattices()[feature].values(known().integers[feature], order.in_events(), frame.escaped,
-                                                      spec.dither ? &number : nullptr, out.data());
+      const OpenLattice &lattice = fCodec->predictors().lattices()[feature];
+      const Integers &q = known().integers[feature];
+      const std::uint64_t *dither = spec.dither ? &number : nullptr;
+      if (const std::int32_t *small = q.narrow())
+         lattice.values(Span<const std::int32_t>(small, q.size()), order.in_events(), frame.escaped, dither, out.data());
+      else
+         lattice.values(Span<const std::int64_t>(q.wide(), q.size()), order.in_events(), frame.escaped, dither, out.data());
       return out;
    }
 

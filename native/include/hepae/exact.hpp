@@ -172,28 +172,40 @@ inline double arctan2(double y, double x)
 
 constexpr int kTable = 4096; ///< steps of the tables below
 
-/// Natural logarithm by interpolation.
-inline double table_log(double x)
-{
-   struct Table {
-      std::array<double, kTable> value, slope;
-      Table()
-      {
-         double before = log(0.5);
-         for (std::size_t i = 0; i < kTable; ++i) {
-            const double after = log(0.5 + static_cast<double>(i + 1) / (2 * kTable));
-            value[i] = before;
-            slope[i] = (after - before) * (2 * kTable);
-            before = after;
-         }
+/// Logarithms of 0.5 … 1 and their slopes.
+struct LogTable {
+   std::array<double, kTable> value, slope;
+   LogTable()
+   {
+      double before = log(0.5);
+      for (std::size_t i = 0; i < kTable; ++i) {
+         const double after = log(0.5 + static_cast<double>(i + 1) / (2 * kTable));
+         value[i] = before;
+         slope[i] = (after - before) * (2 * kTable);
+         before = after;
       }
-   };
-   static const Table table;
+   }
+};
+
+inline const LogTable &log_table()
+{
+   static const LogTable table;
+   return table;
+}
+
+/// Natural logarithm by interpolation.
+inline double table_log(double x, const LogTable &table)
+{
    int power = 0;
    const double f = frexp(x, power) - 0.5;
-   const double place = std::trunc(f * (2 * kTable));
-   const auto i = static_cast<std::size_t>(place);
+   const auto i = static_cast<std::size_t>(static_cast<std::int64_t>(f * (2 * kTable)));
+   const double place = static_cast<double>(static_cast<std::int64_t>(i));
    return ((f - place / (2 * kTable)) * table.slope[i] + table.value[i]) + power * kLn2;
+}
+
+inline double table_log(double x)
+{
+   return table_log(x, log_table());
 }
 
 /// Angle of the vector (x, y) from a table.

@@ -69,4 +69,34 @@ inline void unpack_integers(Bytes block, Span<std::int64_t> out)
    }
 }
 
+/// Largest magnitude of what `unpack_small` takes: sums of two and a prediction fit into 32 bits.
+constexpr std::int32_t kSmallLatent = 1 << 28;
+
+/// The same in 32 bits; false where some are not small.
+inline bool unpack_small(Bytes block, Span<std::int32_t> out)
+{
+   require(!block.empty(), "a block of integers is empty");
+   const unsigned mode = block[0] & ((1u << integers::kKind) - 1);
+   const bool wrapped = mode == 2 || mode == 3;
+   if (!wrapped) {
+      std::vector<std::int64_t> wide(out.size());
+      unpack_integers(block, wide);
+      std::int64_t least = 0, most = 0;
+      for (std::size_t i = 0; i < wide.size(); ++i) {
+         least = std::min(least, wide[i]);
+         most = std::max(most, wide[i]);
+         out[i] = static_cast<std::int32_t>(wide[i]);
+      }
+      return -kSmallLatent <= least && most <= kSmallLatent;
+   }
+   require(!out.empty(), "a block holds another number of integers");
+   unpack_pcodec(block.from(1), 1u << (mode - 1), out);
+   std::int32_t least = 0, most = 0;
+   for (std::size_t i = 0; mode == 3 && i < out.size(); ++i) {
+      least = std::min(least, out[i]);
+      most = std::max(most, out[i]);
+   }
+   return -kSmallLatent <= least && most <= kSmallLatent;
+}
+
 } // namespace hepae

@@ -8,6 +8,7 @@
 #include <limits>
 #include <memory>
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include "exact.hpp"
@@ -79,7 +80,8 @@ public:
 
    /// Values of integers, as their bytes: that of integer i at place `at[i]`. `feature` is the number for dither, null
    /// without.
-   void values(Span<const std::int64_t> q, Span<const std::uint32_t> at, Bytes escaped, const std::uint64_t *feature,
+   template <class Q>
+   void values(Span<const Q> q, Span<const std::uint32_t> at, Bytes escaped, const std::uint64_t *feature,
                std::uint8_t *out) const
    {
       require(q.size() == at.size(), "integers without a place");
@@ -104,30 +106,26 @@ public:
       return finite(real_of(bits_of_point(n)));
    }
 
-   /// The centres of integers.
-   void centres(Span<const std::int64_t> q, double *out) const
+   /// The integers of the points near values.
+   void nearest(Span<const double> values, Span<std::int64_t> out) const
    {
-      if (fSpec.grid.kind != Grid::Kind::kLog || fSpec.dtype != Dtype::kFloat32) {
-         for (std::size_t i = 0; i < q.size(); ++i)
-            out[i] = centre(q[i]);
-         return;
+      switch (fSpec.grid.kind) { // loops of their own for what is frequent
+      case Grid::Kind::kLinear:
+         for (std::size_t i = 0; i < out.size(); ++i)
+            out[i] = rint(kept(values[i] / fSpec.grid.step, kExact));
+         break;
+      case Grid::Kind::kLog: nearest_powers(values, out); break;
+      default:
+         for (std::size_t i = 0; i < out.size(); ++i)
+            out[i] = nearest_point(values[i]);
       }
-      for (std::size_t i = 0; i < q.size(); ++i)
-         out[i] = finite(static_cast<float>(power(grid_number(q[i]))));
-      for (std::int64_t index : fIndex)
-         for (std::size_t i = 0; i < q.size(); ++i)
-            if (q[i] == index)
-               out[i] = centre(index);
+      insert(out);
    }
 
    /// The integer of the point near a value, which need not be finite.
    std::int64_t nearest(double value) const
    {
-      const std::int64_t n = nearest_point(value);
-      std::int64_t out = n;
-      for (const Inserted &point : fSpec.inserted)
-         out += point.at <= n;
-      return out;
+      return inserted_below(nearest_point(value));
    }
 
 private:
@@ -251,6 +249,38 @@ private:
       return std::clamp(value, std::max(low, -limit), std::min(high, limit));
    }
 
+   /// Grid numbers to lattice integers.
+   void insert(Span<std::int64_t> out) const
+   {
+      if (fSpec.inserted.size() == 1) {
+         const std::int64_t at = fSpec.inserted[0].at;
+         for (std::int64_t &n : out)
+            n += at <= n;
+         return;
+      }
+      for (std::int64_t &n : out)
+         n = inserted_below(n);
+   }
+
+   std::int64_t inserted_below(std::int64_t n) const
+   {
+      std::int64_t out = n;
+      for (const Inserted &point : fSpec.inserted)
+         out += point.at <= n;
+      return out;
+   }
+
+   void nearest_powers(Span<const double> values, Span<std::int64_t> out) const
+   {
+      const exact::LogTable &table = exact::log_table();
+      const double scale = 1 / fSpec.grid.first, top = static_cast<double>(fSpec.grid.top) + 1, per_log = fPerLog;
+      for (std::size_t i = 0; i < out.size(); ++i) {
+         const double size = std::max(kept(std::fabs(values[i]) * scale, exact::kLargest), 1 / exact::kLargest);
+         const std::int64_t n = rint(std::clamp(exact::table_log(size, table) * per_log + 1, 0.0, top));
+         out[i] = values[i] < 0 ? -n : n;
+      }
+   }
+
    std::int64_t nearest_power(double value) const
    {
       const double size = std::max(kept(std::fabs(value) * (1 / fSpec.grid.first), exact::kLargest), 1 / exact::kLargest);
@@ -272,14 +302,17 @@ private:
       return bits >> sign ? -1 - n : n;
    }
 
-   template <std::size_t Size>
-   void typed_values(Span<const std::int64_t> q, Span<const std::uint32_t> at, Bytes escaped,
-                     const std::uint64_t *feature, std::uint8_t *out) const
+   template <std::size_t Size, class Q>
+   void typed_values(Span<const Q> q, Span<const std::uint32_t> at, Bytes escaped, const std::uint64_t *feature,
+                     std::uint8_t *out) const
    {
       using Word = typename lattice::Word<Size>::type;
       auto *words = reinterpret_cast<Word *>(out);
+      const auto [least, most] = range(q);
       if (feature)
          moved_points(q, at, *feature, words);
+      else if (static_cast<std::uint64_t>(most) - static_cast<std::uint64_t>(least) < q.size())
+         return from_table(q, at, least, most, escaped, words);
       else
          points(q, at, words);
       for (std::size_t j = 0; j < fIndex.size(); ++j)
@@ -290,25 +323,70 @@ private:
       put_escaped(q, at, escaped, words);
    }
 
-   /// Escaped values stand in the order of what is restored.
-   template <class Word>
-   void put_escaped(Span<const std::int64_t> q, Span<const std::uint32_t> at, Bytes escaped, Word *out) const
+   template <class Q>
+   static std::pair<std::int64_t, std::int64_t> range(Span<const Q> q)
    {
+      if (q.empty())
+         return {0, 1};
+      Q least = q[0], most = q[0];
+      for (Q one : q) {
+         least = std::min(least, one);
+         most = std::max(most, one);
+      }
+      return {least, most};
+   }
+
+   /// There are fewer integers than objects: the value of each is found once.
+   template <class Word, class Q>
+   void from_table(Span<const Q> q, Span<const std::uint32_t> at, std::int64_t least, std::int64_t most, Bytes escaped,
+                   Word *out) const
+   {
+      std::vector<Word> table(static_cast<std::size_t>(most - least) + 1);
+      std::size_t j = 0; // inserted points passed
+      for (std::size_t i = 0; i < table.size(); ++i) {
+         const std::int64_t one = least + static_cast<std::int64_t>(i);
+         while (j < fIndex.size() && fIndex[j] < one)
+            ++j;
+         const bool inserted = j < fIndex.size() && fIndex[j] == one;
+         if (!inserted)
+            table[i] = static_cast<Word>(bits_of_point(one - static_cast<std::int64_t>(j)));
+         else if (fSpec.inserted[j].bits)
+            table[i] = static_cast<Word>(*fSpec.inserted[j].bits);
+      }
+      const Word *from = table.data();
+      const std::uint32_t *to = at.data();
+      for (std::size_t i = 0; i < q.size(); ++i)
+         out[to[i]] = from[static_cast<std::size_t>(q[i] - static_cast<Q>(least))];
+      if (!escaped.empty() || (fEscape && least <= *fEscape && *fEscape <= most))
+         put_escaped(q, at, escaped, out);
+   }
+
+   /// Escaped values stand in the order of what is restored.
+   template <class Word, class Q>
+   void put_escaped(Span<const Q> q, Span<const std::uint32_t> at, Bytes escaped, Word *out) const
+   {
+      std::size_t escapes = 0;
+      const auto escape = static_cast<Q>(fEscape.value_or(0));
+      if (fEscape && *fEscape == escape)
+         for (Q one : q)
+            escapes += one == escape;
+      require(escapes * sizeof(Word) == escaped.size(), "escapes and escaped values differ");
+      if (escapes == 0)
+         return;
       std::vector<std::uint32_t> places;
-      for (std::size_t i = 0; fEscape && i < q.size(); ++i)
-         if (q[i] == *fEscape)
+      for (std::size_t i = 0; i < q.size(); ++i)
+         if (q[i] == escape)
             places.push_back(at[i]);
-      require(places.size() * sizeof(Word) == escaped.size(), "escapes and escaped values differ");
       std::sort(places.begin(), places.end());
       for (std::size_t i = 0; i < places.size(); ++i)
          std::memcpy(out + places[i], escaped.data() + i * sizeof(Word), sizeof(Word));
    }
 
    /// The value of each integer at its place. The compiler makes a loop of its own of each call.
-   template <class Word, class Point>
-   void each(Span<const std::int64_t> q, Span<const std::uint32_t> at, Word *out, Point point) const
+   template <class Word, class Q, class Point>
+   void each(Span<const Q> q, Span<const std::uint32_t> at, Word *out, Point point) const
    {
-      const std::int64_t *from = q.data();
+      const Q *from = q.data();
       const std::uint32_t *to = at.data();
       const std::int64_t only = fIndex.empty() ? 0 : fIndex[0];
       if (fIndex.empty())
@@ -323,8 +401,8 @@ private:
    }
 
    /// Points of the grid; those that are frequent have a loop of their own.
-   template <class Word>
-   void points(Span<const std::int64_t> q, Span<const std::uint32_t> at, Word *out) const
+   template <class Word, class Q>
+   void points(Span<const Q> q, Span<const std::uint32_t> at, Word *out) const
    {
       if (fSpec.grid.kind == Grid::Kind::kInteger && fSpec.dtype != Dtype::kBool)
          return each(q, at, out, [](std::int64_t n) { return n; });
@@ -340,8 +418,8 @@ private:
 
    static std::uint32_t narrow(double value) { return lattice::bits_as<std::uint32_t>(static_cast<float>(value)); }
 
-   template <class Word>
-   void moved_points(Span<const std::int64_t> q, Span<const std::uint32_t> at, std::uint64_t feature, Word *out) const
+   template <class Word, class Q>
+   void moved_points(Span<const Q> q, Span<const std::uint32_t> at, std::uint64_t feature, Word *out) const
    {
       const bool linear = fSpec.grid.kind == Grid::Kind::kLinear;
       for (std::size_t i = 0; i < q.size(); ++i) {

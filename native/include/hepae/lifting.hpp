@@ -3,8 +3,10 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <utility>
 #include <vector>
 
+#include "buffer.hpp"
 #include "integers.hpp"
 #include "prediction/predict.hpp"
 #include "span.hpp"
@@ -22,17 +24,17 @@ public:
    {
       require(!payload.empty(), "a payload is empty");
       const unsigned marked = payload[0] >> integers::kKind, kind = marked & ~kAround;
-      std::vector<std::int64_t> &q = fPredict->known().integers[feature];
-      q.assign(order().objects(), 0);
+      const bool around = marked & kAround;
+      require(marked == kPlain || kind == kLatents || kind == kClasses, "a payload of a kind that is not known");
       try {
          if (marked == kPlain)
-            plain(feature, payload, q);
+            plain(feature, payload);
          else if (kind == kLatents)
-            latents(feature, payload, marked & kAround, q);
-         else if (kind == kClasses)
-            classes(feature, payload, marked & kAround, q);
+            latents(feature, payload, around);
          else
-            throw CorruptionError("a payload of a kind that is not known");
+            classes(feature, payload, around);
+         fPredict->known().integers[feature].finish();
+         fPredict->known().latents[feature].finish();
       } catch (...) {
          fPredict->forget(feature);
          throw;
@@ -43,110 +45,187 @@ private:
    enum Kind : unsigned { kPlain = 0, kLatents = 1, kClasses = 2, kAround = 4 };
 
    /// The latents of a class that are not taken yet.
+   template <class T>
    struct Class {
-      const std::int64_t *next = nullptr, *end = nullptr;
+      const T *next = nullptr, *end = nullptr;
    };
+   template <class T>
+   using Classes = std::vector<Class<T>>;
 
    const PreparedPredictors *fPredictors;
    Predict *fPredict;
-   std::vector<std::int64_t> fLatents; ///< of the classes, one after the other
+   Buffer<std::int64_t> fLatents; ///< as they are stored: of the classes, one after the other
+   Buffer<std::int32_t> fSmall;   ///< the same, where all are small
    std::vector<std::uint8_t> fNumbers; ///< classes of the objects
 
    const RankOrder &order() const { return fPredict->order(); }
+   const OpenPredictor &predictor(std::size_t feature) const { return fPredictors->predictor(feature); }
+   Integers &integers(std::size_t feature) { return fPredict->known().integers[feature]; }
+   Integers &kept(std::size_t feature) { return fPredict->known().latents[feature]; }
 
-   void plain(std::size_t feature, Bytes payload, std::vector<std::int64_t> &q)
+   /// Whether small latents give small integers, all objects at once.
+   bool is_quick(std::size_t feature, bool around) const
    {
-      unpack_integers(payload, q);
-      if (!fPredictors->predictor(feature).wants_latent)
+      const OpenPredictor &one = predictor(feature);
+      return one.fine.is_small && !one.base && !one.ranked && !(around && one.period);
+   }
+
+   /// Latents become integers, which are kept.
+   void restore_small(std::size_t feature, Buffer<std::int32_t> latents)
+   {
+      if (predictor(feature).wants_latent)
+         kept(feature).put(latents);
+      fPredict->restore_small(feature, latents);
+      integers(feature).put(std::move(latents));
+   }
+
+   void plain(std::size_t feature, Bytes payload)
+   {
+      Buffer<std::int32_t> small(order().objects());
+      if (unpack_small(payload, small))
+         integers(feature).put(std::move(small));
+      else
+         unpack_integers(payload, integers(feature).begin(order().objects()));
+      integers(feature).finish();
+      if (!predictor(feature).wants_latent)
          return;
       const bool around = fPredict->is_around(feature);
-      fPredict->known().latents[feature].assign(q.size(), 0);
+      kept(feature).begin(order().objects());
       for (std::size_t place = 0; place < order().places(); ++place)
          fPredict->find_latents(feature, place, around);
    }
 
-   /// The latents are where the integers will be.
-   void latents(std::size_t feature, Bytes payload, bool around, std::vector<std::int64_t> &q)
+   void latents(std::size_t feature, Bytes payload, bool around)
    {
-      unpack_integers(payload, q);
-      if (fPredictors->predictor(feature).wants_latent)
-         fPredict->known().latents[feature] = q;
-      for (std::size_t place = 0; place < order().places(); ++place)
-         fPredict->restore(feature, place, around);
+      Buffer<std::int32_t> small(order().objects());
+      const bool is_small = unpack_small(payload, small);
+      if (is_small && is_quick(feature, around))
+         return restore_small(feature, std::move(small));
+      integers(feature).begin(order().objects());
+      if (is_small)
+         return restore(feature, small, around);
+      fLatents.resize(order().objects());
+      unpack_integers(payload, fLatents);
+      restore(feature, fLatents, around);
    }
 
-   void classes(std::size_t feature, Bytes payload, bool around, std::vector<std::int64_t> &q)
+   template <class T>
+   void restore(std::size_t feature, const Buffer<T> &latents, bool around)
    {
-      const OpenPredictor &predictor = fPredictors->predictor(feature);
-      fNumbers.resize(q.size());
-      std::vector<std::size_t> counts(predictor.classes.size());
-      if (!predictor.ranked)
+      if (predictor(feature).wants_latent)
+         std::copy(latents.begin(), latents.end(), kept(feature).begin(latents.size()).begin());
+      for (std::size_t place = 0; place < order().places(); ++place)
+         fPredict->restore(feature, place, around, latents.data() + order().start(place));
+   }
+
+   void classes(std::size_t feature, Bytes payload, bool around)
+   {
+      const OpenPredictor &one = predictor(feature);
+      fNumbers.resize(order().objects());
+      std::vector<std::size_t> counts(one.classes.size());
+      if (!one.ranked)
          for (std::size_t place = 0; place < order().places(); ++place)
-            classify(predictor, place, counts);
-      fLatents.resize(q.size());
-      std::vector<Class> classes = split(payload, counts, predictor.ranked);
-      std::vector<std::int64_t> &latent = fPredict->known().latents[feature];
-      latent.resize(predictor.wants_latent ? q.size() : 0);
+            classify(one, place, counts);
+      Classes<std::int32_t> small;
+      fSmall.resize(order().objects());
+      if (split(payload, counts, one.ranked, fSmall, small))
+         return is_quick(feature, around) ? deal_all(feature, small) : deal_places(feature, around, small);
+      Classes<std::int64_t> large;
+      fLatents.resize(order().objects());
+      split(payload, counts, one.ranked, fLatents, large);
+      deal_places(feature, around, large);
+   }
+
+   void deal_all(std::size_t feature, Classes<std::int32_t> &classes)
+   {
+      Buffer<std::int32_t> out(order().objects());
+      deal(classes, fNumbers.data(), out.size(), out.data());
+      restore_small(feature, std::move(out));
+   }
+
+   template <class T>
+   void deal_places(std::size_t feature, bool around, Classes<T> &classes)
+   {
+      const OpenPredictor &one = predictor(feature);
+      integers(feature).begin(order().objects());
+      if (one.wants_latent)
+         kept(feature).begin(order().objects());
+      std::vector<std::size_t> counts(one.classes.size());
+      std::vector<T> dealt(order().size(0));
       for (std::size_t place = 0; place < order().places(); ++place) {
-         if (predictor.ranked)
-            classify(predictor, place, counts);
-         deal(classes, place, q);
-         if (predictor.wants_latent)
-            std::copy_n(q.begin() + order().start(place), order().size(place), latent.begin() + order().start(place));
-         fPredict->restore(feature, place, around);
+         const std::size_t start = order().start(place), size = order().size(place);
+         if (one.ranked)
+            classify(one, place, counts);
+         deal(classes, fNumbers.data() + start, size, dealt.data());
+         if (one.wants_latent)
+            std::copy_n(dealt.begin(), size, kept(feature).changed().begin() + static_cast<std::ptrdiff_t>(start));
+         fPredict->restore(feature, place, around, dealt.data());
       }
    }
 
-   /// The next latents of the classes, for the objects of a place.
-   void deal(std::vector<Class> &classes, std::size_t place, std::vector<std::int64_t> &q) const
+   /// The next latents of the classes, for some objects.
+   template <class T>
+   static void deal(Classes<T> &classes, const std::uint8_t *number, std::size_t size, T *out)
    {
-      const std::uint8_t *number = fNumbers.data() + order().start(place);
-      std::int64_t *out = q.data() + order().start(place);
-      for (std::size_t p = 0; p < order().size(place); ++p) {
-         Class &from = classes[number[p]];
+      for (std::size_t p = 0; p < size; ++p) {
+         Class<T> &from = classes[number[p]];
          require(from.next != from.end, "a class of latents is too short");
          out[p] = *from.next++;
       }
    }
 
-   /// The latents of the classes, one after the other; where the feature is ranked, their counts stand before them.
-   std::vector<Class> split(Bytes payload, const std::vector<std::size_t> &counts, bool ranked)
+   /// The latents of the classes, one after the other; where the feature is ranked, their counts stand before them. False
+   /// where some are not small enough.
+   template <class T>
+   static bool split(Bytes payload, const std::vector<std::size_t> &counts, bool ranked, Buffer<T> &latents,
+                     Classes<T> &out)
    {
-      std::vector<Class> out(counts.size());
-      Block left = fLatents;
+      Span<T> left = latents;
       std::size_t at = 1;
       for (std::size_t i = 0; i < counts.size(); ++i) {
          const std::uint64_t count = ranked ? read_varint(payload, at) : counts[i];
          require(count <= left.size(), "classes of too many latents");
          const std::size_t length = i + 1 < counts.size() ? read_length(payload, at) : payload.size() - at;
-         const Block block = left.part(0, static_cast<std::size_t>(count));
-         unpack_integers(payload.part(at, length), block);
-         out[i] = {block.begin(), block.end()};
+         const Span<T> block = left.part(0, static_cast<std::size_t>(count));
+         if (!unpack_into(payload.part(at, length), block))
+            return false;
+         out.push_back({block.begin(), block.end()});
          left = left.from(block.size());
          at += length;
       }
       require(left.empty(), "classes of too few latents");
-      return out;
+      return true;
+   }
+
+   static bool unpack_into(Bytes block, Span<std::int32_t> out) { return unpack_small(block, out); }
+   static bool unpack_into(Bytes block, Span<std::int64_t> out)
+   {
+      unpack_integers(block, out);
+      return true;
    }
 
    void classify(const OpenPredictor &predictor, std::size_t place, std::vector<std::size_t> &counts)
    {
-      std::uint8_t *out = fNumbers.data() + order().start(place);
-      const std::size_t size = order().size(place);
-      if (!predictor.class_table.empty()) {
-         const OpenSource &source = fPredictors->sources()[predictor.widths.parts[0].source];
-         const std::int64_t *column = fPredict->column(source.column, place);
-         const Scale scale = source.scale;
-         const std::uint8_t *table = predictor.class_table.data();
-         for (std::size_t p = 0; p < size; ++p)
-            out[p] = table[scale.index(column[p])];
-      } else {
+      std::uint8_t *all = fNumbers.data() + order().start(place);
+      if (!predictor.widths.is_small) {
          const Block sums = fPredict->sums(predictor.widths, place);
-         for (std::size_t p = 0; p < size; ++p)
-            out[p] = predictor.classes.of(sums[p]);
+         for (std::size_t p = 0; p < sums.size(); ++p)
+            all[p] = predictor.classes.of(sums[p]);
+      } else {
+         fPredict->each_part(place, [&](const Stretch &part) {
+            std::uint8_t *out = all + part.first;
+            if (!predictor.class_table.empty()) {
+               const std::uint32_t *index = fPredict->indexes(predictor.widths.parts[0].source, part);
+               const std::uint8_t *table = predictor.class_table.data();
+               for (std::size_t p = 0; p < part.size; ++p)
+                  out[p] = table[index[p]];
+            } else {
+               predictor.classes.of(Span<const std::int32_t>(fPredict->small_sums(predictor.widths, part), part.size), out);
+            }
+         });
       }
-      for (std::size_t p = 0; p < size; ++p)
-         ++counts[out[p]];
+      for (std::size_t p = 0; p < order().size(place); ++p)
+         ++counts[all[p]];
    }
 };
 

@@ -128,7 +128,10 @@ public:
       std::size_t at = fSizeLog == 0 ? constant(bits.position(), out, widths.data(), n)
                                      : bins(bits, out, widths.data(), n);
       for (std::size_t i = 0; i < n; ++i) {
-         out[i] = static_cast<L>(out[i] + bits.at(at, widths[i]));
+         if constexpr (sizeof(L) < 8) // offsets fit into a word
+            out[i] = static_cast<L>(out[i] + (bits.word(at) & ((std::uint64_t{1} << widths[i]) - 1)));
+         else
+            out[i] = static_cast<L>(out[i] + bits.at(at, widths[i]));
          at += widths[i];
       }
       bits.go_to(at);
@@ -192,10 +195,10 @@ private:
 enum Mode : std::uint8_t { kClassic = 0, kMultiple = 1, kDictionary = 4 };
 
 /// Chunk metadata, then a page: signed integers of the width of L.
-template <class L>
+template <class L, class Out = std::int64_t>
 class Chunk {
 public:
-   Chunk(Bits &bits, Span<std::int64_t> out) : fMode(static_cast<std::uint8_t>(bits.take(4)))
+   Chunk(Bits &bits, Span<Out> out) : fMode(static_cast<std::uint8_t>(bits.take(4)))
    {
       if (fMode == kMultiple)
          fBase = static_cast<L>(bits.take(8 * sizeof(L)));
@@ -223,13 +226,13 @@ private:
          fDictionary.push_back(static_cast<L>(bits.take(8 * sizeof(L))));
    }
 
-   static std::int64_t number(L latent)
+   static Out number(L latent)
    {
       using Signed = std::make_signed_t<L>;
       return static_cast<Signed>(latent ^ static_cast<L>(L{1} << (8 * sizeof(L) - 1)));
    }
 
-   void indexed(Bits &bits, Span<std::int64_t> out)
+   void indexed(Bits &bits, Span<Out> out)
    {
       Latent<std::uint32_t> index(bits);
       bits.align();
@@ -247,7 +250,7 @@ private:
       bits.align();
    }
 
-   void joined(Bits &bits, Span<std::int64_t> out)
+   void joined(Bits &bits, Span<Out> out)
    {
       std::vector<Latent<L>> latents;
       for (int i = 0; i < (fMode == kMultiple ? 2 : 1); ++i)
@@ -285,6 +288,18 @@ inline void unpack_pcodec(Bytes data, unsigned width, Span<std::int64_t> out)
    case 4: pcodec::Chunk<std::uint32_t>(bits, out); break;
    default: pcodec::Chunk<std::uint64_t>(bits, out); break;
    }
+   require(bits.at_end(), "packed integers go on after their end");
+}
+
+/// The same in 32 bits, of 2 or 4 bytes.
+inline void unpack_pcodec(Bytes data, unsigned width, Span<std::int32_t> out)
+{
+   pcodec::Bits bits(data);
+   require(out.size() <= pcodec::kLargestPage, "a page of too many integers");
+   if (width == 2)
+      pcodec::Chunk<std::uint16_t, std::int32_t>(bits, out);
+   else
+      pcodec::Chunk<std::uint32_t, std::int32_t>(bits, out);
    require(bits.at_end(), "packed integers go on after their end");
 }
 

@@ -15,8 +15,14 @@ class Span {
 public:
    Span() = default;
    Span(T *data, std::size_t size) : fData(data), fSize(size) {}
-   Span(const std::vector<std::remove_const_t<T>> &values) : fData(values.data()), fSize(values.size()) {}
-   Span(std::vector<std::remove_const_t<T>> &values) : fData(values.data()), fSize(values.size()) {}
+   template <class Allocator>
+   Span(const std::vector<std::remove_const_t<T>, Allocator> &values) : fData(values.data()), fSize(values.size())
+   {
+   }
+   template <class Allocator>
+   Span(std::vector<std::remove_const_t<T>, Allocator> &values) : fData(values.data()), fSize(values.size())
+   {
+   }
 
    T *data() const { return fData; }
    std::size_t size() const { return fSize; }

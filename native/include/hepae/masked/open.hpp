@@ -31,6 +31,10 @@ public:
             ranked(features, payloads);
          else
             whole(features[0], payloads[0]);
+         for (std::size_t feature : features) {
+            known().integers[feature].finish();
+            known().latents[feature].finish();
+         }
       } catch (...) {
          for (std::size_t feature : features)
             fPredict->forget(feature);
@@ -64,15 +68,15 @@ private:
    {
       std::vector<std::int64_t> in_events(order().objects());
       unpack_integers(payload, in_events);
-      std::vector<std::int64_t> &q = known().integers[feature];
+      Buffer<std::int64_t> &q = known().integers[feature].changed();
       for (std::size_t i = 0; i < q.size(); ++i)
          q[i] = in_events[order().in_events()[i]];
    }
 
    void begin(std::size_t feature)
    {
-      known().integers[feature].assign(order().objects(), 0);
-      known().latents[feature].assign(order().objects(), 0);
+      known().integers[feature].begin(order().objects());
+      known().latents[feature].begin(order().objects());
    }
 
    void whole(std::size_t feature, Bytes payload)
@@ -88,7 +92,7 @@ private:
       const OpenShape &shape = fMasked->shape(feature);
       ResidualStream stream(shape, payload, order().objects(), true);
       predict_all(feature);
-      std::vector<std::int64_t> &latents = known().latents[feature], &q = known().integers[feature];
+      Buffer<std::int64_t> &latents = known().latents[feature].changed(), &q = known().integers[feature].changed();
       stream.take(cells(feature, shape, 0, order().places()), latents.data());
       stream.finish();
       const std::optional<Period> &period = predictor(feature).period;
@@ -137,15 +141,12 @@ private:
    void piece(std::size_t feature, std::optional<ResidualStream> &stream, bool around, std::size_t first,
               std::size_t last)
    {
-      if (stream) {
-         const std::size_t start = order().start(first), end = order().start(last - 1) + order().size(last - 1);
-         std::int64_t *latents = known().latents[feature].data() + start;
-         stream->take(cells(feature, fMasked->shape(feature), first, last), latents);
-         std::copy(latents, latents + (end - start), known().integers[feature].begin() + static_cast<std::ptrdiff_t>(start));
-      }
+      std::int64_t *latents = known().latents[feature].changed().data();
+      if (stream)
+         stream->take(cells(feature, fMasked->shape(feature), first, last), latents + order().start(first));
       for (std::size_t place = first; place < last; ++place)
          if (stream)
-            fPredict->restore(feature, place, around);
+            fPredict->restore(feature, place, around, latents + order().start(place));
          else
             fPredict->find_latents(feature, place, around);
    }
@@ -175,29 +176,28 @@ private:
       for (std::size_t place = 0; place < last; ++place) {
          if (order().start(place) < fFilled[input])
             continue;
-         const std::int64_t *column = column_of(feature, spec.source.column, place);
          std::uint8_t *out = row + order().start(place);
-         for (std::size_t p = 0; p < order().size(place); ++p)
-            out[p] = spec.levels[spec.source.scale.index(column[p])];
+         if (spec.source.column.is_prediction())
+            from_prediction(feature, spec, place, out);
+         else
+            fPredict->each_part(place, [&](const Stretch &part) {
+               const std::uint32_t *index = fPredict->input_indexes(input, part);
+               for (std::size_t p = 0; p < part.size; ++p)
+                  out[part.first + p] = spec.levels[index[p]];
+            });
          fFilled[input] = order().start(place) + order().size(place);
       }
    }
 
-   const std::int64_t *column_of(std::size_t feature, const OpenColumn &column, std::size_t place)
+   void from_prediction(std::size_t feature, const OpenInput &spec, std::size_t place, std::uint8_t *out) const
    {
-      const bool offset = column.kind == OpenColumn::Kind::kPredictedOffset;
-      if (!offset && column.kind != OpenColumn::Kind::kPredicted)
-         return fPredict->column(column, place);
+      const OpenColumn &column = spec.source.column;
       require(column.feature == feature && !predictor(feature).ranked, "a prediction that is not known");
-      if (!offset)
-         return fPredictions.data() + order().start(place);
-      fOffsets.resize(order().size(place));
-      for (std::size_t p = 0; p < fOffsets.size(); ++p)
-         fOffsets[p] = fFine[order().start(place) + p] & 63;
-      return fOffsets.data();
+      const bool offset = column.kind == OpenColumn::Kind::kPredictedOffset;
+      const std::int64_t *from = (offset ? fFine : fPredictions).data() + order().start(place);
+      for (std::size_t p = 0; p < order().size(place); ++p)
+         out[p] = spec.levels[spec.source.scale.index(offset ? from[p] & 63 : from[p])];
    }
-
-   std::vector<std::int64_t> fOffsets;
 };
 
 } // namespace hepae

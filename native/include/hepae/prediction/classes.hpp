@@ -6,6 +6,8 @@
 #include <utility>
 #include <vector>
 
+#include "../span.hpp"
+
 namespace hepae {
 
 /// Which class a sum falls into: how many of the rising edges it reaches.
@@ -33,6 +35,23 @@ public:
       while (out < fEdges.size() && sum >= fEdges[out])
          ++out;
       return static_cast<std::uint8_t>(out);
+   }
+
+   /// Classes of small sums: of few edges, how many are reached, without a branch.
+   void of(Span<const std::int32_t> sums, std::uint8_t *out) const
+   {
+      constexpr std::size_t few = 8;
+      if (fEdges.size() > few) {
+         for (std::size_t p = 0; p < sums.size(); ++p)
+            out[p] = of(std::int64_t{sums[p]});
+         return;
+      }
+      std::fill_n(out, sums.size(), std::uint8_t{0});
+      for (std::int64_t edge : fEdges) {
+         const auto near = static_cast<std::int32_t>(std::clamp<std::int64_t>(edge, INT32_MIN, INT32_MAX));
+         for (std::size_t p = 0; p < sums.size(); ++p)
+            out[p] = static_cast<std::uint8_t>(out[p] + (sums[p] >= near));
+      }
    }
 
 private:

@@ -72,6 +72,9 @@ private:
    const Known *fKnown;
    Sums fSums;
    Links fLinks;
+   std::vector<double> fReals;           ///< values before they become integers
+   std::vector<std::int64_t> fOther;     ///< a second column
+   std::vector<std::uint64_t> fDistances;
 
    const RankOrder &order() const { return *fKnown->order; }
    const OpenLattice &lattice(std::size_t number) const { return (*fKnown->lattices)[number]; }
@@ -117,12 +120,10 @@ private:
       fill(0, out);
       for (std::size_t i = 0; i < c.features.size(); ++i) {
          const auto weight = static_cast<std::uint64_t>(c.spec->weights[i]);
-         for (std::size_t p = 0; p < out.size(); ++p) {
-            const double size = std::max(std::fabs(fKnown->value(c.features[i], place, p)), exact::kSmallest);
-            const double log = std::rint(exact::log(size) * 1024);
+         const std::int32_t *logs = fKnown->logs_at(c.features[i], place);
+         for (std::size_t p = 0; p < out.size(); ++p)
             out[p] = static_cast<std::int64_t>(static_cast<std::uint64_t>(out[p]) +
-                                               weight * static_cast<std::uint64_t>(static_cast<std::int64_t>(log)));
-         }
+                                               weight * static_cast<std::uint64_t>(std::int64_t{logs[p]}));
       }
       for (std::int64_t &one : out)
          one >>= c.spec->shift;
@@ -147,14 +148,15 @@ private:
       }
    }
 
-   void blend(const OpenColumn &c, std::size_t place, Block out) const
+   void blend(const OpenColumn &c, std::size_t place, Block out)
    {
-      for (std::size_t p = 0; p < out.size(); ++p) {
-         double sum = c.spec->constant;
-         for (std::size_t i = 0; i < c.features.size(); ++i)
-            sum = sum + fKnown->value(c.features[i], place, p) * c.spec->factors[i];
-         out[p] = lattice(c.target).nearest(sum);
+      fReals.assign(out.size(), c.spec->constant);
+      for (std::size_t i = 0; i < c.features.size(); ++i) {
+         const double *values = fKnown->values_at(c.features[i], place), factor = c.spec->factors[i];
+         for (std::size_t p = 0; p < out.size(); ++p)
+            fReals[p] = fReals[p] + values[p] * factor;
       }
+      lattice(c.target).nearest(fReals, out);
    }
 
    void leading(const OpenColumn &c, std::size_t place, Block out) const
@@ -165,13 +167,14 @@ private:
       copy(fKnown->at(c.feature, static_cast<std::size_t>(other)), out);
    }
 
-   void nearest(const OpenColumn &c, std::size_t place, Block out) const
+   void nearest(const OpenColumn &c, std::size_t place, Block out)
    {
       const std::size_t most = c.spec->most < 0 ? 0 : static_cast<std::size_t>(c.spec->most);
       const std::size_t places = std::min(order().rank(place), most);
       const std::int64_t *here = fKnown->at(c.by, place);
       fill(kMissing, out);
-      std::vector<std::uint64_t> least(out.size(), INT64_MAX);
+      fDistances.assign(out.size(), INT64_MAX);
+      std::uint64_t *least = fDistances.data();
       for (std::size_t other = 0; other < places; ++other) {
          const std::int64_t *by = fKnown->at(c.by, other), *feature = fKnown->at(c.feature, other);
          for (std::size_t p = 0; p < out.size(); ++p) {
@@ -185,20 +188,19 @@ private:
       }
    }
 
-   void rows_before(const OpenColumn &c, std::size_t place, Block out) const
+   void rows_before(const OpenColumn &c, std::size_t place, Block out)
    {
       const std::size_t rank = order().rank(place);
-      std::vector<double> sum(out.size(), 0);
+      fReals.assign(out.size(), 0);
       if (rank < c.spec->constants.size()) {
-         std::fill(sum.begin(), sum.end(), 0 + c.spec->constants[rank]);
+         std::fill(fReals.begin(), fReals.end(), 0 + c.spec->constants[rank]);
          for (std::size_t other = 0; other < c.spec->factors_before[rank].size(); ++other) {
             const double *values = fKnown->values_at(c.target, other), factor = c.spec->factors_before[rank][other];
             for (std::size_t p = 0; p < out.size(); ++p)
-               sum[p] = sum[p] + values[p] * factor;
+               fReals[p] = fReals[p] + values[p] * factor;
          }
       }
-      for (std::size_t p = 0; p < out.size(); ++p)
-         out[p] = lattice(c.target).nearest(sum[p]);
+      lattice(c.target).nearest(fReals, out);
    }
 
    void when(const OpenColumn &c, std::size_t place, Block out)
@@ -215,8 +217,9 @@ private:
 
    void apart(const OpenColumn &c, std::size_t place, Block out)
    {
-      std::vector<std::int64_t> below(out.size());
       column(c.inner[0], place, out);
+      fOther.resize(out.size());
+      const Block below(fOther);
       column(c.base[0], place, below);
       const std::int64_t length = c.spec->length;
       for (std::size_t p = 0; p < out.size(); ++p) {
@@ -249,26 +252,25 @@ private:
          out[p] = lattice(c.target).nearest(formulas::bounded(fKnown->conditions[c.condition][order().event(p)]));
    }
 
-   void formula(const OpenColumn &c, std::size_t place, Block out) const
+   void formula(const OpenColumn &c, std::size_t place, Block out)
    {
-      std::vector<double> values(out.size());
-      formulas::values(*fKnown, c, place, values);
-      const OpenLattice &grid = lattice(c.target);
-      for (std::size_t p = 0; p < out.size(); ++p)
-         out[p] = grid.nearest(values[p]);
+      fReals.resize(out.size());
+      formulas::values(*fKnown, c, place, fReals);
+      lattice(c.target).nearest(fReals, out);
    }
 
-   void formula_offset(const OpenColumn &c, std::size_t place, Block out) const
+   void formula_offset(const OpenColumn &c, std::size_t place, Block out)
    {
       const OpenColumn &point = c.inner[0];
       const OpenLattice &grid = lattice(point.target);
-      std::vector<double> values(out.size());
-      formulas::values(*fKnown, point, place, values);
+      fReals.resize(out.size());
+      formulas::values(*fKnown, point, place, fReals);
+      grid.nearest(fReals, out);
       for (std::size_t p = 0; p < out.size(); ++p) {
-         const double value = values[p];
-         const std::int64_t here = grid.nearest(value);
-         const double spacing = std::max(grid.centre(here + 1) - grid.centre(here - 1), exact::kSmallest);
-         const double offset = 128 * (value - grid.centre(here)) / spacing;
+         const std::int64_t here = out[p];
+         const double above = fKnown->centre(point.target, here + 1), below = fKnown->centre(point.target, here - 1);
+         const double spacing = std::max(above - below, exact::kSmallest);
+         const double offset = 128 * (fReals[p] - fKnown->centre(point.target, here)) / spacing;
          out[p] = std::isfinite(offset) ? static_cast<std::int64_t>(std::floor(std::clamp(offset, -128.0, 127.0))) : 0;
       }
    }
@@ -276,15 +278,17 @@ private:
    void slope(const OpenColumn &c, std::size_t place, Block out) const
    {
       for (std::size_t p = 0; p < out.size(); ++p) {
-         const double phi = fKnown->value(c.phi, place, p);
-         out[p] = exact::octaves(exact::sin(phi)) - exact::octaves(exact::cos(phi));
+         const double sine = fKnown->values_at(c.phi, place, Function::kSin)[p];
+         const double cosine = fKnown->values_at(c.phi, place, Function::kCos)[p];
+         out[p] = exact::octaves(sine) - exact::octaves(cosine);
       }
    }
 
    void ceiling(const OpenColumn &c, std::size_t place, Block out)
    {
       const OpenColumn &recoil = c.inner[0];
-      std::vector<std::int64_t> before(out.size());
+      fOther.resize(out.size());
+      const Block before(fOther);
       fSums.recoil_point(recoil, place, out);
       neighbour(recoil.pt, -1, place, before);
       for (std::size_t p = 0; p < out.size(); ++p) {

@@ -119,10 +119,10 @@ private:
          double first = u, second = 0;
          if (c.spec->part == "phi") {
             const double t = fKnown->value(c.pt, rank, p);
-            first = t * exact::cos(u);
-            second = t * exact::sin(u);
+            first = t * fKnown->values_at(c.target, rank, Function::kCos)[p];
+            second = t * fKnown->values_at(c.target, rank, Function::kSin)[p];
          } else if (c.spec->part == "eta") {
-            first = fKnown->value(c.pt, rank, p) * formulas::sinh(u);
+            first = fKnown->value(c.pt, rank, p) * fKnown->values_at(c.target, rank, Function::kSinh)[p];
          }
          left.first[i] = first;
          left.second[i] = second;

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "evaluate.hpp"
+#include "indexes.hpp"
 #include "known.hpp"
 #include "prepared.hpp"
 #include "rank_order.hpp"
@@ -34,7 +35,8 @@ inline std::int64_t wrapped(std::int64_t value, std::int64_t low, std::int64_t l
 class Predict {
 public:
    Predict(const PreparedPredictors &predictors, Span<const std::int64_t> counts)
-      : fPredictors(&predictors), fOrder(counts, predictors.spec().last_rank), fEvaluate(fKnown)
+      : fPredictors(&predictors), fOrder(counts, predictors.spec().last_rank), fEvaluate(fKnown),
+        fIndexes(predictors, fKnown, fEvaluate)
    {
       fKnown.order = &fOrder;
       fKnown.lattices = &predictors.lattices();
@@ -63,19 +65,61 @@ public:
       return fColumn.data();
    }
 
+   /// Calls a function with a few objects of a place after the other.
+   template <class OfPart>
+   void each_part(std::size_t place, OfPart of_part) const
+   {
+      for (std::size_t first = 0; first < fOrder.size(place); first += Stretch::kMost)
+         of_part(Stretch{place, first, std::min(Stretch::kMost, fOrder.size(place) - first)});
+   }
+
+   /// Sums of tables that are small, for a few objects; there until the next ones.
+   const std::int32_t *small_sums(const TableSum &tables, const Stretch &part)
+   {
+      std::int32_t *out = fSmall;
+      std::fill_n(out, part.size, static_cast<std::int32_t>(tables.constant));
+      std::size_t next = 0;
+      for (; next + 1 < tables.parts.size(); next += 2) { // two at a time: each sum is read and written half as often
+         const TableSum::Part &a = tables.parts[next], &b = tables.parts[next + 1];
+         const std::uint32_t *at = fIndexes.of(a.source, part, fIndex), *bt = fIndexes.of(b.source, part, fSecond);
+         const std::int32_t *from = a.small.data(), *second = b.small.data();
+         for (std::size_t p = 0; p < part.size; ++p)
+            out[p] += from[at[p]] + second[bt[p]];
+      }
+      if (next < tables.parts.size()) {
+         const std::uint32_t *at = fIndexes.of(tables.parts[next].source, part, fIndex);
+         const std::int32_t *from = tables.parts[next].small.data();
+         for (std::size_t p = 0; p < part.size; ++p)
+            out[p] += from[at[p]];
+      }
+      return out;
+   }
+
+   /// Indexes of a few objects into the tables of a source, or of an input of networks.
+   const std::uint32_t *indexes(std::size_t source, const Stretch &part) { return fIndexes.of(source, part, fIndex); }
+   const std::uint32_t *input_indexes(std::size_t input, const Stretch &part)
+   {
+      return fIndexes.of(fPredictors->sources().size() + input, part, fIndex);
+   }
+
    /// Sums of tables, there until the next ones.
    Block sums(const TableSum &tables, std::size_t place)
    {
       const Block out = Block(fSum).part(0, fOrder.size(place));
-      std::fill(out.begin(), out.end(), tables.constant);
-      for (const TableSum::Part &part : tables.parts) {
-         const OpenSource &source = fPredictors->sources()[part.source];
-         const std::int64_t *from = column(source.column, place);
-         const std::int64_t *table = part.table.data();
-         const Scale scale = source.scale; // a copy: the compiler cannot tell that the sums do not overwrite it
-         for (std::size_t p = 0; p < out.size(); ++p)
-            out[p] += table[scale.index(from[p])];
-      }
+      each_part(place, [&](const Stretch &part) {
+         std::int64_t *sum = out.data() + part.first;
+         if (tables.is_small) {
+            const std::int32_t *small = small_sums(tables, part);
+            std::copy(small, small + part.size, sum);
+            return;
+         }
+         std::fill_n(sum, part.size, tables.constant);
+         for (const TableSum::Part &one : tables.parts) {
+            const std::uint32_t *index = indexes(one.source, part);
+            for (std::size_t p = 0; p < part.size; ++p)
+               sum[p] += one.table[index[p]];
+         }
+      });
       return out;
    }
 
@@ -98,31 +142,47 @@ public:
       return from_sums(predictor, place, sums(predictor.fine, place));
    }
 
-   /// Latents of a place, which stand where the integers will be, become integers.
-   void restore(std::size_t feature, std::size_t place, bool around)
+   /// Latents of a place become integers; the feature is one that has been begun.
+   template <class Latent>
+   void restore(std::size_t feature, std::size_t place, bool around, const Latent *latents)
    {
       const OpenPredictor &one = predictor(feature);
-      const Block out = Block(fKnown.integers[feature]).part(fOrder.start(place), fOrder.size(place));
-      if (one.is_constant()) {
-         for (std::int64_t &q : out)
-            q = added(q, one.fine.constant >> 6);
-      } else {
-         const Block prediction = predictions(one, place);
-         for (std::size_t p = 0; p < out.size(); ++p)
-            out[p] = added(out[p], prediction[p]);
-      }
+      const Block out = Block(fKnown.integers[feature].changed()).part(fOrder.start(place), fOrder.size(place));
+      const Block prediction = predictions(one, place);
+      for (std::size_t p = 0; p < out.size(); ++p)
+         out[p] = added(latents[p], prediction[p]);
       if (around && one.period)
          for (std::int64_t &q : out)
             q = wrapped(q, one.period->low, one.period->length());
+   }
+
+   /// Latents of all objects, which are small, become integers, where this needs nothing but small tables.
+   void restore_small(std::size_t feature, Buffer<std::int32_t> &latents)
+   {
+      const OpenPredictor &one = predictor(feature);
+      if (one.is_constant()) {
+         for (std::int32_t &q : latents)
+            q += static_cast<std::int32_t>(one.fine.constant >> 6);
+         return;
+      }
+      for (std::size_t place = 0; place < fOrder.places(); ++place)
+         each_part(place, [&](const Stretch &part) {
+            const std::int32_t *sum = small_sums(one.fine, part);
+            std::int32_t *out = latents.data() + fOrder.start(place) + part.first;
+            for (std::size_t p = 0; p < part.size; ++p)
+               out[p] += sum[p] >> 6;
+         });
    }
 
    /// Whether a writer that knows these integers takes latents around the circle.
    bool is_around(std::size_t feature) const
    {
       const std::optional<Period> &period = predictor(feature).period;
-      const auto off = [&](std::int64_t q) { return q < period->low || q > period->high; };
-      const std::vector<std::int64_t> &q = fKnown.integers[feature];
-      return period && std::none_of(q.begin(), q.end(), off);
+      if (!period)
+         return false;
+      const std::int64_t *q = fKnown.integers[feature].wide();
+      return std::all_of(q, q + fKnown.integers[feature].size(),
+                         [&](std::int64_t one) { return period->low <= one && one <= period->high; });
    }
 
    /// The latents that a writer would have found at a place for the integers that are known.
@@ -131,8 +191,8 @@ public:
       const OpenPredictor &one = predictor(feature);
       const Block prediction = predictions(one, place);
       const std::size_t start = fOrder.start(place);
-      const std::int64_t *q = fKnown.integers[feature].data() + start;
-      std::int64_t *out = fKnown.latents[feature].data() + start;
+      const std::int64_t *q = fKnown.integers[feature].wide() + start;
+      std::int64_t *out = fKnown.latents[feature].changed().data() + start;
       for (std::size_t p = 0; p < prediction.size(); ++p) {
          const std::int64_t r = difference(q[p], prediction[p]);
          out[p] = around ? wrapped(r, -(one.period->length() / 2), one.period->length()) : r;
@@ -146,6 +206,7 @@ public:
       fKnown.latents[feature].clear();
       fKnown.forget(feature);
       fEvaluate.forget();
+      fIndexes.forget();
    }
 
 private:
@@ -153,6 +214,9 @@ private:
    RankOrder fOrder;
    Known fKnown;
    Evaluate fEvaluate;
+   Indexes fIndexes;
+   std::uint32_t fIndex[Stretch::kMost], fSecond[Stretch::kMost];
+   std::int32_t fSmall[Stretch::kMost];
    std::vector<std::int64_t> fColumn, fSum; ///< buffers for what is computed: a column of a place, a sum of tables
 };
 

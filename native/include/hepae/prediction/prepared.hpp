@@ -3,13 +3,17 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <cmath>
+#include <cstdlib>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
 #include "../lattice.hpp"
 #include "../spec/predictors.hpp"
 #include "classes.hpp"
+#include "known.hpp"
 #include "open_column.hpp"
 
 namespace hepae {
@@ -19,6 +23,22 @@ struct Scale {
    std::uint64_t low;
    int shift;
    std::int64_t first, last; ///< indexes are clipped to these: 0 is for objects without the column
+
+   /// Whether the integers that are told apart are small: others may be clipped to `Integers::kSmall` before.
+   bool is_small() const
+   {
+      const auto begin = static_cast<std::int64_t>(low);
+      return begin > -Integers::kSmall / 2 && begin < Integers::kSmall / 2 && shift < 20 &&
+             (last + 2) << shift < Integers::kSmall / 2;
+   }
+
+   /// The same as `index` for small integers.
+   std::uint32_t small_index(std::int32_t value) const
+   {
+      const std::int32_t shifted = (value - static_cast<std::int32_t>(low)) >> shift;
+      const auto least = static_cast<std::int32_t>(first - 1), most = static_cast<std::int32_t>(last - 1);
+      return static_cast<std::uint32_t>((shifted < least ? least : shifted > most ? most : shifted) + 1);
+   }
 
    std::size_t index(std::int64_t value) const
    {
@@ -31,6 +51,10 @@ struct Scale {
 struct OpenSource {
    OpenColumn column;
    Scale scale;
+   bool shared = false;             ///< more than one table is indexed by it
+   std::vector<std::size_t> needs; ///< features that it looks at
+   std::vector<double> weights;     ///< of a mix, as binary64
+   bool small = false;              ///< of a product: sums of its logarithms fit into 32 bits
 };
 
 /// What networks see of a column: 0 … 255, by its index.
@@ -44,9 +68,27 @@ struct TableSum {
    struct Part {
       std::size_t source;
       std::vector<std::int64_t> table;
+      std::vector<std::int32_t> small; ///< the same, where all sums are small
    };
    std::int64_t constant = 0;
    std::vector<Part> parts;
+   bool is_small = false;
+
+   /// Keeps tables in 32 bits where no sum can leave them.
+   void make_small()
+   {
+      std::int64_t largest = std::abs(constant); // at most 2^44 (section 10.2)
+      for (const Part &part : parts) {
+         std::int64_t most = 0;
+         for (std::int64_t value : part.table)
+            most = std::max(most, std::abs(value));
+         largest += most;
+      }
+      is_small = largest < Integers::kSmall;
+      for (Part &part : parts)
+         if (is_small)
+            part.small.assign(part.table.begin(), part.table.end());
+   }
 };
 
 struct OpenPredictor {
@@ -153,6 +195,7 @@ private:
    std::vector<OpenPredictor> fPredictors;
    std::vector<std::size_t> fOrder;
    std::vector<std::vector<std::size_t>> fCarried;
+   std::set<std::size_t> fUsed; ///< sources that a table is indexed by
 
    void add(const std::string &name, const Lattice &lattice)
    {
@@ -165,7 +208,26 @@ private:
       OpenColumn column(source.column, fNames);
       const std::int64_t first = column.optional() ? 0 : 1;
       const std::int64_t last = source.knots.back();
-      return {std::move(column), {static_cast<std::uint64_t>(source.low), source.shift, first, last}};
+      OpenSource out{std::move(column), {static_cast<std::uint64_t>(source.low), source.shift, first, last}, false, {}, {}, false};
+      out.needs = out.column.needs();
+      if (source.column.kind == OpenColumn::Kind::kMix)
+         for (std::int64_t weight : source.column.weights)
+            out.weights.push_back(static_cast<double>(weight) / std::ldexp(1, static_cast<int>(source.column.shift)));
+      if (source.column.kind == OpenColumn::Kind::kProduct)
+         out.small = is_small_product(source.column);
+      return out;
+   }
+
+   /// Logarithms are below 2^20 (section 10.3: of numbers up to 2^1024, in 1/1024).
+   static bool is_small_product(const PredictorColumn &product)
+   {
+      std::int64_t sum = 0;
+      for (std::int64_t weight : product.weights) {
+         if (weight < -1024 || weight > 1024)
+            return false;
+         sum += std::abs(weight);
+      }
+      return sum <= Integers::kSmall >> 20;
    }
 
    /// Levels rise in equal steps from 0 to 255 at the knots; what is missing is in the middle (section 12).
@@ -226,12 +288,15 @@ private:
          fCarried[carrier(feature)].push_back(feature);
    }
 
-   TableSum sum_of(std::int64_t constant, const std::vector<Term> &terms) const
+   TableSum sum_of(std::int64_t constant, const std::vector<Term> &terms)
    {
       TableSum out;
       out.constant = constant;
       for (const Term &term : terms)
-         out.parts.push_back({term.source, table_of(fSpec.sources[term.source].knots, term.values)});
+         out.parts.push_back({term.source, table_of(fSpec.sources[term.source].knots, term.values), {}});
+      for (const TableSum::Part &part : out.parts)
+         fSources[part.source].shared = !fUsed.insert(part.source).second;
+      out.make_small();
       return out;
    }
 

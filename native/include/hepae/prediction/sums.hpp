@@ -130,12 +130,15 @@ private:
       const std::size_t rank = order().rank(place);
       if (pair.first.empty() || rank < pair.ranks)
          begin_balance(c, pair);
-      for (; pair.ranks < rank; ++pair.ranks)
+      for (; pair.ranks < rank; ++pair.ranks) {
+         const double *t = fKnown->values_at(c.pt, pair.ranks);
+         const double *cosine = fKnown->values_at(c.phi, pair.ranks, Function::kCos);
+         const double *sine = fKnown->values_at(c.phi, pair.ranks, Function::kSin);
          for (std::size_t p = 0; p < order().size(pair.ranks); ++p) {
-            const double t = fKnown->value(c.pt, pair.ranks, p), u = fKnown->value(c.phi, pair.ranks, p);
-            pair.first[p] = pair.first[p] - t * exact::cos(u);
-            pair.second[p] = pair.second[p] - t * exact::sin(u);
+            pair.first[p] = pair.first[p] - t[p] * cosine[p];
+            pair.second[p] = pair.second[p] - t[p] * sine[p];
          }
+      }
       return pair;
    }
 
