@@ -81,8 +81,8 @@ private:
 
    void whole(std::size_t feature, Bytes payload)
    {
-      begin(feature);
       if (is_plain(payload)) {
+         begin(feature);
          unpack(feature, payload);
          const bool around = fPredict->is_around(feature);
          for (std::size_t place = 0; place < order().places(); ++place)
@@ -91,14 +91,38 @@ private:
       }
       const OpenShape &shape = fMasked->shape(feature);
       ResidualStream stream(shape, payload, order().objects(), true);
+      const OpenPredictor &one = predictor(feature);
+      const bool shown = std::any_of(shape.inputs.begin(), shape.inputs.end(), [&](std::size_t input) {
+         return fPredictors->inputs()[input].source.column.is_prediction();
+      });
+      const bool turned = stream.around() && one.period;
+      if (!shown && !turned && !one.base && one.fine.is_small && stream.is_small())
+         small(feature, shape, stream);
+      else
+         large(feature, shape, stream);
+      stream.finish();
+   }
+
+   /// Small residuals, and a prediction that nothing else looks at.
+   void small(std::size_t feature, const OpenShape &shape, ResidualStream &stream)
+   {
+      Buffer<std::int32_t> residuals(order().objects());
+      stream.take(cells(feature, shape, 0, order().places()), residuals.data());
+      if (predictor(feature).wants_latent)
+         known().latents[feature].put(residuals);
+      fPredict->restore_small(feature, residuals);
+      known().integers[feature].put(std::move(residuals));
+   }
+
+   void large(std::size_t feature, const OpenShape &shape, ResidualStream &stream)
+   {
+      begin(feature);
       predict_all(feature);
       Buffer<std::int64_t> &latents = known().latents[feature].changed(), &q = known().integers[feature].changed();
       stream.take(cells(feature, shape, 0, order().places()), latents.data());
-      stream.finish();
-      const std::optional<Period> &period = predictor(feature).period;
       for (std::size_t i = 0; i < q.size(); ++i)
          q[i] = added(latents[i], fPredictions[i]);
-      if (stream.around() && period)
+      if (const std::optional<Period> &period = predictor(feature).period; stream.around() && period)
          for (std::int64_t &one : q)
             one = wrapped(one, period->low, period->length());
    }

@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "../integers.hpp"
 #include "../model_file.hpp"
 #include "../prediction/prepared.hpp"
 #include "../spec/predictors.hpp"
@@ -32,9 +33,12 @@ struct OpenAlphabet {
             widths.push_back(static_cast<std::uint8_t>(width));
             at += std::int64_t{1} << width;
          }
+      is_small = spec.low >= -kSmallLatent && at <= kSmallLatent;
       starts.push_back(0);
       widths.push_back(0);
    }
+
+   bool is_small = false; ///< every integer in a bin is small
 };
 
 /// How the residuals of a feature are coded.

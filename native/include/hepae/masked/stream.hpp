@@ -40,8 +40,17 @@ public:
 
    bool around() const { return fAround; }
 
+   /// Whether all residuals fit into 32 bits, with room for a sum.
+   bool is_small() const
+   {
+      return fShape->alphabet.is_small && std::all_of(fOutside.begin(), fOutside.end(), [](std::int64_t one) {
+                return -kSmallLatent <= one && one <= kSmallLatent;
+             });
+   }
+
    /// The residuals of the next objects, whose cells are known. Where bits hide in states, these are all objects.
-   void take(Span<const std::uint16_t> cells, std::int64_t *out)
+   template <class T>
+   void take(Span<const std::uint16_t> cells, T *out)
    {
       fSymbols.resize(cells.size());
       fDecoder->take(cells, fSymbols.data());
@@ -57,7 +66,8 @@ public:
       std::size_t at = fBit;
       for (std::size_t i = 0; i < fSymbols.size(); ++i) {
          const std::uint8_t width = widths[fSymbols[i]];
-         out[i] = starts[fSymbols[i]] + static_cast<std::int64_t>(fBits.word(at) & ((std::uint64_t{1} << width) - 1));
+         const std::uint64_t inside = fBits.word(at) & ((std::uint64_t{1} << width) - 1);
+         out[i] = static_cast<T>(starts[fSymbols[i]] + static_cast<std::int64_t>(inside));
          at += width;
       }
       fBit = at;
@@ -115,12 +125,13 @@ private:
       fBits = tans::Bits(all, 0);
    }
 
-   void put_outside(std::int64_t *out)
+   template <class T>
+   void put_outside(T *out)
    {
       for (std::size_t i : fOthers)
          if (fSymbols[i] == fShape->other()) {
             require(fNextOutside < fOutside.size(), "too few residuals outside the bins");
-            out[i] = fOutside[fNextOutside++];
+            out[i] = static_cast<T>(fOutside[fNextOutside++]);
          }
    }
 };

@@ -26,18 +26,26 @@ public:
       const bool direction = c.kind == OpenColumn::Kind::kRecoil;
       const OpenColumn &spec = direction ? c : c.inner[0];
       const Pair &balance = balance_at(spec, place);
+      if (!direction) {
+         for (std::size_t p = 0; p < out.size(); ++p)
+            out[p] = size_of(c, spec, balance, place, p);
+         return;
+      }
+      fReals.resize(out.size());
       for (std::size_t p = 0; p < out.size(); ++p)
-         out[p] = direction ? lattice(spec.phi).nearest(exact::table_arctan2(balance.second[p], balance.first[p]))
-                            : size_of(c, spec, balance, place, p);
+         fReals[p] = exact::table_arctan2(balance.second[p], balance.first[p]);
+      lattice(spec.phi).nearest(fReals, out);
    }
 
    void recoil_point(const OpenColumn &c, std::size_t place, Block out)
    {
       const Pair &balance = balance_at(c, place);
-      for (std::size_t p = 0; p < out.size(); ++p) {
-         const double x = balance.first[p], y = balance.second[p], size = std::sqrt(x * x + y * y);
-         out[p] = size > 0 ? lattice(c.pt).nearest(size) : kMissing;
-      }
+      fReals.resize(out.size());
+      for (std::size_t p = 0; p < out.size(); ++p)
+         fReals[p] = formulas::transverse(balance.first[p], balance.second[p]);
+      lattice(c.pt).nearest(fReals, out);
+      for (std::size_t p = 0; p < out.size(); ++p)
+         out[p] = fReals[p] > 0 ? out[p] : kMissing;
    }
 
    void axis(const OpenColumn &c, std::size_t place, Block out)
@@ -51,10 +59,12 @@ public:
          const double away = fKnown->value(c.feature, other, p) - reference(c, p);
          pull = pt * (c.spec->around ? wrapped(away) : away);
       });
+      fReals.resize(out.size());
       for (std::size_t p = 0; p < out.size(); ++p) {
          const double value = reference(c, p) + shift(c, seen, p);
-         out[p] = lattice(c.feature).nearest(c.spec->around ? wrapped(value) : value);
+         fReals[p] = c.spec->around ? wrapped(value) : value;
       }
+      lattice(c.feature).nearest(fReals, out);
    }
 
    void left(const OpenColumn &c, std::size_t place, Block out)
@@ -84,6 +94,7 @@ private:
 
    const Known *fKnown;
    std::map<const OpenColumn *, Pair> fPairs;
+   std::vector<double> fReals; ///< values before they become integers
 
    const RankOrder &order() const { return *fKnown->order; }
    const OpenLattice &lattice(std::size_t number) const { return (*fKnown->lattices)[number]; }
