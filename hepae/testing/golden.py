@@ -34,7 +34,8 @@ def restored(path: str | Path) -> dict[str, tuple[Integers, Values]]:
     """What hepae itself restores: counts and flat values of every branch of the jets."""
     with open_file(path) as file:
         tree = file["Events"]
-        arrays = {name: tree.arrays([name])[name] for name in tree if name.startswith("Jet_")}
+        names = tree.keys()  # a tree of uproot's gives its branches where it is gone through
+        arrays = {name: tree.arrays([name])[name] for name in names if name.startswith("Jet_")}
     return {
         name: (ak.to_numpy(ak.num(values)).astype(np.int64), ak.to_numpy(ak.flatten(values)))
         for name, values in arrays.items()
