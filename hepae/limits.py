@@ -13,6 +13,7 @@ from hepae.errors import LimitError
 FORMAT_VERSION: Final = 1
 
 MAX_MANIFEST_BYTES: Final = 16 << 20
+MAX_REFERRED_BYTES: Final = 64 << 20
 MAX_MODEL_BYTES: Final = 64 << 20
 MAX_MODELS_PER_FILE: Final = 4096
 MAX_MODEL_NODES: Final = 20_000

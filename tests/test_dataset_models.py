@@ -15,7 +15,7 @@ import uproot
 import hepae
 from hepae import cli
 from hepae.core.tables.schema import PlainCodec
-from hepae.errors import InputError, ModelRejectedError, SchemaError
+from hepae.errors import InputError, MissingModelError, ModelRejectedError, SchemaError
 from hepae.files.compress.file import FileDone
 from hepae.learn.whole.matches import Searched
 from hepae.stored.compressed import compressed_of
@@ -339,6 +339,99 @@ def test_many_files_with_one_model(files: Sequence[Path], model: hepae.DatasetMo
     assert {outcome.state for outcome in again.outcomes} == {"present"}
 
 
+def without(model: hepae.DatasetModel, source: Path, target: Path) -> int:
+    """Compress by reference; bytes of the file."""
+    return compressed(source, target, model, embed=False).file_after
+
+
+def test_a_file_that_refers_to_the_model_is_smaller_and_needs_it(
+    files: Sequence[Path], model: hepae.DatasetModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    embedded = compressed(files[-1], tmp_path / "all.root", model).file_after
+    assert without(model, files[-1], tmp_path / "b.root") < embedded - 1000
+    with pytest.raises(MissingModelError) as problem:
+        hepae.decompress(tmp_path / "b.root", tmp_path / "back.root")
+    assert model.sha256 in str(problem.value)
+    with pytest.raises(MissingModelError), uproot.open(tmp_path / "b.root") as file:
+        file["Events"]
+    hepae.decompress(tmp_path / "b.root", tmp_path / "back.root", models=[model])
+    assert hepae.verify(files[-1], tmp_path / "back.root").kept
+    assert hepae.verify(files[-1], tmp_path / "b.root", models=[model]).kept
+    (tmp_path / "models").mkdir()
+    model.save(tmp_path / "models" / "nano.onnx")
+    monkeypatch.setenv("HEPAE_MODEL_PATH", str(tmp_path / "models"))
+    with uproot.open(tmp_path / "b.root") as small, uproot.open(files[-1]) as before:
+        assert ak.array_equal(small["Events"]["Muon_eta"].array(), before["Events"]["Muon_eta"].array())
+    assert hepae.inspect(tmp_path / "b.root").trees
+
+
+def test_another_model_does_not_stand_in_for_it(
+    files: Sequence[Path],
+    model: hepae.DatasetModel,
+    bounded: hepae.DatasetModel,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    without(model, files[-1], tmp_path / "b.root")
+    bounded.save(tmp_path / "other.onnx")
+    monkeypatch.setenv("HEPAE_MODEL_PATH", str(tmp_path))
+    with pytest.raises(MissingModelError) as problem:
+        hepae.decompress(tmp_path / "b.root", tmp_path / "back.root")
+    assert str(tmp_path) in str(problem.value)
+
+
+def test_files_that_refer_to_models_are_skimmed_and_merged(
+    files: Sequence[Path],
+    model: hepae.DatasetModel,
+    bounded: hepae.DatasetModel,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for one in (model, bounded):
+        one.save(tmp_path / f"{one.sha256}.onnx")
+    monkeypatch.setenv("HEPAE_MODEL_PATH", str(tmp_path))
+    without(model, files[-1], tmp_path / "b.root")
+    without(bounded, files[0], tmp_path / "c.root")
+    compressed(files[1], tmp_path / "d.root", model)
+    hepae.merge(tmp_path / "all.root", [tmp_path / f"{name}.root" for name in "bcd"])
+    hepae.merge(tmp_path / "plain.root", [files[-1], files[0], files[1]])
+    assert hepae.verify(tmp_path / "plain.root", tmp_path / "all.root", bounds=["*_eta=abs:1e-3"]).kept
+    hepae.skim(tmp_path / "b.root", tmp_path / "few.root", cut="nJet == 2")
+    with uproot.open(tmp_path / "few.root") as few, uproot.open(files[-1]) as before:
+        cells = before["Events"]["Jet_cells"].array()
+        assert ak.array_equal(few["Events"]["Jet_cells"].array(), cells[ak.num(cells) == 2])
+
+
+def test_columns_that_a_model_does_not_know_are_in_a_file_that_refers_to_it(
+    model: hepae.DatasetModel, tmp_path: Path
+) -> None:
+    columns = columns_of(7)
+    del columns["run"]
+    more = {"HLT_new": np.arange(ENTRIES) % 3 == 0, "Tau": ak.unflatten(np.arange(ENTRIES, dtype="f4"), 1)}
+    trees = {"Events": {**more, **columns}, "folder/Extra": {"x": np.arange(9)}}
+    source = written(tmp_path / "a.root", trees)
+    without(model, source, tmp_path / "b.root")
+    hepae.decompress(tmp_path / "b.root", tmp_path / "back.root", models=[model])
+    assert hepae.verify(source, tmp_path / "back.root").kept
+
+
+def test_many_files_that_refer_to_one_model(
+    files: Sequence[Path], model: hepae.DatasetModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done = hepae.compress_files(list(files), tmp_path / "out", model=model, embed=False)
+    assert not done.failed
+    monkeypatch.setenv("HEPAE_MODEL_PATH", str(tmp_path / "out" / "hepae-records"))
+    assert all(hepae.verify(path, tmp_path / "out" / path.name).kept for path in files)
+    dask_awkward = pytest.importorskip("dask_awkward")
+    events = pytest.importorskip("hepae.dask").events(
+        {str(tmp_path / "out" / path.name): "Events" for path in files}
+    )
+    with uproot.open(files[1]) as file:
+        expected = ak.num(file["Events"]["Jet_cells"].array())
+    counts = dask_awkward.num(events.Jet_cells, axis=1).compute(scheduler="sync")
+    assert ak.array_equal(counts[ENTRIES : 2 * ENTRIES], expected)
+
+
 def test_rntuples(tmp_path: Path) -> None:
     paths = []
     for seed in (1, 2):
@@ -351,6 +444,9 @@ def test_rntuples(tmp_path: Path) -> None:
     assert done.trees[0].predicted
     assert hepae.verify(paths[1], tmp_path / "b.root").kept
     hepae.decompress(tmp_path / "b.root", tmp_path / "back.root")
+    assert hepae.verify(paths[1], tmp_path / "back.root").kept
+    assert without(model, paths[1], tmp_path / "c.root") < done.file_after
+    hepae.decompress(tmp_path / "c.root", tmp_path / "back.root", models=[model])
     assert hepae.verify(paths[1], tmp_path / "back.root").kept
 
 
@@ -375,6 +471,12 @@ def test_command_line(files: Sequence[Path], tmp_path: Path, capsys: pytest.Capt
     run(capsys, "compress", *files, "--out-dir", tmp_path / "out", "--model", path)
     assert linked(tmp_path / "out" / files[0].name)
     run(capsys, "verify", files[-1], tmp_path / "b.root")
+    run(capsys, "compress", files[-1], tmp_path / "c.root", "--model", path, "--model-by-reference")
+    assert (tmp_path / "c.root").stat().st_size < (tmp_path / "b.root").stat().st_size
+    run(capsys, "verify", files[-1], tmp_path / "c.root", "--model", path)
+    run(capsys, "skim", tmp_path / "c.root", tmp_path / "few.root", "--cut", "nJet > 2", "--model", path)
+    run(capsys, "decompress", tmp_path / "c.root", tmp_path / "back.root", "--model", path)
+    run(capsys, "verify", files[-1], tmp_path / "back.root")
 
 
 def test_the_command_line_says_what_is_different(

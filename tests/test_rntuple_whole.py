@@ -17,9 +17,9 @@ from hepae.learn.recipe import recipe_of
 from hepae.root.file.source import open_source
 from hepae.root.rntuple.ntuple import NTuple
 from hepae.stored.compressed import as_stored
+from hepae.stored.described import schemas_of
 from hepae.stored.models import models_of
 from hepae.stored.ntuples import compressed_ntuple
-from hepae.stored.own_tables import schemas_of
 from tests.format_fields import Maker, envelope
 from tests.format_layouts import entries_of
 from tests.root_process import in_root, needs_root

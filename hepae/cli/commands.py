@@ -17,11 +17,10 @@ from hepae.cli.choices import (
     training_options,
 )
 from hepae.cli.inspection import add_inspect
-from hepae.cli.models import dataset_facts, model_facts
+from hepae.cli.models import dataset_facts, load_model, model_facts
 from hepae.cli.progress import reporter
 from hepae.input.events import is_csv
 from hepae.learn.recipe import recipe_of
-from hepae.model.model import Model
 from hepae.root.file.atomic import atomic_output
 from hepae.root.file.source import size_of
 
@@ -114,7 +113,7 @@ def decompress(options: argparse.Namespace) -> int:
     """`hepae decompress`."""
     from hepae.files.decompress.file import decompress as run
 
-    models = [Model.load(path) for path in options.model]
+    models = [load_model(path) for path in options.model]
     with reporter() as report:
         restored = run(
             options.input,
@@ -140,7 +139,7 @@ def verify(options: argparse.Namespace) -> int:
     """`hepae verify`."""
     from hepae.files.verify.run import verify as run
 
-    models = [Model.load(path) for path in options.model]
+    models = [load_model(path) for path in options.model]
     with reporter() as report:
         result = run(
             options.original,

@@ -7,8 +7,8 @@ from dataclasses import asdict
 
 from hepae.cli import tables
 from hepae.cli.arguments import Add, add_force, local, location
+from hepae.cli.models import load_model
 from hepae.cli.progress import reporter
-from hepae.model.model import Model
 
 __all__ = ["add_commands"]
 
@@ -104,7 +104,7 @@ def skim(options: argparse.Namespace) -> int:
     """`hepae skim`."""
     from hepae.files.skim.file import skim as run
 
-    models = [Model.load(path) for path in options.model]
+    models = [load_model(path) for path in options.model]
     with reporter() as report:
         done = run(
             options.input,

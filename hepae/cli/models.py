@@ -54,7 +54,7 @@ def dataset_facts(model: DatasetModel, path: Path) -> dict[str, Any]:
         "bytes": len(model.data),
         "trained on": f"{manifest.training.events:,} entries, {manifest.training.objects:,} values",
     }
-    return facts | {f"tree {known.tree}": _said(known) for known in manifest.trees}
+    return facts | {f"tree {known.tree}": _said(known) for known in model.known.trees}
 
 
 def _said(known: KnownTree) -> str:
@@ -63,7 +63,8 @@ def _said(known: KnownTree) -> str:
     linked = sum(bool(codec.linked) for codec in known.codecs)
     bounds = sorted({str(bound) for bound in known.bounds.values() if bound.kind != "exact"})
     lossy = f"; bounds {', '.join(bounds)}" if bounds else "; everything exact"
+    columns = len(known.columns) - len(known.own)
     return (
-        f"{len(known.tables):,} tables, {len(known.columns) - len(known.own):,} columns, {predicted:,} predicted; "
+        f"{len(known.schema.tables):,} tables, {columns:,} columns, {predicted:,} predicted; "
         f"{linked:,} tables linked to others{lossy}"
     )

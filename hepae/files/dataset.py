@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
+import msgspec
 import numpy as np
 
 from hepae import limits
 from hepae.core.tables.columns import ColumnInfo
-from hepae.core.tables.dataset import DatasetManifest, KnownMatch, KnownTree
-from hepae.core.tables.schema import PlainCodec
+from hepae.core.tables.dataset import DatasetManifest, KnownMatch, KnownPart
+from hepae.core.tables.schema import TreeSchema
 from hepae.core.values.bounds import Bound
 from hepae.core.values.nested import Nested
 from hepae.core.versioned import Training
@@ -22,6 +23,7 @@ from hepae.files.compress.narrowing import Narrowing, narrowing_of, require_loss
 from hepae.files.compress.outcome import AnyColumns
 from hepae.files.compress.request import requested
 from hepae.files.compress.tree import SAMPLE_ENTRIES
+from hepae.files.compress.whole import described_of, original_of
 from hepae.input.columns import sampled
 from hepae.input.selection import selection_of
 from hepae.learn.whole.lifted import lifted_tables
@@ -43,8 +45,8 @@ TRAINING_FILES: Final = 64
 class _Part:
     """The sample of a tree of one file."""
 
-    def __init__(self, where: str, columns: AnyColumns, entries: int) -> None:
-        self.where, self.infos = where, {info.name: info for info in columns.infos}
+    def __init__(self, where: str, columns: AnyColumns, entries: int, kept: Collection[str]) -> None:
+        self.where, self.infos, self.kept = where, {info.name: info for info in columns.infos}, set(kept)
         self.values, self.entries = sampled(columns, entries)
         self.num_entries = columns.num_entries
 
@@ -100,13 +102,22 @@ def train_dataset(
         raise InputError("no tree that can be compressed and that all files have", where=files[0])
     infos = {path: _common(each) for path, each in whole.items()}
     asked = bounds_by_tree(pairs, infos, str(files[0]))
-    known = [_known(path, infos[path], each, asked[path], dither, report) for path, each in whole.items()]
+    known = {
+        path: _known(path, infos[path], each, asked[path], dither, report) for path, each in whole.items()
+    }
+    reference = _reference(
+        files[0], narrowing, whole, infos, {path: schema for path, (schema, _) in known.items()}
+    )
     entries = sum(part.entries for each in whole.values() for part in each)
     rows = sum(
         len(column.values) for each in whole.values() for part in each for column in part.values.values()
     )
-    training = Training(__version__, 0, entries, rows)
-    return DatasetModel.of(DatasetManifest(limits.FORMAT_VERSION, tuple(known), dither, training))
+    trees = tuple(
+        msgspec.structs.replace(known[path][1], header=len(header), schema=len(text))
+        for path, (header, text) in reference.items()
+    )
+    manifest = DatasetManifest(limits.FORMAT_VERSION, trees, dither, Training(__version__, 0, entries, rows))
+    return DatasetModel.of(manifest, b"".join(header + text for header, text in reference.values()))
 
 
 def _parts(path: str | Path, narrowing: Narrowing, entries: int) -> Iterator[tuple[str, _Part]]:
@@ -116,7 +127,10 @@ def _parts(path: str | Path, narrowing: Narrowing, entries: int) -> Iterator[tup
         while True:
             try:
                 trees, _ = requested(source, (), kept, narrowing)
-                found = [(name, _Part(f"{path}:{name}", one, entries)) for name, one in trees.items()]
+                found = [
+                    (name, _Part(f"{path}:{name}", one, entries, kept.get(name, ())))
+                    for name, one in trees.items()
+                ]
             except IrregularError as problem:
                 kept.setdefault(problem.tree, set()).add(problem.path)
             else:
@@ -153,18 +167,43 @@ def _known(
     asked: Asked,
     dither: bool,
     report: Report,
-) -> KnownTree:
-    """What the model says of a tree."""
+) -> tuple[TreeSchema, KnownPart]:
+    """How a tree would be stored, and what the manifest says beside."""
     values = {info.name: Nested.concatenated([part.values[info.name] for part in parts]) for info in infos}
     entries, every = (sum(getattr(part, name) for part in parts) for name in ("entries", "num_entries"))
     found = find_tables(infos, values)
     bounds = asked.resolved(values)
     searched = lifted_tables(found, values, bounds, every / entries, dither, report)
     plan = planned(found, values, every / entries, bounds, lifted=searched.codecs, dither=dither)
-    codecs = tuple(codec for codec in plan.schema.codecs if isinstance(codec, PlainCodec))
     methods = tuple(plan.methods.get(number, ()) for number in range(len(found.columns)))
     matches = tuple(_match(match, found) for match in searched.matches)
-    return KnownTree(path, plan.schema.tables, plan.schema.columns, codecs, methods, matches)
+    return plan.schema, KnownPart(0, 0, methods, matches)
+
+
+def _reference(
+    path: str | Path,
+    narrowing: Narrowing,
+    parts: Mapping[str, Sequence[_Part]],
+    common: Mapping[str, Sequence[ColumnInfo]],
+    schemas: Mapping[str, TreeSchema],
+) -> dict[str, tuple[bytes, bytes]]:
+    """What the first file would say of its trees: original header and JSON, without columns that others lack."""
+    left = {name: _alone(parts[name][0], common[name]) for name in schemas}
+    with open_source(path) as source:
+        trees, _ = requested(source, (), left, narrowing)
+        return {
+            name: (
+                original_of(source, name, trees[name]),
+                described_of(source, name, trees[name])(schema).to_json(),
+            )
+            for name, schema in schemas.items()
+        }
+
+
+def _alone(part: _Part, common: Sequence[ColumnInfo]) -> set[str]:
+    """Branches of a file that are kept, or have columns that others lack."""
+    names = {info.name for info in common}
+    return part.kept | {info.branch for info in part.infos.values() if info.name not in names}
 
 
 def _match(match: Match, found: Found) -> KnownMatch:

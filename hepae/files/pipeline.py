@@ -73,7 +73,8 @@ def compress(
         Several collections: their columns alone are compressed. A single one makes this `compress_collection`.
     model
         A model of a data set (`hepae.train_dataset`): the file is compressed as a whole, with its predictions and its
-        bounds, and nothing is searched. Or a model of a collection.
+        bounds, and nothing is searched; without ``embed`` the file refers to it, and its readers need it. Or a model of
+        a collection.
     features, model of a collection, recipe, side, embed, container
         Each of them makes this `compress_collection`, which says what they mean; but in an RNTuple that stays one, a
         collection is compressed as in whole files, so that all else stays as it is, unless a model is asked for.
@@ -101,11 +102,11 @@ def compress(
     names = (collection,) if isinstance(collection, str) else tuple(dict.fromkeys(collection or ()))
     if isinstance(model, DatasetModel):
         require_whole(
-            model, source, features=features, recipe=recipe, side=side, embed=embed, container=container
+            model, source, features=features, recipe=recipe, side=side, container=container != "ttree"
         )
         return compress_file(
             source, target, selection_of(bounds=bounds).bounds, narrowing_of(only, skip, names, tree), dither,
-            threads, report, check=verify, model=model, force=force,
+            threads, report, check=verify, model=model, embed=embed, force=force,
         )  # fmt: skip
     part = len(names) == 1 or any(said is not None for said in (features, model, recipe))
     alone = part or side or not embed or container != "ttree" or is_csv(source)

@@ -90,13 +90,14 @@ def _view(tree: Any) -> Any:
             hint="copy whole files, or skim with `hepae skim`",
         )
     source = Source.of(top)
+    models = models_of(source)
     described = {
-        sha256[:16]: (stored_tree(text, where), header)
-        for sha256, (text, header) in read_schemas(source.tree(SCHEMAS_TREE)).items()
+        sha256[:16]: (stored_tree(one.text, where), one.header)
+        for sha256, one in read_schemas(source.tree(SCHEMAS_TREE), models.reference).items()
     }
     payload = Payload(TTreeReader(directory[name], f"{where}{PAYLOAD}"), int(tree.num_entries))
     schemas = {start: stored for start, (stored, _) in described.items()}
-    compressed = CompressedTree(payload, schemas, models_of(source))
+    compressed = CompressedTree(payload, schemas, models)
     if not compressed.stored:
         return tree
     compressed.header = described[next(iter(compressed.stored))][1]

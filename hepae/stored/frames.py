@@ -18,7 +18,10 @@ __all__ = ["Codecs", "bytes_of"]
 
 
 class Codecs(Protocol):
-    """Whoever has the codecs of models; `hepae.stored.models.ModelStore` does."""
+    """Whoever has the codecs of models, and what files refer to; `hepae.stored.models.ModelStore` does."""
+
+    def reference(self, sha256: str, where: str) -> bytes:
+        """What the model of a data set has of headers and schemas; parameters and errors as of `codec`."""
 
     def codec(self, start: str, where: str, exact: bool = False) -> ChunkCodec | Bottleneck:
         """The codec of the model whose SHA-256 starts with these hexadecimal digits.

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -15,16 +18,32 @@ from hepae.core.chunk import ChunkCodec
 from hepae.core.decode import chunk_codec, codec_of
 from hepae.core.locks import ForkSafeLock
 from hepae.errors import CorruptionError, HepaeError, MissingModelError
+from hepae.model.dataset import DatasetModel
 from hepae.model.model import Model
 from hepae.root.columns import Jagged
 from hepae.root.file.source import MODELS_TREE, Source
 from hepae.stored.frames import bytes_of
 from hepae.stored.mixed import compressed_by_model, merged_with_plain
 
-__all__ = ["MODEL_PATH", "ModelStore", "model_sizes", "models_of"]
+__all__ = ["MODEL_PATH", "AnyModel", "ModelStore", "at_hand", "model_sizes", "models_of"]
+
+AnyModel = Model | DatasetModel
+
 
 MODEL_PATH = "HEPAE_MODEL_PATH"
 """Environment variable: directories (separated as in PATH) with models for files that hold them by reference."""
+
+_at_hand: ContextVar[tuple[AnyModel, ...]] = ContextVar("at_hand", default=())
+
+
+@contextmanager
+def at_hand(models: Iterable[AnyModel]) -> Iterator[None]:
+    """Have models at hand for every file that is opened inside: some are opened by uproot, which knows no models."""
+    token = _at_hand.set((*_at_hand.get(), *models))
+    try:
+        yield
+    finally:
+        _at_hand.reset(token)
 
 
 class ModelStore:
@@ -43,11 +62,13 @@ class ModelStore:
     def __init__(
         self,
         embedded: dict[str, bytes] | None = None,
-        given: Iterable[Model] = (),
+        given: Iterable[AnyModel] = (),
         compressed: dict[str, str] | None = None,
     ) -> None:
         self.embedded, self.compressed = embedded or {}, compressed or {}
-        self._open = {model.sha256: model for model in given}
+        known = [*given, *_at_hand.get()]
+        self._open = {model.sha256: model for model in known if isinstance(model, Model)}
+        self._datasets = {model.sha256: model for model in known if isinstance(model, DatasetModel)}
         self._codecs: dict[str, ChunkCodec | Bottleneck] = {}
         self._lock = ForkSafeLock()
 
@@ -74,6 +95,24 @@ class ModelStore:
             self._open[model.sha256] = model
             return model
 
+    def reference(self, sha256: str, where: str) -> bytes:
+        """The reference of the model of a data set.
+
+        Raises
+        ------
+        MissingModelError
+            If it is not at hand.
+        ModelRejectedError
+            If it is no such model.
+        """
+        with self._lock:
+            if sha256 in self._datasets:
+                return self._datasets[sha256].reference
+            data = self._data(sha256)
+            if data is None:
+                raise self._missing(sha256, where)
+            return _reference(data)
+
     def codec(self, start: str, where: str, exact: bool = False) -> ChunkCodec | Bottleneck:
         """The codec of that model, made once; ``exact`` as in `hepae.core.decode.chunk_codec`, made anew."""
         with self._lock:
@@ -91,7 +130,7 @@ class ModelStore:
             return merged_with_plain(where, "the name of a model in every entry")
         name = next((sha256 for sha256 in self.embedded if sha256.startswith(start)), f"{start}…")
         inside = [sha256[:8] for sha256, data in self.embedded.items() if data]
-        given = [sha256[:8] for sha256 in self._open if sha256 not in self.embedded]
+        given = [sha256[:8] for sha256 in (*self._open, *self._datasets) if sha256 not in self.embedded]
         looked = [
             f"in the file ({', '.join(inside) or 'no model'})",
             f"among those given ({', '.join(given) or 'none'})",
@@ -118,7 +157,13 @@ class ModelStore:
         return None
 
 
-def models_of(source: Source, given: Iterable[Model] = ()) -> ModelStore:
+@lru_cache(maxsize=4)
+def _reference(data: bytes) -> bytes:
+    """Of a model file: many files of a data set refer to it."""
+    return DatasetModel.from_bytes(data).reference
+
+
+def models_of(source: Source, given: Iterable[AnyModel] = ()) -> ModelStore:
     """The models that a file carries, and those given.
 
     Raises

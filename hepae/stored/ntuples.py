@@ -176,8 +176,8 @@ def compressed_ntuple(source: Source, path: str, models: Codecs) -> CompressedNT
             hint="copy whole files, or skim with `hepae skim`",
         )
     described = {
-        sha256[:16]: (stored_tree(text, tree.where), header)
-        for sha256, (text, header) in read_schemas(source.tree(SCHEMAS_TREE)).items()
+        sha256[:16]: (stored_tree(one.text, tree.where), one.header)
+        for sha256, one in read_schemas(source.tree(SCHEMAS_TREE), models.reference).items()
     }
     payload = Payload(source.tree(f"{path}{PAYLOAD}"), tree.num_entries)
     schemas = {start: stored for start, (stored, _) in described.items()}

@@ -8,29 +8,22 @@ import numpy as np
 
 from hepae.root.columns import Column
 from hepae.root.file.compression import LZMA_BEST
-from hepae.root.file.source import MODELS_TREE, SCHEMAS_TREE, Source
+from hepae.root.file.source import MODELS_TREE, SCHEMAS_TREE
 from hepae.root.file.writer import RootWriter
 from hepae.root.ttree.plan import NewBranch
 from hepae.stored.blobs import blob_column
-from hepae.stored.schemas import read_schemas, schema_plan, schema_rows
+from hepae.stored.schemas import StoredSchema, schema_plan, schema_rows
 
 __all__ = [
     "Schemas",
     "model_plan",
     "model_rows",
-    "schemas_of",
     "write_models",
     "write_schemas",
 ]
 
-Schemas = dict[str, tuple[bytes, bytes]]
-"""JSON and original header, by SHA-256."""
-
-
-def schemas_of(source: Source) -> Schemas:
-    """The schemas of a file, none where nothing is compressed as a whole."""
-    known = any(key.path == SCHEMAS_TREE for key in source.keys)
-    return read_schemas(source.tree(SCHEMAS_TREE)) if known else {}
+Schemas = dict[str, StoredSchema]
+"""What a file says of its trees, by SHA-256 of the JSON."""
 
 
 def model_plan() -> list[NewBranch]:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Final, NamedTuple
 
 import msgspec
 import numpy as np
 
 from hepae import limits
+from hepae.core.coding.patches import patch, patched
+from hepae.core.coding.varint import read_varint, varint
 from hepae.core.locks import computed_once
 from hepae.core.tables.schema import TreeSchema
 from hepae.errors import CorruptionError
@@ -23,14 +26,19 @@ from hepae.stored.blobs import blob_column, blobs
 
 __all__ = [
     "SCHEMAS_TREE",
+    "References",
     "StoredBranch",
     "StoredField",
+    "StoredSchema",
     "StoredTree",
     "read_schemas",
     "schema_plan",
     "schema_rows",
     "stored_tree",
 ]
+
+
+SHA256_BYTES: Final = 32
 
 
 @dataclass(frozen=True)
@@ -137,11 +145,41 @@ class StoredTree:
         return hashlib.sha256(self.to_json()).hexdigest()
 
 
+class StoredSchema(NamedTuple):
+    """What a file says of a tree.
+
+    Attributes
+    ----------
+    text
+        How it is stored, JSON.
+    header
+        The original header, without baskets.
+    reference
+        SHA-256 of a model of the data set, and how the other two differ from what it has, as it is in the file; empty
+        where the file has them itself.
+    """
+
+    text: bytes
+    header: bytes
+    reference: bytes = b""
+
+    def referring(self, sha256: str, reference: bytes) -> StoredSchema:
+        """The same by reference to a model: its name, and the bytes that it has."""
+        told = varint(len(self.text)) + patch(reference, self.header + self.text)
+        return self._replace(reference=bytes.fromhex(sha256) + told)
+
+
+References = Callable[[str, str], bytes]
+"""The reference of the model of this SHA-256, for a file of this name."""
+
+
 def schema_plan() -> list[NewBranch]:
     """The branches of the table of schemas: a row for each."""
     return [
         NewBranch("sha256", "uint8", "SHA-256 of the schema", None, (32,)),
-        NewBranch("schema", "int32", "bytes of the schema, which are the last"),
+        NewBranch(
+            "schema", "int32", "bytes of the schema, which are the last; 0 where it is kept by reference"
+        ),
         NewBranch("ndata", "int32"),
         # together, because the names of branches are in both
         NewBranch(
@@ -155,20 +193,22 @@ def schema_plan() -> list[NewBranch]:
     ]
 
 
-def schema_rows(stored: Mapping[str, tuple[bytes, bytes]]) -> dict[str, Column]:
-    """Rows of that table, from JSON and header by SHA-256."""
+def schema_rows(stored: Mapping[str, StoredSchema]) -> dict[str, Column]:
+    """Rows of that table, from what is said of trees by SHA-256 of the JSON."""
     return {
         "sha256": np.frombuffer(bytes.fromhex("".join(stored)), np.uint8).reshape(-1, 32),
-        "schema": np.array([len(text) for text, _ in stored.values()], np.int32),
-        "data": blob_column([header + text for text, header in stored.values()]),
+        "schema": np.array([0 if one.reference else len(one.text) for one in stored.values()], np.int32),
+        "data": blob_column([one.reference or one.header + one.text for one in stored.values()]),
     }
 
 
-def read_schemas(tree: TreeReader) -> dict[str, tuple[bytes, bytes]]:
-    """JSON and header by SHA-256.
+def read_schemas(tree: TreeReader, references: References) -> dict[str, StoredSchema]:
+    """What a file says of its trees, by SHA-256 of the JSON.
 
     Raises
     ------
+    MissingModelError
+        If it is kept by reference to a model that is not at hand.
     CorruptionError
         If the table has other branches, or bytes do not have the SHA-256 that it says.
     """
@@ -178,11 +218,23 @@ def read_schemas(tree: TreeReader) -> dict[str, tuple[bytes, bytes]]:
     sizes = np.asarray(tree.read("schema", 0, tree.num_entries)).tolist()
     stored = {}
     for name, size, data in zip(names, sizes, blobs(tree, "data"), strict=True):
-        sha256, edge = name.tobytes().hex(), len(data) - size
+        sha256 = name.tobytes().hex()
+        reference = b"" if size else data
+        if not size:
+            size, data = _referred(data, references, tree.where)
+        edge = len(data) - size
         if not 0 < size <= len(data) or hashlib.sha256(data[edge:]).hexdigest() != sha256:
             raise CorruptionError("a schema does not have its SHA-256", where=tree.where, expected=sha256)
-        stored[sha256] = data[edge:], data[:edge]
+        stored[sha256] = StoredSchema(data[edge:], data[:edge], reference)
     return stored
+
+
+def _referred(data: bytes, references: References, where: str) -> tuple[int, bytes]:
+    """Bytes of a schema, and header and schema, from what refers to a model."""
+    if len(data) < SHA256_BYTES:
+        raise CorruptionError("a schema without its bytes", where=where)
+    size, at = read_varint(data, SHA256_BYTES, where)
+    return size, patched(references(data[:SHA256_BYTES].hex(), where), data[at:], where)
 
 
 def stored_tree(text: bytes, where: str) -> StoredTree:

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from hepae.core.tables.dataset import DatasetManifest
 from hepae.core.values.bounds import EXACT, Bound
 from hepae.errors import AlreadyCompressedError, InputError, UnsupportedError
 from hepae.files.compress.bounds import Pairs
@@ -26,6 +25,7 @@ from hepae.root.file.rest import refuse_what_cannot_be_moved
 from hepae.root.file.source import Source, open_source, size_of
 from hepae.root.ttree.columns import IrregularError
 from hepae.root.ttree.header import TREE_CLASSES
+from hepae.stored.models import at_hand
 from hepae.stored.ntuples import has_payload
 
 __all__ = ["FileDone", "compress_file"]
@@ -78,6 +78,7 @@ def compress_file(
     check: Check,
     search: Search | None = None,
     model: DatasetModel | None = None,
+    embed: bool = True,
     force: bool = False,
 ) -> FileDone:
     """Compress every tree of a file.
@@ -103,6 +104,8 @@ def compress_file(
         Finds which columns predict each other; none does where it is None.
     model
         Of a data set: it says which columns predict each other, and with which bounds; nothing is searched.
+    embed
+        Whether the file holds what it needs of the model. Otherwise it refers to it: its readers need the model.
     force
         Replace a target that exists, which is an error otherwise.
 
@@ -115,9 +118,8 @@ def compress_file(
     """
     began = time.perf_counter()
     done = FileDone(str(source), str(target), model="" if model is None else model.sha256)
-    known = None if model is None else model.manifest
-    if known is not None:
-        dither = agreed_dither(dither, known, source)
+    if model is not None:
+        dither = agreed_dither(dither, model.known, source)
     with atomic_output(target, (source,), force=force) as temporary, open_source(source) as opened:
         immovable = _immovable(opened)
         if immovable:
@@ -125,14 +127,15 @@ def compress_file(
         else:
             done.left += _left(opened, bool(bounds) or narrowing != ALL)
             done.trees = _written(
-                temporary, opened, bounds, narrowing, dither, threads, report, search, known
+                temporary, opened, bounds, narrowing, dither, threads, report, search, model, embed
             )
-            done.left += _unmet(opened, known)
+            done.left += _unmet(opened, model)
         done.file_before = size_of(source)
         changed = not immovable and _least(temporary, opened, done, narrowing, report)
         done.encode_seconds = time.perf_counter() - began
         if changed:
-            check(source, temporary, bounds=_asked(done.trees), report=report).require_kept()
+            with at_hand(() if model is None else (model,)):
+                check(source, temporary, bounds=_asked(done.trees), report=report).require_kept()
         else:
             opened.copy_to(temporary)
         done.verify_seconds = time.perf_counter() - began - done.encode_seconds
@@ -196,9 +199,9 @@ def _left(source: Source, asked: bool) -> list[str]:
     return left
 
 
-def _unmet(source: Source, known: DatasetManifest | None) -> list[str]:
+def _unmet(source: Source, model: DatasetModel | None) -> list[str]:
     """Trees that the model knows and the file does not have."""
-    trees = () if known is None else (tree.tree for tree in known.trees)
+    trees = () if model is None else (tree.tree for tree in model.known.trees)
     return [
         f"tree {path}: the model knows it, the file does not have it"
         for path in trees
@@ -230,15 +233,16 @@ def _written(
     threads: int | None,
     report: Report,
     search: Search | None,
-    known: DatasetManifest | None,
+    model: DatasetModel | None,
+    embed: bool,
 ) -> list[TreeDone]:
     """Write the file; again, with a branch kept, where its baskets are not what its layout says."""
     kept: dict[str, set[str]] = {}
     while True:
         try:
             trees, asked = requested(source, pairs, kept, narrowing)
-            if known is not None:
-                asked = agreed(trees, asked, known, source.path)
-            return write_whole(temporary, source, trees, asked, dither, threads, report, search, known)
+            if model is not None:
+                asked = agreed(trees, asked, model.known, source.path)
+            return write_whole(temporary, source, trees, asked, dither, threads, report, search, model, embed)
         except IrregularError as found:
             kept.setdefault(found.tree, set()).add(found.path)

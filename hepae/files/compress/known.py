@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from hepae.core.tables.columns import ColumnInfo
-from hepae.core.tables.dataset import DatasetManifest, KnownTree
+from hepae.core.tables.dataset import Dataset, KnownTree
 from hepae.core.values.bounds import EXACT, keeps
 from hepae.errors import SchemaError
 from hepae.files.compress.bounds import Asked
@@ -37,12 +37,7 @@ def require_whole(model: DatasetModel, where: object, **said: object) -> None:
     SchemaError
         Naming each word.
     """
-    nothing = {"embed": True, "container": "ttree"}
-    words = [
-        name for name, value in said.items() if value != nothing.get(name) and value not in (None, False)
-    ]
-    if said.get("embed") is False:
-        words.append("embed")
+    words = [name for name, value in said.items() if value not in (None, False)]
     if is_csv(str(where)):
         words.append("CSV")
     if words:
@@ -91,7 +86,7 @@ def differences(infos: Sequence[ColumnInfo], known: KnownTree | None) -> Differe
 
 
 def agreed(
-    trees: Mapping[str, AnyColumns], asked: Mapping[str, Asked], manifest: DatasetManifest, where: str
+    trees: Mapping[str, AnyColumns], asked: Mapping[str, Asked], dataset: Dataset, where: str
 ) -> dict[str, Asked]:
     """What is asked of the columns of each tree: the model's bounds where it knows them and they keep what was said.
 
@@ -103,7 +98,7 @@ def agreed(
     """
     out = {}
     for path, columns in trees.items():
-        known = manifest.tree(path)
+        known = dataset.tree(path)
         found = _different(columns.infos, asked[path], known) if known else []
         if found:
             raise SchemaError(
@@ -117,7 +112,7 @@ def agreed(
     return out
 
 
-def agreed_dither(dither: bool, manifest: DatasetManifest, where: object) -> bool:
+def agreed_dither(dither: bool, dataset: Dataset, where: object) -> bool:
     """Whether cells are filled evenly, as the model says.
 
     Raises
@@ -125,14 +120,14 @@ def agreed_dither(dither: bool, manifest: DatasetManifest, where: object) -> boo
     SchemaError
         If it was asked for and the model does not.
     """
-    if dither and not manifest.dither:
+    if dither and not dataset.dither:
         raise SchemaError(
             "the request and the model do not agree",
             where=where,
             got="dither (the model's cells are not filled)",
             hint="train a model with --dither",
         )
-    return manifest.dither
+    return dataset.dither
 
 
 def _listed(found: Sequence[str]) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from hepae.core.tables.dataset import DatasetManifest
 from hepae.core.tables.schema import PlainCodec, TreeSchema
 from hepae.files.compress.bounds import Asked
 from hepae.files.compress.branches import described_tree
@@ -17,13 +16,16 @@ from hepae.files.compress.tree import TreePlan, encoded, plan_tree
 from hepae.files.compress.ttree import write_tree
 from hepae.learn.whole.known import search_of
 from hepae.learn.whole.matches import Search
+from hepae.learn.whole.paying import JSON_BYTES, REFERRED_BYTES
+from hepae.model.dataset import DatasetModel
 from hepae.progress import Report, silent
 from hepae.root.file.source import SCHEMAS_TREE, Source
 from hepae.root.file.writer import RootWriter
 from hepae.root.ttree.columns import TreeColumns
 from hepae.stored.backups import Backup, write_backups
-from hepae.stored.own_tables import schemas_of, write_schemas
-from hepae.stored.schemas import StoredTree
+from hepae.stored.described import schemas_of
+from hepae.stored.own_tables import write_schemas
+from hepae.stored.schemas import StoredSchema, StoredTree
 
 __all__ = ["described_of", "original_of", "write_whole"]
 
@@ -37,7 +39,8 @@ def write_whole(
     threads: int | None = None,
     report: Report = silent,
     search: Search | None = None,
-    known: DatasetManifest | None = None,
+    model: DatasetModel | None = None,
+    embed: bool = True,
 ) -> list[TreeDone]:
     """Write a file in which trees are compressed.
 
@@ -53,8 +56,10 @@ def write_whole(
         Fill the cells of lossy columns evenly.
     search
         Finds which columns predict each other; none does where it is None.
-    known
-        What a model of the data set says of that instead: then nothing is searched.
+    model
+        Of the data set, which says that instead: then nothing is searched.
+    embed
+        Whether the file holds what it needs of the model, rather than refer to it.
 
     Raises
     ------
@@ -67,19 +72,22 @@ def write_whole(
         out.done |= {SCHEMAS_TREE}
         for path, columns in trees.items():
             described = described_of(source, path, columns)
-            model = None if known is None else known.tree(path)
-            if known is not None:
-                search = None if model is None else search_of(model)
+            known = None if model is None else model.known.tree(path)
+            if model is not None:
+                search = None if known is None else search_of(known, JSON_BYTES if embed else REFERRED_BYTES)
             plan = plan_tree(columns, described, asked[path], dither, search, report)
-            schemas[plan.stored.sha256] = plan.stored.to_json(), original_of(source, path, columns)
+            said = StoredSchema(plan.stored.to_json(), original_of(source, path, columns))
+            if model is not None and not embed:
+                said = said.referring(model.sha256, model.reference)
+            schemas[plan.stored.sha256] = said
             made = encoded(columns, plan, threads, report)
             if isinstance(columns, TreeColumns):
                 done.append(write_tree(out, source, columns, plan.stored, made))
             else:
                 done.append(write_ntuple(out, source.key(path), columns, plan.stored, made))
             _account(done[-1], plan)
-            if known is not None:
-                different = differences(columns.infos, model)
+            if model is not None:
+                different = differences(columns.infos, known)
                 done[-1].unknown, done[-1].missing = different.unknown, different.missing
         write_schemas(out, schemas)
         left_out = [item.rpartition(";") for item in out.copy_rest()]

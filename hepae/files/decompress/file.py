@@ -10,7 +10,6 @@ from hepae.errors import CollectionError, UnsupportedError
 from hepae.files.decompress.collections import restore_collections
 from hepae.files.decompress.ntuple import restore_ntuple
 from hepae.files.decompress.tree import restore_tree
-from hepae.model.model import Model
 from hepae.progress import Report, silent
 from hepae.root.file.atomic import atomic_output
 from hepae.root.file.own_names import BACKUPS_TREE, MODELS_TREE, OWN_TREES, SCHEMAS_TREE
@@ -19,7 +18,7 @@ from hepae.root.file.writer import RootWriter
 from hepae.root.ttree.reader import TTreeReader
 from hepae.stored.backups import backups_of
 from hepae.stored.mixed import without_trees
-from hepae.stored.models import models_of
+from hepae.stored.models import AnyModel, at_hand, models_of
 from hepae.stored.ntuples import compressed_ntuple, has_payload
 from hepae.stored.own_tables import write_models
 from hepae.stored.titles import compressed_collections
@@ -33,7 +32,7 @@ def decompress(
     target: str | Path,
     *,
     tree: str | None = None,
-    models: Iterable[Model] = (),
+    models: Iterable[AnyModel] = (),
     force: bool = True,
     report: Report = silent,
 ) -> list[str]:
@@ -65,7 +64,12 @@ def decompress(
     CorruptionError
         If the file is damaged, or events of a chunk were dropped.
     """
-    with atomic_output(target, (source,), force=force) as temporary, open_source(source) as opened:
+    models = list(models)
+    with (
+        at_hand(models),
+        atomic_output(target, (source,), force=force) as temporary,
+        open_source(source) as opened,
+    ):
         return restore_file(temporary, opened, tree, models, report)
 
 
@@ -73,7 +77,7 @@ def restore_file(
     temporary: Path,
     source: Source,
     tree: str | None = None,
-    models: Iterable[Model] = (),
+    models: Iterable[AnyModel] = (),
     report: Report = silent,
 ) -> list[str]:
     """Write a file in which compressed trees have their original branches; where there are none, a copy.

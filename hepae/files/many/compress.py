@@ -142,10 +142,10 @@ def compress_files(
     work: WithModel | WholeFile
     if isinstance(model, DatasetModel):
         for job in jobs:
-            require_whole(model, job.source, features=features, recipe=recipe, side=side, embed=embed)
+            require_whole(model, job.source, features=features, recipe=recipe, side=side)
         selection = selection_of(bounds=bounds)
         records.write(output_folder(out) / RECORDS / f"{model.sha256}.onnx", model.data)
-        work = WholeFile(selection.bounds, narrowing_of(only, skip, names, tree), dither, model.sha256)
+        work = WholeFile(selection.bounds, narrowing_of(only, skip, names, tree), dither, model.sha256, embed)
     elif said or any(is_csv(job.source) for job in jobs):
         refuse_for_a_collection(only, skip, dither, tree)
         one = tree if isinstance(tree, str) else next(iter(tree or ()), None)
@@ -206,7 +206,7 @@ def _compress(task: Task, threads: int | None, force: bool) -> None:
         compress_file(
             task.source, task.target, work.bounds, work.narrowing, work.dither, threads,
             check=verify, search=None if work.model else lifted_tables, force=force,
-            model=_dataset(f"{task.models}/{work.model}.onnx") if work.model else None,
+            model=_dataset(f"{task.models}/{work.model}.onnx") if work.model else None, embed=work.embed,
         )  # fmt: skip
         return
     compress_collection(

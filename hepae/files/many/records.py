@@ -47,6 +47,7 @@ class WholeFile(msgspec.Struct, frozen=True, tag="file"):
     narrowing: Narrowing
     dither: bool
     model: str = ""
+    embed: bool = True
 
 
 class Record(msgspec.Struct, frozen=True):

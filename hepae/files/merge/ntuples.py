@@ -16,10 +16,11 @@ from hepae.root.rntuple.ntuple import NTuple
 from hepae.root.rntuple.pages import Cluster
 from hepae.root.rntuple.schema import ColumnRecord, Schema
 from hepae.root.rntuple.united import Matched, elements_of_entries, extend, matched
+from hepae.stored.described import schemas_of
 from hepae.stored.models import models_of
 from hepae.stored.ntuple_headers import require_alike
 from hepae.stored.ntuples import compressed_ntuple
-from hepae.stored.own_tables import Schemas, schemas_of
+from hepae.stored.own_tables import Schemas
 
 __all__ = ["JoinedNTuple", "schemas_of_rows"]
 

@@ -26,7 +26,7 @@ from hepae.root.ttree.reader import TTreeReader
 from hepae.stored.compressed import CompressedTree, compressed_of
 from hepae.stored.own_tables import Schemas
 from hepae.stored.payload import Payload, Row, payload_plan, row_columns
-from hepae.stored.schemas import StoredBranch, StoredTree
+from hepae.stored.schemas import StoredBranch, StoredSchema, StoredTree
 
 __all__ = ["WholeTree"]
 
@@ -149,7 +149,7 @@ class WholeTree:
         raise_maxima(header, [part.header for part in self.parts])
         lean = header.lean()
         stored = [part.stored(old) for part in self.parts for old in part.tree.stored.values()]
-        return {one.sha256: (one.to_json(), lean) for one in stored}
+        return {one.sha256: StoredSchema(one.to_json(), lean) for one in stored}
 
     def write(self, out: RootWriter, tell: Callable[[int], None]) -> None:
         """Write the payload tree, row by row."""

@@ -14,7 +14,6 @@ from hepae.files.skim.digests import Digests
 from hepae.files.skim.meant import tree_for
 from hepae.files.skim.ntuples import NTupleEvents
 from hepae.files.skim.tree import Events
-from hepae.model.model import Model
 from hepae.progress import Report, silent
 from hepae.root.file.atomic import atomic_output
 from hepae.root.file.rest import refuse_what_cannot_be_moved
@@ -22,6 +21,7 @@ from hepae.root.file.source import Source, open_source, size_of
 from hepae.root.file.writer import RootWriter
 from hepae.root.rntuple.reader import RNTupleReader
 from hepae.root.ttree.reader import TTreeReader
+from hepae.stored.models import AnyModel, at_hand
 
 __all__ = ["Skim", "skim"]
 
@@ -45,7 +45,7 @@ def skim(
     cut: str,
     *,
     tree: str | None = None,
-    models: Iterable[Model] = (),
+    models: Iterable[AnyModel] = (),
     force: bool = True,
     report: Report = silent,
 ) -> Skim:
@@ -82,8 +82,8 @@ def skim(
     >>> skim("small.root", "dijets.root", "nJet >= 2").events_after  # doctest: +SKIP
     1840
     """
-    condition = Cut(cut)
-    with atomic_output(target, (source,), force=force) as temporary:
+    condition, models = Cut(cut), list(models)
+    with at_hand(models), atomic_output(target, (source,), force=force) as temporary:
         with open_source(source) as opened:
             events = events_of(opened, tree_for(opened, tree, condition), models)
             path, entries = events.tree.path, events.tree.num_entries
@@ -104,7 +104,7 @@ def skim(
 
 
 def events_of(
-    source: Source, tree: TTreeReader | RNTupleReader, models: Iterable[Model]
+    source: Source, tree: TTreeReader | RNTupleReader, models: Iterable[AnyModel]
 ) -> Events | NTupleEvents:
     """A tree whose entries are chosen, as it is stored."""
     if isinstance(tree, TTreeReader):
@@ -116,7 +116,7 @@ def _told(report: Report, stage: str, entries: int) -> Callable[[int], None]:
     return lambda done: report(stage, done, entries, "")
 
 
-def _check(path: Path, tree: str, models: Iterable[Model], expected: Digests, kept: int) -> None:
+def _check(path: Path, tree: str, models: Iterable[AnyModel], expected: Digests, kept: int) -> None:
     """Read back what was written."""
     with open_source(path) as opened:
         events = events_of(opened, opened.tree(tree), models)

@@ -16,7 +16,6 @@ from hepae.files.cut import Cut
 from hepae.files.skim.digests import Digests
 from hepae.files.skim.passing import Tell, passing
 from hepae.files.skim.tables import ChosenTables, named_columns
-from hepae.model.model import Model
 from hepae.root.columns import Column, Jagged
 from hepae.root.file.compression import Compression
 from hepae.root.file.source import PAYLOAD, Source
@@ -32,11 +31,13 @@ from hepae.root.rntuple.pages import Cluster
 from hepae.root.rntuple.plain import append_cluster, plain_header
 from hepae.root.rntuple.reader import RNTupleReader
 from hepae.root.rntuple.schema import DEFERRED, Schema
-from hepae.stored.models import models_of
+from hepae.stored.described import schemas_of
+from hepae.stored.models import AnyModel, models_of
 from hepae.stored.ntuple_headers import original_of
 from hepae.stored.ntuples import CompressedNTuple, compressed_ntuple
-from hepae.stored.own_tables import Schemas, schemas_of, write_schemas
+from hepae.stored.own_tables import Schemas, write_schemas
 from hepae.stored.payload import MARKER, payload_plan
+from hepae.stored.schemas import StoredSchema
 
 __all__ = ["NTupleEvents"]
 
@@ -58,7 +59,7 @@ class NTupleEvents:
         If it has sets of attributes, or columns of a type that is not known.
     """
 
-    def __init__(self, source: Source, tree: RNTupleReader, models: Iterable[Model] = ()) -> None:
+    def __init__(self, source: Source, tree: RNTupleReader, models: Iterable[AnyModel] = ()) -> None:
         self.source, self.tree = source, tree
         self.key = source.key(tree.path)
         self.ntuple = source.ntuple(self.key)
@@ -155,7 +156,10 @@ class NTupleEvents:
         """The schemas of the file; the original extension begins with the first entry, as others were left out."""
         schemas, own = schemas_of(self.source), {stored.sha256 for stored in compressed.stored.values()}
         header = original_of(compressed.envelope, undeferred(compressed.extension))
-        return {name: (text, header if name in own else old) for name, (text, old) in schemas.items()}
+        return {
+            name: StoredSchema(one.text, header) if name in own and header != one.header else one
+            for name, one in schemas.items()
+        }
 
     def digest(self) -> Digests:
         """Checksums of all that is in it, as `write` makes them of what it writes."""

@@ -18,7 +18,6 @@ from hepae.files.skim.collections import ChosenCollection, payload_branches, res
 from hepae.files.skim.digests import Digests
 from hepae.files.skim.passing import Tell, passing
 from hepae.files.skim.tables import ChosenTables, named_columns
-from hepae.model.model import Model
 from hepae.root.columns import Column, Jagged
 from hepae.root.file.source import PAYLOAD, Source
 from hepae.root.file.writer import RootWriter
@@ -28,7 +27,7 @@ from hepae.root.ttree.header import TreeHeader, parse_tree
 from hepae.root.ttree.reader import TTreeReader
 from hepae.root.ttree.writer import Filling, Treatment, TreeWriter
 from hepae.stored.compressed import CompressedTree, compressed_of
-from hepae.stored.models import models_of
+from hepae.stored.models import AnyModel, models_of
 from hepae.stored.payload import MARKER, payload_plan
 from hepae.stored.restore import CompressedCollection
 from hepae.stored.titles import compressed_collections
@@ -60,7 +59,7 @@ class Events:
 
     source: Source
     tree: TTreeReader
-    models: Iterable[Model] = ()
+    models: Iterable[AnyModel] = ()
 
     def __post_init__(self) -> None:
         self.store = models_of(self.source, self.models)

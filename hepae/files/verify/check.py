@@ -8,8 +8,8 @@ from typing import Protocol
 
 from hepae.core.values.bounds import Bound
 from hepae.files.verify.result import Verification
-from hepae.model.model import Model
 from hepae.progress import Report
+from hepae.stored.models import AnyModel
 
 __all__ = ["Check"]
 
@@ -24,7 +24,7 @@ class Check(Protocol):
         *,
         bounds: Iterable[tuple[str, Bound]],
         tree: str | None = None,
-        models: Iterable[Model] = (),
+        models: Iterable[AnyModel] = (),
         report: Report,
     ) -> Verification:
         """What became of every value, and of everything else."""

@@ -26,12 +26,11 @@ from hepae.files.verify.structure import differences
 from hepae.files.verify.texts import csv_side
 from hepae.files.verify.values import NotInterpretedError, interpreting
 from hepae.input.events import is_csv
-from hepae.model.model import Model
 from hepae.progress import Report, silent
 from hepae.root.file.source import Source
 from hepae.root.ttree.header import TreeHeader
 from hepae.stored.compressed import as_stored, compressed_of
-from hepae.stored.models import models_of
+from hepae.stored.models import AnyModel, at_hand, models_of
 from hepae.stored.ntuples import compressed_ntuple
 from hepae.stored.titles import SUFFIX
 
@@ -46,7 +45,7 @@ def verify(
     *,
     bounds: Iterable[str | tuple[str, Bound]] | None = None,
     tree: str | Sequence[str] | None = None,
-    models: Iterable[Model] = (),
+    models: Iterable[AnyModel] = (),
     recompressed: bool = False,
     report: Report = silent,
 ) -> Verification:
@@ -91,7 +90,7 @@ def verify(
     True
     """
     work = Work(Verification(str(original), str(other)), Request(bounds, recompressed), list(models), report)
-    with opened(other) as after:
+    with at_hand(work.models), opened(other) as after:
         if is_csv(original):
             work.text(str(original), after, tree)
         else:
@@ -106,7 +105,7 @@ class Work:
     """What a verification has found so far, and how it goes on."""
 
     def __init__(
-        self, result: Verification, request: Request, models: Sequence[Model], report: Report
+        self, result: Verification, request: Request, models: Sequence[AnyModel], report: Report
     ) -> None:
         self.result, self.request, self.models, self.report = result, request, models, report
 

@@ -25,7 +25,7 @@ from hepae.core.values.nested import Nested
 from hepae.learn.whole.links import RowLink
 from hepae.learn.whole.matches import INDEX, Match, Search, Searched, nearest_rows
 from hepae.learn.whole.methods import best_methods
-from hepae.learn.whole.paying import FRAME_BYTES, JSON_BYTES, only, paying
+from hepae.learn.whole.paying import FRAME_BYTES, only, paying
 from hepae.learn.whole.tables import Found
 from hepae.progress import Report
 
@@ -38,17 +38,25 @@ ESCAPE_BYTES: Final = 2
 """What a value that is not on the lattice of the model costs besides its own bytes: its place in the chunk."""
 
 
-def search_of(known: KnownTree) -> Search:
+def search_of(known: KnownTree, price: float) -> Search:
     """What stands in for the search of predictions: those of a model.
 
     Columns are told by name. One that the file does not have is left out, with what is predicted from it; so is what
     does not become smaller in a sample of the file.
+
+    Parameters
+    ----------
+    known
+        What the model knows of the tree.
+    price
+        What a byte of predictions takes in the file, as compressed JSON or by reference.
     """
-    return partial(_applied, known)
+    return partial(_applied, known, price)
 
 
 def _applied(
     known: KnownTree,
+    price: float,
     found: Found,
     sample: Mapping[str, Nested],
     bounds: Mapping[str, Bound],
@@ -63,7 +71,7 @@ def _applied(
     columns, chosen = len(found.columns), list(known.matches)
     while True:
         tree = _Resolved(known, found, chosen)
-        codecs = _paying_codecs(tree, few, scale * every / entries if entries else 0.0, report)
+        codecs = _paying_codecs(tree, few, price, scale * every / entries if entries else 0.0, report)
         used = {one.index for codec in codecs for one in codec.linked}
         idle = [match for match in tree.matches if tree.matches[match].link.index not in used]
         if not idle and len(tree.matches) == len(chosen):
@@ -76,11 +84,11 @@ def _applied(
 
 
 def _paying_codecs(
-    tree: _Resolved, few: Mapping[str, Nested], scale: float, report: Report
+    tree: _Resolved, few: Mapping[str, Nested], price: float, scale: float, report: Report
 ) -> list[PlainCodec]:
     """The codecs that make the columns of a file smaller."""
     made = {tree.name(match.link.index): nearest_rows(match, few) for match in tree.matches.values()}
-    trial = _Trial(tree, {**few, **made}, scale)
+    trial = _Trial(tree, {**few, **made}, price, scale)
     resolved = map(tree.codec, tree.known.codecs)
     codecs = []
     for done, codec in enumerate(resolved):
@@ -232,8 +240,8 @@ def _chosen(codec: PlainCodec, keep: set[str]) -> PlainCodec | None:
 class _Trial:
     """Codecs tried on some entries of a file."""
 
-    def __init__(self, tree: _Resolved, columns: Mapping[str, Nested], scale: float) -> None:
-        self.tree, self.columns, self.scale = tree, columns, scale
+    def __init__(self, tree: _Resolved, columns: Mapping[str, Nested], price: float, scale: float) -> None:
+        self.tree, self.columns, self.price, self.scale = tree, columns, price, scale
         self.features = {
             tree.numbers[n]: feature
             for codec in tree.known.codecs
@@ -259,7 +267,7 @@ class _Trial:
         if kept is None or kept.lifting is None:
             return None
         saved = sum(plainly[name] - coded[name] - per_frame for name in keep) - self._numbers_of_rows(kept)
-        cost = JSON_BYTES * len(msgspec.json.encode(kept))
+        cost = self.price * len(msgspec.json.encode(kept))
         return kept if saved * self.scale > cost else None
 
     def _numbers_of_rows(self, codec: PlainCodec) -> int:

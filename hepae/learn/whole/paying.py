@@ -10,7 +10,7 @@ import msgspec
 from hepae.core.prediction.predictors import Predictors
 from hepae.core.prediction.tables import Term
 
-__all__ = ["FRAME_BYTES", "JSON_BYTES", "only", "paying"]
+__all__ = ["FRAME_BYTES", "JSON_BYTES", "REFERRED_BYTES", "only", "paying"]
 
 FRAME_BYTES: Final = 80
 """What a column takes in a chunk besides its payload where it has a frame of its own: header, checksums, size."""
@@ -20,6 +20,9 @@ LEAST_GAIN: Final = 0.01
 
 JSON_BYTES: Final = 0.3
 """What a byte of predictions takes in the file, as compressed JSON."""
+
+REFERRED_BYTES: Final = 0.02
+"""The same, where a model has most of it and the file refers to that."""
 
 
 def paying(
