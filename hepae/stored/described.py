@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from hepae.root.file.source import SCHEMAS_TREE, Source
 from hepae.stored.models import models_of
-from hepae.stored.own_tables import Schemas
-from hepae.stored.schemas import read_schemas
+from hepae.stored.schemas import Schemas, read_schemas
 
 __all__ = ["schemas_of"]
 

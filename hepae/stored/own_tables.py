@@ -12,18 +12,14 @@ from hepae.root.file.source import MODELS_TREE, SCHEMAS_TREE
 from hepae.root.file.writer import RootWriter
 from hepae.root.ttree.plan import NewBranch
 from hepae.stored.blobs import blob_column
-from hepae.stored.schemas import StoredSchema, schema_plan, schema_rows
+from hepae.stored.schemas import Schemas, schema_plan, schema_rows
 
 __all__ = [
-    "Schemas",
     "model_plan",
     "model_rows",
     "write_models",
     "write_schemas",
 ]
-
-Schemas = dict[str, StoredSchema]
-"""What a file says of its trees, by SHA-256 of the JSON."""
 
 
 def model_plan() -> list[NewBranch]:

@@ -27,6 +27,7 @@ from hepae.stored.blobs import blob_column, blobs
 __all__ = [
     "SCHEMAS_TREE",
     "References",
+    "Schemas",
     "StoredBranch",
     "StoredField",
     "StoredSchema",
@@ -168,6 +169,9 @@ class StoredSchema(NamedTuple):
         told = varint(len(self.text)) + patch(reference, self.header + self.text)
         return self._replace(reference=bytes.fromhex(sha256) + told)
 
+
+Schemas = dict[str, StoredSchema]
+"""What a file says of its trees, by SHA-256 of the JSON."""
 
 References = Callable[[str, str], bytes]
 """The reference of the model of this SHA-256, for a file of this name."""

@@ -25,6 +25,7 @@ from hepae.root.file.rest import refuse_what_cannot_be_moved
 from hepae.root.file.source import Source, open_source, size_of
 from hepae.root.ttree.columns import IrregularError
 from hepae.root.ttree.header import TREE_CLASSES
+from hepae.stored.described import schemas_of
 from hepae.stored.models import at_hand
 from hepae.stored.ntuples import has_payload
 
@@ -243,6 +244,18 @@ def _written(
             trees, asked = requested(source, pairs, kept, narrowing)
             if model is not None:
                 asked = agreed(trees, asked, model.known, source.path)
-            return write_whole(temporary, source, trees, asked, dither, threads, report, search, model, embed)
+            return write_whole(
+                temporary,
+                source,
+                trees,
+                asked,
+                schemas_of(source),
+                dither,
+                threads,
+                report,
+                search,
+                model,
+                embed,
+            )
         except IrregularError as found:
             kept.setdefault(found.tree, set()).add(found.path)

@@ -23,9 +23,8 @@ from hepae.root.file.source import SCHEMAS_TREE, Source
 from hepae.root.file.writer import RootWriter
 from hepae.root.ttree.columns import TreeColumns
 from hepae.stored.backups import Backup, write_backups
-from hepae.stored.described import schemas_of
 from hepae.stored.own_tables import write_schemas
-from hepae.stored.schemas import StoredSchema, StoredTree
+from hepae.stored.schemas import Schemas, StoredSchema, StoredTree
 
 __all__ = ["described_of", "original_of", "write_whole"]
 
@@ -35,6 +34,7 @@ def write_whole(
     source: Source,
     trees: Mapping[str, AnyColumns],
     asked: Mapping[str, Asked],
+    schemas: Schemas,
     dither: bool = False,
     threads: int | None = None,
     report: Report = silent,
@@ -52,6 +52,8 @@ def write_whole(
         The file.
     trees, asked
         The columns of each tree that are replaced, and what is asked of them (`hepae.files.compress.request`).
+    schemas
+        Those of trees that are compressed already.
     dither
         Fill the cells of lossy columns evenly.
     search
@@ -67,7 +69,7 @@ def write_whole(
         If a branch turns out not to be what its layout says: it has to be kept, and the file written anew.
     """
     done: list[TreeDone] = []
-    schemas = schemas_of(source)
+    schemas = dict(schemas)
     with RootWriter(temporary, source) as out:
         out.done |= {SCHEMAS_TREE}
         for path, columns in trees.items():

@@ -24,7 +24,8 @@ from hepae.root.file.own_names import BACKUPS_TREE, MODELS_TREE, SCHEMAS_TREE
 from hepae.root.file.source import RNTUPLES, Key, Source, open_source, size_of
 from hepae.root.file.writer import RootWriter
 from hepae.root.ttree.header import TREE_CLASSES
-from hepae.stored.own_tables import Schemas, write_models, write_schemas
+from hepae.stored.own_tables import write_models, write_schemas
+from hepae.stored.schemas import Schemas
 
 __all__ = ["Merge", "merge"]
 

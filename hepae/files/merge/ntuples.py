@@ -20,7 +20,7 @@ from hepae.stored.described import schemas_of
 from hepae.stored.models import models_of
 from hepae.stored.ntuple_headers import require_alike
 from hepae.stored.ntuples import compressed_ntuple
-from hepae.stored.own_tables import Schemas
+from hepae.stored.schemas import Schemas
 
 __all__ = ["JoinedNTuple", "schemas_of_rows"]
 

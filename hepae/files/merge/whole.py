@@ -24,9 +24,8 @@ from hepae.root.ttree.header import TreeHeader, parse_tree
 from hepae.root.ttree.layouts.fields import column_path
 from hepae.root.ttree.reader import TTreeReader
 from hepae.stored.compressed import CompressedTree, compressed_of
-from hepae.stored.own_tables import Schemas
 from hepae.stored.payload import Payload, Row, payload_plan, row_columns
-from hepae.stored.schemas import StoredBranch, StoredSchema, StoredTree
+from hepae.stored.schemas import Schemas, StoredBranch, StoredSchema, StoredTree
 
 __all__ = ["WholeTree"]
 

@@ -35,9 +35,9 @@ from hepae.stored.described import schemas_of
 from hepae.stored.models import AnyModel, models_of
 from hepae.stored.ntuple_headers import original_of
 from hepae.stored.ntuples import CompressedNTuple, compressed_ntuple
-from hepae.stored.own_tables import Schemas, write_schemas
+from hepae.stored.own_tables import write_schemas
 from hepae.stored.payload import MARKER, payload_plan
-from hepae.stored.schemas import StoredSchema
+from hepae.stored.schemas import Schemas, StoredSchema
 
 __all__ = ["NTupleEvents"]
 
