@@ -29,6 +29,7 @@ from hepae.root.headers import DECLARED, SOURCE, built, include_folder
 from hepae.root.tree import TreeReader
 from hepae.root.ttree.reader import TTreeReader
 from hepae.stored.compressed import compressed_of
+from hepae.stored.described import schemas_of
 from hepae.stored.models import models_of
 from hepae.stored.ntuples import compressed_ntuple, has_payload
 from hepae.stored.titles import SUFFIX, Stored, compressed_collections, is_compressed
@@ -86,7 +87,7 @@ def open(  # noqa: A001 - the word users know from uproot
         reader = source.tree(tree, partial(_holds, source, columns))
         name, branches = reader.path, _branches(source, reader)
         entries = range(int(reader.num_entries))[entry_start:entry_stop]
-        lazily = len(entries) > 0 and _is_decoded_natively(reader)
+        lazily = len(entries) > 0 and _is_decoded_natively(source, reader)
     if lazily:
         frame = _lazy(root, path, name, entries)
         offered = {str(column) for column in frame.GetColumnNames()}
@@ -123,13 +124,14 @@ def _called(frame: Any, columns: Sequence[str], where: str) -> Any:
     return frame
 
 
-def _is_decoded_natively(tree: TreeReader) -> bool:
-    """Whether a tree is compressed as a whole, and no column with a trained model."""
+def _is_decoded_natively(source: Source, tree: TreeReader) -> bool:
+    """Whether a tree is compressed as a whole, no column with a trained model, and the file refers to none."""
     compressed = compressed_of(tree.tree) if isinstance(tree, TTreeReader) else None
     if compressed is None:
         return False
     codecs = [codec for stored in compressed.stored.values() for codec in stored.schema.codecs]
-    return all(isinstance(codec, PlainCodec) for codec in codecs)
+    referring = any(one.reference for one in schemas_of(source).values())
+    return not referring and all(isinstance(codec, PlainCodec) for codec in codecs)
 
 
 def _lazy(root: Any, path: str | Path, tree: str, entries: range) -> Any:

@@ -2,23 +2,35 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import lzma
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import awkward as ak
 import numpy as np
+import onnx
 import pytest
 import uproot
 
 import hepae
 from hepae import cli
 from hepae.core.tables.schema import PlainCodec
-from hepae.errors import InputError, MissingModelError, ModelRejectedError, SchemaError
-from hepae.files.compress.file import FileDone
+from hepae.errors import (
+    BoundViolationError,
+    CorruptionError,
+    InputError,
+    MissingModelError,
+    ModelRejectedError,
+    SchemaError,
+)
+from hepae.files.compress.file import FileDone, compress_file
 from hepae.learn.whole.matches import Searched
 from hepae.stored.compressed import compressed_of
+from hepae.stored.schemas import StoredSchema
 
 ENTRIES = 3000
 
@@ -413,6 +425,85 @@ def test_columns_that_a_model_does_not_know_are_in_a_file_that_refers_to_it(
     without(model, source, tmp_path / "b.root")
     hepae.decompress(tmp_path / "b.root", tmp_path / "back.root", models=[model])
     assert hepae.verify(source, tmp_path / "back.root").kept
+
+
+def number(data: bytes, at: int) -> tuple[int, int]:
+    """A varint, and where it ends."""
+    end = next(place for place in range(at, len(data)) if data[place] < 128) + 1
+    return sum((byte & 127) << 7 * place for place, byte in enumerate(data[at:end])), end
+
+
+def second_reader(reference: bytes, data: bytes) -> tuple[bytes, bytes]:
+    """Header and JSON of a row that refers to a model, as the page of the format says."""
+    size, at = number(data, 32)
+    every, at = number(data, at)
+    made = b""
+    while len(made) < every:
+        plain, at = number(data, at)
+        made, at = made + data[at : at + plain], at + plain
+        if len(made) < every:
+            copied, at = number(data, at)
+            start, at = number(data, at)
+            made += reference[start : start + copied]
+    assert at == len(data)
+    return made[:-size], made[-size:]
+
+
+def test_a_reader_made_from_the_page_restores_rows_and_the_reference(
+    files: Sequence[Path], model: hepae.DatasetModel, tmp_path: Path
+) -> None:
+    without(model, files[-1], tmp_path / "b.root")
+    compressed(files[-1], tmp_path / "c.root", model)
+    file = onnx.load_from_string(model.data)
+    manifest = json.loads(file.metadata_props[0].value)
+    squeezed = lzma.decompress(
+        onnx.numpy_helper.to_array(file.graph.initializer[0]).tobytes(),
+        lzma.FORMAT_RAW,
+        filters=[{"id": lzma.FILTER_LZMA2, "dict_size": 1 << 23}],
+    )
+    assert len(squeezed) == sum(tree["header"] + tree["schema"] for tree in manifest["trees"])
+    with uproot.open(tmp_path / "b.root") as small, uproot.open(tmp_path / "c.root") as full:
+        rows, expected = (one["hepae_schemas"].arrays(library="np") for one in (small, full))
+    assert list(rows["schema"]) == [0, 0]
+    said = {}
+    for data in rows["data"]:
+        assert data[:32].tobytes().hex() == model.sha256
+        header, text = second_reader(squeezed, data.tobytes())
+        said[json.loads(text)["tree"]] = header, text
+    there = list(zip(expected["schema"], expected["data"], strict=True))
+    assert [header for header, _ in said.values()] == [bytes(data[:-size]) for size, data in there]
+    assert said["Runs"][1] == bytes(there[1][1][-there[1][0] :])
+    assert [hashlib.sha256(text).digest() for _, text in said.values()] == [
+        row.tobytes() for row in rows["sha256"]
+    ]
+
+
+@pytest.mark.parametrize("damage", ["cut", "model", "size"])
+def test_a_damaged_reference_is_an_error(
+    damage: str,
+    files: Sequence[Path],
+    model: hepae.DatasetModel,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def damaged(self: StoredSchema, sha256: str, reference: bytes) -> StoredSchema:
+        row = refer(self, sha256, reference)
+        cases = {
+            "cut": row.reference[:-1],
+            "model": bytes([1]) * 32 + row.reference[32:],
+            "size": row.reference[:20],
+        }
+        return row._replace(reference=cases[damage])
+
+    refer = StoredSchema.referring
+    monkeypatch.setattr(StoredSchema, "referring", damaged)
+    with pytest.raises(BoundViolationError, match="does not restore"):
+        without(model, files[-1], tmp_path / "b.root")
+    assert not (tmp_path / "b.root").exists()
+    unchecked: Any = lambda *_, **__: SimpleNamespace(require_kept=lambda: None)  # noqa: E731
+    compress_file(files[-1], tmp_path / "b.root", check=unchecked, model=model, embed=False)
+    with pytest.raises(MissingModelError if damage == "model" else CorruptionError):
+        hepae.decompress(tmp_path / "b.root", tmp_path / "back.root", models=[model])
 
 
 def test_many_files_that_refer_to_one_model(

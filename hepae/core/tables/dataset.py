@@ -164,7 +164,7 @@ class DatasetManifest(Versioned, frozen=True, forbid_unknown_fields=True):
     dither
         Whether the cells of lossy columns are filled evenly.
     training
-        Provenance: how much it was trained on; objects are rows of all tables.
+        Provenance: how much it was trained on; objects are values of all columns.
     """
 
     trees: tuple[KnownPart, ...]

@@ -24,6 +24,7 @@ from hepae.root.ttree.header import TreeHeader, parse_tree
 from hepae.root.ttree.layouts.fields import column_path
 from hepae.root.ttree.reader import TTreeReader
 from hepae.stored.compressed import CompressedTree, compressed_of
+from hepae.stored.described import schemas_of
 from hepae.stored.payload import Payload, Row, payload_plan, row_columns
 from hepae.stored.schemas import Schemas, StoredBranch, StoredSchema, StoredTree
 
@@ -148,7 +149,8 @@ class WholeTree:
         raise_maxima(header, [part.header for part in self.parts])
         lean = header.lean()
         stored = [part.stored(old) for part in self.parts for old in part.tree.stored.values()]
-        return {one.sha256: StoredSchema(one.to_json(), lean) for one in stored}
+        there = {name: row for part in self.parts for name, row in schemas_of(part.source).items()}
+        return {one.sha256: _row(one, lean, there.get(one.sha256)) for one in stored}
 
     def write(self, out: RootWriter, tell: Callable[[int], None]) -> None:
         """Write the payload tree, row by row."""
@@ -180,6 +182,12 @@ class WholeTree:
                 raise CorruptionError(
                     "rows differ after writing", where=f"{payload.where}, row {after.index}", hint=report_it()
                 )
+
+
+def _row(stored: StoredTree, header: bytes, before: StoredSchema | None) -> StoredSchema:
+    """What is said of a tree, as before where that is the same: by reference to a model then."""
+    row = StoredSchema(stored.to_json(), header)
+    return before if before is not None and before[:2] == row[:2] else row
 
 
 def compressed_part(path: str, part: TreePart) -> CompressedPart | None:
