@@ -158,7 +158,7 @@ def test_compressing_twice_leaves_it_alone(small: Path, tmp_path: Path) -> None:
 
 def test_a_second_maker_has_the_same_elements(original: Path, small: Path) -> None:
     with open_source(small) as source, as_stored(), uproot.open(original) as file:
-        ((text, header),) = [
+        ((text, header, _),) = [
             parts for parts in schemas_of(source).values() if json.loads(parts[0])["tree"] == "Events"
         ]
         stored, ntuple = json.loads(text), file["Events"]
