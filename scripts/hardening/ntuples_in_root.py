@@ -104,7 +104,7 @@ def compress(path: Path, target: Path) -> None:
     """Compress all that can be, though nothing becomes smaller."""
     with open_source(path) as source:
         trees, asked = requested(source, (), {}, ALL)
-        write_whole(target, source, trees, asked, {})
+        write_whole(target, source, trees, asked)
 
 
 def merged(folder: Path, path: Path, small: Path, back: Path) -> dict[str, str]:

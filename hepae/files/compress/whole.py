@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from hepae.core.tables.schema import PlainCodec, TreeSchema
 from hepae.files.compress.bounds import Asked
@@ -24,7 +25,7 @@ from hepae.root.file.writer import RootWriter
 from hepae.root.ttree.columns import TreeColumns
 from hepae.stored.backups import Backup, write_backups
 from hepae.stored.own_tables import write_schemas
-from hepae.stored.schemas import Schemas, StoredSchema, StoredTree
+from hepae.stored.schemas import StoredSchema, StoredTree
 
 __all__ = ["described_of", "original_of", "write_whole"]
 
@@ -34,7 +35,7 @@ def write_whole(
     source: Source,
     trees: Mapping[str, AnyColumns],
     asked: Mapping[str, Asked],
-    schemas: Schemas,
+    schemas: Mapping[str, StoredSchema] = MappingProxyType({}),
     dither: bool = False,
     threads: int | None = None,
     report: Report = silent,
@@ -69,7 +70,7 @@ def write_whole(
         If a branch turns out not to be what its layout says: it has to be kept, and the file written anew.
     """
     done: list[TreeDone] = []
-    schemas = dict(schemas)
+    every = dict(schemas)
     with RootWriter(temporary, source) as out:
         out.done |= {SCHEMAS_TREE}
         for path, columns in trees.items():
@@ -81,7 +82,7 @@ def write_whole(
             said = StoredSchema(plan.stored.to_json(), original_of(source, path, columns))
             if model is not None and not embed:
                 said = said.referring(model.sha256, model.reference)
-            schemas[plan.stored.sha256] = said
+            every[plan.stored.sha256] = said
             made = encoded(columns, plan, threads, report)
             if isinstance(columns, TreeColumns):
                 done.append(write_tree(out, source, columns, plan.stored, made))
@@ -91,7 +92,7 @@ def write_whole(
             if model is not None:
                 different = differences(columns.infos, known)
                 done[-1].unknown, done[-1].missing = different.unknown, different.missing
-        write_schemas(out, schemas)
+        write_schemas(out, every)
         left_out = [item.rpartition(";") for item in out.copy_rest()]
         write_backups(out, [Backup.of(source, path, int(cycle)) for path, _, cycle in left_out])
     return done
