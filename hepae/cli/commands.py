@@ -50,6 +50,9 @@ def add_commands(add: Add) -> None:
     add_force(part)
     part.add_argument("--model", type=location, action="append", default=[], help="model held by reference")
     part.add_argument("--tree", help="name of the tree")
+    part.add_argument(
+        "--format", choices=("ttree", "rntuple"), help="what trees become (default: what they were)"
+    )
     part = add(
         "verify", verify, "compare every value with the original; exit code 1 on a violation",
         "hepae verify events.root small.root",
@@ -120,6 +123,7 @@ def decompress(options: argparse.Namespace) -> int:
             options.output,
             tree=options.tree,
             models=models,
+            container=options.format,
             force=options.force,
             report=report,
         )

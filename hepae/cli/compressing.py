@@ -75,7 +75,7 @@ def _stored(group: argparse._ArgumentGroup) -> None:
         help="write only the collection, into a friend of the untouched input",
     )
     group.add_argument(
-        "--format", choices=("ttree", "rntuple"), help="how events are stored (default: ttree)"
+        "--format", choices=("ttree", "rntuple"), help="what trees become (default: what they are)"
     )
     group.add_argument(
         "--threads",
@@ -145,7 +145,7 @@ def compress(options: argparse.Namespace) -> int:
             recipe=recipe_of(recipe_choices(choices)) if narrowed else None,
             side=options.side is not None,
             embed=not options.model_by_reference,
-            container=options.format or "ttree",
+            container=options.format,
             threads=options.chunk_threads,
             force=options.force,
             report=report,

@@ -6,10 +6,11 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from hepae.core.values.bounds import Bound
-from hepae.files.compress.collection import Container, compress_collection
+from hepae.files.compress.collection import compress_collection
 from hepae.files.compress.file import FileDone, compress_file
 from hepae.files.compress.known import require_whole
 from hepae.files.compress.narrowing import narrowing_of, refuse_for_a_collection, require_lossy
+from hepae.files.convert.file import converted
 from hepae.files.summary import Compression
 from hepae.files.verify.run import verify
 from hepae.input.events import is_csv
@@ -19,7 +20,8 @@ from hepae.learn.whole.lifted import lifted_tables
 from hepae.model.dataset import DatasetModel
 from hepae.model.model import Model
 from hepae.progress import Report, silent
-from hepae.root.file.source import RNTUPLES, open_source
+from hepae.root.file.source import RNTUPLES, open_source, size_of
+from hepae.root.tree import Container
 
 __all__ = ["compress"]
 
@@ -39,7 +41,7 @@ def compress(
     recipe: Recipe | None = None,
     side: bool = False,
     embed: bool = True,
-    container: Container = "ttree",
+    container: Container | None = None,
     threads: int | None = None,
     force: bool = True,
     report: Report = silent,
@@ -75,9 +77,12 @@ def compress(
         A model of a data set (`hepae.train_dataset`): the file is compressed as a whole, with its predictions and its
         bounds, and nothing is searched; without ``embed`` the file refers to it, and its readers need it. Or a model of
         a collection.
-    features, model of a collection, recipe, side, embed, container
-        Each of them makes this `compress_collection`, which says what they mean; but in an RNTuple that stays one, a
-        collection is compressed as in whole files, so that all else stays as it is, unless a model is asked for.
+    container
+        What trees become, ``ttree`` or ``rntuple``; each stays what it is where it is None.
+    features, model of a collection, recipe, side, embed
+        Each of them makes this `compress_collection`, which says what they mean, with a TTree as the container where
+        none is named; but in an RNTuple that stays one, a collection is compressed as in whole files, so that all else
+        stays as it is, unless a model is asked for.
 
     Returns
     -------
@@ -100,25 +105,25 @@ def compress(
     1.6
     """
     names = (collection,) if isinstance(collection, str) else tuple(dict.fromkeys(collection or ()))
-    if isinstance(model, DatasetModel):
-        require_whole(
-            model, source, features=features, recipe=recipe, side=side, container=container != "ttree"
-        )
-        return compress_file(
-            source, target, selection_of(bounds=bounds).bounds, narrowing_of(only, skip, names, tree), dither,
-            threads, report, check=verify, model=model, embed=embed, force=force,
-        )  # fmt: skip
+    known = model if isinstance(model, DatasetModel) else None
+    if known is not None:
+        require_whole(known, source, features=features, recipe=recipe, side=side)
     part = len(names) == 1 or any(said is not None for said in (features, model, recipe))
-    alone = part or side or not embed or container != "ttree" or is_csv(source)
+    alone = part or side or not embed or is_csv(source)
     sealed = container == "rntuple" and embed and not side and features is None and model is None
-    if not alone or (sealed and _is_lifting(recipe) and _is_ntuple(source)):
+    if known is not None or not alone or (sealed and _is_lifting(recipe) and _is_ntuple(source)):
         narrowing = narrowing_of(only, skip, names, tree)
         assigned = selection_of(bounds=bounds).bounds
-        require_lossy(dither, assigned, source)
-        return compress_file(
-            source, target, assigned, narrowing, dither, threads, report,
-            check=verify, search=lifted_tables, force=force,
-        )  # fmt: skip
+        if known is None:
+            require_lossy(dither, assigned, source)
+        with converted(source, target, container, check=verify, force=force, report=report) as given:
+            done = compress_file(
+                given, target, assigned, narrowing, dither, threads, report,
+                check=verify, search=lifted_tables if known is None else None, model=known, embed=embed, force=force,
+            )  # fmt: skip
+        done.source, done.file_before = str(source), size_of(source)
+        return done
+    assert not isinstance(model, DatasetModel)
     refuse_for_a_collection(only, skip, dither, tree)
     return compress_collection(
         source,
@@ -131,7 +136,7 @@ def compress(
         recipe=recipe,
         side=side,
         embed=embed,
-        container=container,
+        container=container or "ttree",
         threads=threads,
         force=force,
         report=report,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +14,10 @@ from hepae.core.values.objects import Collection, Objects, find_collections
 from hepae.errors import CollectionError, UnsupportedError, nearest
 from hepae.root.columns import Branch, Column, Jagged
 
-__all__ = ["TreeReader"]
+__all__ = ["Container", "TreeReader"]
+
+Container = Literal["ttree", "rntuple"]
+"""What holds the columns of a tree."""
 
 
 class TreeReader(ABC):

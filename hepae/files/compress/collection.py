@@ -10,7 +10,6 @@ import time
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Literal
 
 from hepae.core.arithmetic.memory import give_back_freed_memory
 from hepae.core.compiled import unloaded
@@ -30,14 +29,13 @@ from hepae.progress import Report, silent
 from hepae.root.file.atomic import atomic_output
 from hepae.root.file.rest import refuse_what_cannot_be_moved, refuse_what_is_not_written_anew
 from hepae.root.file.source import MODELS_TREE, Source, open_source
-from hepae.root.tree import TreeReader
+from hepae.root.tree import Container, TreeReader
 from hepae.root.ttree.reader import TTreeReader
 from hepae.stored.compressed import compressed_of
 from hepae.stored.layout import Original, encoder_of
 
-__all__ = ["Container", "compress_collection"]
+__all__ = ["compress_collection"]
 
-Container = Literal["ttree", "rntuple"]
 WRITERS = {"ttree": write_tree, "rntuple": write_ntuple}
 
 

@@ -7,14 +7,17 @@ from pathlib import Path
 
 from hepae.core.compiled import unloaded
 from hepae.errors import CollectionError, UnsupportedError
+from hepae.files.convert.file import converted
 from hepae.files.decompress.collections import restore_collections
 from hepae.files.decompress.ntuple import restore_ntuple
 from hepae.files.decompress.tree import restore_tree
+from hepae.files.verify.run import verify
 from hepae.progress import Report, silent
-from hepae.root.file.atomic import atomic_output
+from hepae.root.file.atomic import atomic_output, scratch
 from hepae.root.file.own_names import BACKUPS_TREE, MODELS_TREE, OWN_TREES, SCHEMAS_TREE
 from hepae.root.file.source import Source, open_source
 from hepae.root.file.writer import RootWriter
+from hepae.root.tree import Container
 from hepae.root.ttree.reader import TTreeReader
 from hepae.stored.backups import backups_of
 from hepae.stored.mixed import without_trees
@@ -33,6 +36,7 @@ def decompress(
     *,
     tree: str | None = None,
     models: Iterable[AnyModel] = (),
+    container: Container | None = None,
     force: bool = True,
     report: Report = silent,
 ) -> list[str]:
@@ -48,6 +52,8 @@ def decompress(
         The only tree to restore; all that are compressed where it is None. A file without any is copied.
     models
         Models that the file holds by reference.
+    container
+        What all trees of the file become, ``ttree`` or ``rntuple``; each is as it was where it is None.
     force
         Whether a target that exists is replaced, as uproot's ``recreate`` does; an error otherwise, as in the
         command line.
@@ -63,6 +69,8 @@ def decompress(
         If a tree is named of which nothing is compressed.
     CorruptionError
         If the file is damaged, or events of a chunk were dropped.
+    UnsupportedError
+        If a tree cannot be in the other container: the message names what it has that cannot.
     """
     models = list(models)
     with (
@@ -70,7 +78,13 @@ def decompress(
         atomic_output(target, (source,), force=force) as temporary,
         open_source(source) as opened,
     ):
-        return restore_file(temporary, opened, tree, models, report)
+        if container is None:
+            return restore_file(temporary, opened, tree, models, report)
+        with scratch(temporary) as restored:
+            done = restore_file(restored, opened, tree, models, report)
+            with converted(restored, temporary, container, check=verify, force=True, report=report) as given:
+                Path(given).replace(temporary)
+        return done
 
 
 def restore_file(

@@ -16,7 +16,7 @@ from hepae.files.verify.structure import Facts
 from hepae.files.verify.values import NotInterpretedError, interpreting, of_awkward
 from hepae.root.rntuple.columns import NTupleColumns
 from hepae.root.rntuple.encodings import seen
-from hepae.root.rntuple.fields import top_of
+from hepae.root.rntuple.fields import title_of
 from hepae.root.rntuple.leaves import FieldLeaf, TopField, physical_columns
 from hepae.root.rntuple.ntuple import NTuple
 from hepae.root.rntuple.schema import Schema
@@ -51,7 +51,7 @@ class DescribedNTuple:
         while fields[number].parent != number:
             number = fields[number].parent
             types.append(fields[number].type_name)
-        title = fields[own].description or fields[top_of(self.schema, own)].description
+        title = title_of(self.schema, own)
         return {"types": types[::-1], **({"title": title} if title else {})}
 
     def short_names(self, leaf: FieldLeaf) -> tuple[str, ...]:

@@ -23,6 +23,7 @@ __all__ = [
     "output_folder",
     "remove_stale",
     "remove_unfinished",
+    "scratch",
     "temporary_name",
 ]
 
@@ -82,6 +83,26 @@ def atomic_output(
         if error.errno in FULL or error.filename in (temporary, str(temporary)):
             raise OutputError("cannot be written", where=final, got=error.strerror) from error
         raise
+    finally:
+        _open.discard(temporary)
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def scratch(final: Path) -> Iterator[Path]:
+    """A path for what is written on the way to an output, and removed in the end.
+
+    Parameters
+    ----------
+    final
+        The output, or its temporary name.
+    """
+    found = TEMPORARY.fullmatch(final.name)
+    temporary = temporary_name(final.with_name(found["target"]) if found else final)
+    _open.add(temporary)
+    try:
+        yield temporary
     finally:
         _open.discard(temporary)
         with suppress(OSError):

@@ -12,7 +12,7 @@ from hepae.root.rntuple.encodings import SWITCH, encoding_of, seen_dtype
 from hepae.root.rntuple.leaves import FieldLeaf, FieldLevel, PhysicalColumn, TopField
 from hepae.root.rntuple.schema import DEFERRED, REPETITIVE, Schema
 
-__all__ = ["branches_of", "cardinalities", "top_fields", "top_of"]
+__all__ = ["branches_of", "cardinalities", "title_of", "top_fields"]
 
 LEAF, COLLECTION, RECORD, STREAMED = 0, 1, 2, 4
 """Roles of fields."""
@@ -192,6 +192,14 @@ def top_of(schema: Schema, number: int) -> int:
     return number
 
 
+def title_of(schema: Schema, number: int) -> str:
+    """The description of a field, or of the nearest above it that has one."""
+    record = schema.fields[number]
+    if record.description or record.parent == number:
+        return record.description
+    return title_of(schema, record.parent)
+
+
 def branches_of(schema: Schema) -> dict[str, Branch]:
     """The columns of an RNTuple as branches, by name; one that is projected once, under the name of its projection.
 
@@ -207,8 +215,9 @@ def branches_of(schema: Schema) -> dict[str, Branch]:
         found = list(_described(schema, field, counters))
         other = Branch(name, "other", record.type_name, title=record.description)
         branches |= {branch.name: branch for branch in found or [other]}
+    titles = {record.name: record.description for n, record in enumerate(schema.fields) if record.parent == n}
     return branches | {
-        counter: Branch(counter, "flat", "ROOT::RNTupleCardinality", "uint32")
+        counter: Branch(counter, "flat", "ROOT::RNTupleCardinality", "uint32", title=titles[counter])
         for counter in counters.values()
     }
 
@@ -218,7 +227,7 @@ def _described(schema: Schema, field: TopField, counters: Mapping[int, str]) -> 
     top = schema.fields[field.number]
     for leaf in field.leaves:
         record = schema.fields[schema.columns[leaf.column.number].field]
-        title, typename = record.description or top.description, record.type_name
+        title, typename = title_of(schema, schema.columns[leaf.column.number].field), record.type_name
         kind, counter = _kind(schema, leaf), None
         if kind == "jagged" and leaf.levels[0].index is not None:
             counter = counters.get(leaf.levels[0].index.number)
