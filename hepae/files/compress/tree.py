@@ -18,7 +18,7 @@ from hepae.files.compress.bounds import Asked
 from hepae.files.compress.outcome import EncodedChunk
 from hepae.input.columns import ColumnSource, chunks, sampled
 from hepae.learn.whole.matches import Match, Search, Searched, nearest_rows
-from hepae.learn.whole.plan import Planned, planned
+from hepae.learn.whole.plan import Planned, planned, worthwhile
 from hepae.learn.whole.tables import find_tables
 from hepae.progress import Report, silent
 from hepae.stored.compressed import plain_codec
@@ -101,7 +101,7 @@ def plan_tree(
     start, stop = next(iter(chunks(source)), (0, 0))
     share = (stop - start) / entries if entries else 0.0
     scale = source.num_entries / entries if entries else 0.0
-    bounds = asked.resolved(values)
+    bounds = worthwhile(values, asked.resolved(values), scale, dither)
     searched = search(found, values, bounds, scale, dither, report) if search is not None else Searched()
     lossy = [f for codec in searched.codecs for f in codec.features if f.bound.kind != "exact"]
     bounds |= {feature.name: feature.bound for feature in lossy}

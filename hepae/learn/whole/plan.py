@@ -11,22 +11,29 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final
 
+import msgspec
 import numpy as np
 
 from hepae import limits
+from hepae.core.coding.integers import pack
 from hepae.core.features import FeatureSpec
+from hepae.core.plain import codec
 from hepae.core.tables.columns import ColumnSpec
 from hepae.core.tables.schema import Bundle, Framed, ModelCodec, PlainCodec, TreeSchema
 from hepae.core.values.bounds import Bound
 from hepae.core.values.lattice_fit import fit_lattice, require_feasible
 from hepae.core.values.nested import Nested
 from hepae.learn.whole.methods import best_methods
+from hepae.learn.whole.paying import FRAME_BYTES, JSON_BYTES
 from hepae.learn.whole.tables import Found
 
-__all__ = ["Coded", "Planned", "feature_of", "planned"]
+__all__ = ["Coded", "Planned", "feature_of", "planned", "worthwhile"]
 
 STREAM_BYTES: Final = 1 << 14
 """A column that takes less in a chunk shares a stream: reading others with it costs less than a request."""
+
+FEW_BYTES: Final = 1 << 14
+"""A column that takes more in memory is not asked whether its lattice pays."""
 
 
 @dataclass(frozen=True)
@@ -101,6 +108,42 @@ def planned(
     parts = tuple(found.tables), tuple(found.columns), tuple(codecs), tuple(streams)
     schema = TreeSchema(limits.FORMAT_VERSION, *parts)
     return Planned(schema, methods)
+
+
+def worthwhile(
+    sample: Mapping[str, Nested], bounds: Mapping[str, Bound], scale: float, dither: bool = False
+) -> dict[str, Bound]:
+    """The bounds that make a file smaller. A column of few values is kept exactly: its lattice would take more.
+
+    Parameters
+    ----------
+    sample
+        Values of columns for some entries, by name.
+    bounds
+        Bounds of columns, by name.
+    scale
+        Entries of the tree over entries of the sample.
+    dither
+        Whether the cells of lossy columns are filled evenly.
+
+    Raises
+    ------
+    BoundError
+        If no lattice can keep a bound.
+    """
+    return {
+        name: bound
+        for name, bound in bounds.items()
+        if scale * sample[name].values.nbytes > FEW_BYTES or _saves(name, sample[name], bound, scale, dither)
+    }
+
+
+def _saves(name: str, column: Nested, bound: Bound, scale: float, dither: bool) -> bool:
+    """Whether a bound saves more bytes of a column than its lattice takes."""
+    feature = feature_of(name, column, bound, dither)
+    exact = len(codec.encode(column.values, best_methods(column.values)))
+    lossy = len(pack(feature.lattice.to_integers(column.values, bound)[0]))
+    return scale * (exact - lossy) > JSON_BYTES * len(msgspec.json.encode(feature)) + FRAME_BYTES
 
 
 def _bounded(
