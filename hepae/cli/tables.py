@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from hepae.core.values.names import printable
+from hepae.shown.notebook import sizes
 
 __all__ = ["Result", "compression", "facts", "fitted", "listed", "show", "table", "whole_file"]
 
@@ -80,7 +81,7 @@ def compression(result: Result, console: Console, *, verbose: bool = False) -> N
     model = result["model_bytes"]
     console.print(
         f"{len(result['features'])} features of {result['objects']:,} objects in {result['events']:,} events: "
-        f"{_sizes(before, after)}, {8 * after / objects:.1f} bits an object"
+        f"{sizes(before, after)}, {8 * after / objects:.1f} bits an object"
     )
     console.print(
         f"codec {result['codec']}, the model "
@@ -106,15 +107,10 @@ def _feature_row(row: Result, objects: int) -> list[str]:
     ]
 
 
-def _sizes(before: int, after: int) -> str:
-    """Bytes before and after, and what is left of them."""
-    return f"{before:,} B before, {after:,} B after, {after / max(before, 1):.3f} of it"
-
-
 def _ending(result: Result, console: Console, train_seconds: float = 0.0) -> None:
     """The last lines about a compressed file: its size, times, and what can be done next."""
     before, after = result["file_before"], result["file_after"]
-    console.print(f"file: {_sizes(before, after)}")
+    console.print(f"file: {sizes(before, after)}")
     spent = f"{result['encode_seconds']:.1f} s to compress, {result['verify_seconds']:.1f} s to verify"
     trained = f"{train_seconds:.1f} s to train, " if train_seconds else ""
     console.print(f"every value compared with the input; {trained}{spent}")

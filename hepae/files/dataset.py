@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -13,7 +13,7 @@ from hepae import limits
 from hepae.core.tables.columns import ColumnInfo
 from hepae.core.tables.dataset import DatasetManifest, KnownMatch, KnownPart
 from hepae.core.tables.schema import TreeSchema
-from hepae.core.values.bounds import Bound
+from hepae.core.values.bounds import Assignments
 from hepae.core.values.nested import Nested
 from hepae.core.versioned import Training
 from hepae.errors import InputError, SchemaError
@@ -54,7 +54,7 @@ class _Part:
 def train_dataset(
     files: Sequence[str | Path],
     *,
-    bounds: Iterable[str | tuple[str, Bound]] = (),
+    bounds: Assignments = (),
     only: Sequence[str] = (),
     skip: Sequence[str] = (),
     tree: str | Sequence[str] | None = None,

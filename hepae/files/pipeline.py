@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-from hepae.core.values.bounds import Bound
+from hepae.core.values.bounds import Assignments
 from hepae.files.compress.collection import compress_collection
 from hepae.files.compress.file import FileDone, compress_file
 from hepae.files.compress.known import require_whole
@@ -32,7 +32,7 @@ def compress(
     *,
     collection: str | Sequence[str] | None = None,
     features: Sequence[str] | None = None,
-    bounds: Iterable[str | tuple[str, Bound]] = (),
+    bounds: Assignments = (),
     only: Sequence[str] = (),
     skip: Sequence[str] = (),
     tree: str | Sequence[str] | None = None,

@@ -9,6 +9,7 @@ from pathlib import Path
 from hepae.files.verify.result import Verification
 from hepae.root.file.source import MODELS_TREE, open_source, size_of
 from hepae.root.tree import TreeReader
+from hepae.shown.notebook import html_table, sizes
 from hepae.stored.layout import Encoder
 
 __all__ = ["Compression", "FeatureReport", "measure", "warning_of"]
@@ -45,7 +46,7 @@ class FeatureReport:
     fallback: float | None
 
 
-@dataclass
+@dataclass(repr=False)
 class Compression:
     """What `compress` did.
 
@@ -85,6 +86,21 @@ class Compression:
     encode_seconds: float = 0.0
     verify_seconds: float = 0.0
     warning: str = ""
+
+    @property
+    def _title(self) -> str:
+        return (
+            f"{self.target}: {len(self.features)} features of {self.objects:,} objects, "
+            f"{sizes(self.collection_before, self.collection_after)}"
+        )
+
+    def __repr__(self) -> str:
+        return f"<Compression {self._title}>"
+
+    def _repr_html_(self) -> str:
+        columns = ["feature", "bound", "before, B", "after, B", "escapes", "worst/bound"]
+        rows = [(f.branch, f.bound, f.bytes_before, f.bytes_after, f.escapes, f.worst) for f in self.features]
+        return html_table(self._title, columns, rows)
 
 
 def measure(

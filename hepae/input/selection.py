@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from hepae.core.values.bounds import Bound, parse_assignments
+from hepae.core.values.bounds import Assignments, Bound, parse_assignments
 from hepae.core.values.objects import Collection
 from hepae.errors import InputError, UnsupportedError
 
@@ -51,7 +51,7 @@ class Selection:
 def selection_of(
     collection: str | Sequence[str] | None = None,
     features: Sequence[str] | None = None,
-    bounds: Iterable[str | tuple[str, Bound]] = (),
+    bounds: Assignments = (),
     tree: str | None = None,
 ) -> Selection:
     """Parse a request.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +18,7 @@ from hepae.core.bottleneck.spec import BottleneckSpec
 from hepae.core.features import FeatureSpec
 from hepae.core.manifest import Manifest
 from hepae.core.prediction.predictors import LiftingSpec
-from hepae.core.values.bounds import Bound, assign
+from hepae.core.values.bounds import Assignments, Bound, assign
 from hepae.core.values.lattice_fit import fit_lattice, require_feasible
 from hepae.core.values.names import is_name
 from hepae.core.values.objects import Collection, Objects, concatenate
@@ -77,7 +77,7 @@ def train(
     *,
     collection: str | Sequence[str] | None = None,
     features: Sequence[str] | None = None,
-    bounds: Iterable[str | tuple[str, Bound]] = (),
+    bounds: Assignments = (),
     tree: str | None = None,
     recipe: Recipe | None = None,
     report: Report = silent,

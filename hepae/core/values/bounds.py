@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import fnmatch
 import math
-from collections.abc import Iterable, Sequence
-from typing import Literal
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Literal, TypeAlias
 
 import msgspec
 import numpy as np
@@ -19,6 +19,7 @@ from hepae.arrays import Booleans, Floats, Values
 from hepae.errors import BoundError, nearest
 
 __all__ = [
+    "Assignments",
     "Bound",
     "accept",
     "asked",
@@ -119,16 +120,28 @@ def _bits(size: float, text: str) -> Bound:
     return Bound("bits", size)
 
 
-def parse_assignments(texts: Iterable[str | tuple[str, Bound]]) -> list[tuple[str, Bound]]:
+Assignments: TypeAlias = Mapping[str, "str | Bound"] | Iterable["str | tuple[str, Bound]"]
+"""Names and their bounds, as a user says them: ``{"pt,E": "rel:1e-3"}``, or ``["pt,E=rel:1e-3"]``."""
+
+
+def parse_assignments(said: Assignments) -> list[tuple[str, Bound]]:
     """Parse ``'pt,E=rel:1e-3'`` and the like into (pattern, bound) pairs, in order; pairs pass as they are.
 
     Examples
     --------
     >>> parse_assignments(["pt,E=rel:1e-3", ("eta", Bound("abs", 0.1))])[1:]
     [('E', Bound(kind='rel', size=0.001)), ('eta', Bound(kind='abs', size=0.1))]
+    >>> parse_assignments({"eta,phi": "abs:0.1"})
+    [('eta', Bound(kind='abs', size=0.1)), ('phi', Bound(kind='abs', size=0.1))]
     """
+    if isinstance(said, Mapping):
+        return [
+            (name.strip(), bound if isinstance(bound, Bound) else parse(bound))
+            for names, bound in said.items()
+            for name in names.split(",")
+        ]
     pairs = []
-    for text in texts:
+    for text in said:
         if not isinstance(text, str):
             pairs.append(text)
             continue

@@ -7,13 +7,13 @@ takes the final name.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
 from hepae.core.arithmetic.memory import give_back_freed_memory
 from hepae.core.compiled import unloaded
-from hepae.core.values.bounds import Bound
+from hepae.core.values.bounds import Assignments
 from hepae.core.values.objects import Collection
 from hepae.errors import AlreadyCompressedError, SchemaError, UnsupportedError, nearest
 from hepae.files.agreement import checked_bounds, require_agreement
@@ -46,7 +46,7 @@ def compress_collection(
     *,
     collection: str | Sequence[str] | None = None,
     features: Sequence[str] | None = None,
-    bounds: Iterable[str | tuple[str, Bound]] = (),
+    bounds: Assignments = (),
     tree: str | None = None,
     model: Model | None = None,
     recipe: Recipe | None = None,

@@ -25,6 +25,7 @@ from hepae.root.file.rest import refuse_what_cannot_be_moved
 from hepae.root.file.source import Source, open_source, size_of
 from hepae.root.ttree.columns import IrregularError
 from hepae.root.ttree.header import TREE_CLASSES
+from hepae.shown.notebook import html_table, sizes
 from hepae.stored.described import schemas_of
 from hepae.stored.models import at_hand
 from hepae.stored.ntuples import has_payload
@@ -36,7 +37,7 @@ REPACKED_BYTES = 4 << 20
 """Files up to this are tried without columns too: it takes seconds, and more entries pay for a schema."""
 
 
-@dataclass
+@dataclass(repr=False)
 class FileDone:
     """What compressing a file did.
 
@@ -65,6 +66,21 @@ class FileDone:
     encode_seconds: float = 0.0
     verify_seconds: float = 0.0
     model: str = ""
+
+    @property
+    def _title(self) -> str:
+        return f"{self.target}: {sizes(self.file_before, self.file_after)}"
+
+    def __repr__(self) -> str:
+        return f"<FileDone {self._title}>"
+
+    def _repr_html_(self) -> str:
+        columns = ["tree", "entries", "columns", "kept", "before, B", "after, B", "after/before"]
+        rows = [
+            (t.path, t.entries, len(t.replaced), len(t.kept), t.before, t.after, t.after / max(t.before, 1))
+            for t in self.trees
+        ]
+        return html_table(self._title, columns, rows)
 
 
 def compress_file(

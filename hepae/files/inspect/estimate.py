@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from hepae.core.tables.streams import encode
-from hepae.core.values.bounds import Bound
+from hepae.core.values.bounds import Assignments, Bound
 from hepae.files.compress.bounds import Asked
 from hepae.files.compress.narrowing import ALL, Narrowing
 from hepae.files.compress.outcome import AnyColumns
@@ -33,7 +33,7 @@ OVERHEAD = 2048
 
 def estimate(
     facts: FileFacts,
-    bounds: Iterable[str | tuple[str, Bound]] = (),
+    bounds: Assignments = (),
     narrowing: Narrowing = ALL,
     dither: bool = False,
     report: Report = silent,

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from hepae.root.file.source import Key
+from hepae.shown.notebook import html_table
 
 __all__ = [
     "ENTRIES",
@@ -139,7 +140,7 @@ class TreeFacts:
     columns: list[ColumnFacts] = field(default_factory=list)
 
 
-@dataclass
+@dataclass(repr=False)
 class FileFacts:
     """A file: its trees, its other keys, the models that it carries by SHA-256 with their size in bytes.
 
@@ -155,6 +156,22 @@ class FileFacts:
     keys: list[Key] = field(default_factory=list)
     models: dict[str, int] = field(default_factory=dict)
     after: int | None = None
+
+    @property
+    def _title(self) -> str:
+        return f"{self.path}: {self.size:,} B, {len(self.trees)} trees"
+
+    def __repr__(self) -> str:
+        return f"<FileFacts {self._title}>"
+
+    def _repr_html_(self) -> str:
+        columns = ["tree", "table", "rows", "columns", "on disk, B", "share"]
+        rows = [
+            (t.path, table.name, "" if table.rows is None else table.rows, table.columns, table.on_disk,
+             table.on_disk / max(self.size, 1))
+            for t in self.trees for table in t.tables
+        ]  # fmt: skip
+        return html_table(self._title, columns, rows)
 
 
 def tables_of(columns: Iterable[ColumnFacts], rows: Mapping[str, int]) -> list[TableFacts]:

@@ -11,7 +11,7 @@ import dataclasses
 import functools
 import os
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +19,7 @@ from typing import Any
 
 import msgspec
 
-from hepae.core.values.bounds import Bound
+from hepae.core.values.bounds import Assignments
 from hepae.core.values.names import is_url
 from hepae.errors import OutputError
 from hepae.files.agreement import require_agreement
@@ -42,13 +42,14 @@ from hepae.model.model import Model
 from hepae.progress import Report, silent
 from hepae.root.file.atomic import check_target, output_folder
 from hepae.root.file.source import size_of
+from hepae.shown.notebook import html_table, sizes
 
 __all__ = ["ManyFiles", "Outcome", "compress_files"]
 
 RECORDS = "hepae-records"
 
 
-@dataclass
+@dataclass(repr=False)
 class ManyFiles:
     """What `compress_files` did.
 
@@ -72,6 +73,21 @@ class ManyFiles:
         """Files that were not compressed."""
         return [outcome for outcome in self.outcomes if outcome.state == "failed"]
 
+    @property
+    def _title(self) -> str:
+        before, after = (
+            sum(getattr(o, f"bytes_{when}") for o in self.outcomes) for when in ("before", "after")
+        )
+        return f"{len(self.outcomes)} files, {len(self.failed)} failed: {sizes(before, after)}"
+
+    def __repr__(self) -> str:
+        return f"<ManyFiles {self._title}>"
+
+    def _repr_html_(self) -> str:
+        columns = ["file", "state", "before, B", "after, B", "error"]
+        rows = [(o.source, o.state, o.bytes_before, o.bytes_after, o.error) for o in self.outcomes]
+        return html_table(self._title, columns, rows)
+
 
 def compress_files(
     files: Files,
@@ -80,7 +96,7 @@ def compress_files(
     executor: Executor | None = None,
     collection: str | Sequence[str] | None = None,
     features: Sequence[str] | None = None,
-    bounds: Iterable[str | tuple[str, Bound]] = (),
+    bounds: Assignments = (),
     only: Sequence[str] = (),
     skip: Sequence[str] = (),
     tree: str | Sequence[str] | None = None,

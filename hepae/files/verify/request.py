@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from fnmatch import fnmatchcase
 
-from hepae.core.values.bounds import EXACT, Bound, feasible, parse_assignments
+from hepae.core.values.bounds import EXACT, Assignments, Bound, feasible, parse_assignments
 from hepae.errors import BoundError, nearest
 from hepae.files.verify.structure import COMPRESSION, Facts
 
@@ -34,11 +34,9 @@ class Request:
     'exact'
     """
 
-    def __init__(self, bounds: Iterable[str | tuple[str, Bound]] | None, recompressed: bool = False) -> None:
+    def __init__(self, bounds: Assignments | None, recompressed: bool = False) -> None:
         self._unasked = COMPRESSION if recompressed else frozenset[str]()
-        self._pairs: list[tuple[str, Bound]] = []
-        for one in bounds or ():
-            self._pairs += parse_assignments([one]) if isinstance(one, str) else [one]
+        self._pairs = parse_assignments(bounds or ())
         self._unused = {pattern for pattern, _ in self._pairs}
         self._seen: list[str] = []
 

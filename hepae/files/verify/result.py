@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from hepae.errors import BoundViolationError, report_it
+from hepae.shown.notebook import html_table
 
 __all__ = ["ColumnCheck", "Offender", "TreeCheck", "Verification"]
 
@@ -211,3 +212,18 @@ class Verification:
             *([f"{len(self.differences):,} differences"] if self.differences else []),
         ]
         return f"<Verification: {', '.join(facts)}>"
+
+    def _repr_html_(self) -> str:
+        columns = ["tree", "entries", "columns", "same", "within bounds", "not kept"]
+        rows = [
+            (
+                path,
+                tree.entries,
+                len(tree.columns),
+                sum(column.same for column in tree.columns.values()),
+                sum(column.kept and not column.same for column in tree.columns.values()),
+                sum(not column.kept for column in tree.columns.values()),
+            )
+            for path, tree in self.trees.items()
+        ]
+        return html_table(f"{self.other}: {'kept' if self.kept else 'not kept'}", columns, rows)

@@ -10,7 +10,7 @@ from typing import Any
 
 from hepae.core.arithmetic.denormals import kept_subnormals
 from hepae.core.compiled import unloaded
-from hepae.core.values.bounds import Bound
+from hepae.core.values.bounds import Assignments
 from hepae.errors import InputError, nearest
 from hepae.files.verify.backups import OlderCycles
 from hepae.files.verify.branches import ttree_side
@@ -43,7 +43,7 @@ def verify(
     original: str | Path,
     other: str | Path,
     *,
-    bounds: Iterable[str | tuple[str, Bound]] | None = None,
+    bounds: Assignments | None = None,
     tree: str | Sequence[str] | None = None,
     models: Iterable[AnyModel] = (),
     recompressed: bool = False,

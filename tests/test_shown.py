@@ -1,0 +1,35 @@
+"""Risk: a result that floods a notebook, or a name from a file that becomes markup there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import hepae
+from hepae.shown.notebook import MOST_ROWS, html_table
+from tests.compressed import SAMPLE
+
+NTUPLE = SAMPLE.with_name("ntuple.root")
+
+
+def test_results_are_a_line_in_python_and_a_table_in_a_notebook(tmp_path: Path) -> None:
+    small, jets = tmp_path / "small.root", tmp_path / "jets.root"
+    results = [
+        hepae.inspect(NTUPLE),
+        hepae.compress(NTUPLE, small, bounds={"Jet_pt,Jet_mass": "rel:1e-3"}, only=["Jet_*"]),
+        hepae.verify(NTUPLE, small, bounds={"Jet_pt,Jet_mass": "rel:1e-3"}),
+        hepae.compress(SAMPLE, jets, collection="Jet", features=["pt"], recipe=hepae.Recipe(codec="lifting")),
+        hepae.compress_files([NTUPLE], tmp_path / "many"),
+    ]
+    for result in results:
+        assert len(repr(result)) < 300, result
+        assert repr(result).startswith(f"<{type(result).__name__}")
+        assert "</table>" in result._repr_html_()
+    assert "Events" in results[1]._repr_html_()
+    assert f"{small.stat().st_size:,} B after" in repr(results[1])
+
+
+def test_names_are_text_and_rows_are_counted() -> None:
+    page = html_table("<b>", ["x"], [[f"<script>{n}"] for n in range(MOST_ROWS + 3)])
+    assert "<script" not in page
+    assert "<b>" not in page
+    assert page.endswith("<p>and 3 more</p>")
