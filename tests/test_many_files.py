@@ -8,7 +8,7 @@ import shutil
 import threading
 import time
 from collections.abc import Iterator
-from concurrent.futures import BrokenExecutor, Executor, Future, ThreadPoolExecutor
+from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -415,3 +415,23 @@ def test_command_line_over_a_scheduler(inputs: Path, tmp_path: Path, small_model
     assert cli.main(["compress", *files, *options, "--scheduler", cluster.scheduler_address]) == 0
     assert len(list((tmp_path / "out").glob("*.root"))) == 6
     assert cli.main(["compress", *files, *options, "--workers", "2"]) == 0
+
+
+def test_workers_are_processes_of_one_thread_even_where_there_is_a_single_worker(
+    inputs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pools: list[Any] = []
+
+    def noted(*_: Any, executor: Executor | None, **__: Any) -> many.ManyFiles:
+        pools.append(executor)
+        return many.ManyFiles("")
+
+    monkeypatch.setattr("hepae.files.many.compress.compress_files", noted)
+    words = ["compress", str(inputs / "run0.root"), "--out-dir", str(tmp_path / "out"), "-q"]
+    assert cli.main(words) == 0
+    assert cli.main([*words, "--workers", "1"]) == 0
+    alone, pool = pools
+    assert alone is None
+    assert isinstance(pool, ProcessPoolExecutor)
+    assert cli.main([*words, "--workers", "0"]) == 2
+    assert "--workers" in capsys.readouterr().err

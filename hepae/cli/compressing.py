@@ -110,7 +110,12 @@ def _many(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--side-dir", type=local, metavar="DIR", help="the same, only the collections, as with --side"
     )
-    group.add_argument("--workers", type=int, metavar="N", help="processes on this machine (default: 1)")
+    group.add_argument(
+        "--workers",
+        type=int,
+        metavar="N",
+        help="processes on this machine, one thread each (default: none; one file after the other, on all cores)",
+    )
     group.add_argument("--scheduler", metavar="tcp://…", help="dask scheduler whose workers do it")
 
 
@@ -263,7 +268,7 @@ def _executor(options: argparse.Namespace) -> Iterator[Executor | None]:
     if options.scheduler is not None:
         with _cluster(options.scheduler) as executor:
             yield executor
-    elif options.workers is not None and options.workers > 1:
+    elif options.workers is not None:  # a single worker, too: one thread, whatever cores the machine has
         with _processes(options.workers) as pool:
             yield pool
     else:
@@ -273,6 +278,8 @@ def _executor(options: argparse.Namespace) -> Iterator[Executor | None]:
 @contextmanager
 def _processes(workers: int) -> Iterator[Executor]:
     """A pool of processes; what they are at is not waited for where the command is stopped."""
+    if workers < 1:
+        raise InputError("no number of processes", where="--workers", expected="1 or more", got=workers)
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(workers, context, initializer=stopping.worker) as pool:
         try:
