@@ -141,7 +141,7 @@ $(VENV)/.hepae-test: pyproject.toml $(VENV)/.hepae-torch
 
 $(VENV)/.hepae-docs: pyproject.toml | $(VENV)/bin/python
 	@echo "installing into $(VENV): what makes the documentation"
-	$(PIP) --editable '.[docs]'
+	$(PIP) --editable '.[cli,docs]'
 	@touch $@
 
 $(VENV)/.hepae-sample: pyproject.toml $(VENV)/.hepae-demo
