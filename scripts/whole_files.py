@@ -1,7 +1,7 @@
 """Sizes of whole files: as they are, repacked for ROOT, compressed losslessly, and compressed at a bound.
 
-Run as ``python -m scripts.whole_files FILE…``. Each step uses the cores that there are; every value is compared with the
-original, which is part of the seconds. Prints a table in Markdown.
+Run as ``python -m scripts.whole_files FILE…``. Each step uses all cores, and compares every value with the original.
+Prints a table in Markdown.
 """
 
 from __future__ import annotations
