@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import numpy as np
@@ -126,3 +127,11 @@ def test_bars_are_as_long_as_their_bytes() -> None:
     (axes,) = bytes_figure(["a", "b"], [4000, 2000], [1000, 2000]).axes
     widths = [[bar.get_width() for bar in bars] for bars in axes.containers]
     assert widths == [[4.0, 2.0], [1.0, 2.0]]
+
+
+def test_a_report_says_where_it_comes_from(comparison: WholeComparison, small: Path, tmp_path: Path) -> None:
+    write_whole_report(comparison, tmp_path / "report.html", silent)
+    text = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert hashlib.sha256(small.read_bytes()).hexdigest() in text
+    assert f"hepae {hepae.__version__}" in text
+    assert "SHA-256" in text

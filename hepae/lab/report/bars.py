@@ -58,5 +58,5 @@ def bytes_figure(names: Sequence[str], before: Sequence[int], after: Sequence[in
         axes.set_yticks(at, list(names))
         axes.set(xlabel=f"{word} on disk", ylim=(len(names) - 0.4, -0.6))
         axes.margins(x=0.06)
-        axes.legend(loc="lower right")
+        axes.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=2, frameon=False, borderpad=0.1)
         return figure

@@ -11,6 +11,7 @@ from hepae.lab.report.compared import Comparison
 from hepae.lab.report.histograms import check_pages, write_histograms
 from hepae.lab.report.panels import Panel, feature_panel, histograms_of, moving, observable_panels
 from hepae.lab.report.parts import document, grid, picture, table, tiles
+from hepae.lab.report.provenance import provenance
 from hepae.progress import Report
 from hepae.root.file.atomic import atomic_output
 
@@ -87,6 +88,7 @@ def _sections(
             )
         yield "Residuals", f"<p>{words}</p>" + picture(corner, "corner plot of residuals")
     yield "Training", _training(comparison)
+    yield "Provenance", table(["", ""], provenance(comparison.original, comparison.file), "facts")
 
 
 def _verdict(comparison: Comparison) -> str:

@@ -28,6 +28,9 @@ from hepae.stored.ntuples import compressed_ntuple
 
 __all__ = ["compare_whole", "is_whole"]
 
+COUNTS = "#"
+"""In the name of a column of hepae's own, which counts the rows of a table that no branch counts."""
+
 MOST_VALUES = 1_000_000
 """Values of a column that are drawn: more are taken from runs of entries evenly spread over the file."""
 
@@ -94,7 +97,8 @@ def _sizes(before: TreeFacts, after: TreeFacts) -> TreeSizes:
         disk = column.on_disk if now is None else now.on_disk
         sizes.columns.append(ColumnSizes(column.name, table, column.dtype, bound, column.on_disk, disk))
     for now in stored.values():
-        sizes.columns.append(ColumnSizes(now.name, now.table, now.dtype, now.bound, 0, now.on_disk))
+        name = f"rows of {now.name.partition(COUNTS)[0]}" if COUNTS in now.name else now.name
+        sizes.columns.append(ColumnSizes(name, now.table, now.dtype, now.bound, 0, now.on_disk))
     return sizes
 
 

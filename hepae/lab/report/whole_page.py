@@ -11,6 +11,7 @@ from hepae.lab.report.bars import bytes_figure
 from hepae.lab.report.histograms import check_pages, write_histograms
 from hepae.lab.report.panels import Panel, feature_panel
 from hepae.lab.report.parts import document, grid, picture, table, tiles
+from hepae.lab.report.provenance import provenance
 from hepae.lab.report.whole_sizes import MOST_DRAWN, TreeSizes, WholeComparison
 from hepae.progress import Report
 from hepae.root.file.atomic import atomic_output
@@ -68,6 +69,7 @@ def _sections(comparison: WholeComparison, panels: Panels, report: Report) -> It
     coarsened = "".join(_coarsened(tree, comparison, own, report) for tree, own in panels.items())
     nothing = "<p>Every value is the same, bit for bit: no column was coarsened.</p>"
     yield "Coarsened", coarsened or nothing
+    yield "Provenance", table(["", ""], provenance(comparison.original.path, comparison.file.path), "facts")
 
 
 def _tables(tree: TreeSizes) -> str:
@@ -135,7 +137,7 @@ def _coarsened(tree: str, comparison: WholeComparison, panels: Sequence[Panel], 
         "Worst errors and identical values are of every value in the file, checked one by one; bias and rms of those "
         "drawn. Errors are relative where the bound is, in per cent, and otherwise in the unit of the column. Bins: how"
         " many of a histogram of 50, and of 100, hold more or less than before by more than the square root of what "
-        "they held."
+        "they held. Below each histogram: the ratio of the two, and the statistical error of the original as a band."
     )
     if len(moved) > len(panels):
         words += f" The {MOST_DRAWN} columns with most bytes of {len(moved):,} that were coarsened."
