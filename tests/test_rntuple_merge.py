@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import awkward as ak
@@ -13,9 +14,10 @@ import hepae
 from hepae.errors import CorruptionError, SchemaError, UnsupportedError
 from hepae.files.merge.file import merge
 from hepae.root.file.source import open_source
-from tests.root_ntuples import hadd, shown, write_cms
+from tests.root_ntuples import each_shown, hadd, shown, write_attributes, write_cms, write_kinds
 from tests.root_process import in_root, needs_root
 
+REPRESENTATIONS = "skhep__test_multiple_representations_rntuple_v1-0-0-0.root"
 COMPARED = ("Events;1", "LuminosityBlocks;1")
 
 
@@ -155,6 +157,40 @@ result = True
         assert ak.array_equal(arrays(tmp_path / "all.root"), ak.concatenate([arrays(path) for path in order]))
         apart = [shown(path, 50)["Events;1"].splitlines()[1:] for path in order]
         assert shown(tmp_path / "all.root", 100)["Events;1"].splitlines()[1:] == [*apart[0], *apart[1]]
+
+
+@needs_root
+@pytest.mark.root
+def test_fields_of_every_kind_are_put_together_as_by_hadd(tmp_path: Path) -> None:
+    path = write_kinds(tmp_path / "kinds.root")
+    merge(tmp_path / "merged.root", [path, path])
+    assert hadd(tmp_path / "hadd.root", path, path)
+    ours, theirs = each_shown(tmp_path / "merged.root", tmp_path / "hadd.root", entries=80)
+    assert ours == theirs
+    assert "variant std::variant<std::int32_t,std::string,std::vector<float>>" in ours["T;1"]
+
+
+@needs_root
+@pytest.mark.root
+def test_sets_of_attributes_are_not_put_together(tmp_path: Path) -> None:
+    path = write_attributes(tmp_path / "attributes.root")
+    with pytest.raises(UnsupportedError, match="attributes"):
+        merge(tmp_path / "merged.root", [path, path])
+    assert not (tmp_path / "merged.root").exists()
+
+
+@needs_root
+@pytest.mark.root
+@pytest.mark.shared
+def test_fields_with_several_representations_are_put_together(
+    shared: Callable[[str], Path], tmp_path: Path
+) -> None:
+    path, merged = shared(f"zoo/{REPRESENTATIONS}"), tmp_path / "merged.root"
+    merge(merged, [path, path])
+    expected = arrays(path, "ntuple")
+    assert ak.array_equal(arrays(merged, "ntuple"), ak.concatenate([expected, expected]))
+    before, after = (one["ntuple;1"].splitlines()[1:] for one in each_shown(path, merged, entries=80))
+    assert after == before + before  # ROOT 6.40 itself does not put such files together
 
 
 def compressible(path: Path, start: int, order: str = "xyz") -> Path:

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import numpy as np
 import uproot
-from uproot.models.RNTuple import FooterReader, HeaderReader, Model_ROOT_3a3a_RNTuple
+from uproot.models.RNTuple import FooterReader, HeaderReader, Model_ROOT_3a3a_RNTuple, RField
 
 from hepae.core.locks import ForkSafeLock
 from hepae.errors import CorruptionError
@@ -41,7 +41,10 @@ NO_SETS: Final = (1, 0, 0, 0)
 
 
 def register_ntuples() -> None:
-    """Let uproot see compressed RNTuples as the originals; harmless when repeated."""
+    """Let uproot see compressed RNTuples as the originals; harmless when repeated.
+
+    A field gets what a branch has, ``title``: `uproot.dask` and coffea ask either for it by that name.
+    """
     plain = Model_ROOT_3a3a_RNTuple.postprocess
     if getattr(plain, "of_hepae", False):
         return
@@ -54,6 +57,8 @@ def register_ntuples() -> None:
 
     postprocess.of_hepae = True  # type: ignore[attr-defined]
     Model_ROOT_3a3a_RNTuple.postprocess = postprocess
+    if not hasattr(RField, "title"):
+        RField.title = property(lambda field: field.description)
 
 
 def _restored(ntuple: Any) -> Any:
