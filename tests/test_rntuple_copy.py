@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import awkward as ak
@@ -14,7 +14,9 @@ import xxhash
 
 import hepae
 from hepae.errors import InputError, UnsupportedError
+from hepae.files.merge.file import merge
 from hepae.files.pipeline import compress
+from hepae.files.skim.file import skim
 from hepae.root.file import container
 from hepae.root.file.compression import ZSTD_DEFAULT
 from hepae.root.file.source import RNTUPLES, Source, open_source
@@ -142,6 +144,27 @@ def test_the_class_of_the_anchor_is_described_where_uproot_did_not(folder: Path)
     with uproot.open(copied(path, folder / "uproot_copy.root")) as file:
         assert {"ROOT::RNTuple", "TTree"} <= file.file.streamers.keys()
         assert file["T"].arrays()["x"].to_list() == [0, 1, 2]
+
+
+def test_every_command_describes_the_class_of_the_anchor(folder: Path) -> None:
+    ntuple, tree, out = folder / "undescribed.root", folder / "tree.root", folder / "every.root"
+    with uproot.recreate(ntuple) as file:
+        file.mkrntuple("Events", {"x": np.arange(20000), "y": np.arange(20000) // 7})
+    with uproot.recreate(tree) as file:
+        file.mktree("Runs", {"x": np.int64}).extend({"x": np.arange(3)})
+    small = folder / "undescribed_small.root"
+    commands: dict[str, Callable[[], object]] = {
+        "compress": lambda: hepae.compress(ntuple, small),
+        "decompress": lambda: hepae.decompress(small, out),
+        "convert": lambda: hepae.decompress(tree, out, container="rntuple"),
+        "skim": lambda: skim(ntuple, out, "x > 3"),
+        "merge": lambda: merge(out, [tree, ntuple], force=True),
+    }
+    for name, command in commands.items():
+        command()
+        with uproot.open(small if name == "compress" else out) as file:
+            assert "ROOT::RNTuple" in file.file.streamers, name
+        out.unlink(missing_ok=True)
 
 
 @needs_root

@@ -73,6 +73,30 @@ def test_uproot_iterates_and_asks_dask(pair: tuple[Path, Path]) -> None:
     assert same(lazy.event.compute(), before.event)
 
 
+def test_dask_has_values_and_titles(pair: tuple[Path, Path]) -> None:
+    dask = pytest.importorskip("hepae.dask")
+    with uproot.open(pair[0]) as file:
+        expected = file["Events"].arrays()
+    for path in pair:
+        for opened in (True, False):
+            events = dask.events({str(path): "Events"}, open_files=opened)
+            assert set(expected.fields) == set(events.fields)
+            for name in ("event", "met", "lists", "name"):
+                assert events[name].compute().tolist() == expected[name].tolist()
+
+
+@pytest.mark.parametrize("mode", ["eager", "virtual", "dask"])
+def test_coffea_has_the_fields_of_the_original(pair: tuple[Path, Path], mode: str) -> None:
+    nanoevents, coffea = pytest.importorskip("coffea.nanoevents"), pytest.importorskip("hepae.coffea")
+    found = []
+    for path, schema in ((pair[0], nanoevents.BaseSchema), (pair[1], coffea.BaseSchema)):
+        source = {str(path): "Events"}
+        events = nanoevents.NanoEventsFactory.from_root(source, schemaclass=schema, mode=mode).events()
+        columns = [events[name] for name in ("event", "met", "flag")]
+        found.append([column.compute() if mode == "dask" else column for column in columns])
+    assert all(ak.array_equal(*columns) for columns in zip(*found, strict=True))
+
+
 def test_hepae_open_has_the_original_names(pair: tuple[Path, Path]) -> None:
     with hepae.open(pair[0]) as first, hepae.open(pair[1]) as second:
         before, after = first["Events"], second["Events"]

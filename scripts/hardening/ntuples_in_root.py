@@ -48,9 +48,6 @@ those that were kept. *hadd*: the file, put together with itself, is what two or
 where it is compressed. *Inspected*: RNTupleInspector takes both. "ROOT: no" where it cannot do so to the original
 either.
 """
-PAGE = evidence.Page(
-    evidence.FOLDER / "ntuples.md", "RNTuples as ROOT sees them", TEXT, COLUMNS, SOURCES, ("ROOT",)
-)
 SAME, NO = "same", "ROOT: no"
 
 Shown = dict[str, str]
@@ -63,14 +60,20 @@ def main() -> int:
     parser.add_argument("words", nargs="*", help="of names of files; all without")
     parser.add_argument("--evidence", type=Path, help="page to write")
     options = parser.parse_args()
-    rows = []
+    differ = 0
     for path in sorted(options.folder.glob("*.root")):
         if (not options.words or any(word in path.name for word in options.words)) and has_ntuples(path):
-            rows.append({"file": path.stem, **outcomes(path)})
-            print(*rows[-1].values(), sep=" | ", flush=True)
-    if options.evidence:
-        evidence.Page(options.evidence, PAGE.title, TEXT, COLUMNS, SOURCES, ("ROOT",)).note(rows)
-    return int(any(outcome.startswith("differs") for row in rows for outcome in list(row.values())[1:]))
+            row = {"file": path.stem, **outcomes(path)}
+            print(*row.values(), sep=" | ", flush=True)
+            differ += any(outcome.startswith("differs") for outcome in list(row.values())[1:])
+            if options.evidence:
+                page(options.evidence).note([row])
+    return int(differ > 0)
+
+
+def page(path: Path) -> evidence.Page:
+    """The page of evidence."""
+    return evidence.Page(path, "RNTuples as ROOT sees them", TEXT, COLUMNS, SOURCES, ("ROOT",))
 
 
 def has_ntuples(path: Path) -> bool:

@@ -74,10 +74,9 @@ class RootWriter:
         self.moved: dict[str, Moved] = {}
         self.originals: dict[str, Mapping[str, Baskets]] = {}
         seed = source.uuid if source is not None else b""
-        keys = source.keys if source is not None else []
-        ntuples = ntuples or any(
-            key.classname in RNTUPLES for key in keys
-        )  # uproot does not describe their class
+        given = [*more] if source is None else [source, *more]
+        # uproot does not describe their class
+        ntuples = ntuples or any(key.classname in RNTUPLES for one in given for key in one.keys)
         # what may be damaged is read before a file is open
         streamers = streamer_list(source, more, ntuples=ntuples)
         self.file = RootFile(path, source.datime if source is not None else DEFAULT_DATIME, seed)
