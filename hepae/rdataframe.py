@@ -16,7 +16,6 @@ from typing import Any
 import awkward as ak
 import numpy as np
 
-from hepae.core.tables.schema import PlainCodec
 from hepae.errors import CollectionError, UnsupportedError, nearest
 from hepae.export import bottleneck_models, header
 from hepae.export.cpp import identifier, namespace, payload_order
@@ -125,13 +124,14 @@ def _called(frame: Any, columns: Sequence[str], where: str) -> Any:
 
 
 def _is_decoded_natively(source: Source, tree: TreeReader) -> bool:
-    """Whether a tree is compressed as a whole, no column with a trained model, and the file refers to none."""
-    compressed = compressed_of(tree.tree) if isinstance(tree, TTreeReader) else None
-    if compressed is None:
+    """Whether a tree is compressed as a whole, or a collection of it in chunks, and the file refers to no other for it."""
+    if not isinstance(tree, TTreeReader) or not all(models_of(source).embedded.values()):
         return False
-    codecs = [codec for stored in compressed.stored.values() for codec in stored.schema.codecs]
-    referring = any(one.reference for one in schemas_of(source).values())
-    return not referring and all(isinstance(codec, PlainCodec) for codec in codecs)
+    if compressed_of(tree.tree) is not None:
+        return not any(one.reference for one in schemas_of(source).values())
+    collections = compressed_collections(tree)
+    codecs = {stored.payload.codec for features in collections.values() for stored in features.values()}
+    return len(collections) == 1 and codecs <= {"lifting", "masked"}
 
 
 def _lazy(root: Any, path: str | Path, tree: str, entries: range) -> Any:

@@ -21,11 +21,24 @@ needs_compiler = pytest.mark.skipif(COMPILER is None, reason="there is no C++ co
 
 
 @functools.cache
-def program(name: str) -> Path:
+def program(name: str, *flags: str) -> Path:
     """The program of ``native/tests/NAME.cpp``, with warnings as errors."""
     assert COMPILER is not None
     made = Path(tempfile.mkdtemp(prefix="hepae-native-")) / name
-    command = [COMPILER, *STRICT, f"-I{include_folder()}", str(PROGRAMS / f"{name}.cpp"), "-o", str(made)]
+    command = [COMPILER, *STRICT, *flags, f"-I{include_folder()}", str(PROGRAMS / f"{name}.cpp"), "-o", str(made)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr[-4000:]
     return made
+
+
+@functools.cache
+def sanitizers() -> tuple[str, ...]:
+    """Flags for AddressSanitizer and UBSan; none where the compiler has no libraries of them."""
+    assert COMPILER is not None
+    flags = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-g1")
+    with tempfile.TemporaryDirectory() as folder:
+        source = Path(folder, "empty.cpp")
+        source.write_text("int main() {}\n")
+        command = [COMPILER, *flags, str(source), "-o", str(Path(folder, "empty"))]
+        done = subprocess.run(command, capture_output=True, check=False)
+    return flags if done.returncode == 0 else ()

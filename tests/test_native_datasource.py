@@ -12,16 +12,18 @@ import uproot
 
 import hepae
 from hepae.cli import main
-from hepae.root.headers import include_folder
+from hepae.root.headers import built, include_folder
 from hepae.stored.compressed import compressed_of
 from tests.native_build import needs_compiler
 from tests.root_process import in_root, needs_root
 
 NTUPLE = Path(__file__).parent / "data" / "ntuple.root"
+SAMPLE = Path(__file__).parent / "data" / "sample.root"
+ONNX = Path(__file__).parent.parent / "onnx" / "jets-wide.onnx"
 
 READ = """
 import hepae.rdataframe, numpy as np
-original, small, kept, two = paths
+original, small, kept, two, masked = paths
 
 # of each type: ROOT compiles for seconds whatever it makes arrays of
 SOME = ["Jet_pt", "Jet_muonIdx", "Muon_tightId", "HLT_PFJet40", "MET", "process"]
@@ -55,6 +57,8 @@ result = {
     "range": rows(hepae.rdataframe.open(small, tree="Events", entry_start=5, entry_stop=-7), ["MET"]),
     "twice": [histogram(frame), histogram(frame)],
     "histogram": histogram(plain),
+    "model": rows(hepae.rdataframe.open(masked, ["Jet_pt", "Jet_nConstituents", "MET"], tree="Events"),
+                  ["Jet_pt", "Jet_nConstituents", "MET"]),
 }
 ROOT.EnableImplicitMT(2)
 files = ROOT.std.vector["std::string"]([two])
@@ -83,12 +87,14 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert (
         main(["compress", str(NTUPLE), str(folder / "kept.root"), "--skip", "MET,Muon_*,nMuon,process"]) == 0
     )
+    words = ["--collection", "Jet", "--model", str(ONNX)]
+    assert main(["compress", str(SAMPLE), str(folder / "masked.root"), *words]) == 0
     return folder
 
 
 @pytest.fixture(scope="module")
 def read(files: Path) -> Any:
-    return in_root(READ, NTUPLE, files / "small1.root", files / "kept.root", files / "small*.root")
+    return in_root(READ, NTUPLE, files / "small1.root", files / "kept.root", files / "small*.root", files / "masked.root")
 
 
 @needs_root
@@ -104,6 +110,11 @@ class TestDataSource:
     def test_branches_that_were_kept_are_beside_the_others(self, read: Any) -> None:
         for name in read["original"]:
             assert read["kept"][name] == read["original"][name], name
+
+    def test_columns_of_a_model_are_decoded_in_the_event_loop(self, read: Any, files: Path) -> None:
+        with hepae.open(files / "masked.root") as opened:
+            for name, values in read["model"].items():
+                assert values == opened["Events"][name].array(library="ak").to_list(), name
 
     def test_types_are_those_of_the_original(self, read: Any) -> None:
         original, small, kept = read["types"]
@@ -150,3 +161,10 @@ def test_the_folder_of_headers_is_printed(capsys: pytest.CaptureFixture[str]) ->
         main(["--include"])
     assert capsys.readouterr().out.strip() == str(include_folder())
     assert (include_folder() / "hepae" / "datasource.hpp").is_file()
+
+
+def test_a_compiler_that_fails_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CXX", "false")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    with pytest.warns(RuntimeWarning, match="could not be compiled, ROOT's interpreter compiles it: false"):
+        assert built("/nowhere", "6", "c++17") is None

@@ -72,8 +72,13 @@ private:
    std::unique_ptr<ROOT::RDF::RDataSource> fSource;
    std::vector<std::string> fNames;
 
-   /// The branch of chunk numbers.
-   static bool is_own(const std::string &name) { return name == "hepae"; }
+   /// The branch of chunk numbers, and those of frames.
+   static bool is_own(const std::string &name)
+   {
+      const std::string suffix = "__hepae";
+      return name == "hepae" || (name.size() > suffix.size() &&
+                                 name.compare(name.size() - suffix.size(), suffix.size(), suffix) == 0);
+   }
 };
 
 } // namespace hepae::root

@@ -24,6 +24,7 @@
 #include "../schema.hpp"
 #include "../sha256.hpp"
 #include "../span.hpp"
+#include "collections.hpp"
 
 namespace hepae::root {
 
@@ -56,8 +57,15 @@ public:
    FileIndex(std::string path, std::string tree) : fPath(std::move(path)), fTree(std::move(tree))
    {
       const std::unique_ptr<TFile> file = open_file(fPath);
-      read_schemas(*file);
-      read_rows(*file);
+      read_models(*file);
+      if (file->Get((fTree + "__hepae").c_str())) {
+         read_schemas(*file);
+         read_rows(*file);
+      } else if (Collections::are_in(*tree_of(*file, fTree))) {
+         read_collections(*tree_of(*file, fTree));
+      } else {
+         throw std::runtime_error("nothing that is compressed in chunks in " + fPath + ":" + fTree);
+      }
       const auto entries = static_cast<std::size_t>(tree_of(*file, fTree)->GetEntries());
       require(this->entries() == entries, "compressed columns are not there for every entry", fPath);
    }
@@ -67,10 +75,51 @@ public:
    const std::vector<Row> &rows() const { return fRows; }
    std::size_t entries() const { return fRows.empty() ? 0 : fRows.back().last; }
 
+   /// Null where the tree is compressed as a whole.
+   const Collections *collections() const { return fCollections.get(); }
+
 private:
    std::string fPath, fTree;
+   Collections::Models fModels; ///< ONNX files by SHA-256
+   std::unique_ptr<Collections> fCollections;
    std::map<std::uint64_t, std::unique_ptr<OpenSchema>> fSchemas;
    std::vector<Row> fRows;
+
+   void read_models(TFile &file)
+   {
+      if (!file.Get("hepae_models"))
+         return;
+      TTreeReader reader(tree_of(file, "hepae_models"));
+      TTreeReaderArray<unsigned char> sha256(reader, "sha256"), onnx(reader, "onnx");
+      while (reader.Next()) {
+         Sha256::Digest digest{};
+         require(sha256.GetSize() == digest.size(), "a model without name", fPath);
+         std::copy(sha256.begin(), sha256.end(), digest.begin());
+         if (onnx.GetSize() > 0)
+            fModels[Sha256::digits(digest)].assign(onnx.begin(), onnx.end());
+      }
+   }
+
+   void read_collections(TTree &tree)
+   {
+      fCollections = std::make_unique<Collections>(tree, fModels);
+      for (std::size_t chunk = 0; chunk < fCollections->chunks(); ++chunk) {
+         Row row;
+         row.index = chunk;
+         row.first = fCollections->first(chunk);
+         row.last = fCollections->last(chunk);
+         row.chunk = static_cast<std::uint32_t>(chunk);
+         row.schema = fCollections->schema(tree, chunk);
+         fRows.push_back(std::move(row));
+      }
+   }
+
+   std::vector<std::uint8_t> model(const std::string &sha256) const
+   {
+      const auto at = fModels.find(sha256);
+      require(at != fModels.end(), "a model is not in the file", sha256);
+      return at->second;
+   }
 
    /// Each is the last bytes of a row, behind the original header.
    void read_schemas(TFile &file)
@@ -88,7 +137,7 @@ private:
          require(std::equal(digest.begin(), digest.end(), sha256.begin(), sha256.end()), "a schema was changed", fPath);
          StoredTree tree = from_json<StoredTree>(parse_json(json));
          if (tree.tree == fTree)
-            fSchemas.emplace(name_of(digest), std::make_unique<OpenSchema>(std::move(tree)));
+            fSchemas.emplace(name_of(digest), std::make_unique<OpenSchema>(std::move(tree), [this](const std::string &one) { return model(one); }));
       }
    }
 
@@ -137,9 +186,10 @@ private:
 class PayloadFile {
 public:
    explicit PayloadFile(const FileIndex &index)
-      : fIndex(&index), fFile(open_file(index.path())), fPayload(tree_of(*fFile, index.tree() + "__hepae")),
-        fTree(tree_of(*fFile, index.tree()))
+      : fIndex(&index), fFile(open_file(index.path())), fTree(tree_of(*fFile, index.tree()))
    {
+      if (!index.collections())
+         fPayload = tree_of(*fFile, index.tree() + "__hepae");
    }
 
    const FileIndex &index() const { return *fIndex; }
@@ -147,6 +197,8 @@ public:
    /// The bytes of some streams of a chunk: straight from the file where the chunk is a basket that is not compressed.
    std::vector<std::vector<std::uint8_t>> fetch(const Row &row, const std::vector<std::size_t> &streams)
    {
+      if (fIndex->collections())
+         return from_collections(row, streams);
       std::vector<std::uint8_t> joined = from_basket(row, streams);
       if (joined.empty())
          joined = from_branch(row, streams);
@@ -163,6 +215,8 @@ public:
    /// Refuse entries that are not marked as those of their chunk: some were dropped, added or moved.
    void check_markers(const Row &row)
    {
+      if (fIndex->collections())
+         return; // frames say of which events they are
       TBranch *branch = fTree->GetBranch("hepae");
       require(branch, "the branch hepae is missing", fIndex->path());
       std::uint32_t marker = 0;
@@ -176,7 +230,15 @@ public:
 private:
    const FileIndex *fIndex;
    std::unique_ptr<TFile> fFile;
-   TTree *fPayload, *fTree;
+   TTree *fTree, *fPayload = nullptr;
+
+   std::vector<std::vector<std::uint8_t>> from_collections(const Row &row, const std::vector<std::size_t> &streams)
+   {
+      std::vector<std::vector<std::uint8_t>> out;
+      for (std::size_t stream : streams)
+         out.push_back(fIndex->collections()->stream(*fTree, *row.schema, row.index, stream));
+      return out;
+   }
 
    /// A number of the header of a key, big-endian.
    static std::int64_t number(const char *bytes, int size)
