@@ -73,6 +73,10 @@ corruptions: $(VENV)/.hepae-test ## a million damaged frames and models, 120,000
 	$(BIN)/python -m scripts.hardening.fuzz_files --mutations 30000 --codec bottleneck --evidence docs/evidence/corruptions.md
 	$(BIN)/python -m scripts.hardening.fuzz_files --mutations 20000 --codec whole --evidence docs/evidence/corruptions.md
 
+.PHONY: native-damage
+native-damage: $(VENV)/.hepae-test ## 20,000 damages of each case in the C++ decoders under sanitizers (half an hour of a core)
+	$(BIN)/python -m scripts.hardening.native_damage --damages 20000 --evidence docs/evidence/native.md
+
 .PHONY: fuzz
 fuzz: $(VENV)/.hepae-test ## ten minutes of each fuzz target (MINUTES=10)
 	$(BIN)/python -m scripts.hardening.fuzz --minutes $(or $(MINUTES),10) --evidence docs/evidence/fuzz.md

@@ -25,7 +25,15 @@ def program(name: str, *flags: str) -> Path:
     """The program of ``native/tests/NAME.cpp``, with warnings as errors."""
     assert COMPILER is not None
     made = Path(tempfile.mkdtemp(prefix="hepae-native-")) / name
-    command = [COMPILER, *STRICT, *flags, f"-I{include_folder()}", str(PROGRAMS / f"{name}.cpp"), "-o", str(made)]
+    command = [
+        COMPILER,
+        *STRICT,
+        *flags,
+        f"-I{include_folder()}",
+        str(PROGRAMS / f"{name}.cpp"),
+        "-o",
+        str(made),
+    ]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr[-4000:]
     return made

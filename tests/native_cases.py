@@ -1,4 +1,4 @@
-"""Cases for ``native/tests/damage.cpp``: what files of hepae hold, outside of them, so that C++ damages it in memory."""
+"""Cases for ``native/tests/damage.cpp``: what files of hepae hold, so that C++ damages it in memory."""
 
 from __future__ import annotations
 

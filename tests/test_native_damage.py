@@ -34,7 +34,10 @@ def test_damaged_frames_and_models_are_refused(name: str, tmp_path: Path) -> Non
 def test_damaged_streams_and_schemas_are_refused(tmp_path: Path) -> None:
     write_nano(tmp_path / "nano.root", 2000, 1)
     hepae.compress(tmp_path / "nano.root", tmp_path / "small.root")
-    command = [program("damage", *sanitizers()), tree_case(tmp_path / "small.root", "Events", tmp_path / "case")]
+    command = [
+        program("damage", *sanitizers()),
+        tree_case(tmp_path / "small.root", "Events", tmp_path / "case"),
+    ]
     done = subprocess.run(
         [*command, "1", "0", str(DAMAGES)], capture_output=True, text=True, timeout=300, check=False
     )

@@ -94,7 +94,9 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def read(files: Path) -> Any:
-    return in_root(READ, NTUPLE, files / "small1.root", files / "kept.root", files / "small*.root", files / "masked.root")
+    return in_root(
+        READ, NTUPLE, files / "small1.root", files / "kept.root", files / "small*.root", files / "masked.root"
+    )
 
 
 @needs_root

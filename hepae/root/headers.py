@@ -54,7 +54,7 @@ FLAGS: Final = ("-O3", "-fPIC", "-shared", "-ffp-contract=off")
 """Without contraction: a fused product and sum has other bits (docs/format/v1.md, section 1)."""
 
 VECTORS: Final = {"avx2": "-mavx2", "bmi1": "-mbmi", "bmi2": "-mbmi2"}
-"""Flags for instructions that the decoders are faster with, by how Linux calls them; all x86-64 processors of ten years."""
+"""Flags for instructions that make the decoders faster, by Linux's names: x86-64 processors of ten years have them."""
 
 LONGEST: Final = 600
 """Seconds that a compiler may take; it needs 40 on one core of 2024."""
@@ -87,7 +87,14 @@ def built(root_include: str, root_version: str, standard: str) -> Path | None:
     compiler = _compiler()
     if compiler is None:
         return None
-    words = [*compiler, *FLAGS, *_vectors(), f"-std={standard}", f"-I{include_folder()}", f"-isystem{root_include}"]
+    words = [
+        *compiler,
+        *FLAGS,
+        *_vectors(),
+        f"-std={standard}",
+        f"-I{include_folder()}",
+        f"-isystem{root_include}",
+    ]
     library = _cache() / f"datasource-{_key(root_version, *words)}.so"
     if library.is_file():
         return library
