@@ -264,8 +264,8 @@ def _branches(source: Source, tree: TreeReader) -> Mapping[str, Branch]:
 
 
 def _plain_names(branches: Mapping[str, Branch]) -> list[str]:
-    """Branches with one number an event, or one an object."""
-    return [name for name in branches if _plain(name, branches)]
+    """Branches with one number an event, or one an object, but for those that hold what is compressed."""
+    return [name for name in branches if _plain(name, branches) and not name.endswith(SUFFIX)]
 
 
 def _plain(name: str, branches: Any) -> bool:

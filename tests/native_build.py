@@ -34,7 +34,7 @@ def program(name: str, *flags: str) -> Path:
         "-o",
         str(made),
     ]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=900, check=False)
     assert done.returncode == 0, done.stderr[-4000:]
     return made
 
