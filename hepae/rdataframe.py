@@ -124,7 +124,7 @@ def _called(frame: Any, columns: Sequence[str], where: str) -> Any:
 
 
 def _is_decoded_natively(source: Source, tree: TreeReader) -> bool:
-    """Whether a tree is compressed as a whole, or a collection of it in chunks, and the file refers to no other for it."""
+    """Whether a tree is compressed as a whole, or one collection of it in chunks, and the file needs no other."""
     if not isinstance(tree, TTreeReader) or not all(models_of(source).embedded.values()):
         return False
     if compressed_of(tree.tree) is not None:

@@ -169,15 +169,6 @@ private:
    std::atomic_flag fBusy = ATOMIC_FLAG_INIT;
 };
 
-bool has_avx2()
-{
-#if defined(__x86_64__) && defined(__GNUC__)
-   return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2");
-#else
-   return false;
-#endif
-}
-
 nb::bytes unpack(const nb::bytes &block, std::size_t size)
 {
    std::vector<std::int64_t> out(size);
@@ -190,14 +181,9 @@ nb::bytes unpack(const nb::bytes &block, std::size_t size)
 
 } // namespace
 
-#ifndef HEPAE_MODULE // two are built, for older and for newer processors
-#define HEPAE_MODULE hepae_native
-#endif
-
-NB_MODULE(HEPAE_MODULE, module)
+NB_MODULE(hepae_native, module)
 {
    module.doc() = "Decoders of hepae in C++; hepae uses them where they are installed.";
-   module.def("has_avx2", &has_avx2, "Whether this processor can run what is compiled for AVX2.");
    nb::exception<hepae::CorruptionError>(module, "CorruptionError");
    module.def("unpack", &unpack, nb::arg("block"), nb::arg("size"), "The bytes of the int64 of a block of integers.");
    nb::class_<Codec>(module, "Codec")
