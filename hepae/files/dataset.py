@@ -38,6 +38,9 @@ from hepae.version import __version__
 
 __all__ = ["train_dataset"]
 
+ROWS: Final = 60_000
+"""Rows of a table that predictions are fitted on: three times those of a single file, as many files share them."""
+
 TRAINING_FILES: Final = 64
 """At most this many files, evenly spread over all, give entries to train on."""
 
@@ -173,7 +176,7 @@ def _known(
     entries, every = (sum(getattr(part, name) for part in parts) for name in ("entries", "num_entries"))
     found = find_tables(infos, values)
     bounds = asked.resolved(values)
-    searched = lifted_tables(found, values, bounds, every / entries, dither, report)
+    searched = lifted_tables(found, values, bounds, every / entries, dither, report, ROWS)
     plan = planned(found, values, every / entries, bounds, lifted=searched.codecs, dither=dither)
     methods = tuple(plan.methods.get(number, ()) for number in range(len(found.columns)))
     matches = tuple(_match(match, found) for match in searched.matches)

@@ -36,6 +36,12 @@ EVERY_VALUE: Final = 20
 FREQUENT: Final = 0.02
 """A value that often gets a knot of its own and one on either side, for a step."""
 
+MOST_KINDS: Final = 512
+RARE: Final = 1e-3
+"""Of columns with no more values than that, rare ones far from the others count as the last one before them: a single
+nucleus among generator particles would put all kinds of mesons together.
+"""
+
 ANGLE_UNITS: Final = 64.0
 
 
@@ -47,13 +53,20 @@ def make_source(column: Column, values: Integers, knots: int) -> Lookup | None:
     unique, counts = np.unique(present, return_counts=True)
     if len(unique) < 2 and len(present) == len(values):
         return None
-    low, high = int(unique[0]), int(unique[-1])
-    if low < -(1 << 60) or high > (1 << 60):
+    if unique[0] < -(1 << 60) or unique[-1] > (1 << 60):
         return None
-    shift = max(0, (high - low + 1).bit_length() - (LARGEST_TABLE.bit_length() - 2))
+    if _shift(unique) and len(unique) <= MOST_KINDS:
+        usual = counts > RARE * counts.sum()
+        unique, counts = (unique[usual], counts[usual]) if usual.any() else (unique, counts)
+    low, shift = int(unique[0]), _shift(unique)
     at = unique if len(unique) <= EVERY_VALUE else _quantile_knots(unique, counts, knots)
     index = np.unique(((at - low) >> shift) + 1)
     return Lookup(column, low, shift, tuple(int(k) for k in index))
+
+
+def _shift(unique: Integers) -> int:
+    """How coarse the index of a table has to be for values, which rise."""
+    return max(0, int(unique[-1] - unique[0] + 1).bit_length() - (LARGEST_TABLE.bit_length() - 2))
 
 
 def _quantile_knots(unique: Integers, counts: Integers, knots: int) -> Integers:

@@ -8,7 +8,7 @@ probabilities of their own.
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import msgspec
@@ -30,6 +30,9 @@ QUANTILES: Final = 96
 
 MOST_CLASSES: Final = 240
 """A class is a byte (`hepae.core.prediction.evaluation`)."""
+
+FEWEST_CLASSES: Final = 6
+"""Classes of a column below which its values are not put together: too little of it would be left."""
 
 FIRSTS: Final = 6
 SECONDS: Final = 12
@@ -80,8 +83,8 @@ def fit_contexts(
     for first in firsts[:FIRSTS]:
         for second in firsts[:SECONDS]:
             both = target.together(first, second)
-            if both is not None and both < best - LEAST * (len(chosen) == 1):
-                best, chosen = both, [first, second]
+            if both is not None and both[0] < best - LEAST * (len(chosen) == 1):
+                best, chosen = both
     return best, _widths(state, chosen)
 
 
@@ -108,19 +111,25 @@ class _Target:
         classes, n = _cells(candidate, candidate.train), len(candidate.source.knots) + 1
         return _Context(candidate, classes, n, self._entropy(classes, n) + cost)
 
-    def together(self, first: _Context, second: _Context) -> float | None:
-        """Bits per object with the classes of two columns; None where there are too many, or the cost is too high."""
-        n = first.n * second.n
-        columns = [first.candidate.source.column, second.candidate.source.column]
-        if first is second or n > MOST_CLASSES:
+    def together(self, first: _Context, second: _Context) -> tuple[float, list[_Context]] | None:
+        """Bits per object with the classes of two columns, and these: rare values of the larger go together where there
+        would be too many. None where that is of no use, or the cost is too high.
+        """
+        few, many = sorted((first, second), key=lambda one: one.n)
+        most = MOST_CLASSES // few.n
+        if first is second or most < min(many.n, FEWEST_CLASSES):
             return None
-        cost = self._cost(columns)
-        return None if cost is None else self._entropy(first.classes * second.n + second.classes, n) + cost
+        cost = self._cost([first.candidate.source.column, second.candidate.source.column])
+        if cost is None:
+            return None
+        both = [one if one is few or one.n <= most else _coarser(one, most) for one in (first, second)]
+        classes, n = both[0].classes * both[1].n + both[1].classes, both[0].n * both[1].n
+        return self._entropy(classes, n) + cost, both
 
     def _cost(self, columns: Sequence[Column]) -> float | None:
         """Bits that the time to read columns is worth; None beyond the budget."""
         needed = self.state.closure([*self.used, *columns]) - {self.name}
-        if not self.state.affordable(needed):
+        if not self.state.affordable(needed) and not needed <= self.before:
             return None
         own = any(self.name in column.needs for column in columns)
         settings = self.state.settings
@@ -140,6 +149,21 @@ class _Target:
 def _cells(candidate: Candidate, index: Integers) -> Integers:
     """Between which knots objects lie, 0 where the column is missing."""
     return np.asarray(np.searchsorted(candidate.source.knots, index, "right"), np.int64)
+
+
+def _coarser(context: _Context, most: int) -> _Context:
+    """The same with so many classes at most: the rarest go together with a neighbour, one after the other."""
+    counts = np.bincount(context.classes, minlength=context.n)[1:].tolist()  # what is missing stays apart
+    first, *knots = context.candidate.source.knots
+    while len(counts) >= most:
+        rare = min(range(len(counts)), key=counts.__getitem__)
+        upper = rare + 1 < len(counts) and (rare == 0 or counts[rare + 1] < counts[rare - 1])
+        below = rare if upper else rare - 1
+        counts[below : below + 2] = [counts[below] + counts[below + 1]]
+        del knots[below]
+    source = msgspec.structs.replace(context.candidate.source, knots=(first, *knots))
+    candidate = replace(context.candidate, source=source)
+    return _Context(candidate, _cells(candidate, candidate.train), len(counts) + 1, context.bits)
 
 
 def _widths(state: Fitting, chosen: Sequence[_Context]) -> Widths:

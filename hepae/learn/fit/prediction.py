@@ -59,6 +59,11 @@ SHARE_TOLERANCE: Final = 0.05
 """What makes features parts of a whole: how many, seen in how many objects, and how exactly."""
 
 POSITIVE_SHARE: Final = 0.9
+DEAR_GAIN: Final = 2.0
+"""Bits per object that a base must save if it needs more columns than the budget has, up to twice as many: a parton is
+a generator particle but for rounding, whatever that needs.
+"""
+
 BASE_GAIN: Final = 0.15
 """A blend takes a while to read, and must save that many bits."""
 
@@ -264,8 +269,8 @@ def _fit_numbers(
         known = telling(state, known, q, state.settings.looks)
     if state.crowded:
         found += crowd.bases(name, state.roles, state.totals) + mass_shells(state, name, known)
-    found = [base for base in found if state.affordable(state.closure([base]) - {name})]
-    tried = [_fit_terms(state, name, known, base, period) for base in _promising(state, q, found, period)]
+    found = [base for base in found if state.affordable(state.closure([base]) - {name}, generously=True)]
+    tried = [_fit_terms(state, name, known, base, period) for base in _promising(state, name, found, period)]
     sizes = [len(pack(fitted[2])) for fitted in tried]
     pick = -1 if sizes[-1] < sizes[0] - BASE_GAIN * len(q_validation) / 8 else 0
     (predictor, rest, rest_validation), size = tried[pick], float(sizes[pick])
@@ -345,13 +350,15 @@ def _ceiling(state: Fitting, name: str) -> Column | None:
 
 
 def _promising(
-    state: Fitting, q: Integers, bases: Sequence[Column], period: Period | None
+    state: Fitting, name: str, bases: Sequence[Column], period: Period | None
 ) -> list[Column | None]:
     """The best kinematic base, or none where none helps by itself; both where it is only a blend."""
+    q = state.train.q[name]
     losses: list[tuple[float, Column | None]] = [(additive.bits(q - np.median(q)), None)]
     for base in bases:
         rest = _around(q - state.train.read(base), period)
-        losses.append((additive.bits(rest - np.median(rest)), base))
+        dear = not state.affordable(state.closure([base]) - {name})
+        losses.append((additive.bits(rest - np.median(rest)) + DEAR_GAIN * dear, base))
     best = min(losses, key=lambda pair: pair[0])[1]
     return [None, best] if isinstance(best, Blend) else [best]
 

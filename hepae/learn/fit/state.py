@@ -218,9 +218,11 @@ class Fitting:
         time = self.settings.least_gain + self.settings.ancestor_gain * len(further - {name})
         return model + time + RANKED_GAIN * (name in further)
 
-    def affordable(self, needed: Set[str]) -> bool:
-        """Whether a feature may be predicted from so many others, those that they need included."""
-        return self.settings.budget is None or len(needed) <= self.settings.budget
+    def affordable(self, needed: Set[str], generously: bool = False) -> bool:
+        """Whether a feature may be predicted from so many others, those that they need included; from twice as many
+        where that saves much.
+        """
+        return self.settings.budget is None or len(needed) <= self.settings.budget * (1 + generously)
 
     def closure(self, columns: Iterable[Column]) -> set[str]:
         """The columns that must be decoded to read these, those of other tables included."""

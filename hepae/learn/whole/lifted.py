@@ -158,6 +158,7 @@ def lifted_tables(
     scale: float,
     dither: bool = False,
     report: Report = silent,
+    objects: int = QUICK.objects,
 ) -> Searched:
     """A codec for each table whose columns become smaller by predicting each other, and from linked rows.
 
@@ -177,6 +178,8 @@ def lifted_tables(
         Whether the cells of lossy columns are filled evenly.
     report
         Told how far the work is.
+    objects
+        Rows of a table that predictions are fitted on.
     """
     columns = _Sample(found, sample, bounds, dither)
     lattices = {n: feature.lattice for n, feature in columns.features.items()}
@@ -190,7 +193,7 @@ def lifted_tables(
     order = [*links, *(n for n in range(len(found.tables)) if n not in links)]
     for done, number in enumerate(order):
         members = _table_of(columns, number, links.get(number, []))
-        if members is not None and (lifted := _lifted(members, scale)) is not None:
+        if members is not None and (lifted := _lifted(members, scale, objects)) is not None:
             codecs.append(lifted)
             columns.learn(lifted)
         report("predicting", done + 1, len(found.tables), found.tables[number].name)
@@ -224,13 +227,19 @@ def _table_of(columns: _Sample, number: int, links: Sequence[RowLink]) -> _Table
     return _Table(found.tables[number].name, chosen, features, integers, plain, counts, linked, offered)
 
 
-def _lifted(table: _Table, scale: float) -> PlainCodec | None:
+def _lifted(table: _Table, scale: float, objects: int) -> PlainCodec | None:
     """The predictions of a table that pay; None where there are none."""
     lattices = {name: feature.lattice for name, feature in table.features.items()}
     roles = _roles(table.name, table.integers)
     links = table.links
     predictors = fit(
-        table.integers, lattices, table.counts, {}, roles=roles, settings=_settings(table), linked=links
+        table.integers,
+        lattices,
+        table.counts,
+        {},
+        roles=roles,
+        settings=_settings(table, objects),
+        linked=links,
     )
     coding = Lifting(LiftingSpec(predictors), list(table.features.values()), links.lattices)
     payloads = coding.encode(table.counts, dict(table.integers), links.given)
@@ -249,10 +258,10 @@ def _lifted(table: _Table, scale: float) -> PlainCodec | None:
     return PlainCodec(tuple(n for n, _ in pairs), tuple(f for _, f in pairs), LiftingSpec(kept), linked)
 
 
-def _settings(table: _Table) -> Settings:
+def _settings(table: _Table, objects: int) -> Settings:
     """How hard to try: rows that every entry has are fitted one from the others, for which entries count."""
     rows = constant_rows(table.counts)
-    return replace(QUICK, objects=max(QUICK.objects, ENTRIES_OF_ROWS * rows))
+    return replace(QUICK, objects=max(objects, ENTRIES_OF_ROWS * rows))
 
 
 def _roles(table: str, names: Iterable[str]) -> dict[str, str]:
