@@ -129,7 +129,7 @@ def test_the_commands_and_the_python_of_a_page_run(page: str) -> None:
 @pytest.mark.root
 @pytest.mark.slow
 @pytest.mark.usefixtures("workplace")
-@pytest.mark.parametrize("page", ["README.md", "docs/reading.md"])
+@pytest.mark.parametrize("page", ["README.md", "docs/reading.md", "docs/nanoaod.md", "docs/ntuples.md"])
 def test_the_python_of_a_page_that_needs_root_runs(page: str) -> None:
     found = list(blocks((HERE / page).read_text(encoding="utf-8")))
     assert any(needs_process(block) for block in found)
@@ -141,9 +141,8 @@ def test_the_python_of_a_page_that_needs_root_runs(page: str) -> None:
 
 
 def test_the_pages_that_teach_are_among_those_that_run() -> None:
-    assert {"README.md", "docs/tutorial.md", "docs/bounds.md", "docs/reading.md", "docs/images.md"} <= set(
-        pages()
-    )
+    teaching = ("nanoaod", "ntuples", "physlite", "bounds", "reading", "datasets", "tutorial", "images")
+    assert {"README.md", *(f"docs/{name}.md" for name in teaching)} <= set(pages())
 
 
 def test_all_python_of_the_pages_is_run() -> None:
