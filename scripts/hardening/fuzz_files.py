@@ -43,7 +43,10 @@ CODECS = ("lifting", "masked", "bottleneck")
 WHOLE = "whole"
 """A file of which every column is compressed, without a model."""
 
-FILES = (*CODECS, WHOLE)
+WHOLE_NTUPLE = "whole-rntuple"
+"""The same file as an RNTuple."""
+
+FILES = (*CODECS, WHOLE, WHOLE_NTUPLE)
 
 FEATURES = ("Jet_pt", "Jet_eta", "Jet_phi", "Jet_nConst", "Jet_tight")
 BOUNDS = ("pt=rel:1e-3", "eta,phi=abs:1e-3")
@@ -66,7 +69,13 @@ SECONDS = 10
 MEMORY = 8 << 30
 NOTED = 1000
 
-TITLES = {**{codec: f"files, {codec}" for codec in CODECS}, WHOLE: "files compressed as a whole"}
+TITLES = {
+    **{codec: f"files, {codec}" for codec in CODECS},
+    WHOLE: "files compressed as a whole",
+    WHOLE_NTUPLE: "RNTuples compressed as a whole",
+}
+EVENTS = dict.fromkeys(FILES, 80) | {WHOLE_NTUPLE: 400}
+"""An RNTuple of fewer would be no smaller compressed, and is copied."""
 
 Arrays = dict[str, tuple[bytes, bytes]]
 
@@ -97,10 +106,13 @@ def original(path: Path, events: int = 80, seed: int = 1) -> Path:
 
 def compressed(source: Path, target: Path, codec: str) -> Path:
     """That file, compressed by a model trained for a second, or as a whole."""
-    if codec == WHOLE:
+    if codec in (WHOLE, WHOLE_NTUPLE):
+        container = "rntuple" if codec == WHOLE_NTUPLE else None
         with mock.patch.object(limits, "EVENTS_PER_CHUNK", EVENTS_PER_CHUNK):
             # columns that are named are compressed even where so few entries are smaller as they are
-            hepae.compress(source, target, bounds=WHOLE_BOUNDS, only=["*"], threads=1, force=True)
+            hepae.compress(
+                source, target, bounds=WHOLE_BOUNDS, only=["*"], container=container, threads=1, force=True
+            )
         return target
     EFFORTS["fast"] = QUICKEST
     recipe = recipe_of({"codec": codec, **QUICK[codec]})
@@ -176,7 +188,7 @@ def time_limit() -> Iterator[None]:
 
 def features_of(codec: str) -> tuple[str, ...]:
     """What is compressed in such a file."""
-    return ("nJet", *FEATURES, "MET") if codec == WHOLE else FEATURES
+    return ("nJet", *FEATURES, "MET") if codec in (WHOLE, WHOLE_NTUPLE) else FEATURES
 
 
 Fault = tuple[int, str, str]
@@ -194,7 +206,9 @@ def fuzz(
     faults = []
     with tempfile.TemporaryDirectory(prefix="hepae-fuzz-") as name:
         folder = Path(name)
-        whole = compressed(original(folder / "original.root"), folder / "compressed.root", codec)
+        whole = compressed(
+            original(folder / "original.root", EVENTS[codec]), folder / "compressed.root", codec
+        )
         expected = restored(whole, features_of(codec))
         data = np.frombuffer(whole.read_bytes(), np.uint8)
         for number in numbers:
