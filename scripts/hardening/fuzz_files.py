@@ -123,10 +123,10 @@ def compressed(source: Path, target: Path, codec: str) -> Path:
 def restored(path: Path, features: Sequence[str] = FEATURES) -> Arrays:
     """Counts and bit patterns of every compressed feature, as a user reads them."""
     with hepae.open(path) as file:
-        events = file["Events"]
-        if not hasattr(events, "arrays"):
-            raise InputError("not a tree", where=path, got=type(events).__name__)
         with reading(path):
+            events = file["Events"]
+            if not hasattr(events, "arrays"):
+                raise InputError("not a tree", where=path, got=type(events).__name__)
             columns = {name: events.arrays([name])[name] for name in features}
     return {
         name: (
