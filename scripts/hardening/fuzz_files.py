@@ -122,12 +122,11 @@ def compressed(source: Path, target: Path, codec: str) -> Path:
 
 def restored(path: Path, features: Sequence[str] = FEATURES) -> Arrays:
     """Counts and bit patterns of every compressed feature, as a user reads them."""
-    with hepae.open(path) as file:
-        with reading(path):
-            events = file["Events"]
-            if not hasattr(events, "arrays"):
-                raise InputError("not a tree", where=path, got=type(events).__name__)
-            columns = {name: events.arrays([name])[name] for name in features}
+    with hepae.open(path) as file, reading(path):
+        events = file["Events"]
+        if not hasattr(events, "arrays"):
+            raise InputError("not a tree", where=path, got=type(events).__name__)
+        columns = {name: events.arrays([name])[name] for name in features}
     return {
         name: (
             ak.to_numpy(ak.num(values) if values.ndim > 1 else len(values)).astype(np.int64).tobytes(),
