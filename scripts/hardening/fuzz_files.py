@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from unittest import mock
 
 import awkward as ak
@@ -107,7 +107,7 @@ def original(path: Path, events: int = 80, seed: int = 1) -> Path:
 def compressed(source: Path, target: Path, codec: str) -> Path:
     """That file, compressed by a model trained for a second, or as a whole."""
     if codec in (WHOLE, WHOLE_NTUPLE):
-        container = "rntuple" if codec == WHOLE_NTUPLE else None
+        container: Literal["rntuple"] | None = "rntuple" if codec == WHOLE_NTUPLE else None
         with mock.patch.object(limits, "EVENTS_PER_CHUNK", EVENTS_PER_CHUNK):
             # columns that are named are compressed even where so few entries are smaller as they are
             hepae.compress(

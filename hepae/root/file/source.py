@@ -17,7 +17,7 @@ from hepae.errors import InputError, UnsupportedError, nearest
 from hepae.root.file.classes import Classes
 from hepae.root.file.compression import require_whole, unpack
 from hepae.root.file.directory import Key, keys_of
-from hepae.root.file.own_names import MODELS_TREE, OWN_TREES, PAYLOAD, SCHEMAS_TREE
+from hepae.root.file.own_names import MODELS_TREE, OWN_TREES, PAYLOAD, SCHEMAS_TREE, TITLES_TREE
 from hepae.root.file.reading import reading
 from hepae.root.rntuple.ntuple import NTuple
 from hepae.root.rntuple.reader import RNTupleReader
@@ -258,8 +258,18 @@ class Source:
                 else:
                     ntuple = self.ntuple(self.key(name))
                     texts = ntuple.header.name, ntuple.header.description
-                    self._open[name] = RNTupleReader(ntuple, ntuple.schema, name, *texts)
+                    opened = RNTupleReader(ntuple, ntuple.schema, name, *texts)
+                    opened.give_titles(self._titles(name))
+                    self._open[name] = opened
         return self._open[name]
+
+    def _titles(self, path: str) -> dict[str, str]:
+        """Titles of the fields of an RNTuple, where they stand in a table of their own."""
+        if not any(key.path == TITLES_TREE for key in self.keys):
+            return {}
+        table = self.get(TITLES_TREE).arrays()
+        mine = table[table["tree"] == path]
+        return dict(zip(mine["field"].to_list(), mine["title"].to_list(), strict=True))
 
     def readable(self, name: str) -> TTreeReader | RNTupleReader | None:
         """The tree of that name; None where nobody can read its header.

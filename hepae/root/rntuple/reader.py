@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -45,6 +46,12 @@ class RNTupleReader(TreeReader):
         self.columns = NTupleColumns(ntuple, top_fields(schema))
         self._counters = {name: index for index, name in cardinalities(schema).items()}
         self.branches: dict[str, Branch] = branches_of(schema)
+
+    def give_titles(self, titles: Mapping[str, str]) -> None:
+        """Titles of fields, by name, of a file whose fields have no descriptions."""
+        for name, title in titles.items():
+            if name in self.branches:
+                self.branches[name] = replace(self.branches[name], title=title)
 
     def read(self, branch: str, start: int, stop: int) -> Column:
         """Values of a field for the events ``start`` to ``stop``, native byte order, dtype as an analysis sees it."""
