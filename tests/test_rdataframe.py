@@ -44,7 +44,7 @@ result = {
     "of whole": refusal(whole, open=hepae.rdataframe.open),
 }
 ROOT.EnableImplicitMT(2)
-result["threads"] = refusal(lifting, open=hepae.rdataframe.open)
+result["threads"] = refusal(bottleneck, open=hepae.rdataframe.open)
 """
 
 
