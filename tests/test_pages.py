@@ -7,6 +7,7 @@ their own. Training makes a small network where a page would have a large one.
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import re
 import shlex
@@ -23,7 +24,6 @@ from hepae import cli
 from hepae.learn.masked import efforts
 from hepae.learn.masked.efforts import Effort
 from hepae.learn.masked.integer_network import Size
-from tests.root_process import needs_root
 
 HERE = Path(__file__).parent.parent
 BLOCK = re.compile(r"^(?P<indent> *)```(?P<language>\w+)\n(?P<text>.*?)^ *```$", re.MULTILINE | re.DOTALL)
@@ -64,7 +64,10 @@ def run(block: Block, names: dict[str, Any]) -> None:
     if block.language == "console":
         for words in commands(block):
             assert cli.main(words) == 0, f"line {block.line}: hepae {shlex.join(words)}"
-    elif block.language == "python" and not needs_process(block):
+    elif block.language == "python" and needs_process(block):
+        if importlib.util.find_spec("ROOT") is not None:
+            run_with_root(block)
+    elif block.language == "python":
         exec(compile("\n" * (block.line - 1) + block.text, "page", "exec"), names)
 
 
@@ -123,22 +126,6 @@ def test_the_commands_and_the_python_of_a_page_run(page: str) -> None:
     names: dict[str, Any] = {"__name__": "__main__"}
     for block in blocks((HERE / page).read_text(encoding="utf-8")):
         run(block, names)
-
-
-@needs_root
-@pytest.mark.root
-@pytest.mark.slow
-@pytest.mark.usefixtures("workplace")
-@pytest.mark.parametrize("page", ["README.md", "docs/reading.md", "docs/nanoaod.md", "docs/ntuples.md"])
-def test_the_python_of_a_page_that_needs_root_runs(page: str) -> None:
-    found = list(blocks((HERE / page).read_text(encoding="utf-8")))
-    names: dict[str, Any] = {"__name__": "__main__"}
-    assert any(needs_process(block) for block in found)
-    for block in found:
-        if needs_process(block):
-            run_with_root(block)
-        else:  # it may make what the others read
-            run(block, names)
 
 
 def test_the_pages_that_teach_are_among_those_that_run() -> None:
