@@ -134,7 +134,9 @@ def worthwhile(
     return {
         name: bound
         for name, bound in bounds.items()
-        if scale * sample[name].values.nbytes > FEW_BYTES or _saves(name, sample[name], bound, scale, dither)
+        if (values := sample[name].values).ndim > 1  # exact in any case
+        or scale * values.nbytes > FEW_BYTES
+        or _saves(name, sample[name], bound, scale, dither)
     }
 
 
