@@ -184,7 +184,7 @@ def test_objects_that_uproot_does_not_take_apart_are_measured_where_they_are_coa
 file = ROOT.TFile(paths[0], "recreate")
 tree, points = ROOT.TTree("t", ""), ROOT.std.vector("TVector3")()
 tree.Branch("points", points, 32000, 0)
-for i in range(400):
+for i in range(4000):
     points.clear()
     for k in range(i % 5): points.push_back(ROOT.TVector3(0.1 * i + k, 1. / (k + 1), i * k * 0.37))
     tree.Fill()
