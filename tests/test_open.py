@@ -103,6 +103,24 @@ def test_many_files_of_different_kinds(small: dict[str, Path], original: Any) ->
     assert [len(step) for step in steps] == [1000, 1000, 400] * 2
     frames = hepae.concatenate(both[:2], ["MET"], library="pd")
     assert frames.index.tolist() == list(range(2 * original.num_entries))
+    parts = list(hepae.iterate(both[:2], ["MET"], step_size=1000, library="pd", report=True))
+    assert [n for frame, _ in parts for n in frame.index] == frames.index.tolist()
+    assert [told.global_entry_start for _, told in parts] == [0, 1000, 2000, 2400, 3400, 4400]
+
+
+@pytest.mark.parametrize(
+    ("start", "stop"), [(None, 100), (2300, 2500), (-50, None), (2400, 2400), (7, -4700)]
+)
+def test_a_range_of_entries_is_of_all_files_together(
+    small: dict[str, Path], original: Any, start: int | None, stop: int | None
+) -> None:
+    """As uproot has it: not so many of each file."""
+    both = [f"{small['model']}:Events", f"{small['whole']}:Events"]
+    met = ak.concatenate([original["MET"].array()] * 2)
+    found = hepae.concatenate(both, ["MET"], entry_start=start, entry_stop=stop)
+    assert found.MET.to_list() == met[start:stop].to_list()
+    with pytest.raises(TypeError, match="entry_start"):
+        next(hepae.iterate(both, ["MET"], entry_start=7))
 
 
 def test_a_tree_must_be_named_where_there_are_several() -> None:

@@ -58,43 +58,85 @@ def open_file(path: str | Path | dict[str, str], **options: Any) -> Any:
     return file if name is None else file[name]
 
 
-def iterate(files: Any, expressions: Any = None, **options: Any) -> Iterator[Any]:
+def iterate(
+    files: Any, expressions: Any = None, *, library: Any = "ak", report: bool = False, **options: Any
+) -> Iterator[Any]:
     """Arrays of many files, some entries at a time: ``uproot.iterate``, under the original names.
 
     Parameters
     ----------
     files
         As for ``uproot.iterate``: ``"path:tree"``, a glob, a list, ``{path: tree}``. Files are opened in turn.
+    library
+        ``"ak"``, ``"np"`` or ``"pd"``; an index of pandas goes on from file to file.
+    report
+        Whether uproot's report of where the arrays are from goes with them.
     expressions, options
-        Those of the tree's ``iterate``: cut, filter_name, step_size (entries, or ``"100 MB"``), library.
+        Those of the tree's ``iterate``: cut, filter_name, step_size (entries, or ``"100 MB"``).
+
+    Raises
+    ------
+    TypeError
+        If a range of entries is asked for: all are gone through, as by ``uproot.iterate``.
 
     Examples
     --------
     >>> for events in iterate("small*.root:Events", ["Jet_pt"], step_size="100 MB"):  # doctest: +SKIP
     ...     histogram.fill(ak.flatten(events.Jet_pt))
     """
-    for path, name in _files(files):
-        with open_file({path: name} if name else path) as opened:
-            tree = opened if name else _only_tree(opened, path)
-            yield from tree.iterate(expressions, **options)
+    ranges = sorted({"entry_start", "entry_stop"} & options.keys())
+    if ranges:
+        raise TypeError(
+            f"{', '.join(ranges)}: iterate goes through all entries; hepae.concatenate takes a range"
+        )
+    form = uproot.interpretation.library._regularize_library(library)
+    before = 0
+    for tree in _trees(files):
+        for item in tree.iterate(expressions, library=form, report=report, **options):
+            if report:
+                arrays, told = item
+                yield form.global_index(arrays, before), told.to_global(before)
+            else:
+                yield form.global_index(item, before)
+        before += tree.num_entries
 
 
-def concatenate(files: Any, expressions: Any = None, **options: Any) -> Any:
+def concatenate(
+    files: Any,
+    expressions: Any = None,
+    *,
+    entry_start: int | None = None,
+    entry_stop: int | None = None,
+    library: Any = "ak",
+    **options: Any,
+) -> Any:
     """Arrays of many files as one: ``uproot.concatenate``, under the original names.
 
     Parameters
     ----------
-    files, expressions, options
+    files, expressions, library, options
         As for `iterate`, without ``step_size``.
+    entry_start, entry_stop
+        Entries of all files together, negative ones counted from the end.
     """
-    form = uproot.interpretation.library._regularize_library(options.get("library", "ak"))
-    read, start = [], 0
-    for path, name in _files(files):
-        with open_file({path: name} if name else path) as opened:
-            tree = opened if name else _only_tree(opened, path)
-            read.append(form.global_index(tree.arrays(expressions, **options), start))
-            start += tree.num_entries
+    form = uproot.interpretation.library._regularize_library(library)
+    every = sum(tree.num_entries for tree in _trees(files))
+    start, stop, _ = slice(entry_start, entry_stop).indices(every)
+    read, before = [], 0
+    for tree in _trees(files):
+        first = min(max(start - before, 0), tree.num_entries)
+        last = min(max(stop - before, first), tree.num_entries)  # files out of the range give no entries
+        arrays = tree.arrays(expressions, entry_start=first, entry_stop=last, library=form, **options)
+        read.append(form.global_index(arrays, before))
+        before += tree.num_entries
     return form.concatenate(read)
+
+
+def _trees(files: Any) -> Iterator[Any]:
+    """The tree of each file in turn, open until the next is asked for."""
+    for path, name in uproot._util.regularize_files(files, steps_allowed=False):
+        with open_file({path: name} if name else path) as opened:
+            yield opened if name else _only_tree(opened, path)
 
 
 class OpenedDirectory(uproot.ReadOnlyDirectory):  # type: ignore[misc]
@@ -194,10 +236,6 @@ def _location(path: str | Path | dict[str, str]) -> tuple[str, str | None]:
         return str(path), None
     location, name = uproot._util.file_object_path_split(str(path))
     return str(location), name or None
-
-
-def _files(files: Any) -> Any:
-    return uproot._util.regularize_files(files, steps_allowed=False)
 
 
 def _only_tree(file: OpenedDirectory, path: str) -> Any:
