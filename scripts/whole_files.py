@@ -1,7 +1,8 @@
 """Sizes of whole files: as they are, repacked for ROOT, compressed losslessly, and compressed at a bound.
 
 Run as ``python -m scripts.whole_files FILE…``. Each step uses all cores, and compares every value with the original.
-Prints a table in Markdown.
+Prints a table in Markdown. With ``--columns`` two cells more: what pcodec and OpenZL make of the numbers of all trees,
+each column at once and by itself. These are bytes of columns alone, without the headers that a file needs.
 """
 
 from __future__ import annotations
@@ -9,10 +10,17 @@ from __future__ import annotations
 import argparse
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
+
+import awkward as ak
+import numpy as np
+import uproot
+from pcodec import ChunkConfig, standalone
 
 import hepae
+from hepae.lab.bench.alternatives import openzl_bytes
 
 BOUND = "*=rel:1e-3"
 """Of floats; a wildcard leaves integers exact."""
@@ -25,7 +33,35 @@ def timed(run: Callable[[], object]) -> float:
     return time.perf_counter() - start
 
 
-def row(source: Path, folder: Path) -> str:
+def numbers(source: Path) -> Iterator[np.ndarray[Any, Any]]:
+    """The values of every branch of numbers or flags, flat."""
+    with uproot.open(source) as file:
+        for tree in file.values(filter_classname="TTree"):
+            for branch in tree.itervalues(recursive=True):
+                if branch.branches or isinstance(
+                    branch.interpretation, uproot.interpretation.strings.AsStrings
+                ):
+                    continue
+                flat = ak.flatten(branch.array(), axis=None)
+                if flat.layout.is_numpy and len(flat):
+                    yield np.asarray(flat)
+
+
+def alone(source: Path) -> list[str]:
+    """Bytes of the numbers, each column by itself: pcodec, OpenZL."""
+    sizes = np.zeros(2, np.int64)
+    for column in numbers(source):
+        plain = column.view(np.uint8) if column.dtype == bool else column
+        # pcodec has no integers of one byte
+        wide = plain.astype(f"{plain.dtype.kind}2") if plain.dtype.itemsize == 1 else plain
+        sizes += [
+            len(standalone.simple_compress(np.ascontiguousarray(wide), ChunkConfig())),
+            len(openzl_bytes(plain)),
+        ]
+    return [f"{size:,}" for size in sizes]
+
+
+def row(source: Path, folder: Path, columns: bool) -> str:
     """The row of one file."""
     targets = {name: folder / f"{source.stem}-{name}.root" for name in ("repacked", "exact", "bounded")}
     hepae.repack(source, targets["repacked"])
@@ -35,6 +71,8 @@ def row(source: Path, folder: Path) -> str:
     before = source.stat().st_size
     sizes = {name: path.stat().st_size for name, path in targets.items()}
     cells = [f"{size:,} ({size / before:.2f})" for size in sizes.values()]
+    if columns:
+        cells += alone(source)
     for path in targets.values():
         path.unlink()
     return f"| {source.name} | {before:,} | {' | '.join(cells)} | {seconds:.0f} | {reading:.0f} |"
@@ -44,14 +82,16 @@ def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("files", nargs="+", type=Path)
-    files = parser.parse_args().files
-    print(
-        f"| file | original, B | `hepae repack` | `hepae compress` | `--bound '{BOUND}'` | compress, s | restore, s |"
-    )
-    print("|---|---:|---:|---:|---:|---:|---:|")
+    parser.add_argument("--columns", action="store_true", help="pcodec and OpenZL on each column as well")
+    options = parser.parse_args()
+    names = ["original, B", "`hepae repack`", "`hepae compress`", f"`--bound '{BOUND}'`"]
+    names += ["columns, pcodec", "columns, OpenZL"] if options.columns else []
+    names += ["compress, s", "restore, s"]
+    print(f"| file | {' | '.join(names)} |")
+    print(f"|---|{'---:|' * len(names)}")
     with tempfile.TemporaryDirectory() as folder:
-        for source in files:
-            print(row(source, Path(folder)), flush=True)
+        for source in options.files:
+            print(row(source, Path(folder), options.columns), flush=True)
 
 
 if __name__ == "__main__":
