@@ -22,10 +22,15 @@ from hepae.stored.titles import SUFFIX, parse_title
 
 __all__ = [
     "BaseSchema",
+    "DelphesSchema",
+    "EDM4HEPSchema",
+    "FCCSchema",
     "NanoAODSchema",
+    "PDUNESchema",
     "PFNanoAODSchema",
     "PHYSLITESchema",
     "ScoutingNanoAODSchema",
+    "TreeMakerSchema",
     "schema",
 ]
 
@@ -46,9 +51,11 @@ def schema(base: type[Any]) -> type[Any]:
 
     Examples
     --------
-    >>> from coffea.nanoevents.schemas import TreeMakerSchema
-    >>> schema(TreeMakerSchema).__mro__[1]
-    <class 'coffea.nanoevents.schemas.treemaker.TreeMakerSchema'>
+    >>> from coffea.nanoevents import schemas
+    >>> class Mine(schemas.NanoAODSchema):
+    ...     mixins = {**schemas.NanoAODSchema.mixins, "LowPtElectron": "Electron"}
+    >>> schema(Mine).__name__
+    'Mine'
     """
 
     class Restored(base):  # type: ignore[misc]
@@ -95,7 +102,12 @@ def _titled(content: dict[str, Any], title: str) -> dict[str, Any]:
 
 
 BaseSchema = schema(schemas.BaseSchema)
+DelphesSchema = schema(schemas.DelphesSchema)
+EDM4HEPSchema = schema(schemas.EDM4HEPSchema)
+FCCSchema = schema(schemas.FCCSchema)
 NanoAODSchema = schema(schemas.NanoAODSchema)
+PDUNESchema = schema(schemas.PDUNESchema)
 PFNanoAODSchema = schema(schemas.PFNanoAODSchema)
 PHYSLITESchema = schema(schemas.PHYSLITESchema)
 ScoutingNanoAODSchema = schema(schemas.ScoutingNanoAODSchema)
+TreeMakerSchema = schema(schemas.TreeMakerSchema)

@@ -236,3 +236,28 @@ def test_physlite_side_file_of_atlas(shared: Callable[[str], Path], tmp_path: Pa
         assert np.allclose(
             ak.flatten(ak.materialize(jets[feature])), ak.flatten(before), rtol=1e-3, atol=1e-3
         )
+
+
+@pytest.mark.shared
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("file", "tree", "name"),
+    [
+        ("zoo/coffea__test_FCC_Spring2021.root", "events", "FCCSchema"),
+        ("zoo/coffea__treemaker.root", "PreSelection", "TreeMakerSchema"),
+        ("zoo/coffea__pduneana.root", "pduneana/beamana", "PDUNESchema"),
+    ],
+)
+def test_every_field_of_other_experiments_is_the_same(
+    shared: Callable[[str], Path], tmp_path: Path, file: str, tree: str, name: str
+) -> None:
+    source, target = shared(file), tmp_path / "small.root"
+    hepae.compress(source, target)
+    before = events_of(source, getattr(schemas, name), "eager", tree)
+    after = events_of(target, getattr(hepae.coffea, name), "eager", tree)
+    assert after.fields == before.fields
+    for record in before.fields:
+        # without the behaviours of coffea, which refuse some records of the original too
+        stored, restored = (ak.Array(events[record].layout, behavior={}) for events in (before, after))
+        assert restored.fields == stored.fields
+        assert ak.array_equal(stored, restored, equal_nan=True, check_parameters=False)
