@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -15,12 +15,13 @@ __all__ = ["bounds_of", "chunk_runs", "shares_of", "sizes_of"]
 
 
 def shares_of(compressed: CompressedTree) -> dict[str, int]:
-    """Bytes of each branch that was replaced; columns that share a stream have equal parts of it."""
+    """Bytes of each branch that was replaced, the counts of vectors and all that columns share included."""
     found: dict[str, float] = dict.fromkeys(compressed.branches, 0.0)
     for name, stored in compressed.stored.items():
-        share, streams = _shares(compressed, name), stored.schema.stream_of
-        for branch in stored.branches:
-            found[branch.path] += float(sum(share[streams[column]] for column in branch.columns))
+        pairs = [(branch.path, column) for branch in stored.branches for column in branch.columns]
+        sizes = _sizes(compressed, name, [column for _, column in pairs])
+        for (path, _), size in zip(pairs, sizes, strict=True):
+            found[path] += size
     return {path: round(size) for path, size in found.items()}
 
 
@@ -28,20 +29,25 @@ def sizes_of(compressed: CompressedColumns) -> dict[int, int]:
     """Bytes of each physical column of elements that was replaced, by its number; shared as above."""
     found: dict[int, float] = {}
     for name, stored in compressed.stored.items():
-        share, streams = _shares(compressed, name), stored.schema.stream_of
-        for field in stored.fields:
-            for physical, column in field.columns:
-                found[physical] = found.get(physical, 0.0) + float(share[streams[column]])
+        pairs = [pair for field in stored.fields for pair in field.columns]
+        sizes = _sizes(compressed, name, [column for _, column in pairs])
+        for (physical, _), size in zip(pairs, sizes, strict=True):
+            found[physical] = found.get(physical, 0.0) + size
     return {number: round(size) for number, size in found.items()}
 
 
-def _shares(compressed: CompressedColumns, name: str) -> Floats:
-    """Bytes of a column in each stream of a schema, float64 [n_streams]."""
+def _sizes(compressed: CompressedColumns, name: str, columns: Sequence[int]) -> list[float]:
+    """Bytes of columns of a schema, which add up to all its streams.
+
+    Columns of one stream have equal parts of it. What no branch has, the counts of vectors above all, is shared out in
+    proportion.
+    """
     schema = compressed.stored[name].schema
     rows = [np.diff(row.edges) for row in compressed.payload.rows if row.schema == name]
+    streams: Floats = np.sum([np.zeros(len(schema.streams)), *rows], axis=0)
     sharing = np.bincount(list(schema.stream_of.values()), minlength=len(schema.streams))
-    share: Floats = np.sum(rows, axis=0) / np.maximum(sharing, 1)
-    return share
+    own = (streams / np.maximum(sharing, 1))[[schema.stream_of[column] for column in columns]]
+    return list(own * (streams.sum() / max(own.sum(), 1.0)))
 
 
 def bounds_of(compressed: CompressedColumns) -> dict[str, Bound]:
