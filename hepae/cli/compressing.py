@@ -27,6 +27,7 @@ from hepae.learn.recipe import recipe_of
 from hepae.model.dataset import DatasetModel
 from hepae.model.model import Model
 from hepae.root.file.atomic import check_target
+from hepae.shown.notebook import sizes
 
 __all__ = ["add_commands", "compress"]
 
@@ -304,13 +305,10 @@ def _cluster(address: str) -> Iterator[Executor]:
 def _table(result: Mapping[str, Any], console: Console) -> None:
     outcomes = result["outcomes"]
     states = [outcome["state"] for outcome in outcomes]
-    facts = {"model": result["model"]} if result["model"] else {}
-    facts |= {"files": len(outcomes)}
-    facts |= {state: states.count(state) for state in ("compressed", "present", "failed")}
-    facts |= {
-        f"bytes {when}": sum(outcome[f"bytes_{when}"] for outcome in outcomes) for when in ("before", "after")
-    }
-    tables.facts(facts, console)
+    counts = [f"{states.count(state):,} {state}" for state in ("compressed", "present", "failed")]
+    console.print(f"{len(outcomes):,} files: {', '.join(counts)}", soft_wrap=True)
+    before, after = (sum(outcome[f"bytes_{when}"] for outcome in outcomes) for when in ("before", "after"))
+    console.print(f"all files: {sizes(before, after)}", soft_wrap=True)
     for outcome in outcomes:
         if outcome["state"] == "failed":
             console.print(f"failed: {outcome['source']}: {outcome['error']}", style="red", soft_wrap=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -79,7 +78,7 @@ class Encoding:
             made = {**chunk.plain, **self.encoder.encode(chunk.objects, chunk.number)}
             return chunk.stop, chunk.objects.n_objects, made
 
-        workers = self.threads or os.cpu_count() or 1
+        workers = self.threads or limits.cores()
         for number, (stop, objects, made) in enumerate(_in_order(columns, self._chunks(plain), workers), 1):
             yield objects, made
             del made

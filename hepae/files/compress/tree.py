@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TypeVar
 
+from hepae import limits
 from hepae.core.chunk import ChunkCodec
 from hepae.core.tables.schema import PlainCodec, TreeSchema
 from hepae.core.tables.streams import encode
@@ -131,7 +131,7 @@ def encoded(
         number, streams = encode(schema, codecs, columns, stop - start, sequence, plan.planned.methods)
         return EncodedChunk(number, start, stop, streams)
 
-    for chunk in _in_order(made, read(), threads or os.cpu_count() or 1):
+    for chunk in _in_order(made, read(), threads or limits.cores()):
         yield chunk
         report("compressing", chunk.stop, source.num_entries, "")
 

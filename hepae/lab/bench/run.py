@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 import multiprocessing
-import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -313,7 +312,7 @@ def _measured(
         encoded, encode = _timed(lambda pair: method.encode(pair[1], pair[0]), numbered)
         pairs = list(zip(encoded, chunks, strict=True))
         restored, restore = _timed(lambda pair: method.restore(*pair), pairs)
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        cores = limits.cores()
         encode_all = _side_by_side(lambda pair: method.encode(pair[1], pair[0]), numbered, cores, encode)
         restore_all = _side_by_side(lambda pair: method.restore(*pair), pairs, cores, restore)
         alone = _one_feature(method, pairs, list(bounds))
