@@ -89,6 +89,7 @@ def compression(result: Result, console: Console, *, verbose: bool = False) -> N
         soft_wrap=True,
     )
     _ending(result, console, result["train_seconds"])
+    _next(result["target"], console)
     if result["warning"]:
         console.print(f"[yellow]{result['warning']}[/yellow]")
 
@@ -115,8 +116,11 @@ def _ending(result: Result, console: Console, train_seconds: float = 0.0) -> Non
     trained = f"{train_seconds:.1f} s to train, " if train_seconds else ""
     console.print(f"every value compared with the input; {trained}{spent}")
     for line in result.get("left", ()):
-        console.print(line)
-    target = result["target"]
+        console.print(line, soft_wrap=True)
+
+
+def _next(target: str, console: Console) -> None:
+    """What can be done with a compressed file."""
     console.print(
         f"next: `hepae inspect {target}`; in Python, `import hepae` and read as before; `hepae decompress` restores",
         soft_wrap=True,
@@ -146,6 +150,10 @@ def whole_file(result: Result, console: Console, *, verbose: bool = False) -> No
     if result["model"]:
         _with_model(result, console)
     _ending(result, console)
+    if rows:
+        _next(result["target"], console)
+    else:
+        console.print("every reader of ROOT files reads it, without hepae")
 
 
 def _with_model(result: Result, console: Console) -> None:

@@ -197,7 +197,7 @@ def asked(
         if not matched:
             hint = nearest(pattern, [name for name, _, _ in features])
             raise BoundError(
-                "a bound for a feature that is not there", where=where, got=pattern, hint=hint or None
+                "a bound for a name that is not there", where=where, got=pattern, hint=hint or None
             )
         wild = any(sign in pattern for sign in "*?[")
         for name, branch, dtype in matched:

@@ -172,7 +172,9 @@ def _least(temporary: Path, source: Source, done: FileDone, narrowing: Narrowing
     if few and narrowing == ALL:
         held = temporary.read_bytes() if smaller else b""
         if _repacked(temporary, source, report) and temporary.stat().st_size < min(size, done.file_before):
-            done.left.append("columns alone would not be smaller: ROOT's own compression, at its best, is")
+            done.left.append(
+                "predictions would not make it smaller: it is in ROOT's own compression, at its best"
+            )
             done.trees = []
             return True
         temporary.write_bytes(held)
