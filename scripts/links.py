@@ -1,0 +1,215 @@
+"""What links between tables save: one file, the first three quarters trained on, the last quarter compressed.
+
+    python -m scripts.links ../shared/data/nano_like.root --evidence docs/evidence/links.md
+
+Two models are trained, with links and without. The last quarter is compressed with each, and its tables are compared by
+their bytes on disk: as the input has them, each column by itself with pcodec, and with both models. Everything is
+lossless. The model is embedded and counted in the size of the file.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import numpy as np
+import uproot
+from pcodec import ChunkConfig, standalone
+
+import hepae
+from hepae.core.values.nested import Nested
+from hepae.files.inspect.facts import FileFacts, TreeFacts
+from hepae.files.inspect.file import inspect
+from hepae.learn.whole import lifted
+from hepae.learn.whole.links import RowLink
+from hepae.learn.whole.links import find_links as of_the_file
+from hepae.learn.whole.matches import Match
+from hepae.learn.whole.matches import find_matches as by_direction
+from hepae.learn.whole.tables import Found
+from hepae.model.dataset import DatasetModel
+from scripts.hardening import evidence
+
+Sample = Mapping[str, Nested]
+
+COLUMNS = (
+    "table", "rows", "input B", "pcodec", "without links", "with links", "links save", "bits per row", "needs, largest",
+    "needs, median",
+)  # fmt: skip
+TEXT = """
+The last quarter of a file, compressed losslessly with a model that was trained on the first three quarters. *Input*:
+bytes of the table as the input has them (LZMA-9 in a NanoAOD file). *pcodec*: each column by itself. It and the next two
+are shares of the input's bytes. *Links save*: of the bytes without links. *Needs*: columns that are decoded to
+read one column of the table, itself included. Below: sizes of the file, and the links with the bits that a row of the
+table saves by plain differences alone.
+"""
+SOURCES = ("hepae/core", "hepae/learn", "hepae/files/compress", "hepae/files/dataset.py")
+
+
+@contextmanager
+def without_links() -> Iterator[None]:
+    """Tables are told nothing of each other."""
+    with ExitStack() as stack:
+        stack.enter_context(patch.object(lifted, "find_links", lambda found, *_: {}))
+        stack.enter_context(patch.object(lifted, "find_matches", lambda *_: []))
+        yield
+
+
+@contextmanager
+def noted(links: dict[str, float]) -> Iterator[None]:
+    """Note the links of tables: bits that a linked row saves by plain differences alone."""
+    of_file, nearest = of_the_file, by_direction
+
+    def find_links(found: Found, sample: Sample, *rest: Any) -> dict[int, list[RowLink]]:
+        kept = of_file(found, sample, *rest)
+        for link in (link for each in kept.values() for link in each):
+            links[f"{_said(found, link)} by {found.columns[link.index].name}"] = _per_row(found, sample, link)
+        return kept
+
+    def find_matches(found: Found, sample: Sample, *rest: Any) -> list[Match]:
+        matches = nearest(found, sample, *rest)
+        for match in matches:
+            links[f"{_said(found, match.link)}, the nearest in direction"] = _per_row(
+                found, sample, match.link
+            )
+        return matches
+
+    with patch.object(lifted, "find_links", find_links), patch.object(lifted, "find_matches", find_matches):
+        yield
+
+
+def _said(found: Found, link: RowLink) -> str:
+    return f"{found.tables[link.table].name} → {found.tables[link.other].name}"
+
+
+def _per_row(found: Found, sample: Sample, link: RowLink) -> float:
+    """Bits that a row of the table saves; rows that are linked with none count too."""
+    name = next(
+        column.name for column in found.columns if column.table == link.table and column.name in sample
+    )
+    return link.gain / max(len(sample[name].values), 1)
+
+
+def pcodec_sizes(path: Path, tree: TreeFacts) -> dict[str, int]:
+    """Bytes of each table, every column by itself."""
+    sizes: dict[str, int] = {}
+    with uproot.open(path) as file:
+        for column in tree.columns:
+            if column.name not in file[tree.path]:
+                continue
+            values = np.asarray(uproot_flat(file[tree.path][column.name]))
+            wide = values.astype(f"{values.dtype.kind}2") if values.dtype.itemsize == 1 else values
+            packed = (
+                standalone.simple_compress(np.ascontiguousarray(wide), ChunkConfig()) if len(wide) else b""
+            )
+            sizes[column.table] = sizes.get(column.table, 0) + len(packed)
+    return sizes
+
+
+def uproot_flat(branch: Any) -> Any:
+    """All values of a branch, flags as numbers."""
+    import awkward as ak
+
+    values = np.asarray(ak.flatten(branch.array(), axis=None))
+    return values.view(np.uint8) if values.dtype == bool else values
+
+
+def needs(tree: TreeFacts) -> dict[str, list[int]]:
+    """Columns that each column of a table is read with, itself included."""
+    direct = {column.name: column.needs for column in tree.columns}
+    closed: dict[str, set[str]] = {}
+
+    def all_of(name: str) -> set[str]:
+        if name not in closed:
+            closed[name] = {name}
+            closed[name] = {name}.union(*(all_of(one) for one in direct.get(name, ())))
+        return closed[name]
+
+    sizes: dict[str, list[int]] = {}
+    for column in tree.columns:
+        sizes.setdefault(column.table, []).append(len(all_of(column.name)))
+    return sizes
+
+
+def compressed(source: Path, target: Path, model: DatasetModel) -> FileFacts:
+    """Facts of a file that a model compressed."""
+    hepae.compress(source, target, model=model, force=True)
+    return inspect(target)
+
+
+def measure(
+    source: Path, tree: str, folder: Path
+) -> tuple[list[dict[str, object]], dict[str, float], list[str]]:
+    """Rows of the page, the links, and a line for each file size."""
+    with uproot.open(source) as file:
+        cut = file[tree].num_entries * 3 // 4
+    first, last = folder / "first.root", folder / "last.root"
+    hepae.skim(source, first, f"Entry$ < {cut}", tree=tree, force=True)
+    hepae.skim(source, last, f"Entry$ >= {cut}", tree=tree, force=True)
+    links: dict[str, float] = {}
+    with noted(links):
+        with_links = hepae.train_dataset([first])
+    with without_links():
+        alone = hepae.train_dataset([first])
+    before = inspect(last)
+    small = {name: compressed(last, folder / f"{name}.root", model) for name, model in
+             (("without links", alone), ("with links", with_links))}  # fmt: skip
+    trees = {name: next(one for one in facts.trees if one.path == tree) for name, facts in
+             (("before", before), *small.items())}  # fmt: skip
+    packed = pcodec_sizes(last, trees["before"])
+    rows = [_row(table, trees, packed, needs(trees["with links"])) for table in _tables(trees["before"])]
+    sizes = [f"{name}: {facts.size:,} B, {facts.size / before.size:.3f}" for name, facts in small.items()]
+    return rows, links, [f"the quarter: {before.size:,} B", *sizes]
+
+
+def _tables(tree: TreeFacts) -> list[str]:
+    return [table.name for table in tree.tables if (table.rows or 0) > 0]
+
+
+def _row(
+    table: str, trees: Mapping[str, TreeFacts], packed: Mapping[str, int], needed: Mapping[str, list[int]]
+) -> dict[str, object]:
+    sizes, rows = {}, 0
+    for name, tree in trees.items():
+        facts = next((one for one in tree.tables if one.name == table), None)
+        sizes[name] = facts.on_disk if facts else 0
+        rows = facts.rows or rows if facts else rows
+    before, plain, linked = (sizes[name] for name in ("before", "without links", "with links"))
+    share = [f"{size / max(before, 1):.3f}" for size in (packed.get(table, 0), plain, linked)]
+    own = needed.get(table, [0])
+    cells = [
+        table, f"{rows:,}", f"{before:,}", *share, f"{1 - linked / max(plain, 1):.1%}",
+        f"{8 * linked / max(rows, 1):.1f}", max(own), round(statistics.median(own)),
+    ]  # fmt: skip
+    return dict(zip(COLUMNS, cells, strict=True))
+
+
+def main() -> None:
+    """Measure a file."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("file", type=Path)
+    parser.add_argument("--tree", default="Events")
+    parser.add_argument("--evidence", type=Path)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        rows, links, sizes = measure(options.file, options.tree, Path(folder))
+    for row in rows:
+        print("  ".join(str(cell) for cell in row.values()))
+    for name, gain in sorted(links.items(), key=lambda pair: -pair[1]):
+        print(f"{name}: {gain:.1f} bits a row")
+    print(*sizes, sep="\n")
+    if options.evidence:
+        text = TEXT + "\n" + "\n".join(f"- {line}" for line in sizes) + "\n"
+        text += "".join(f"- {name}: {gain:.1f} bits a row\n" for name, gain in links.items())
+        evidence.Page(options.evidence, "What links between tables save", text, COLUMNS, SOURCES).note(rows)
+
+
+if __name__ == "__main__":
+    main()
