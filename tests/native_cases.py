@@ -15,7 +15,7 @@ from hepae.model.model import Model
 from hepae.stored.compressed import CompressedTree, compressed_of
 from hepae.testing.golden import restored
 
-__all__ = ["golden_case", "tree_case"]
+__all__ = ["chunk_case", "golden_case", "tree_case"]
 
 FRAMES, TREE = 0, 1
 """The first number of a case: what it is."""
@@ -43,7 +43,14 @@ def golden_case(path: Path, case: Path) -> Path:
     found = restored(path)
     counts = found[model.manifest.features[0].branch][0]
     columns = {feature.name: found[feature.branch][1] for feature in model.manifest.features}
-    frames = chunk_codec(model).encode(Objects(counts, columns, events), 1)
+    return chunk_case(model, Objects(counts, columns, events), case)
+
+
+def chunk_case(model: Model, objects: Objects, case: Path) -> Path:
+    """A model, and objects as one chunk of it."""
+    names = model.manifest.conditions
+    counts, events = objects.counts, objects.events
+    frames = chunk_codec(model).encode(objects, 1)
     parts = [model.data, bytes.fromhex(model.sha256), counts.astype("<i8").tobytes()]
     case.write_bytes(
         _number(FRAMES)

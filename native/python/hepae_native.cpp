@@ -153,8 +153,8 @@ public:
 
    Column decode(std::size_t feature)
    {
-      auto *out = new std::vector<std::uint8_t>;
-      const nb::capsule owner(out, [](void *one) noexcept { delete static_cast<std::vector<std::uint8_t> *>(one); });
+      auto *out = new hepae::Buffer<std::uint8_t>;
+      const nb::capsule owner(out, [](void *one) noexcept { delete static_cast<hepae::Buffer<std::uint8_t> *>(one); });
       {
          const nb::gil_scoped_release unlocked;
          const Turn turn(fBusy);

@@ -1,15 +1,12 @@
 // Damages what a file holds and decodes it: `damage CASE SEED FIRST LAST` does the damages of these numbers. Each must give
 // the values of the undamaged bytes or a CorruptionError; anything else ends the program. Sanitizers see the rest.
 //
-// A case is made by tests/native_cases.py: numbers of 8 bytes and texts behind their lengths. A model with a chunk of its
-// frames, or a schema with a chunk of its tree. Most damages are sealed again, so that checksums do not catch them first.
+// A case (case.hpp) is a model with a chunk of its frames, or a schema with a chunk of its tree. Most damages are sealed again, so that checksums do not catch them first.
 #include <array>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <fstream>
 #include <functional>
-#include <iterator>
 #include <memory>
 #include <random>
 #include <string>
@@ -18,38 +15,13 @@
 #include <hepae/codec.hpp>
 #include <hepae/tables.hpp>
 
+#include "case.hpp"
+
 namespace {
 
-using Data = std::vector<std::uint8_t>;
+using hepae_tests::Case;
+using hepae_tests::Data;
 using Random = std::mt19937_64;
-
-class Case {
-public:
-   explicit Case(const char *path) : fFile(path, std::ios::binary) {}
-
-   std::uint64_t number()
-   {
-      std::uint64_t out = 0;
-      fFile.read(reinterpret_cast<char *>(&out), sizeof(out));
-      return out;
-   }
-   Data data()
-   {
-      Data out(static_cast<std::size_t>(number()));
-      fFile.read(reinterpret_cast<char *>(out.data()), static_cast<std::streamsize>(out.size()));
-      return out;
-   }
-   std::vector<Data> list()
-   {
-      std::vector<Data> out(static_cast<std::size_t>(number()));
-      for (Data &one : out)
-         one = data();
-      return out;
-   }
-
-private:
-   std::ifstream fFile;
-};
 
 /// A few bits turned, bytes set to what is extreme, moved, or cut off, from a place on.
 Data damaged(Data data, std::size_t from, Random &random)
@@ -71,6 +43,11 @@ Data damaged(Data data, std::size_t from, Random &random)
    default: data[from + static_cast<std::size_t>(random() % std::min<std::size_t>(size, 24))] ^= static_cast<std::uint8_t>(random());
    }
    return data;
+}
+
+Data data_of(const hepae::Buffer<std::uint8_t> &bytes)
+{
+   return {bytes.begin(), bytes.end()};
 }
 
 std::uint64_t checksum(const std::vector<hepae::Bytes> &parts)
@@ -131,7 +108,7 @@ Subject frames(Case &file)
          chunk.add_frame(i, bytes[i]);
       std::vector<Data> out;
       for (std::size_t i = 0; i < bytes.size(); ++i)
-         out.push_back(chunk.decode(i));
+         out.push_back(data_of(chunk.decode(i)));
       return out;
    };
    return {decode, {}};
@@ -171,7 +148,7 @@ Subject tree(Case &file)
       hepae::OpenTables tables(opened, entries, static_cast<std::uint32_t>(chunk), fetch);
       std::vector<Data> out;
       for (std::size_t column = 0; column < opened.schema().columns.size(); ++column)
-         out.push_back(tables.column(column).bytes);
+         out.push_back(data_of(tables.column(column).bytes));
       return out;
    };
    return {decode, {}};

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <cstring>
 
+#include "processor.hpp"
 #include "span.hpp"
 
 namespace hepae {
@@ -131,6 +132,36 @@ struct Accumulators {
       }
    }
 
+   /// Stripes that follow each other within a block, of which `before` have been added.
+   void add_stripes(const std::uint8_t *stripes, std::size_t number, std::size_t before)
+   {
+#if HEPAE_HAS_AVX2
+      if (processor::has_avx2())
+         return add_stripes_with_avx2(stripes, number, before);
+#endif
+      for (std::size_t i = 0; i < number; ++i)
+         add(stripes + i * kStripe, kSecret + 8 * (before + i));
+   }
+
+#if HEPAE_HAS_AVX2
+   HEPAE_AVX2 static __m256i load(const void *from) { return _mm256_loadu_si256(static_cast<const __m256i *>(from)); }
+
+   HEPAE_AVX2 void add_stripes_with_avx2(const std::uint8_t *stripes, std::size_t number, std::size_t before)
+   {
+      __m256i halves[2] = {load(lanes), load(lanes + 4)};
+      for (std::size_t i = 0; i < number; ++i)
+         for (std::size_t half = 0; half < 2; ++half) {
+            const __m256i value = load(stripes + i * kStripe + 32 * half);
+            const __m256i key = _mm256_xor_si256(value, load(kSecret + 8 * (before + i) + 32 * half));
+            const __m256i product = _mm256_mul_epu32(key, _mm256_srli_epi64(key, 32));
+            const __m256i neighbours = _mm256_shuffle_epi32(value, _MM_SHUFFLE(1, 0, 3, 2));
+            halves[half] = _mm256_add_epi64(halves[half], _mm256_add_epi64(product, neighbours));
+         }
+      for (std::size_t half = 0; half < 2; ++half)
+         _mm256_storeu_si256(reinterpret_cast<__m256i *>(lanes + 4 * half), halves[half]);
+   }
+#endif
+
    void scramble()
    {
       for (std::size_t i = 0; i < 8; ++i)
@@ -202,18 +233,24 @@ private:
       return n <= 128 ? xxh3::up_to_128(fHead, n) : xxh3::up_to_240(fHead, n);
    }
 
-   void accumulate(const std::uint8_t *stripe)
+   void accumulate(const std::uint8_t *stripes, std::size_t number)
    {
-      fAll.add(stripe, xxh3::kSecret + 8 * fStripes);
-      if (++fStripes == xxh3::kStripesOfBlock) {
-         fAll.scramble();
-         fStripes = 0;
+      while (number > 0) {
+         const std::size_t now = std::min(number, xxh3::kStripesOfBlock - fStripes);
+         fAll.add_stripes(stripes, now, fStripes);
+         stripes += now * xxh3::kStripe;
+         number -= now;
+         fStripes += now;
+         if (fStripes == xxh3::kStripesOfBlock) {
+            fAll.scramble();
+            fStripes = 0;
+         }
       }
    }
 
    void use(const std::uint8_t *stripe)
    {
-      accumulate(stripe);
+      accumulate(stripe, 1);
       std::memcpy(fBefore, stripe, xxh3::kStripe);
       fWaiting = 0;
    }
@@ -230,8 +267,7 @@ private:
    Bytes straight(Bytes part)
    {
       const std::size_t stripes = (part.size() - 1) / xxh3::kStripe;
-      for (std::size_t i = 0; i < stripes; ++i)
-         accumulate(part.data() + i * xxh3::kStripe);
+      accumulate(part.data(), stripes);
       std::memcpy(fBefore, part.data() + (stripes - 1) * xxh3::kStripe, xxh3::kStripe);
       return part.from(stripes * xxh3::kStripe);
    }

@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "buffer.hpp"
 #include "checksum.hpp"
 #include "frame.hpp"
 #include "lattice.hpp"
@@ -178,13 +179,13 @@ public:
    }
 
    /// The restored values of a feature, as their bytes, in the order of events. The frames of `needs` must be there.
-   std::vector<std::uint8_t> decode(std::size_t feature)
+   Buffer<std::uint8_t> decode(std::size_t feature)
    {
       const std::vector<std::size_t> closure = fCodec->predictors().closure(feature);
       for (std::size_t one : closure)
          if (!is_decoded(one))
             decode_integers(one, closure);
-      std::vector<std::uint8_t> out = restored(feature, fFrames.at(feature));
+      Buffer<std::uint8_t> out = restored(feature, fFrames.at(feature));
       Checksum content;
       content.add_u64(fContext);
       content.add(out);
@@ -258,11 +259,11 @@ private:
       fPayloads.emplace(feature, payload);
    }
 
-   std::vector<std::uint8_t> restored(std::size_t feature, const Frame &frame) const
+   Buffer<std::uint8_t> restored(std::size_t feature, const Frame &frame) const
    {
       const Feature &spec = fCodec->features()[feature];
       const RankOrder &order = fPredict.order();
-      std::vector<std::uint8_t> out(order.objects() * size_of(spec.dtype));
+      Buffer<std::uint8_t> out(order.objects() * size_of(spec.dtype));
       if (!frame.override.empty()) { // its integers are in the order of events
          std::vector<std::int64_t> q(order.objects());
          std::vector<std::uint32_t> at(q.size());

@@ -10,6 +10,8 @@
 #include <cstdint>
 #include <cstring>
 
+#include "processor.hpp"
+
 #if defined(__clang__)
 #pragma STDC FP_CONTRACT OFF
 #endif
@@ -59,7 +61,7 @@ inline double ldexp(double x, int power)
 }
 
 template <std::size_t N>
-double polynomial(double t, const std::array<double, N> &coefficients)
+HEPAE_INLINE double polynomial(double t, const std::array<double, N> &coefficients)
 {
    double out = coefficients[N - 1];
    for (std::size_t i = N - 1; i-- > 0;)
@@ -81,14 +83,15 @@ constexpr std::array<double, N> inverse_factorials(int first, int step, bool alt
    return out;
 }
 
+constexpr std::array<double, 11> kLogSeries = [] {
+   std::array<double, 11> out{};
+   for (std::size_t j = 0; j < out.size(); ++j)
+      out[j] = 1.0 / static_cast<double>(2 * j + 1);
+   return out;
+}();
+
 inline double log(double x)
 {
-   constexpr std::array<double, 11> series = [] {
-      std::array<double, 11> out{};
-      for (std::size_t j = 0; j < out.size(); ++j)
-         out[j] = 1.0 / static_cast<double>(2 * j + 1);
-      return out;
-   }();
    int power = 0;
    double mantissa = frexp(x, power);
    if (mantissa < kSqrtHalf) {
@@ -96,54 +99,109 @@ inline double log(double x)
       --power;
    }
    const double s = (mantissa - 1) / (mantissa + 1), e = power;
-   return e * kLn2High + (e * kLn2Low + 2 * s * polynomial(s * s, series));
+   return e * kLn2High + (e * kLn2Low + 2 * s * polynomial(s * s, kLogSeries));
 }
+
+/// Bits of a number, and a number of some bits.
+HEPAE_INLINE std::uint64_t bits_of(double x)
+{
+   std::uint64_t out;
+   std::memcpy(&out, &x, sizeof(out));
+   return out;
+}
+HEPAE_INLINE double of_bits(std::uint64_t bits)
+{
+   double out;
+   std::memcpy(&out, &bits, sizeof(out));
+   return out;
+}
+
+/// The nearest integer of a number below 2^51 in magnitude, to even where two are near: no branch, no conversion.
+HEPAE_INLINE std::int64_t nearest_small(double x)
+{
+   constexpr double whole = 0x1.8p+52;
+   return static_cast<std::int64_t>(bits_of(x + whole)) - static_cast<std::int64_t>(bits_of(whole));
+}
+
+/// `frexp` of a positive normal number, its power as a number: no branch.
+HEPAE_INLINE double frexp_of_normal(double x, double &power)
+{
+   constexpr double whole = 0x1p+52;
+   const std::uint64_t bits = bits_of(x);
+   power = (of_bits((bits >> 52) | bits_of(whole)) - whole) - 1022;
+   return of_bits((bits & ~(std::uint64_t{0x7FF} << 52)) | std::uint64_t{1022} << 52);
+}
+
+/// The same as `log` for a positive normal number, without a branch.
+HEPAE_INLINE double log_of_normal(double x)
+{
+   double power;
+   const double mantissa = frexp_of_normal(x, power);
+   const bool low = mantissa < kSqrtHalf;
+   const double m = low ? mantissa * 2 : mantissa, e = low ? power - 1 : power;
+   const double s = (m - 1) / (m + 1);
+   return e * kLn2High + (e * kLn2Low + 2 * s * polynomial(s * s, kLogSeries));
+}
+
+constexpr std::array<double, 15> kExpSeries = inverse_factorials<15>(0, 1, false);
 
 inline double exp(double x)
 {
-   constexpr std::array<double, 15> series = inverse_factorials<15>(0, 1, false);
    x = std::min(std::max(x, -709.0), 709.0);
    const double k = rint(x * (1 / 0.6931471805599453));
    const double r = (x - k * kLn2High) - k * kLn2Low;
-   return ldexp(polynomial(r, series), static_cast<int>(k));
+   return ldexp(polynomial(r, kExpSeries), static_cast<int>(k));
 }
 
-inline double cosh(double x)
+/// The same for a number up to 700 in magnitude, without a branch.
+HEPAE_INLINE double exp_of_small(double x)
 {
-   const double grown = exp(std::fabs(x));
+   constexpr double whole = 0x1.8p+52;
+   const double sum = x * (1 / 0.6931471805599453) + whole, k = sum - whole;
+   const double r = (x - k * kLn2High) - k * kLn2Low;
+   const std::uint64_t power = bits_of(sum) - bits_of(whole);
+   return polynomial(r, kExpSeries) * of_bits((power + 1023) << 52);
+}
+
+HEPAE_INLINE double cosh_of_small(double x)
+{
+   const double grown = exp_of_small(std::fabs(x));
    return 0.5 * (grown + 1 / grown);
 }
 
-inline double sinh(double x)
+HEPAE_INLINE double sinh_of_small(double x)
 {
-   const double grown = exp(std::fabs(x));
+   const double grown = exp_of_small(std::fabs(x));
    const double size = 0.5 * (grown - 1 / grown);
    return x < 0 ? -size : size;
 }
 
 namespace detail {
 
-/// A sine, a quarter of a turn further for a cosine.
-inline double wave(double x, int quarter)
+constexpr std::array<double, 10> kSines = inverse_factorials<10>(1, 2, true), kCosines = inverse_factorials<10>(0, 2, true);
+
+/// A sine, a quarter of a turn further for a cosine. Without a branch.
+HEPAE_INLINE double wave(double x, std::uint64_t quarter)
 {
-   constexpr std::array<double, 10> sines = inverse_factorials<10>(1, 2, true),
-                                       cosines = inverse_factorials<10>(0, 2, true);
-   x = std::min(std::max(x, -1e6), 1e6);
-   const double k = rint(x * (2 / kPi));
+   constexpr double whole = 0x1.8p+52; // the lowest bits of a sum show the nearest integer
+   x = x < -1e6 ? -1e6 : x;
+   x = x > 1e6 ? 1e6 : x;
+   const double sum = x * (2 / kPi) + whole, k = sum - whole;
    const double r = (x - k * kHalfPiHigh) - k * kHalfPiLow, t = r * r;
-   const auto quadrant = (static_cast<std::int64_t>(k) + quarter) & 3;
-   const double value = quadrant & 1 ? polynomial(t, cosines) : r * polynomial(t, sines);
-   return quadrant >= 2 ? -value : value;
+   const std::uint64_t quadrant = bits_of(sum) + quarter;
+   const double sine = r * polynomial(t, kSines), cosine = polynomial(t, kCosines);
+   const double value = quadrant & 1 ? cosine : sine;
+   return quadrant & 2 ? -value : value;
 }
 
 } // namespace detail
 
-inline double sin(double x)
+HEPAE_INLINE double sin(double x)
 {
    return detail::wave(x, 0);
 }
 
-inline double cos(double x)
+HEPAE_INLINE double cos(double x)
 {
    return detail::wave(x, 1);
 }
@@ -203,13 +261,22 @@ inline double table_log(double x, const LogTable &table)
    return ((f - place / (2 * kTable)) * table.slope[i] + table.value[i]) + power * kLn2;
 }
 
+/// The same for a positive normal number, without a branch.
+HEPAE_INLINE double table_log_of_normal(double x, const double *values, const double *slopes)
+{
+   double power;
+   const double f = frexp_of_normal(x, power) - 0.5;
+   const auto i = static_cast<std::int32_t>(f * (2 * kTable));
+   return ((f - static_cast<double>(i) / (2 * kTable)) * slopes[i] + values[i]) + power * kLn2;
+}
+
 inline double table_log(double x)
 {
    return table_log(x, log_table());
 }
 
-/// Angle of the vector (x, y) from a table.
-inline double table_arctan2(double y, double x)
+/// Angles of the vectors (1, 0) to (1, 1), by the second coordinate.
+inline const std::array<double, kTable + 1> &angle_table()
 {
    static const std::array<double, kTable + 1> table = [] {
       std::array<double, kTable + 1> out{};
@@ -217,23 +284,36 @@ inline double table_arctan2(double y, double x)
          out[i] = arctan2(static_cast<double>(i) / kTable, 1);
       return out;
    }();
+   return table;
+}
+
+/// Angle of the vector (x, y) from a table.
+HEPAE_INLINE double table_arctan2(double y, double x, const double *table)
+{
    const double a = std::fabs(y), b = std::fabs(x);
-   const double small = std::isnan(a) || std::isnan(b) ? NAN : std::min(a, b);
-   double ratio = small / std::max({a, b, 1 / kLargest});
-   ratio = std::isnan(ratio) ? 0 : ratio;
-   double angle = table[static_cast<std::size_t>(std::min(ratio, 1.0) * kTable + 0.5)];
-   angle = a > b ? 0.5 * kPi - angle : angle;
+   const bool steep = a > b;
+   const double most = steep ? a : b, large = most > 1 / kLargest ? most : 1 / kLargest;
+   double ratio = (steep ? b : a) / large;
+   ratio = a == a && b == b && ratio == ratio ? ratio : 0; // not a number
+   ratio = ratio > 1 ? 1 : ratio;
+   double angle = table[static_cast<std::int32_t>(ratio * kTable + 0.5)];
+   angle = steep ? 0.5 * kPi - angle : angle;
    angle = x < 0 ? kPi - angle : angle;
-   return std::copysign(angle, std::isnan(y) ? 0.0 : y);
+   return std::copysign(angle, y == y ? y : 0.0);
+}
+
+inline double table_arctan2(double y, double x)
+{
+   return table_arctan2(y, x, angle_table().data());
 }
 
 /// A logarithm that is linear between powers of two, as an integer.
-inline std::int64_t octaves(double value)
+HEPAE_INLINE std::int64_t octaves(double value)
 {
-   const double size = std::fabs(value);
-   int power = 0;
-   const double mantissa = frexp(size > kSmallest ? std::min(size, kLargest) : kSmallest, power);
-   return static_cast<std::int64_t>(rint((mantissa * 2 + power) * 1024));
+   const double size = std::fabs(value), most = size < kLargest ? size : kLargest;
+   double power;
+   const double mantissa = frexp_of_normal(size > kSmallest ? most : kSmallest, power); // what is not a number too
+   return nearest_small((mantissa * 2 + power) * 1024);
 }
 
 } // namespace hepae::exact

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "pcodec.hpp"
+#include "processor.hpp"
 #include "span.hpp"
 #include "varint.hpp"
 
@@ -27,10 +28,11 @@ inline void constant(Bytes block, Span<std::int64_t> out)
    std::fill(out.begin(), out.end(), value);
 }
 
-/// The smallest value, the gaps between the distinct values, and which of them each integer is.
-inline void looked_up(Bytes block, Span<std::int64_t> out)
+/// The distinct values, of which the integers are some: the smallest one, and the gaps between them. What follows are the
+/// numbers of the values.
+inline std::vector<std::int64_t> distinct_values(Bytes block, std::size_t &at)
 {
-   std::size_t at = 1;
+   at = 1;
    std::uint64_t value = static_cast<std::uint64_t>(unzigzag(read_varint(block, at)));
    const std::uint64_t distinct = read_varint(block, at);
    require(distinct > 1 && distinct <= kMostDistinct, "a dictionary of a wrong size");
@@ -40,11 +42,38 @@ inline void looked_up(Bytes block, Span<std::int64_t> out)
    values.push_back(static_cast<std::int64_t>(value));
    for (std::int64_t gap : gaps)
       values.push_back(static_cast<std::int64_t>(value += static_cast<std::uint64_t>(gap)));
-   unpack_integers(block.from(at + length), out);
-   for (std::int64_t &index : out) {
-      require(index >= 0 && static_cast<std::uint64_t>(index) < distinct, "no such value in a dictionary");
-      index = values[static_cast<std::size_t>(index)];
-   }
+   at += length;
+   return values;
+}
+
+/// Numbers of values become these values.
+template <class T>
+void look_up(const std::vector<T> &values, Span<T> out)
+{
+   const auto distinct = static_cast<T>(values.size());
+   bool inside = true;
+   processor::run([&]() HEPAE_INLINED {
+      const T *numbers = out.data();
+      bool all = true;
+      for (std::size_t i = 0, size = out.size(); i < size; ++i)
+         all &= (numbers[i] >= 0) & (numbers[i] < distinct);
+      inside = all;
+   });
+   require(inside, "no such value in a dictionary");
+   T *one = out.data();
+   const T *of_number = values.data();
+   const std::size_t size = out.size();
+   HEPAE_UNROLLED
+   for (std::size_t i = 0; i < size; ++i)
+      one[i] = of_number[static_cast<std::size_t>(one[i])];
+}
+
+inline void looked_up(Bytes block, Span<std::int64_t> out)
+{
+   std::size_t at = 0;
+   const std::vector<std::int64_t> values = distinct_values(block, at);
+   unpack_integers(block.from(at), out);
+   look_up(values, out);
 }
 
 } // namespace integers
@@ -72,31 +101,60 @@ inline void unpack_integers(Bytes block, Span<std::int64_t> out)
 /// Largest magnitude of what `unpack_small` takes: sums of two and a prediction fit into 32 bits.
 constexpr std::int32_t kSmallLatent = 1 << 28;
 
+namespace integers {
+
+template <class T>
+bool are_small(Span<const T> values)
+{
+   T least = 0, most = 0;
+   processor::run([&]() HEPAE_INLINED {
+      const T *from = values.data();
+      T low = 0, high = 0;
+      for (std::size_t i = 0, size = values.size(); i < size; ++i) {
+         low = from[i] < low ? from[i] : low;
+         high = from[i] > high ? from[i] : high;
+      }
+      least = low;
+      most = high;
+   });
+   return -kSmallLatent <= least && most <= kSmallLatent;
+}
+
+/// Integers of 64 bits in 32; false where some are not small.
+inline bool narrowed(Span<const std::int64_t> wide, std::int32_t *out)
+{
+   for (std::size_t i = 0; i < wide.size(); ++i)
+      out[i] = static_cast<std::int32_t>(wide[i]);
+   return are_small(wide);
+}
+
+} // namespace integers
+
 /// The same in 32 bits; false where some are not small.
 inline bool unpack_small(Bytes block, Span<std::int32_t> out)
 {
    require(!block.empty(), "a block of integers is empty");
    const unsigned mode = block[0] & ((1u << integers::kKind) - 1);
-   const bool wrapped = mode == 2 || mode == 3;
-   if (!wrapped) {
+   require((mode == 0) == out.empty(), "a block holds another number of integers");
+   switch (mode) {
+   case 2: unpack_pcodec(block.from(1), 2, out); return true;
+   case 3: unpack_pcodec(block.from(1), 4, out); return integers::are_small(Span<const std::int32_t>(out));
+   case 8: {
+      std::size_t at = 0;
+      const std::vector<std::int64_t> values = integers::distinct_values(block, at);
+      std::vector<std::int32_t> small(values.size());
+      if (!integers::narrowed(values, small.data()))
+         return false;
+      require(unpack_small(block.from(at), out), "no such value in a dictionary");
+      integers::look_up(small, out);
+      return true;
+   }
+   default: {
       std::vector<std::int64_t> wide(out.size());
       unpack_integers(block, wide);
-      std::int64_t least = 0, most = 0;
-      for (std::size_t i = 0; i < wide.size(); ++i) {
-         least = std::min(least, wide[i]);
-         most = std::max(most, wide[i]);
-         out[i] = static_cast<std::int32_t>(wide[i]);
-      }
-      return -kSmallLatent <= least && most <= kSmallLatent;
+      return integers::narrowed(wide, out.data());
    }
-   require(!out.empty(), "a block holds another number of integers");
-   unpack_pcodec(block.from(1), 1u << (mode - 1), out);
-   std::int32_t least = 0, most = 0;
-   for (std::size_t i = 0; mode == 3 && i < out.size(); ++i) {
-      least = std::min(least, out[i]);
-      most = std::max(most, out[i]);
    }
-   return -kSmallLatent <= least && most <= kSmallLatent;
 }
 
 } // namespace hepae

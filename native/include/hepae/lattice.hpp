@@ -8,11 +8,13 @@
 #include <limits>
 #include <memory>
 #include <optional>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
 #include "exact.hpp"
 #include "limits.hpp"
+#include "processor.hpp"
 #include "span.hpp"
 #include "spec/lattice.hpp"
 
@@ -106,14 +108,54 @@ public:
       return finite(real_of(bits_of_point(n)));
    }
 
+   /// The same of many integers.
+   void centres(const std::int32_t *q, Span<double> out) const
+   {
+      if (!is_float(fSpec.dtype))
+         return each_centre(q, out);
+      if (fSpec.dtype == Dtype::kFloat32)
+         float_centres<std::uint32_t>(q, out);
+      else
+         float_centres<std::uint64_t>(q, out);
+      for (std::int64_t index : fIndex)
+         for (std::size_t i = 0; i < out.size(); ++i)
+            if (q[i] == index)
+               out[i] = centre(index);
+   }
+   void centres(const std::int64_t *q, Span<double> out) const
+   {
+      std::int32_t numbers[kTile];
+      for (std::size_t first = 0; first < out.size(); first += kTile) {
+         const Span<double> part = out.part(first, std::min(kTile, out.size() - first));
+         std::int64_t beyond = 0;
+         for (std::size_t i = 0; i < part.size(); ++i) {
+            numbers[i] = static_cast<std::int32_t>(q[first + i]);
+            beyond |= numbers[i] ^ q[first + i];
+         }
+         if (beyond)
+            each_centre(q + first, part);
+         else
+            centres(numbers, part);
+      }
+   }
+
+   /// Of integers that follow each other.
+   void centres_from(std::int32_t first, Span<double> out) const
+   {
+      std::int32_t numbers[kTile];
+      for (std::size_t done = 0; done < out.size(); done += kTile) {
+         const Span<double> part = out.part(done, std::min(kTile, out.size() - done));
+         for (std::size_t i = 0; i < part.size(); ++i)
+            numbers[i] = first + static_cast<std::int32_t>(done + i);
+         centres(numbers, part);
+      }
+   }
+
    /// The integers of the points near values.
    void nearest(Span<const double> values, Span<std::int64_t> out) const
    {
       switch (fSpec.grid.kind) { // loops of their own for what is frequent
-      case Grid::Kind::kLinear:
-         for (std::size_t i = 0; i < out.size(); ++i)
-            out[i] = rint(kept(values[i] / fSpec.grid.step, kExact));
-         break;
+      case Grid::Kind::kLinear: nearest_steps(values, out); break;
       case Grid::Kind::kLog: nearest_powers(values, out); break;
       default:
          for (std::size_t i = 0; i < out.size(); ++i)
@@ -170,12 +212,14 @@ private:
 
    double power(std::int64_t n) const { return power(n, fHigh.data(), fLow.data(), fHalfBits, fSpec.grid.top); }
 
-   static double power(std::int64_t n, const double *high, const double *low, int half_bits, std::int64_t top)
+   /// Of 32 or 64 bits; the smallest one is clipped as the largest one is.
+   template <class Number>
+   static HEPAE_INLINE double power(Number n, const double *high, const double *low, int half_bits, Number top)
    {
-      const std::uint64_t sign = static_cast<std::uint64_t>(n >> 63);
-      const auto size = static_cast<std::int64_t>((static_cast<std::uint64_t>(n) ^ sign) - sign);
-      const std::int64_t m = std::clamp<std::int64_t>(size - 1, 0, top);
-      const auto mask = (std::int64_t{1} << half_bits) - 1;
+      using Unsigned = std::make_unsigned_t<Number>;
+      const auto below = static_cast<Number>(static_cast<Unsigned>(n < 0 ? Unsigned{0} - static_cast<Unsigned>(n) : static_cast<Unsigned>(n)) - 1);
+      const Number least = below < 0 ? 0 : below, m = least > top ? top : least;
+      const auto mask = static_cast<Number>((Number{1} << half_bits) - 1);
       return high[m >> half_bits] * low[m & mask] * static_cast<double>((n > 0) - (n < 0));
    }
 
@@ -192,17 +236,20 @@ private:
       switch (fSpec.grid.kind) {
       case Grid::Kind::kLinear: return rounded(static_cast<double>(n) * fSpec.grid.step);
       case Grid::Kind::kLog: return rounded(power(n));
-      case Grid::Kind::kPattern: return pattern(n);
+      case Grid::Kind::kPattern:
+         return fSpec.dtype == Dtype::kFloat32 ? pattern<std::uint32_t>(n, fSpec.grid.shift)
+                                               : pattern<std::uint64_t>(n, fSpec.grid.shift);
       case Grid::Kind::kInteger: break;
       }
       return fSpec.dtype == Dtype::kBool ? n != 0 : static_cast<std::uint64_t>(n);
    }
 
-   std::uint64_t pattern(std::int64_t n) const
+   template <class Word, class Number>
+   static HEPAE_INLINE Word pattern(Number n, int shift)
    {
-      const unsigned top = 8 * static_cast<unsigned>(size_of(fSpec.dtype)) - 1;
-      const std::uint64_t sign = static_cast<std::uint64_t>(n >> 63);
-      return ((static_cast<std::uint64_t>(n) ^ sign) << fSpec.grid.shift) + ((sign & 1) << top);
+      using Bits = std::conditional_t<sizeof(Word) == 4 && sizeof(Number) == 4, std::uint32_t, std::uint64_t>;
+      const Bits sign = n < 0 ? ~Bits{0} : Bits{0};
+      return static_cast<Word>(((static_cast<Bits>(n) ^ sign) << shift) + ((sign & 1) << (8 * sizeof(Word) - 1)));
    }
 
    /// The number that has some bits, in binary64.
@@ -254,9 +301,11 @@ private:
    {
       if (fSpec.inserted.size() == 1) {
          const std::int64_t at = fSpec.inserted[0].at;
-         for (std::int64_t &n : out)
-            n += at <= n;
-         return;
+         return processor::run([&]() HEPAE_INLINED {
+            std::int64_t *to = out.data();
+            for (std::size_t i = 0, size = out.size(); i < size; ++i)
+               to[i] += at <= to[i];
+         });
       }
       for (std::int64_t &n : out)
          n = inserted_below(n);
@@ -270,15 +319,40 @@ private:
       return out;
    }
 
+   void nearest_steps(Span<const double> values, Span<std::int64_t> out) const
+   {
+      processor::run([&, step = fSpec.grid.step]() HEPAE_INLINED {
+         const double *from = values.data(), each = step;
+         std::int64_t *to = out.data();
+         bool small = true;
+         for (std::size_t i = 0, size = out.size(); i < size; ++i) {
+            const double n = from[i] / each;
+            small &= std::fabs(n) < 0x1p+51;
+            to[i] = exact::nearest_small(n);
+         }
+         for (std::size_t i = 0; !small && i < out.size(); ++i) // few are that large
+            to[i] = rint(kept(from[i] / each, kExact));
+      });
+   }
+
+   /// The same as `nearest_power`, without branches.
    void nearest_powers(Span<const double> values, Span<std::int64_t> out) const
    {
       const exact::LogTable &table = exact::log_table();
       const double scale = 1 / fSpec.grid.first, top = static_cast<double>(fSpec.grid.top) + 1, per_log = fPerLog;
-      for (std::size_t i = 0; i < out.size(); ++i) {
-         const double size = std::max(kept(std::fabs(values[i]) * scale, exact::kLargest), 1 / exact::kLargest);
-         const std::int64_t n = rint(std::clamp(exact::table_log(size, table) * per_log + 1, 0.0, top));
-         out[i] = values[i] < 0 ? -n : n;
-      }
+      processor::run([&]() HEPAE_INLINED {
+         const double *from = values.data(), *logs = table.value.data(), *slopes = table.slope.data();
+         const double factor = scale, most = top, each = per_log;
+         std::int64_t *to = out.data();
+         for (std::size_t i = 0, size = out.size(); i < size; ++i) {
+            const double scaled = std::fabs(from[i]) * factor;
+            const double least = scaled <= exact::kLargest ? scaled : exact::kLargest; // what is not a number too
+            const double log = exact::table_log_of_normal(least < 1 / exact::kLargest ? 1 / exact::kLargest : least, logs, slopes);
+            const double place = log * each + 1, above = place < 0 ? 0 : place, kept = above > most ? most : above;
+            const std::int64_t n = exact::nearest_small(kept);
+            to[i] = from[i] < 0 ? -n : n;
+         }
+      });
    }
 
    std::int64_t nearest_power(double value) const
@@ -302,121 +376,232 @@ private:
       return bits >> sign ? -1 - n : n;
    }
 
+   /// Values are made for a few objects, which stay in the cache, and then go to their places.
+   static constexpr std::size_t kTile = 1024;
+
    template <std::size_t Size, class Q>
    void typed_values(Span<const Q> q, Span<const std::uint32_t> at, Bytes escaped, const std::uint64_t *feature,
                      std::uint8_t *out) const
    {
       using Word = typename lattice::Word<Size>::type;
       auto *words = reinterpret_cast<Word *>(out);
-      const auto [least, most] = range(q);
-      if (feature)
+      if (feature) {
          moved_points(q, at, *feature, words);
-      else if (static_cast<std::uint64_t>(most) - static_cast<std::uint64_t>(least) < q.size())
-         return from_table(q, at, least, most, escaped, words);
-      else
-         points(q, at, words);
+         const std::size_t escapes = put_inserted(q, at, words);
+         return put_escaped(q, at, escaped, escapes, words);
+      }
+      Word tile[kTile];
+      const Table<Word> table = table_of<Word>(q);
+      std::size_t escapes = 0;
+      for (std::size_t first = 0; first < q.size(); first += kTile) {
+         const Span<const Q> part = q.part(first, std::min(kTile, q.size() - first));
+         const std::uint32_t *to = at.data() + first;
+         if (table.words.empty()) {
+            escapes += points(part, tile);
+            const std::size_t size = part.size();
+            HEPAE_UNROLLED
+            for (std::size_t i = 0; i < size; ++i)
+               words[to[i]] = tile[i];
+         } else {
+            from_table(part, table, to, words);
+            escapes += escapes_in(part);
+         }
+      }
+      put_escaped(q, at, escaped, escapes, words);
+   }
+
+   /// The words of integers from `least` on, where there are fewer integers than objects: each is found once.
+   template <class Word>
+   struct Table {
+      std::int64_t least = 0;
+      std::vector<Word> words;
+   };
+
+   template <class Word, class Q>
+   Table<Word> table_of(Span<const Q> q) const
+   {
+      if (q.empty() || is_simple<Q>())
+         return {};
+      Q least = q[0], most = q[0];
+      processor::run([&]() HEPAE_INLINED {
+         Q low = least, high = most;
+         for (Q one : q) {
+            low = std::min(low, one);
+            high = std::max(high, one);
+         }
+         least = low;
+         most = high;
+      });
+      if (static_cast<std::uint64_t>(most) - static_cast<std::uint64_t>(least) >= q.size() / 2)
+         return {};
+      Table<Word> out{least, std::vector<Word>(static_cast<std::size_t>(most - least) + 1)};
+      std::vector<Q> numbers(out.words.size());
+      for (std::size_t i = 0; i < numbers.size(); ++i)
+         numbers[i] = static_cast<Q>(least + static_cast<Q>(i));
+      points(Span<const Q>(numbers), out.words.data());
+      return out;
+   }
+
+   /// Whether a point is found as quickly as it is looked up.
+   template <class Q>
+   bool is_simple() const
+   {
+      if (fSpec.dtype == Dtype::kFloat32)
+         return fSpec.grid.kind == Grid::Kind::kPattern || (fSpec.grid.kind == Grid::Kind::kLinear && sizeof(Q) == 4);
+      return fSpec.grid.kind == Grid::Kind::kInteger && fSpec.dtype != Dtype::kBool;
+   }
+
+   template <class Word, class Q>
+   static void from_table(Span<const Q> q, const Table<Word> &table, const std::uint32_t *to, Word *out)
+   {
+      const Word *from = table.words.data();
+      const Q *numbers = q.data();
+      const auto least = static_cast<Q>(table.least);
+      const std::size_t size = q.size();
+      HEPAE_UNROLLED
+      for (std::size_t i = 0; i < size; ++i)
+         out[to[i]] = from[static_cast<std::size_t>(numbers[i] - least)];
+   }
+
+   template <class Q>
+   std::size_t escapes_in(Span<const Q> q) const
+   {
+      const auto escape = static_cast<Q>(fEscape.value_or(0));
+      std::size_t out = 0;
+      if (fEscape && *fEscape == escape)
+         processor::run([&]() HEPAE_INLINED {
+            Q found = 0; // as wide as what is compared; a tile has few, and whole columns are below 2^31
+            for (Q one : q)
+               found = static_cast<Q>(found + (one == escape));
+            out = static_cast<std::size_t>(found);
+         });
+      return out;
+   }
+
+   /// The bits of points that are not on the grid, at their places; how many escape.
+   template <class Word, class Q>
+   std::size_t put_inserted(Span<const Q> q, Span<const std::uint32_t> at, Word *out) const
+   {
       for (std::size_t j = 0; j < fIndex.size(); ++j)
          if (fSpec.inserted[j].bits)
             for (std::size_t i = 0; i < q.size(); ++i)
                if (q[i] == fIndex[j])
-                  words[at[i]] = static_cast<Word>(*fSpec.inserted[j].bits);
-      put_escaped(q, at, escaped, words);
-   }
-
-   template <class Q>
-   static std::pair<std::int64_t, std::int64_t> range(Span<const Q> q)
-   {
-      if (q.empty())
-         return {0, 1};
-      Q least = q[0], most = q[0];
-      for (Q one : q) {
-         least = std::min(least, one);
-         most = std::max(most, one);
-      }
-      return {least, most};
-   }
-
-   /// There are fewer integers than objects: the value of each is found once.
-   template <class Word, class Q>
-   void from_table(Span<const Q> q, Span<const std::uint32_t> at, std::int64_t least, std::int64_t most, Bytes escaped,
-                   Word *out) const
-   {
-      std::vector<Word> table(static_cast<std::size_t>(most - least) + 1);
-      std::size_t j = 0; // inserted points passed
-      for (std::size_t i = 0; i < table.size(); ++i) {
-         const std::int64_t one = least + static_cast<std::int64_t>(i);
-         while (j < fIndex.size() && fIndex[j] < one)
-            ++j;
-         const bool inserted = j < fIndex.size() && fIndex[j] == one;
-         if (!inserted)
-            table[i] = static_cast<Word>(bits_of_point(one - static_cast<std::int64_t>(j)));
-         else if (fSpec.inserted[j].bits)
-            table[i] = static_cast<Word>(*fSpec.inserted[j].bits);
-      }
-      const Word *from = table.data();
-      const std::uint32_t *to = at.data();
-      for (std::size_t i = 0; i < q.size(); ++i)
-         out[to[i]] = from[static_cast<std::size_t>(q[i] - static_cast<Q>(least))];
-      if (!escaped.empty() || (fEscape && least <= *fEscape && *fEscape <= most))
-         put_escaped(q, at, escaped, out);
+                  out[at[i]] = static_cast<Word>(*fSpec.inserted[j].bits);
+      return escapes_in(q);
    }
 
    /// Escaped values stand in the order of what is restored.
    template <class Word, class Q>
-   void put_escaped(Span<const Q> q, Span<const std::uint32_t> at, Bytes escaped, Word *out) const
+   void put_escaped(Span<const Q> q, Span<const std::uint32_t> at, Bytes escaped, std::size_t escapes, Word *out) const
    {
-      std::size_t escapes = 0;
-      const auto escape = static_cast<Q>(fEscape.value_or(0));
-      if (fEscape && *fEscape == escape)
-         for (Q one : q)
-            escapes += one == escape;
       require(escapes * sizeof(Word) == escaped.size(), "escapes and escaped values differ");
       if (escapes == 0)
          return;
       std::vector<std::uint32_t> places;
       for (std::size_t i = 0; i < q.size(); ++i)
-         if (q[i] == escape)
+         if (q[i] == *fEscape)
             places.push_back(at[i]);
       std::sort(places.begin(), places.end());
       for (std::size_t i = 0; i < places.size(); ++i)
          std::memcpy(out + places[i], escaped.data() + i * sizeof(Word), sizeof(Word));
    }
 
-   /// The value of each integer at its place. The compiler makes a loop of its own of each call.
-   template <class Word, class Q, class Point>
-   void each(Span<const Q> q, Span<const std::uint32_t> at, Word *out, Point point) const
+   /// The words of integers; how many escape.
+   template <class Word, class Q>
+   std::size_t points(Span<const Q> q, Word *out) const
    {
-      const Q *from = q.data();
-      const std::uint32_t *to = at.data();
-      const std::int64_t only = fIndex.empty() ? 0 : fIndex[0];
-      if (fIndex.empty())
-         for (std::size_t i = 0; i < q.size(); ++i)
-            out[to[i]] = static_cast<Word>(point(from[i]));
-      else if (fIndex.size() == 1)
-         for (std::size_t i = 0; i < q.size(); ++i)
-            out[to[i]] = static_cast<Word>(point(from[i] - (only < from[i])));
-      else
-         for (std::size_t i = 0; i < q.size(); ++i)
-            out[to[i]] = static_cast<Word>(point(grid_number(from[i])));
+      grid_points(q, out);
+      put_own(q, out);
+      return escapes_in(q);
    }
 
-   /// Points of the grid; those that are frequent have a loop of their own.
+   /// The words of the grid. The compiler makes loops of their own of frequent kinds.
    template <class Word, class Q>
-   void points(Span<const Q> q, Span<const std::uint32_t> at, Word *out) const
+   void grid_points(Span<const Q> q, Word *out) const
    {
       if (fSpec.grid.kind == Grid::Kind::kInteger && fSpec.dtype != Dtype::kBool)
-         return each(q, at, out, [](std::int64_t n) { return n; });
-      if (fSpec.grid.kind == Grid::Kind::kPattern)
-         return each(q, at, out, [this](std::int64_t n) { return pattern(n); });
-      if (fSpec.dtype == Dtype::kFloat32 && fSpec.grid.kind == Grid::Kind::kLog)
-         return each(q, at, out, [high = fHigh.data(), low = fLow.data(), half = fHalfBits, top = fSpec.grid.top](
-                                    std::int64_t n) { return narrow(power(n, high, low, half, top)); });
-      if (fSpec.dtype == Dtype::kFloat32 && fSpec.grid.kind == Grid::Kind::kLinear)
-         return each(q, at, out, [step = fSpec.grid.step](std::int64_t n) { return narrow(static_cast<double>(n) * step); });
-      each(q, at, out, [this](std::int64_t n) { return bits_of_point(n); });
+         each(q, out, [](auto n) HEPAE_INLINED { return static_cast<Word>(n); });
+      else if (fSpec.grid.kind == Grid::Kind::kPattern)
+         each(q, out, [shift = fSpec.grid.shift](auto n) HEPAE_INLINED { return pattern<Word>(n, shift); });
+      else if (fSpec.dtype == Dtype::kFloat32 && fSpec.grid.kind == Grid::Kind::kLog)
+         each(q, out, [high = fHigh.data(), low = fLow.data(), half = fHalfBits, top = fSpec.grid.top](auto n) HEPAE_INLINED {
+            const std::int64_t most = std::numeric_limits<decltype(n)>::max();
+            return static_cast<Word>(narrow(power(n, high, low, half, static_cast<decltype(n)>(top < most ? top : most))));
+         });
+      else if (fSpec.dtype == Dtype::kFloat32 && fSpec.grid.kind == Grid::Kind::kLinear)
+         each(q, out, [step = fSpec.grid.step](auto n) HEPAE_INLINED {
+            return static_cast<Word>(narrow(static_cast<double>(n) * step));
+         });
+      else
+         each(q, out, [this](auto n) HEPAE_INLINED { return static_cast<Word>(bits_of_point(n)); });
    }
 
-   static std::uint32_t narrow(double value) { return lattice::bits_as<std::uint32_t>(static_cast<float>(value)); }
+   /// The bits of points that are not on the grid.
+   template <class Word, class Q>
+   void put_own(Span<const Q> q, Word *out) const
+   {
+      for (std::size_t j = 0; j < fIndex.size(); ++j) {
+         const auto number = static_cast<Q>(fIndex[j]);
+         if (!fSpec.inserted[j].bits || number != fIndex[j])
+            continue;
+         const auto bits = static_cast<Word>(*fSpec.inserted[j].bits);
+         processor::run([&]() HEPAE_INLINED {
+            for (std::size_t i = 0; i < q.size(); ++i)
+               out[i] = q[i] == number ? bits : out[i];
+         });
+      }
+   }
+
+   template <class Q>
+   void each_centre(const Q *q, Span<double> out) const
+   {
+      for (std::size_t i = 0; i < out.size(); ++i)
+         out[i] = centre(q[i]);
+   }
+
+   template <class Word>
+   void float_centres(const std::int32_t *q, Span<double> out) const
+   {
+      using Real = typename lattice::Word<sizeof(Word)>::real;
+      Word words[kTile];
+      for (std::size_t done = 0; done < out.size(); done += kTile) {
+         const Span<double> part = out.part(done, std::min(kTile, out.size() - done));
+         grid_points(Span<const std::int32_t>(q + done, part.size()), words);
+         processor::run([&]() HEPAE_INLINED {
+            double *to = part.data();
+            for (std::size_t i = 0, size = part.size(); i < size; ++i) {
+               const auto value = static_cast<double>(lattice::bits_as<Real>(words[i]));
+               to[i] = value - value == 0 ? value : 0; // finite
+            }
+         });
+      }
+   }
+
+   /// The word of each integer, from its number on the grid.
+   template <class Word, class Q, class Point>
+   void each(Span<const Q> q, Word *out, Point point) const
+   {
+      const std::int64_t first = fIndex.empty() ? 0 : fIndex[0];
+      const auto only = static_cast<Q>(first);
+      processor::run([&]() HEPAE_INLINED {
+         const Q *from = q.data();
+         const std::size_t size = q.size();
+         if (fIndex.empty())
+            for (std::size_t i = 0; i < size; ++i)
+               out[i] = point(from[i]);
+         else if (fIndex.size() == 1 && only == first)
+            for (std::size_t i = 0; i < size; ++i)
+               out[i] = point(static_cast<Q>(from[i] - (only < from[i])));
+         else
+            for (std::size_t i = 0; i < size; ++i)
+               out[i] = point(grid_number(from[i]));
+      });
+   }
+
+   static HEPAE_INLINE std::uint32_t narrow(double value)
+   {
+      return lattice::bits_as<std::uint32_t>(static_cast<float>(value));
+   }
 
    template <class Word, class Q>
    void moved_points(Span<const Q> q, Span<const std::uint32_t> at, std::uint64_t feature, Word *out) const

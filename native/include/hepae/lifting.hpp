@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <cstdint>
 #include <utility>
 #include <vector>
@@ -13,6 +14,56 @@
 #include "varint.hpp"
 
 namespace hepae {
+
+/// Deals the latents of classes to the objects: each takes the next one of its class. The objects stand in a few runs that are
+/// dealt side by side, since the next latent is known only when the one before is taken.
+class Dealing {
+public:
+   Dealing(Span<const std::uint8_t> numbers, std::size_t classes)
+      : fNumbers(numbers), fRun(numbers.size() / kRuns), fCounts(classes)
+   {
+      for (std::size_t i = 0; i < fRun; ++i)
+         for (std::size_t run = 0; run < kRuns; ++run)
+            ++fNext[run][numbers[run * fRun + i]];
+      std::array<std::uint32_t, kMost> last{};
+      for (std::size_t i = kRuns * fRun; i < numbers.size(); ++i)
+         ++last[numbers[i]];
+      std::uint32_t begin = 0;
+      for (std::size_t one = 0; one < classes; ++one) {
+         const std::uint32_t first = begin;
+         for (auto &run : fNext) {
+            const std::uint32_t count = run[one];
+            run[one] = begin;
+            begin += count;
+         }
+         begin += last[one]; // the last objects go on where the last run ends
+         fCounts[one] = begin - first;
+      }
+   }
+
+   /// Objects of each class.
+   const std::vector<std::size_t> &counts() const { return fCounts; }
+
+   /// From the latents of the classes, one class after the other.
+   template <class T>
+   void deal(const T *latents, T *out) const
+   {
+      auto next = fNext;
+      for (std::size_t i = 0; i < fRun; ++i)
+         for (std::size_t run = 0; run < kRuns; ++run)
+            out[run * fRun + i] = latents[next[run][fNumbers[run * fRun + i]]++];
+      for (std::size_t i = kRuns * fRun; i < fNumbers.size(); ++i)
+         out[i] = latents[next[kRuns - 1][fNumbers[i]]++];
+   }
+
+private:
+   static constexpr std::size_t kRuns = 4, kMost = 256;
+
+   Span<const std::uint8_t> fNumbers;
+   std::size_t fRun;
+   std::array<std::array<std::uint32_t, kMost>, kRuns> fNext{};
+   std::vector<std::size_t> fCounts;
+};
 
 /// The features of a chunk, decoded one after the other.
 class OpenLifting {
@@ -101,17 +152,17 @@ private:
       const bool is_small = unpack_small(payload, small);
       if (is_small && is_quick(feature, around))
          return restore_small(feature, std::move(small));
-      integers(feature).begin(order().objects());
       if (is_small)
-         return restore(feature, small, around);
+         return restore_by_place(feature, small, around);
       fLatents.resize(order().objects());
       unpack_integers(payload, fLatents);
-      restore(feature, fLatents, around);
+      restore_by_place(feature, fLatents, around);
    }
 
    template <class T>
-   void restore(std::size_t feature, const Buffer<T> &latents, bool around)
+   void restore_by_place(std::size_t feature, const Buffer<T> &latents, bool around)
    {
+      integers(feature).begin(order().objects());
       if (predictor(feature).wants_latent)
          std::copy(latents.begin(), latents.end(), kept(feature).begin(latents.size()).begin());
       for (std::size_t place = 0; place < order().places(); ++place)
@@ -120,27 +171,39 @@ private:
 
    void classes(std::size_t feature, Bytes payload, bool around)
    {
-      const OpenPredictor &one = predictor(feature);
       fNumbers.resize(order().objects());
-      std::vector<std::size_t> counts(one.classes.size());
-      if (!one.ranked)
-         for (std::size_t place = 0; place < order().places(); ++place)
-            classify(one, place, counts);
+      if (predictor(feature).ranked)
+         return classes_by_place(feature, payload, around);
+      for (std::size_t place = 0; place < order().places(); ++place)
+         classify(predictor(feature), place);
+      const Dealing dealing(fNumbers, predictor(feature).classes.size());
       Classes<std::int32_t> small;
       fSmall.resize(order().objects());
-      if (split(payload, counts, one.ranked, fSmall, small))
-         return is_quick(feature, around) ? deal_all(feature, small) : deal_places(feature, around, small);
+      if (split(payload, dealing.counts(), false, fSmall, small)) {
+         Buffer<std::int32_t> out(order().objects());
+         dealing.deal(fSmall.data(), out.data());
+         return is_quick(feature, around) ? restore_small(feature, std::move(out)) : restore_by_place(feature, out, around);
+      }
       Classes<std::int64_t> large;
       fLatents.resize(order().objects());
-      split(payload, counts, one.ranked, fLatents, large);
-      deal_places(feature, around, large);
+      split(payload, dealing.counts(), false, fLatents, large);
+      Buffer<std::int64_t> out(order().objects());
+      dealing.deal(fLatents.data(), out.data());
+      restore_by_place(feature, out, around);
    }
 
-   void deal_all(std::size_t feature, Classes<std::int32_t> &classes)
+   /// Where the class of an object can depend on this feature of the objects before it.
+   void classes_by_place(std::size_t feature, Bytes payload, bool around)
    {
-      Buffer<std::int32_t> out(order().objects());
-      deal(classes, fNumbers.data(), out.size(), out.data());
-      restore_small(feature, std::move(out));
+      const std::vector<std::size_t> counts(predictor(feature).classes.size());
+      Classes<std::int32_t> small;
+      fSmall.resize(order().objects());
+      if (split(payload, counts, true, fSmall, small))
+         return deal_places(feature, around, small);
+      Classes<std::int64_t> large;
+      fLatents.resize(order().objects());
+      split(payload, counts, true, fLatents, large);
+      deal_places(feature, around, large);
    }
 
    template <class T>
@@ -150,12 +213,10 @@ private:
       integers(feature).begin(order().objects());
       if (one.wants_latent)
          kept(feature).begin(order().objects());
-      std::vector<std::size_t> counts(one.classes.size());
       std::vector<T> dealt(order().size(0));
       for (std::size_t place = 0; place < order().places(); ++place) {
          const std::size_t start = order().start(place), size = order().size(place);
-         if (one.ranked)
-            classify(one, place, counts);
+         classify(one, place);
          deal(classes, fNumbers.data() + start, size, dealt.data());
          if (one.wants_latent)
             std::copy_n(dealt.begin(), size, kept(feature).changed().begin() + static_cast<std::ptrdiff_t>(start));
@@ -204,7 +265,7 @@ private:
       return true;
    }
 
-   void classify(const OpenPredictor &predictor, std::size_t place, std::vector<std::size_t> &counts)
+   void classify(const OpenPredictor &predictor, std::size_t place)
    {
       std::uint8_t *all = fNumbers.data() + order().start(place);
       if (!predictor.widths.is_small) {
@@ -224,8 +285,6 @@ private:
             }
          });
       }
-      for (std::size_t p = 0; p < order().size(place); ++p)
-         ++counts[all[p]];
    }
 };
 

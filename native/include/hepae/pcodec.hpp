@@ -9,7 +9,9 @@
 #include <type_traits>
 #include <vector>
 
+#include "buffer.hpp"
 #include "error.hpp"
+#include "processor.hpp"
 #include "span.hpp"
 
 namespace hepae {
@@ -26,6 +28,7 @@ public:
    explicit Bits(Bytes data) : fSize(data.size()), fData(data.size() + kPadding)
    {
       std::copy(data.begin(), data.end(), fData.begin());
+      std::fill_n(fData.data() + fSize, kPadding, std::uint8_t{0});
    }
 
    std::uint64_t take(unsigned bits)
@@ -45,6 +48,7 @@ public:
 
    bool at_end() const { return byte() == fSize; }
    std::size_t position() const { return fAt; }
+   const std::uint8_t *data() const { return fData.data(); }
 
    /// After a batch: it must have ended inside.
    void go_to(std::size_t position)
@@ -74,10 +78,14 @@ private:
    /// A batch of the widest numbers, with their states, and a word.
    static constexpr std::size_t kPadding = kBatch * (8 + 2) + 16;
    std::size_t fSize, fAt = 0;
-   std::vector<std::uint8_t> fData;
+   Buffer<std::uint8_t> fData;
 
    std::size_t byte() const { return (fAt + 7) / 8; }
 };
+
+/// What is computed with: latents of 16 bits as 32, whose upper half means nothing.
+template <class L>
+using Word = std::conditional_t<sizeof(L) == 8, std::uint64_t, std::uint32_t>;
 
 template <class L>
 struct Bin {
@@ -86,12 +94,12 @@ struct Bin {
    std::uint8_t offset_bits;
 };
 
-/// An entry of the decoding table of tANS: the next state, and the bin of this one.
+/// An entry of the decoding table of tANS: how the next state is made, and the bin of this one.
 template <class L>
 struct Node {
-   std::uint16_t base;
    std::uint8_t bits, offset_bits;
-   L lower;
+   std::uint16_t base;
+   Word<L> lower;
 };
 
 /// One of the numbers that an integer is made of.
@@ -110,6 +118,7 @@ public:
          bin.lower = static_cast<L>(bits.take(8 * sizeof(L)));
          bin.offset_bits = static_cast<std::uint8_t>(bits.take(sizeof(L) == 8 ? 7 : sizeof(L) == 4 ? 6 : 5));
          require(bin.offset_bits <= 8 * sizeof(L), "a bin that is too wide");
+         fWidest = std::max(fWidest, bin.offset_bits);
          sum += bin.weight;
       }
       require(sum == std::size_t{1} << fSizeLog, "weights of bins do not add up");
@@ -122,25 +131,33 @@ public:
          state = static_cast<std::uint32_t>(bits.take(fSizeLog));
    }
 
-   void batch(Bits &bits, L *out, std::size_t n)
+   /// The next latents; there must be room for a whole batch.
+   void batch(Bits &bits, Word<L> *out, std::size_t n)
    {
-      std::array<std::uint8_t, kBatch> widths;
-      std::size_t at = fSizeLog == 0 ? constant(bits.position(), out, widths.data(), n)
-                                     : bins(bits, out, widths.data(), n);
-      for (std::size_t i = 0; i < n; ++i) {
-         if constexpr (sizeof(L) < 8) // offsets fit into a word
-            out[i] = static_cast<L>(out[i] + (bits.word(at) & ((std::uint64_t{1} << widths[i]) - 1)));
-         else
-            out[i] = static_cast<L>(out[i] + bits.at(at, widths[i]));
-         at += widths[i];
+      const std::uint8_t *data = bits.data();
+      std::size_t at = bits.position();
+#if HEPAE_HAS_AVX2
+      if (processor::has_avx2()) {
+         at = fSizeLog == 0 ? same(at, n) : visit_with_avx2(data, at, n);
+         if constexpr (sizeof(L) < 8)
+            if (fWidest <= kNarrow)
+               return bits.go_to(offsets_with_avx2(data, at, out, n));
+         return bits.go_to(offsets(data, at, out, n));
       }
-      bits.go_to(at);
+#endif
+      at = fSizeLog == 0 ? same(at, n) : visit(data, at, n);
+      bits.go_to(offsets(data, at, out, n));
    }
 
 private:
+   static constexpr unsigned kNarrow = 25; ///< bits that are within four bytes wherever they begin
+   static constexpr std::size_t kAtOnce = 8;
+
    unsigned fSizeLog;
+   std::uint8_t fWidest = 0;
    std::vector<Node<L>> fNodes;
    std::array<std::uint32_t, kLanes> fStates{};
+   Node<L> fVisited[kBatch + kAtOnce]; ///< the nodes of a batch
 
    void make_table(const std::vector<Bin<L>> &bins)
    {
@@ -153,43 +170,107 @@ private:
       std::vector<std::uint32_t> next;
       for (const Bin<L> &bin : bins)
          next.push_back(bin.weight);
-      fNodes.reserve(size);
-      for (std::uint16_t symbol : symbols) {
-         std::uint32_t state = next[symbol]++;
-         std::uint8_t read = 0;
-         for (; state < size; state *= 2)
-            ++read;
-         fNodes.push_back({static_cast<std::uint16_t>(state - size), read, bins[symbol].offset_bits, bins[symbol].lower});
+      fNodes.resize(size);
+      for (std::uint32_t i = 0; i < size; ++i) {
+         const Bin<L> &bin = bins[symbols[i]];
+         const std::uint32_t state = next[symbols[i]]++;
+         const auto read = static_cast<std::uint8_t>(fSizeLog - (31 - static_cast<unsigned>(__builtin_clz(state))));
+         fNodes[i] = {read, bin.offset_bits, static_cast<std::uint16_t>((state << read) - size), bin.lower};
       }
    }
 
-   std::size_t constant(std::size_t at, L *out, std::uint8_t *widths, std::size_t n) const
+   /// All latents are in one bin.
+   std::size_t same(std::size_t at, std::size_t n)
    {
-      std::fill(out, out + n, fNodes[0].lower);
-      std::fill(widths, widths + n, fNodes[0].offset_bits);
+      std::fill_n(fVisited, n, fNodes[0]);
       return at;
    }
 
-   /// Lower ends of bins and widths of offsets; four lanes read from one word.
-   std::size_t bins(const Bits &bits, L *out, std::uint8_t *widths, std::size_t n)
+   /// The nodes of a batch; four lanes read from one word.
+   HEPAE_INLINE std::size_t visit_loop(const std::uint8_t *data, std::size_t at, std::size_t n)
    {
-      std::size_t at = bits.position();
       const Node<L> *nodes = fNodes.data();
       std::array<std::uint32_t, kLanes> states = fStates;
-      for (std::size_t i = 0; i < n; i += kLanes) {
-         std::uint64_t word = bits.word(at);
-         for (std::size_t lane = 0; lane < std::min(kLanes, n - i); ++lane) {
-            const Node<L> &node = nodes[states[lane]];
-            out[i + lane] = node.lower;
-            widths[i + lane] = node.offset_bits;
+      const auto row = [&](std::size_t i, std::size_t lanes) __attribute__((always_inline)) {
+         std::uint64_t word;
+         std::memcpy(&word, data + at / 8, sizeof(word));
+         word >>= at % 8;
+         for (std::size_t lane = 0; lane < lanes; ++lane) {
+            const Node<L> node = nodes[states[lane]];
+            fVisited[i + lane] = node;
             states[lane] = node.base + static_cast<std::uint32_t>(word & ((std::uint64_t{1} << node.bits) - 1));
             word >>= node.bits;
             at += node.bits;
          }
-      }
+      };
+      std::size_t i = 0;
+      for (; i + kLanes <= n; i += kLanes)
+         row(i, kLanes);
+      row(i, n - i);
       fStates = states;
       return at;
    }
+   std::size_t visit(const std::uint8_t *data, std::size_t at, std::size_t n) { return visit_loop(data, at, n); }
+
+   /// Lower ends of bins, and the offsets in them.
+   std::size_t offsets(const std::uint8_t *data, std::size_t at, Word<L> *out, std::size_t n) const
+   {
+      const auto bits = [data](std::size_t position, unsigned width) {
+         std::uint64_t word;
+         std::memcpy(&word, data + position / 8, sizeof(word));
+         return word >> (position % 8) & ((std::uint64_t{1} << width) - 1);
+      };
+      for (std::size_t i = 0; i < n; ++i) {
+         const unsigned width = fVisited[i].offset_bits;
+         std::uint64_t offset = bits(at, width <= 57 ? width : 32);
+         if (sizeof(L) == 8 && width > 57)
+            offset |= bits(at + 32, width - 32) << 32;
+         out[i] = static_cast<Word<L>>(fVisited[i].lower + offset);
+         at += width;
+      }
+      return at;
+   }
+
+#if HEPAE_HAS_AVX2
+   HEPAE_AVX2 std::size_t visit_with_avx2(const std::uint8_t *data, std::size_t at, std::size_t n)
+   {
+      return visit_loop(data, at, n);
+   }
+
+   /// The same as `offsets` for narrow bins, eight at once.
+   HEPAE_AVX2 std::size_t offsets_with_avx2(const std::uint8_t *data, std::size_t at, Word<L> *out, std::size_t n)
+   {
+      std::fill_n(fVisited + n, kAtOnce, Node<L>{}); // bins without width behind the last one
+      const std::uint8_t *from = data + at / 8;
+      __m256i begin = _mm256_set1_epi32(static_cast<int>(at % 8));
+      const __m256i ones = _mm256_set1_epi32(-1), last = _mm256_set1_epi32(kAtOnce - 1);
+      for (std::size_t i = 0; i < n; i += kAtOnce) {
+         const auto *nodes = reinterpret_cast<const __m256i *>(fVisited + i);
+         const __m256i order = _mm256_setr_epi32(0, 2, 4, 6, 1, 3, 5, 7); // what is narrow, then lower ends
+         const __m256i a = _mm256_permutevar8x32_epi32(_mm256_loadu_si256(nodes), order);
+         const __m256i b = _mm256_permutevar8x32_epi32(_mm256_loadu_si256(nodes + 1), order);
+         const __m256i packed = _mm256_permute2x128_si256(a, b, 0x20), lower = _mm256_permute2x128_si256(a, b, 0x31);
+         const __m256i widths = _mm256_and_si256(_mm256_srli_epi32(packed, 8), _mm256_set1_epi32(0xFF));
+         const __m256i ends = _mm256_add_epi32(begin, sums(widths));
+         const __m256i starts = _mm256_sub_epi32(ends, widths);
+         const __m256i words = _mm256_i32gather_epi32(reinterpret_cast<const int *>(from), _mm256_srli_epi32(starts, 3), 1);
+         const __m256i shifted = _mm256_srlv_epi32(words, _mm256_and_si256(starts, _mm256_set1_epi32(7)));
+         const __m256i offsets = _mm256_andnot_si256(_mm256_sllv_epi32(ones, widths), shifted);
+         _mm256_storeu_si256(reinterpret_cast<__m256i *>(out + i), _mm256_add_epi32(lower, offsets));
+         begin = _mm256_permutevar8x32_epi32(ends, last);
+      }
+      return at / 8 * 8 + static_cast<std::size_t>(_mm256_cvtsi256_si32(begin));
+   }
+
+   /// Each number and those before it.
+   HEPAE_AVX2 static __m256i sums(__m256i x)
+   {
+      x = _mm256_add_epi32(x, _mm256_slli_si256(x, 4));
+      x = _mm256_add_epi32(x, _mm256_slli_si256(x, 8));
+      const __m256i low = _mm256_permutevar8x32_epi32(x, _mm256_set1_epi32(3));
+      return _mm256_add_epi32(x, _mm256_blend_epi32(_mm256_setzero_si256(), low, 0xF0));
+   }
+#endif
 };
 
 enum Mode : std::uint8_t { kClassic = 0, kMultiple = 1, kDictionary = 4 };
@@ -226,7 +307,7 @@ private:
          fDictionary.push_back(static_cast<L>(bits.take(8 * sizeof(L))));
    }
 
-   static Out number(L latent)
+   static HEPAE_INLINE Out number(L latent)
    {
       using Signed = std::make_signed_t<L>;
       return static_cast<Signed>(latent ^ static_cast<L>(L{1} << (8 * sizeof(L) - 1)));
@@ -238,10 +319,10 @@ private:
       bits.align();
       index.begin_page(bits);
       bits.align();
-      std::array<std::uint32_t, kBatch> indexes;
+      std::uint32_t indexes[kBatch];
       for (std::size_t first = 0; first < out.size(); first += kBatch) {
          const std::size_t n = std::min(kBatch, out.size() - first);
-         index.batch(bits, indexes.data(), n);
+         index.batch(bits, indexes, n);
          for (std::size_t i = 0; i < n; ++i) {
             require(indexes[i] < fDictionary.size(), "no such value in a dictionary");
             out[first + i] = number(fDictionary[indexes[i]]);
@@ -259,18 +340,20 @@ private:
       for (Latent<L> &latent : latents)
          latent.begin_page(bits);
       bits.align();
-      std::array<L, kBatch> first_part, second_part;
+      Word<L> first_part[kBatch], second_part[kBatch];
       for (std::size_t first = 0; first < out.size(); first += kBatch) {
          const std::size_t n = std::min(kBatch, out.size() - first);
-         latents[0].batch(bits, first_part.data(), n);
+         latents[0].batch(bits, first_part, n);
          if (fMode == kMultiple) {
-            latents[1].batch(bits, second_part.data(), n);
+            latents[1].batch(bits, second_part, n);
             for (std::size_t i = 0; i < n; ++i)
-               // in 64 bits: 16-bit numbers are multiplied as int otherwise, which may overflow
-               first_part[i] = static_cast<L>(std::uint64_t{first_part[i]} * fBase + second_part[i]);
+               first_part[i] = first_part[i] * fBase + second_part[i];
          }
-         for (std::size_t i = 0; i < n; ++i)
-            out[first + i] = number(first_part[i]);
+         processor::run([&]() HEPAE_INLINED {
+            Out *to = out.data() + first;
+            for (std::size_t i = 0; i < n; ++i)
+               to[i] = number(static_cast<L>(first_part[i]));
+         });
       }
       bits.align();
    }

@@ -5,6 +5,7 @@
 #include <memory>
 #include <vector>
 
+#include "buffer.hpp"
 #include "dtype.hpp"
 #include "limits.hpp"
 #include "span.hpp"
@@ -18,7 +19,7 @@ using Levels = std::vector<Counts>;
 struct Values {
    Dtype dtype = Dtype::kUint8;
    Levels levels;
-   std::vector<std::uint8_t> bytes; ///< aligned for every dtype, as operator new does
+   Buffer<std::uint8_t> bytes; ///< aligned for every dtype, as operator new does
 
    template <class T>
    Span<const T> as() const

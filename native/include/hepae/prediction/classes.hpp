@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "../processor.hpp"
 #include "../span.hpp"
 
 namespace hepae {
@@ -49,8 +50,12 @@ public:
       std::fill_n(out, sums.size(), std::uint8_t{0});
       for (std::int64_t edge : fEdges) {
          const auto near = static_cast<std::int32_t>(std::clamp<std::int64_t>(edge, INT32_MIN, INT32_MAX));
-         for (std::size_t p = 0; p < sums.size(); ++p)
-            out[p] = static_cast<std::uint8_t>(out[p] + (sums[p] >= near));
+         processor::run([&]() HEPAE_INLINED {
+            const std::int32_t *sum = sums.data(), least = near;
+            std::uint8_t *to = out; // bytes may be anywhere: the compiler must see that they are not these
+            for (std::size_t p = 0, size = sums.size(); p < size; ++p)
+               to[p] = static_cast<std::uint8_t>(to[p] + (sum[p] >= least));
+         });
       }
    }
 

@@ -74,6 +74,7 @@ private:
    Links fLinks;
    std::vector<double> fReals;           ///< values before they become integers
    std::vector<std::int64_t> fOther;     ///< a second column
+   std::vector<std::int64_t> fCounts;    ///< objects of the events, by position
    std::vector<std::uint64_t> fDistances;
 
    const RankOrder &order() const { return *fKnown->order; }
@@ -83,12 +84,15 @@ private:
    static void fill(std::int64_t value, Block out) { std::fill(out.begin(), out.end(), value); }
 
    /// Objects of an event: the places that have its position.
-   void count(Block out) const
+   void count(Block out)
    {
-      fill(0, out);
-      for (std::size_t place = 0; place < order().places(); ++place)
-         for (std::size_t p = 0; p < std::min(out.size(), order().size(place)); ++p)
-            ++out[p];
+      if (fCounts.empty()) {
+         fCounts.resize(order().size(0));
+         for (std::size_t place = 0; place < order().places(); ++place)
+            for (std::size_t p = 0; p < order().size(place); ++p)
+               ++fCounts[p];
+      }
+      copy(fCounts.data(), out);
    }
 
    void neighbour(std::size_t feature, std::int64_t offset, std::size_t place, Block out) const

@@ -8,14 +8,9 @@
 #include "evaluate.hpp"
 #include "known.hpp"
 #include "prepared.hpp"
+#include "stretches.hpp"
 
 namespace hepae {
-
-/// Some objects of a place, neighbours in rank order.
-struct Stretch {
-   static constexpr std::size_t kMost = 1024;
-   std::size_t place, first, size; ///< `first` within the place
-};
 
 class Indexes {
 public:
@@ -61,7 +56,7 @@ private:
    std::vector<Buffer<std::uint32_t>> fWhole; ///< by source, of all objects
    std::vector<OfPlace> fOfPlace;                  ///< by source, of the place that was asked for last
    std::vector<std::int64_t> fColumn;
-   double fReals[Stretch::kMost];
+   stretches::Columns fColumns; ///< of the sum that is looked at
 
    /// The inputs of networks follow the sources.
    const OpenSource &number(std::size_t source) const
@@ -128,79 +123,38 @@ private:
       }
    }
 
-   bool here(const std::int32_t *q, Scale scale, const Stretch &part, std::uint32_t *out) const
+   std::size_t first(const Stretch &part) const { return fKnown->order->start(part.place) + part.first; }
+
+   bool here(const std::int32_t *q, const Scale &scale, const Stretch &part, std::uint32_t *out) const
    {
-      if (!q)
-         return false;
-      q += fKnown->order->start(part.place) + part.first;
-      for (std::size_t p = 0; p < part.size; ++p)
-         out[p] = scale.small_index(q[p]);
-      return true;
+      if (q)
+         stretches::here(q + first(part), scale, part.size, out);
+      return q;
    }
 
    bool mix(const OpenSource &source, const Stretch &part, std::uint32_t *out)
    {
-      const std::size_t start = fKnown->order->start(part.place) + part.first;
-      const Scale scale = source.scale;
-      double *sum = fReals;
-      for (std::size_t i = 0; i < source.weights.size(); ++i) {
-         const std::int32_t *q = fKnown->narrow(source.column.features[i]);
+      fColumns.clear();
+      for (std::size_t feature : source.column.features) {
+         const std::int32_t *q = fKnown->narrow(feature);
          if (!q)
             return false;
-         add(q + start, source.weights[i], i == 0, part.size, sum);
+         fColumns.push_back(q + first(part));
       }
-      clip(sum, part.size);
-      for (std::size_t p = 0; p < part.size; ++p)
-         out[p] = scale.small_index(floor(sum[p]));
-      return !source.weights.empty();
+      stretches::mix(fColumns, source.weights, source.scale, part.size, out);
+      return !fColumns.empty();
    }
 
-   static void clip(double *sum, std::size_t size)
+   bool product(const OpenSource &source, const Stretch &part, std::uint32_t *out)
    {
-      constexpr double most = Integers::kSmall;
-      for (std::size_t p = 0; p < size; ++p)
-         sum[p] = sum[p] < -most ? -most : sum[p];
-      for (std::size_t p = 0; p < size; ++p)
-         sum[p] = sum[p] > most ? most : sum[p];
-   }
-
-   /// Of a small number, without a branch: the nearest integer, which the lowest bits of a sum show, and one less where it
-   /// is above.
-   static std::int32_t floor(double value)
-   {
-      constexpr double whole = 0x1.8p+52;
-      const double sum = value + whole, above = value - (sum - whole);
-      const auto nearest = static_cast<std::uint32_t>(lattice::bits_as<std::uint64_t>(sum));
-      return static_cast<std::int32_t>(nearest - static_cast<std::uint32_t>(lattice::bits_as<std::uint64_t>(above) >> 63));
-   }
-
-   /// The first product is added to a half, the others to the sum: all in the order of the format.
-   static void add(const std::int32_t *q, double weight, bool first, std::size_t size, double *sum)
-   {
-      if (first)
-         for (std::size_t p = 0; p < size; ++p)
-            sum[p] = static_cast<double>(q[p]) * weight + 0.5;
-      else
-         for (std::size_t p = 0; p < size; ++p)
-            sum[p] = sum[p] + static_cast<double>(q[p]) * weight;
-   }
-
-   bool product(const OpenSource &source, const Stretch &part, std::uint32_t *out) const
-   {
-      const PredictorColumn &spec = *source.column.spec;
       if (!source.small)
          return false;
-      const Scale scale = source.scale;
-      const int shift = static_cast<int>(std::min<std::int64_t>(spec.shift, 31));
-      std::int32_t sum[Stretch::kMost] = {};
-      for (std::size_t i = 0; i < spec.weights.size(); ++i) {
-         const std::int32_t *logs = fKnown->logs_at(source.column.features[i], part.place) + part.first;
-         const auto weight = static_cast<std::int32_t>(spec.weights[i]);
-         for (std::size_t p = 0; p < part.size; ++p)
-            sum[p] += weight * logs[p];
-      }
-      for (std::size_t p = 0; p < part.size; ++p)
-         out[p] = scale.small_index(sum[p] >> shift);
+      fColumns.clear();
+      for (std::size_t feature : source.column.features)
+         fColumns.push_back(fKnown->logs_at(feature, part.place) + part.first);
+      const PredictorColumn &spec = *source.column.spec;
+      stretches::product(fColumns, spec.weights, static_cast<int>(std::min<std::int64_t>(spec.shift, 31)), source.scale,
+                         part.size, out);
       return true;
    }
 };

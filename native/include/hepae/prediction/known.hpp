@@ -5,12 +5,12 @@
 #include <array>
 #include <cmath>
 #include <cstdint>
-#include <limits>
 #include <vector>
 
 #include "../buffer.hpp"
 #include "../exact.hpp"
 #include "../lattice.hpp"
+#include "../processor.hpp"
 #include "../values.hpp"
 #include "rank_order.hpp"
 
@@ -92,96 +92,116 @@ enum class Function { kValue, kCos, kSin, kCosh, kSinh };
 namespace known {
 
 constexpr double kLargestEta = 30;
-constexpr std::int32_t kNoLog = std::numeric_limits<std::int32_t>::min();
 
-inline double computed(Function function, double value)
+/// A function of values that are finite.
+template <class OfValue>
+void each(const double *values, std::size_t size, double *out, OfValue of_value)
+{
+   processor::run([&]() HEPAE_INLINED {
+      const double *from = values;
+      double *to = out;
+      for (std::size_t i = 0; i < size; ++i)
+         to[i] = of_value(from[i]);
+   });
+}
+
+HEPAE_INLINE double near_the_middle(double eta)
+{
+   const double least = eta < -kLargestEta ? -kLargestEta : eta;
+   return least > kLargestEta ? kLargestEta : least;
+}
+
+inline void computed(Function function, const double *values, std::size_t size, double *out)
 {
    switch (function) {
-   case Function::kCos: return exact::cos(value);
-   case Function::kSin: return exact::sin(value);
-   case Function::kCosh: return exact::cosh(std::clamp(value, -kLargestEta, kLargestEta));
-   case Function::kSinh: return exact::sinh(std::clamp(value, -kLargestEta, kLargestEta));
-   case Function::kValue: break;
+   case Function::kCos: return each(values, size, out, [](double x) HEPAE_INLINED { return exact::cos(x); });
+   case Function::kSin: return each(values, size, out, [](double x) HEPAE_INLINED { return exact::sin(x); });
+   case Function::kCosh:
+      return each(values, size, out, [](double x) HEPAE_INLINED { return exact::cosh_of_small(near_the_middle(x)); });
+   case Function::kSinh:
+      return each(values, size, out, [](double x) HEPAE_INLINED { return exact::sinh_of_small(near_the_middle(x)); });
+   case Function::kValue: std::copy(values, values + size, out);
    }
-   return value;
 }
 
-/// The logarithm of a value in 1/1024.
-inline std::int32_t log(double value)
+/// Logarithms of values that are finite, in 1/1024.
+inline void logs(const double *values, std::size_t size, std::int32_t *out)
 {
-   return static_cast<std::int32_t>(exact::rint(exact::log(std::max(std::fabs(value), exact::kSmallest)) * 1024));
+   processor::run([&]() HEPAE_INLINED {
+      const double *from = values;
+      std::int32_t *to = out;
+      for (std::size_t i = 0; i < size; ++i) {
+         const double magnitude = std::fabs(from[i]);
+         const double log = exact::log_of_normal(magnitude < exact::kSmallest ? exact::kSmallest : magnitude);
+         constexpr double whole = 0x1.8p+52; // the lowest bits of a sum show the nearest integer
+         to[i] = static_cast<std::int32_t>(static_cast<std::uint32_t>(exact::bits_of(log * 1024 + whole)));
+      }
+   });
 }
 
-/// A function of the first integers of a column. Where they are near each other, it is computed once for each of them:
-/// there are far fewer integers than objects.
+/// A function of the first integers of a column.
 template <class T>
 class Memo {
 public:
-   std::size_t size() const { return fSize; }
+   std::size_t size() const { return fOut.size(); }
    const T *data() const { return fOut.data(); }
 
-   template <class Q, class Compute>
-   void extend(const Q *q, std::size_t end, std::size_t all, T none, Compute compute)
+   /// Of all integers of a column, which are small, at once: where they are near each other, it is computed once for each
+   /// integer, as there are far fewer of them than objects.
+   template <class OfValues>
+   void all(Span<const std::int32_t> q, const OpenLattice &lattice, OfValues of_values)
    {
-      fOut.resize(all);
-      const auto [low, high] = range(q + fSize, q + end);
-      if (fits(low, high, none))
-         for (; fSize < end; ++fSize) {
-            T &known = fTable[static_cast<std::size_t>(std::int64_t{q[fSize]} - fLow)];
-            if (is_none(known, none))
-               known = compute(std::int64_t{q[fSize]});
-            fOut[fSize] = known;
+      fOut.resize(q.size());
+      std::int32_t low = q[0], high = q[0];
+      processor::run([&]() HEPAE_INLINED {
+         const std::int32_t *from = q.data();
+         std::int32_t least = low, most = high;
+         for (std::size_t i = 0, size = q.size(); i < size; ++i) {
+            least = std::min(least, from[i]);
+            most = std::max(most, from[i]);
          }
-      else
-         for (; fSize < end; ++fSize)
-            fOut[fSize] = compute(std::int64_t{q[fSize]});
+         low = least;
+         high = most;
+      });
+      const auto range = static_cast<std::size_t>(std::int64_t{high} - low + 1);
+      if (range > kTable || range > 2 * q.size())
+         return more(q.data(), 0, q.size(), lattice, of_values);
+      Buffer<double> values(range);
+      Buffer<T> table(range);
+      lattice.centres_from(low, values);
+      of_values(values.data(), range, table.data());
+      const T *from = table.data();
+      T *to = fOut.data();
+      const std::int32_t *numbers = q.data();
+      const std::size_t size = q.size();
+      HEPAE_UNROLLED
+      for (std::size_t i = 0; i < size; ++i)
+         to[i] = from[static_cast<std::uint32_t>(numbers[i] - low)];
+   }
+
+   /// Of the integers up to a place.
+   template <class Q, class OfValues>
+   void extend(const Q *q, std::size_t end, const OpenLattice &lattice, OfValues of_values)
+   {
+      const std::size_t first = fOut.size();
+      fOut.resize(end);
+      more(q, first, end, lattice, of_values);
    }
 
 private:
-   static constexpr std::uint64_t kTable = 1 << 16;
+   static constexpr std::size_t kTable = 1 << 16, kTile = 256;
 
-   std::size_t fSize = 0;
-   std::int64_t fLow = 0;
-   std::vector<T> fTable;
    Buffer<T> fOut;
 
-   static bool is_none(T known, T none)
+   template <class Q, class OfValues>
+   void more(const Q *q, std::size_t first, std::size_t end, const OpenLattice &lattice, OfValues of_values)
    {
-      if constexpr (std::is_floating_point_v<T>)
-         return known != known;
-      else
-         return known == none;
-   }
-
-   template <class Q>
-   static std::pair<std::int64_t, std::int64_t> range(const Q *first, const Q *last)
-   {
-      if (first == last)
-         return {0, 0};
-      Q low = *first, high = *first;
-      for (; first != last; ++first) {
-         low = std::min(low, *first);
-         high = std::max(high, *first);
+      double values[kTile];
+      for (std::size_t begin = first; begin < end; begin += kTile) {
+         const std::size_t n = std::min(kTile, end - begin);
+         lattice.centres(q + begin, Span<double>(values, n));
+         of_values(values, n, fOut.data() + begin);
       }
-      return {low, high};
-   }
-
-   /// Whether the table reaches over these integers, or could be made to.
-   bool fits(std::int64_t low, std::int64_t high, T none)
-   {
-      if (!fTable.empty()) {
-         low = std::min(low, fLow);
-         high = std::max(high, fLow + static_cast<std::int64_t>(fTable.size()) - 1);
-      }
-      const std::uint64_t size = static_cast<std::uint64_t>(high) - static_cast<std::uint64_t>(low) + 1;
-      if (size == 0 || size > kTable)
-         return false;
-      if (fTable.empty())
-         fLow = low;
-      fTable.insert(fTable.begin(), static_cast<std::size_t>(fLow - low), none);
-      fTable.resize(static_cast<std::size_t>(size), none);
-      fLow = low;
-      return true;
    }
 };
 
@@ -253,8 +273,9 @@ public:
       const std::size_t end = order->start(place) + order->size(place);
       known::Memo<double> &memo = memos.values[static_cast<std::size_t>(function)];
       if (memo.size() < end)
-         extend(memo, feature, end, std::numeric_limits<double>::quiet_NaN(),
-                [&](double value) { return known::computed(function, value); });
+         extend(memo, feature, end, [function](const double *values, std::size_t size, double *out) {
+            known::computed(function, values, size, out);
+         });
       return memo.data() + order->start(place);
    }
 
@@ -276,7 +297,7 @@ public:
       Memos &memos = memos_of(feature);
       const std::size_t end = order->start(place) + order->size(place);
       if (memos.logs.size() < end)
-         extend(memos.logs, feature, end, known::kNoLog, known::log);
+         extend(memos.logs, feature, end, known::logs);
       return memos.logs.data() + order->start(place);
    }
 
@@ -309,16 +330,15 @@ private:
       return fMemos[feature];
    }
 
-   template <class T, class Compute>
-   void extend(known::Memo<T> &memo, std::size_t feature, std::size_t end, T none, Compute compute) const
+   template <class T, class OfValues>
+   void extend(known::Memo<T> &memo, std::size_t feature, std::size_t end, OfValues of_values) const
    {
       const Integers &q = column(integers, feature);
       const OpenLattice &lattice = (*lattices)[feature];
-      const auto of_integer = [&](std::int64_t one) { return compute(lattice.centre(one)); };
       if (const std::int32_t *narrow = q.narrow())
-         memo.extend(narrow, end, order->objects(), none, of_integer);
+         memo.all({narrow, q.size()}, lattice, of_values);
       else
-         memo.extend(q.wide(), end, order->objects(), none, of_integer);
+         memo.extend(q.wide(), end, lattice, of_values);
    }
 };
 

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "../processor.hpp"
 #include "evaluate.hpp"
 #include "indexes.hpp"
 #include "known.hpp"
@@ -78,20 +79,8 @@ public:
    {
       std::int32_t *out = fSmall;
       std::fill_n(out, part.size, static_cast<std::int32_t>(tables.constant));
-      std::size_t next = 0;
-      for (; next + 1 < tables.parts.size(); next += 2) { // two at a time: each sum is read and written half as often
-         const TableSum::Part &a = tables.parts[next], &b = tables.parts[next + 1];
-         const std::uint32_t *at = fIndexes.of(a.source, part, fIndex), *bt = fIndexes.of(b.source, part, fSecond);
-         const std::int32_t *from = a.small.data(), *second = b.small.data();
-         for (std::size_t p = 0; p < part.size; ++p)
-            out[p] += from[at[p]] + second[bt[p]];
-      }
-      if (next < tables.parts.size()) {
-         const std::uint32_t *at = fIndexes.of(tables.parts[next].source, part, fIndex);
-         const std::int32_t *from = tables.parts[next].small.data();
-         for (std::size_t p = 0; p < part.size; ++p)
-            out[p] += from[at[p]];
-      }
+      for (const TableSum::Part &one : tables.parts)
+         stretches::add(one.small.data(), fIndexes.of(one.source, part, fIndex), part.size, out);
       return out;
    }
 
@@ -169,8 +158,10 @@ public:
          each_part(place, [&](const Stretch &part) {
             const std::int32_t *sum = small_sums(one.fine, part);
             std::int32_t *out = latents.data() + fOrder.start(place) + part.first;
-            for (std::size_t p = 0; p < part.size; ++p)
-               out[p] += sum[p] >> 6;
+            processor::run([&]() HEPAE_INLINED {
+               for (std::size_t p = 0; p < part.size; ++p)
+                  out[p] += sum[p] >> 6;
+            });
          });
    }
 
@@ -215,7 +206,7 @@ private:
    Known fKnown;
    Evaluate fEvaluate;
    Indexes fIndexes;
-   std::uint32_t fIndex[Stretch::kMost], fSecond[Stretch::kMost];
+   std::uint32_t fIndex[Stretch::kMost];
    std::int32_t fSmall[Stretch::kMost];
    std::vector<std::int64_t> fColumn, fSum; ///< buffers for what is computed: a column of a place, a sum of tables
 };

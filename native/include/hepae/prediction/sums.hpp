@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "../exact.hpp"
+#include "../processor.hpp"
 #include "formulas.hpp"
 #include "known.hpp"
 #include "open_column.hpp"
@@ -26,14 +27,15 @@ public:
       const bool direction = c.kind == OpenColumn::Kind::kRecoil;
       const OpenColumn &spec = direction ? c : c.inner[0];
       const Pair &balance = balance_at(spec, place);
-      if (!direction) {
-         for (std::size_t p = 0; p < out.size(); ++p)
-            out[p] = size_of(c, spec, balance, place, p);
-         return;
-      }
+      if (!direction)
+         return sizes(balance, c.spec->relative ? fKnown->values_at(spec.pt, place) : nullptr, out);
       fReals.resize(out.size());
-      for (std::size_t p = 0; p < out.size(); ++p)
-         fReals[p] = exact::table_arctan2(balance.second[p], balance.first[p]);
+      processor::run([&, table = exact::angle_table().data()]() HEPAE_INLINED {
+         const double *x = balance.first.data(), *y = balance.second.data(), *angles = table;
+         double *to = fReals.data();
+         for (std::size_t p = 0, size = out.size(); p < size; ++p)
+            to[p] = exact::table_arctan2(y[p], x[p], angles);
+      });
       lattice(spec.phi).nearest(fReals, out);
    }
 
@@ -145,10 +147,13 @@ private:
          const double *t = fKnown->values_at(c.pt, pair.ranks);
          const double *cosine = fKnown->values_at(c.phi, pair.ranks, Function::kCos);
          const double *sine = fKnown->values_at(c.phi, pair.ranks, Function::kSin);
-         for (std::size_t p = 0; p < order().size(pair.ranks); ++p) {
-            pair.first[p] = pair.first[p] - t[p] * cosine[p];
-            pair.second[p] = pair.second[p] - t[p] * sine[p];
-         }
+         processor::run([&, size = order().size(pair.ranks)]() HEPAE_INLINED {
+            double *x = pair.first.data(), *y = pair.second.data();
+            for (std::size_t p = 0; p < size; ++p) {
+               x[p] = x[p] - t[p] * cosine[p];
+               y[p] = y[p] - t[p] * sine[p];
+            }
+         });
       }
       return pair;
    }
@@ -167,16 +172,18 @@ private:
       }
    }
 
-   std::int64_t size_of(const OpenColumn &c, const OpenColumn &recoil, const Pair &balance, std::size_t place,
-                        std::size_t p) const
+   /// Logarithms of squared sizes, over the pt of the objects squared where there is one.
+   static void sizes(const Pair &balance, const double *pt, Block out)
    {
-      const double x = balance.first[p], y = balance.second[p], size = x * x + y * y;
-      if (!(size > 0))
-         return kMissing;
-      if (!c.spec->relative)
-         return exact::octaves(size);
-      const double pt = fKnown->value(recoil.pt, place, p);
-      return exact::octaves(size / std::max(pt * pt, exact::kSmallest));
+      processor::run([&]() HEPAE_INLINED {
+         const double *first = balance.first.data(), *second = balance.second.data();
+         std::int64_t *to = out.data();
+         for (std::size_t p = 0, size = out.size(); p < size; ++p) {
+            const double square = first[p] * first[p] + second[p] * second[p];
+            const double own = pt ? pt[p] * pt[p] : 1, least = own < exact::kSmallest ? exact::kSmallest : own;
+            to[p] = square > 0 ? exact::octaves(square / least) : kMissing;
+         }
+      });
    }
 
    double reference(const OpenColumn &c, std::size_t p) const
