@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "gather.hpp"
 #include "pcodec.hpp"
 #include "processor.hpp"
 #include "span.hpp"
@@ -60,12 +61,7 @@ void look_up(const std::vector<T> &values, Span<T> out)
       inside = all;
    });
    require(inside, "no such value in a dictionary");
-   T *one = out.data();
-   const T *of_number = values.data();
-   const std::size_t size = out.size();
-   HEPAE_UNROLLED
-   for (std::size_t i = 0; i < size; ++i)
-      one[i] = of_number[static_cast<std::size_t>(one[i])];
+   gather(values.data(), out.data(), T{0}, out.size(), out.data());
 }
 
 inline void looked_up(Bytes block, Span<std::int64_t> out)

@@ -99,8 +99,29 @@ template <class L>
 struct Node {
    std::uint8_t bits, offset_bits;
    std::uint16_t base;
-   Word<L> lower;
+   std::uint64_t lower;
 };
+
+/// The same in eight bytes: bits, width of the offset, lower end, base of the next state, the lowest first.
+template <class L>
+struct Packed {
+   std::uint64_t all = 0;
+
+   Packed() = default;
+   Packed(const Node<L> &node)
+      : all(node.bits | std::uint64_t{node.offset_bits} << 8 | (node.lower & 0xFFFFFFFF) << 16 | std::uint64_t{node.base} << 48)
+   {
+   }
+   operator Node<L>() const
+   {
+      return {static_cast<std::uint8_t>(all), static_cast<std::uint8_t>(all >> 8), static_cast<std::uint16_t>(all >> 48),
+              all >> 16 & 0xFFFFFFFF};
+   }
+};
+
+/// What tables hold: those of 64 bits need more than eight bytes.
+template <class L>
+using Entry = std::conditional_t<sizeof(L) == 8, Node<L>, Packed<L>>;
 
 /// One of the numbers that an integer is made of.
 template <class L>
@@ -137,13 +158,11 @@ public:
       const std::uint8_t *data = bits.data();
       std::size_t at = bits.position();
 #if HEPAE_HAS_AVX2
-      if (processor::has_avx2()) {
-         at = fSizeLog == 0 ? same(at, n) : visit_with_avx2(data, at, n);
-         if constexpr (sizeof(L) < 8)
-            if (fWidest <= kNarrow)
-               return bits.go_to(offsets_with_avx2(data, at, out, n));
-         return bits.go_to(offsets(data, at, out, n));
-      }
+      if constexpr (sizeof(L) < 8)
+         if (processor::has_avx2()) {
+            at = fSizeLog == 0 ? same(at, n) : visit_with_avx2(data, at, n);
+            return bits.go_to(fWidest <= kNarrow ? offsets_with_avx2(data, at, out, n) : offsets(data, at, out, n));
+         }
 #endif
       at = fSizeLog == 0 ? same(at, n) : visit(data, at, n);
       bits.go_to(offsets(data, at, out, n));
@@ -155,9 +174,9 @@ private:
 
    unsigned fSizeLog;
    std::uint8_t fWidest = 0;
-   std::vector<Node<L>> fNodes;
+   std::vector<Entry<L>> fNodes;
    std::array<std::uint32_t, kLanes> fStates{};
-   Node<L> fVisited[kBatch + kAtOnce]; ///< the nodes of a batch
+   Entry<L> fVisited[kBatch + kAtOnce]; ///< the nodes of a batch
 
    void make_table(const std::vector<Bin<L>> &bins)
    {
@@ -175,7 +194,7 @@ private:
          const Bin<L> &bin = bins[symbols[i]];
          const std::uint32_t state = next[symbols[i]]++;
          const auto read = static_cast<std::uint8_t>(fSizeLog - (31 - static_cast<unsigned>(__builtin_clz(state))));
-         fNodes[i] = {read, bin.offset_bits, static_cast<std::uint16_t>((state << read) - size), bin.lower};
+         fNodes[i] = Node<L>{read, bin.offset_bits, static_cast<std::uint16_t>((state << read) - size), bin.lower};
       }
    }
 
@@ -186,80 +205,106 @@ private:
       return at;
    }
 
-   /// The nodes of a batch; four lanes read from one word.
-   HEPAE_INLINE std::size_t visit_loop(const std::uint8_t *data, std::size_t at, std::size_t n)
+   static std::uint64_t word(const std::uint8_t *data, std::size_t at)
    {
-      const Node<L> *nodes = fNodes.data();
-      std::array<std::uint32_t, kLanes> states = fStates;
-      const auto row = [&](std::size_t i, std::size_t lanes) __attribute__((always_inline)) {
-         std::uint64_t word;
-         std::memcpy(&word, data + at / 8, sizeof(word));
-         word >>= at % 8;
-         for (std::size_t lane = 0; lane < lanes; ++lane) {
-            const Node<L> node = nodes[states[lane]];
-            fVisited[i + lane] = node;
-            states[lane] = node.base + static_cast<std::uint32_t>(word & ((std::uint64_t{1} << node.bits) - 1));
-            word >>= node.bits;
-            at += node.bits;
-         }
-      };
-      std::size_t i = 0;
-      for (; i + kLanes <= n; i += kLanes)
-         row(i, kLanes);
-      row(i, n - i);
-      fStates = states;
+      std::uint64_t out;
+      std::memcpy(&out, data + at / 8, sizeof(out));
+      return out >> (at % 8);
+   }
+
+   /// The nodes of a batch; four lanes read from one word.
+   std::size_t visit(const std::uint8_t *data, std::size_t at, std::size_t n)
+   {
+      for (std::size_t i = 0; i < n; i += kLanes)
+         at = row(data, at, i, std::min(kLanes, n - i));
       return at;
    }
-   std::size_t visit(const std::uint8_t *data, std::size_t at, std::size_t n) { return visit_loop(data, at, n); }
+
+   std::size_t row(const std::uint8_t *data, std::size_t at, std::size_t first, std::size_t lanes)
+   {
+      std::uint64_t bits = word(data, at);
+      for (std::size_t lane = 0; lane < lanes; ++lane) {
+         fVisited[first + lane] = fNodes[fStates[lane]];
+         const Node<L> node = fVisited[first + lane];
+         fStates[lane] = node.base + static_cast<std::uint32_t>(bits & ((std::uint64_t{1} << node.bits) - 1));
+         bits >>= node.bits;
+         at += node.bits;
+      }
+      return at;
+   }
 
    /// Lower ends of bins, and the offsets in them.
    std::size_t offsets(const std::uint8_t *data, std::size_t at, Word<L> *out, std::size_t n) const
    {
       const auto bits = [data](std::size_t position, unsigned width) {
-         std::uint64_t word;
-         std::memcpy(&word, data + position / 8, sizeof(word));
-         return word >> (position % 8) & ((std::uint64_t{1} << width) - 1);
+         return word(data, position) & ((std::uint64_t{1} << width) - 1);
       };
       for (std::size_t i = 0; i < n; ++i) {
-         const unsigned width = fVisited[i].offset_bits;
+         const Node<L> node = fVisited[i];
+         const unsigned width = node.offset_bits;
          std::uint64_t offset = bits(at, width <= 57 ? width : 32);
          if (sizeof(L) == 8 && width > 57)
             offset |= bits(at + 32, width - 32) << 32;
-         out[i] = static_cast<Word<L>>(fVisited[i].lower + offset);
+         out[i] = static_cast<Word<L>>(node.lower + offset);
          at += width;
       }
       return at;
    }
 
 #if HEPAE_HAS_AVX2
+   /// The same as `visit` for packed nodes: an instruction takes their lowest byte for a number of bits.
    HEPAE_AVX2 std::size_t visit_with_avx2(const std::uint8_t *data, std::size_t at, std::size_t n)
    {
-      return visit_loop(data, at, n);
+      const Entry<L> *nodes = fNodes.data();
+      std::uint64_t states[kLanes] = {fStates[0], fStates[1], fStates[2], fStates[3]};
+      std::size_t i = 0;
+      for (; i + kLanes <= n; i += kLanes) {
+         std::uint64_t bits, used = 0; // the lowest bytes of four nodes add up to less than a byte holds
+         std::memcpy(&bits, data + at / 8, sizeof(bits));
+         bits >>= at % 8;
+         for (std::size_t lane = 0; lane < kLanes; ++lane) {
+            const std::uint64_t node = nodes[states[lane]].all;
+            fVisited[i + lane].all = node;
+            states[lane] = (node >> 48) + _bzhi_u64(bits, static_cast<unsigned>(node));
+            bits = shifted(bits, node);
+            used += node;
+         }
+         at += used & 0xFF;
+      }
+      for (std::size_t lane = 0; lane < kLanes; ++lane)
+         fStates[lane] = static_cast<std::uint32_t>(states[lane]);
+      return i < n ? row(data, at, i, n - i) : at;
    }
+   HEPAE_AVX2 static std::uint64_t shifted(std::uint64_t x, std::uint64_t bits) { return x >> (bits & 63); }
 
    /// The same as `offsets` for narrow bins, eight at once.
    HEPAE_AVX2 std::size_t offsets_with_avx2(const std::uint8_t *data, std::size_t at, Word<L> *out, std::size_t n)
    {
-      std::fill_n(fVisited + n, kAtOnce, Node<L>{}); // bins without width behind the last one
+      std::fill_n(fVisited + n, kAtOnce, Entry<L>{}); // bins without width behind the last one
       const std::uint8_t *from = data + at / 8;
       __m256i begin = _mm256_set1_epi32(static_cast<int>(at % 8));
       const __m256i ones = _mm256_set1_epi32(-1), last = _mm256_set1_epi32(kAtOnce - 1);
       for (std::size_t i = 0; i < n; i += kAtOnce) {
          const auto *nodes = reinterpret_cast<const __m256i *>(fVisited + i);
-         const __m256i order = _mm256_setr_epi32(0, 2, 4, 6, 1, 3, 5, 7); // what is narrow, then lower ends
-         const __m256i a = _mm256_permutevar8x32_epi32(_mm256_loadu_si256(nodes), order);
-         const __m256i b = _mm256_permutevar8x32_epi32(_mm256_loadu_si256(nodes + 1), order);
-         const __m256i packed = _mm256_permute2x128_si256(a, b, 0x20), lower = _mm256_permute2x128_si256(a, b, 0x31);
-         const __m256i widths = _mm256_and_si256(_mm256_srli_epi32(packed, 8), _mm256_set1_epi32(0xFF));
+         const __m256i a = _mm256_loadu_si256(nodes), b = _mm256_loadu_si256(nodes + 1);
+         const __m256i lower = low_halves(_mm256_srli_epi64(a, 16), _mm256_srli_epi64(b, 16));
+         const __m256i widths = _mm256_and_si256(_mm256_srli_epi32(low_halves(a, b), 8), _mm256_set1_epi32(0xFF));
          const __m256i ends = _mm256_add_epi32(begin, sums(widths));
          const __m256i starts = _mm256_sub_epi32(ends, widths);
-         const __m256i words = _mm256_i32gather_epi32(reinterpret_cast<const int *>(from), _mm256_srli_epi32(starts, 3), 1);
+         const __m256i words = _mm256_mask_i32gather_epi32(
+            _mm256_setzero_si256(), reinterpret_cast<const int *>(from), _mm256_srli_epi32(starts, 3), ones, 1);
          const __m256i shifted = _mm256_srlv_epi32(words, _mm256_and_si256(starts, _mm256_set1_epi32(7)));
          const __m256i offsets = _mm256_andnot_si256(_mm256_sllv_epi32(ones, widths), shifted);
          _mm256_storeu_si256(reinterpret_cast<__m256i *>(out + i), _mm256_add_epi32(lower, offsets));
          begin = _mm256_permutevar8x32_epi32(ends, last);
       }
       return at / 8 * 8 + static_cast<std::size_t>(_mm256_cvtsi256_si32(begin));
+   }
+
+   HEPAE_AVX2 static __m256i low_halves(__m256i a, __m256i b)
+   {
+      const __m256 both = _mm256_shuffle_ps(_mm256_castsi256_ps(a), _mm256_castsi256_ps(b), _MM_SHUFFLE(2, 0, 2, 0));
+      return _mm256_permute4x64_epi64(_mm256_castps_si256(both), _MM_SHUFFLE(3, 1, 2, 0));
    }
 
    /// Each number and those before it.

@@ -9,6 +9,7 @@
 
 #include "../buffer.hpp"
 #include "../exact.hpp"
+#include "../gather.hpp"
 #include "../lattice.hpp"
 #include "../processor.hpp"
 #include "../values.hpp"
@@ -139,62 +140,84 @@ inline void logs(const double *values, std::size_t size, std::int32_t *out)
    });
 }
 
-/// A function of the first integers of a column.
+/// A function of the first integers of a column. Where they are near each other, it is computed once for each integer: there
+/// are far fewer of them than objects.
 template <class T>
 class Memo {
 public:
    std::size_t size() const { return fOut.size(); }
    const T *data() const { return fOut.data(); }
 
-   /// Of all integers of a column, which are small, at once: where they are near each other, it is computed once for each
-   /// integer, as there are far fewer of them than objects.
-   template <class OfValues>
-   void all(Span<const std::int32_t> q, const OpenLattice &lattice, OfValues of_values)
-   {
-      fOut.resize(q.size());
-      std::int32_t low = q[0], high = q[0];
-      processor::run([&]() HEPAE_INLINED {
-         const std::int32_t *from = q.data();
-         std::int32_t least = low, most = high;
-         for (std::size_t i = 0, size = q.size(); i < size; ++i) {
-            least = std::min(least, from[i]);
-            most = std::max(most, from[i]);
-         }
-         low = least;
-         high = most;
-      });
-      const auto range = static_cast<std::size_t>(std::int64_t{high} - low + 1);
-      if (range > kTable || range > 2 * q.size())
-         return more(q.data(), 0, q.size(), lattice, of_values);
-      Buffer<double> values(range);
-      Buffer<T> table(range);
-      lattice.centres_from(low, values);
-      of_values(values.data(), range, table.data());
-      const T *from = table.data();
-      T *to = fOut.data();
-      const std::int32_t *numbers = q.data();
-      const std::size_t size = q.size();
-      HEPAE_UNROLLED
-      for (std::size_t i = 0; i < size; ++i)
-         to[i] = from[static_cast<std::uint32_t>(numbers[i] - low)];
-   }
-
-   /// Of the integers up to a place.
+   /// Goes on to so many of the integers of a column of `objects`.
    template <class Q, class OfValues>
-   void extend(const Q *q, std::size_t end, const OpenLattice &lattice, OfValues of_values)
+   void extend(const Q *q, std::size_t end, std::size_t objects, const OpenLattice &lattice, OfValues of_values)
    {
       const std::size_t first = fOut.size();
       fOut.resize(end);
-      more(q, first, end, lattice, of_values);
+      if (!reach(range(q + first, end - first), objects, lattice, of_values))
+         return compute(q, first, end, lattice, of_values);
+      gather(fTable.data(), q + first, static_cast<Q>(fLow), end - first, fOut.data() + first);
    }
 
 private:
    static constexpr std::size_t kTable = 1 << 16, kTile = 256;
 
-   Buffer<T> fOut;
+   Buffer<T> fOut, fTable; ///< the function of the integers from `fLow` on
+   std::int32_t fLow = 0;
+
+   template <class Q>
+   static std::pair<std::int64_t, std::int64_t> range(const Q *q, std::size_t size)
+   {
+      Q low = q[0], high = q[0];
+      processor::run([&]() HEPAE_INLINED {
+         Q least = low, most = high;
+         for (std::size_t i = 0; i < size; ++i) {
+            least = q[i] < least ? q[i] : least;
+            most = q[i] > most ? q[i] : most;
+         }
+         low = least;
+         high = most;
+      });
+      return {low, high};
+   }
+
+   /// Makes the table reach over some integers, unless it would be too long.
+   template <class OfValues>
+   bool reach(std::pair<std::int64_t, std::int64_t> over, std::size_t objects, const OpenLattice &lattice, OfValues of_values)
+   {
+      auto [low, high] = over;
+      const std::int64_t end = fLow + static_cast<std::int64_t>(fTable.size());
+      if (!fTable.empty()) {
+         low = std::min<std::int64_t>(low, fLow);
+         high = std::max(high, end - 1);
+      }
+      const std::uint64_t size = static_cast<std::uint64_t>(high) - static_cast<std::uint64_t>(low) + 1;
+      const bool small = -Integers::kSmall <= low && high <= Integers::kSmall;
+      if (!small || size > kTable || size > 2 * objects)
+         return false;
+      if (size == fTable.size())
+         return true;
+      Buffer<T> table(static_cast<std::size_t>(size));
+      const auto fill = [&](std::int64_t first, std::int64_t last) {
+         const auto begin = static_cast<std::size_t>(first - low), n = static_cast<std::size_t>(last - first);
+         Buffer<double> values(n);
+         lattice.centres_from(static_cast<std::int32_t>(first), values);
+         of_values(values.data(), n, table.data() + begin);
+      };
+      if (fTable.empty()) {
+         fill(low, high + 1);
+      } else {
+         fill(low, fLow);
+         std::copy(fTable.begin(), fTable.end(), table.begin() + (fLow - low));
+         fill(end, high + 1);
+      }
+      fLow = static_cast<std::int32_t>(low);
+      fTable = std::move(table);
+      return true;
+   }
 
    template <class Q, class OfValues>
-   void more(const Q *q, std::size_t first, std::size_t end, const OpenLattice &lattice, OfValues of_values)
+   void compute(const Q *q, std::size_t first, std::size_t end, const OpenLattice &lattice, OfValues of_values)
    {
       double values[kTile];
       for (std::size_t begin = first; begin < end; begin += kTile) {
@@ -335,10 +358,10 @@ private:
    {
       const Integers &q = column(integers, feature);
       const OpenLattice &lattice = (*lattices)[feature];
-      if (const std::int32_t *narrow = q.narrow())
-         memo.all({narrow, q.size()}, lattice, of_values);
+      if (const std::int32_t *narrow = q.narrow()) // all are known
+         memo.extend(narrow, q.size(), q.size(), lattice, of_values);
       else
-         memo.extend(q.wide(), end, lattice, of_values);
+         memo.extend(q.wide(), end, q.size(), lattice, of_values);
    }
 };
 

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "../gather.hpp"
 #include "../lattice.hpp"
 #include "../processor.hpp"
 #include "known.hpp"
@@ -80,21 +81,25 @@ HEPAE_AVX2 inline std::size_t here_with_avx2(const std::int32_t *q, const Scale 
 HEPAE_AVX2 inline std::size_t mix_with_avx2(const Columns &columns, const std::vector<double> &weights, const Scale &scale,
                                             std::size_t size, std::uint32_t *out)
 {
+   constexpr std::size_t most_at_once = 2 * kAtOnce; // so that columns and weights are fetched half as often
    const WideScale wide(scale);
    const __m256d half = _mm256_set1_pd(0.5), most = _mm256_set1_pd(Integers::kSmall), least = _mm256_set1_pd(-Integers::kSmall);
    std::size_t p = 0;
-   for (; p + kAtOnce <= size; p += kAtOnce) {
-      __m256d sums[2] = {half, half};
+   for (; p + most_at_once <= size; p += most_at_once) {
+      __m256d sums[4] = {half, half, half, half};
       for (std::size_t i = 0; i < columns.size(); ++i) {
-         const __m256i q = load(columns[i] + p);
+         const std::int32_t *q = columns[i] + p;
          const __m256d weight = _mm256_set1_pd(weights[i]);
-         sums[0] = _mm256_add_pd(sums[0], _mm256_mul_pd(_mm256_cvtepi32_pd(_mm256_castsi256_si128(q)), weight));
-         sums[1] = _mm256_add_pd(sums[1], _mm256_mul_pd(_mm256_cvtepi32_pd(_mm256_extracti128_si256(q, 1)), weight));
+         for (std::size_t j = 0; j < 4; ++j) {
+            const __m128i part = _mm_loadu_si128(reinterpret_cast<const __m128i *>(q + 4 * j));
+            sums[j] = _mm256_add_pd(sums[j], _mm256_mul_pd(_mm256_cvtepi32_pd(part), weight));
+         }
       }
-      __m128i down[2];
-      for (std::size_t i = 0; i < 2; ++i)
-         down[i] = _mm256_cvtpd_epi32(_mm256_floor_pd(_mm256_min_pd(_mm256_max_pd(sums[i], least), most)));
+      __m128i down[4];
+      for (std::size_t j = 0; j < 4; ++j)
+         down[j] = _mm256_cvtpd_epi32(_mm256_floor_pd(_mm256_min_pd(_mm256_max_pd(sums[j], least), most)));
       store(out + p, wide.index(_mm256_set_m128i(down[1], down[0])));
+      store(out + p + kAtOnce, wide.index(_mm256_set_m128i(down[3], down[2])));
    }
    return p;
 }
@@ -119,7 +124,7 @@ HEPAE_AVX2 inline std::size_t add_with_avx2(const std::int32_t *table, const std
 {
    std::size_t p = 0;
    for (; p + kAtOnce <= size; p += kAtOnce)
-      store(out + p, _mm256_add_epi32(load(out + p), _mm256_i32gather_epi32(table, load(at + p), 4)));
+      store(out + p, _mm256_add_epi32(load(out + p), gathering::eight(table, load(at + p))));
    return p;
 }
 

@@ -1,0 +1,42 @@
+"""Risk: loops for AVX2 come to other bits than the plain ones, or plain ones are never run and rot."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.native_build import needs_compiler, program
+from tests.native_cases import golden_case
+
+pytestmark = [pytest.mark.native, needs_compiler]
+GOLDEN = Path(__file__).parent / "golden" / "v1"
+PLAIN = "-DHEPAE_PLAIN"
+
+
+def printed(name: str, *words: object, flags: tuple[str, ...] = ()) -> list[str]:
+    command = [str(program(name, "-O2", *flags)), *map(str, words)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()
+
+
+def test_both_forms_of_all_loops_give_the_same_bits() -> None:
+    lines = printed("loops")
+    assert len(lines) > 2000
+    assert lines == printed("loops", flags=(PLAIN,))
+
+
+def test_the_nearest_points_of_many_values_are_those_of_each() -> None:
+    nearest = [line for line in printed("loops") if line.startswith("nearest")]
+    assert nearest
+    assert nearest[::2] == nearest[1::2]
+
+
+@pytest.mark.parametrize("name", ["lifting-dtypes", "masked-dtypes"])
+def test_plain_loops_decode_chunks_to_their_checksums(name: str, tmp_path: Path) -> None:
+    case = golden_case(GOLDEN / f"{name}.root", tmp_path / "case")
+    _, nbytes, values = printed("time_chunk", case, 1, flags=(PLAIN,))[0].split()
+    assert int(nbytes) > int(values) > 0
+
