@@ -1,42 +1,26 @@
-// Products of pairs of 16-bit integers, added up in 32 bits, many at a time. Instructions of the processor where the
-// compiler may use them, plain C++ otherwise; all are exact.
+// Units of integer layers for many objects at once. Instructions of the processor where it has them, plain C++ otherwise; all
+// are exact.
 #pragma once
 
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
 
-#if defined(__AVX2__) || defined(__SSE2__)
-#include <immintrin.h>
+#include "../processor.hpp"
+
+#if defined(__SSE2__)
+#include <emmintrin.h>
 #endif
 
 namespace hepae::lanes {
 
 /// Two integers side by side, the first in the low half.
-inline std::int32_t pair(std::int16_t a, std::int16_t b)
+HEPAE_INLINE std::int32_t pair(std::int16_t a, std::int16_t b)
 {
    return static_cast<std::int32_t>(static_cast<std::uint16_t>(a) | static_cast<std::uint32_t>(static_cast<std::uint16_t>(b)) << 16);
 }
 
-#if defined(__AVX2__)
-struct Words {
-   static constexpr std::size_t kSize = 8;
-   __m256i v;
-
-   static Words all(std::int32_t x) { return {_mm256_set1_epi32(x)}; }
-   static Words at(const std::int32_t *p) { return {_mm256_loadu_si256(reinterpret_cast<const __m256i *>(p))}; }
-   void put(std::int32_t *p) const { _mm256_storeu_si256(reinterpret_cast<__m256i *>(p), v); }
-   /// The sum of both products of each pair.
-   Words times(Words o) const { return {_mm256_madd_epi16(v, o.v)}; }
-   Words plus(Words o) const { return {_mm256_add_epi32(v, o.v)}; }
-   Words clipped(int shift, Words top) const
-   {
-      const __m256i down = _mm256_sra_epi32(v, _mm_cvtsi32_si128(shift));
-      return {_mm256_min_epi32(_mm256_max_epi32(down, _mm256_setzero_si256()), top.v)};
-   }
-   Words beside(Words o) const { return {_mm256_or_si256(v, _mm256_slli_epi32(o.v, 16))}; }
-};
-#elif defined(__SSE2__)
+#if defined(__SSE2__)
 struct Words {
    static constexpr std::size_t kSize = 4;
    __m128i v;
@@ -44,6 +28,7 @@ struct Words {
    static Words all(std::int32_t x) { return {_mm_set1_epi32(x)}; }
    static Words at(const std::int32_t *p) { return {_mm_loadu_si128(reinterpret_cast<const __m128i *>(p))}; }
    void put(std::int32_t *p) const { _mm_storeu_si128(reinterpret_cast<__m128i *>(p), v); }
+   /// The sum of both products of each pair.
    Words times(Words o) const { return {_mm_madd_epi16(v, o.v)}; }
    Words plus(Words o) const { return {_mm_add_epi32(v, o.v)}; }
    Words clipped(int shift, Words top) const
@@ -74,7 +59,7 @@ struct Words {
 };
 #endif
 
-/// A unit of a layer: its weights in pairs, its bias, and where it is clipped.
+/// A unit of a layer: its weights, side by side as the inputs are, its bias, and where it is clipped.
 struct Neuron {
    const std::int32_t *weights;
    std::int32_t bias, top;
@@ -85,6 +70,10 @@ struct Neurons {
    /// Two units for all objects; their outputs stand beside each other. Input pair k of object p is in[k * Objects + p].
    static void two(Neuron a, Neuron b, std::size_t pairs, int shift, const std::int32_t *in, std::int32_t *out)
    {
+#if HEPAE_HAS_AVX2
+      if (processor::has_avx2())
+         return two_with_avx2(a, b, pairs, shift, in, out);
+#endif
       constexpr std::size_t vectors = 4; // sums that fit into registers
       for (std::size_t p = 0; p < Objects; p += vectors * Words::kSize) {
          Words first[vectors], second[vectors];
@@ -104,6 +93,71 @@ struct Neurons {
             first[j].clipped(shift, Words::all(a.top)).beside(second[j].clipped(shift, Words::all(b.top))).put(out + p + j * Words::kSize);
       }
    }
+
+#if HEPAE_HAS_AVX2
+   HEPAE_AVX2 static void two_with_avx2(Neuron a, Neuron b, std::size_t pairs, int shift, const std::int32_t *in,
+                                        std::int32_t *out)
+   {
+      constexpr std::size_t vectors = 4, size = 8;
+      const __m128i places = _mm_cvtsi32_si128(shift);
+      const __m256i least = _mm256_setzero_si256(), top_a = _mm256_set1_epi32(a.top), top_b = _mm256_set1_epi32(b.top);
+      for (std::size_t p = 0; p < Objects; p += vectors * size) {
+         __m256i first[vectors], second[vectors];
+         for (std::size_t j = 0; j < vectors; ++j) {
+            first[j] = _mm256_set1_epi32(a.bias);
+            second[j] = _mm256_set1_epi32(b.bias);
+         }
+         for (std::size_t k = 0; k < pairs; ++k) {
+            const __m256i wa = _mm256_set1_epi32(a.weights[k]), wb = _mm256_set1_epi32(b.weights[k]);
+            for (std::size_t j = 0; j < vectors; ++j) {
+               const __m256i x = _mm256_loadu_si256(reinterpret_cast<const __m256i *>(in + k * Objects + p + j * size));
+               first[j] = _mm256_add_epi32(first[j], _mm256_madd_epi16(x, wa));
+               second[j] = _mm256_add_epi32(second[j], _mm256_madd_epi16(x, wb));
+            }
+         }
+         for (std::size_t j = 0; j < vectors; ++j) {
+            const __m256i low = _mm256_min_epi32(_mm256_max_epi32(_mm256_sra_epi32(first[j], places), least), top_a);
+            const __m256i high = _mm256_min_epi32(_mm256_max_epi32(_mm256_sra_epi32(second[j], places), least), top_b);
+            _mm256_storeu_si256(reinterpret_cast<__m256i *>(out + p + j * size),
+                                _mm256_or_si256(low, _mm256_slli_epi32(high, 16)));
+         }
+      }
+   }
+
+   /// Four units for all objects; their outputs are the bytes of `out`. Inputs 4 k, … 4 k + 3 of object p are the bytes of
+   /// in[k * Objects + p], and weights are bytes too.
+   HEPAE_VNNI static void four_with_vnni(const Neuron (&units)[4], std::size_t quads, int shift, const std::int32_t *in,
+                                         std::int32_t *out)
+   {
+      constexpr std::size_t vectors = 4, size = 8;
+      const __m128i places = _mm_cvtsi32_si128(shift);
+      for (std::size_t p = 0; p < Objects; p += vectors * size) {
+         __m256i sums[4][vectors];
+         for (std::size_t unit = 0; unit < 4; ++unit)
+            for (std::size_t j = 0; j < vectors; ++j)
+               sums[unit][j] = _mm256_set1_epi32(units[unit].bias);
+         for (std::size_t k = 0; k < quads; ++k) {
+            __m256i x[vectors];
+            for (std::size_t j = 0; j < vectors; ++j)
+               x[j] = _mm256_loadu_si256(reinterpret_cast<const __m256i *>(in + k * Objects + p + j * size));
+            for (std::size_t unit = 0; unit < 4; ++unit) {
+               const __m256i weights = _mm256_set1_epi32(units[unit].weights[k]);
+               for (std::size_t j = 0; j < vectors; ++j)
+                  sums[unit][j] = _mm256_dpbusd_epi32(sums[unit][j], x[j], weights);
+            }
+         }
+         for (std::size_t j = 0; j < vectors; ++j) {
+            __m256i bytes = _mm256_setzero_si256();
+            for (std::size_t unit = 4; unit-- > 0;) {
+               const __m256i down = _mm256_max_epi32(_mm256_sra_epi32(sums[unit][j], places), _mm256_setzero_si256());
+               const __m256i kept = _mm256_min_epi32(down, _mm256_set1_epi32(units[unit].top));
+               bytes = _mm256_or_si256(_mm256_slli_epi32(bytes, 8), kept);
+            }
+            _mm256_storeu_si256(reinterpret_cast<__m256i *>(out + p + j * size), bytes);
+         }
+      }
+   }
+#endif
 };
 
 } // namespace hepae::lanes

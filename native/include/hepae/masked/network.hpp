@@ -12,6 +12,7 @@
 
 #include "../error.hpp"
 #include "../model_file.hpp"
+#include "../processor.hpp"
 #include "../span.hpp"
 #include "lanes.hpp"
 
@@ -24,7 +25,7 @@ struct IntegerLayer {
    std::vector<std::int32_t> bias;
    int shift = 0;
    std::vector<std::int32_t> top; ///< by output
-   std::vector<std::int32_t> pairs; ///< the weights of two inputs each, as `lanes` multiplies them
+   std::vector<std::int32_t> pairs, quads; ///< the weights of two and of four inputs each, as `lanes` multiplies them
 };
 
 class IntegerNetwork {
@@ -39,6 +40,7 @@ public:
          require_exact(layer);
          fWidest = std::max({fWidest, layer.inputs, layer.outputs});
          pair(layer);
+         fBytes &= *std::max_element(layer.top.begin(), layer.top.end()) <= 255;
       }
       require(fRadix.size() == fLayers.back().outputs, "a network without a cell");
       std::int64_t last = 0;
@@ -62,16 +64,16 @@ public:
    {
       scratch.here.resize((fWidest + 1) / 2 * kBlock);
       scratch.there.resize((fWidest + 1) / 2 * kBlock);
+      const bool bytes = fBytes && processor::has_vnni();
       for (std::size_t first = 0; first < out.size(); first += kBlock) {
          const std::size_t n = std::min(kBlock, out.size() - first);
          std::int32_t *here = scratch.here.data(), *there = scratch.there.data();
-         gather(levels + first, stride, rows, n, here);
+         bytes ? gather_bytes(levels + first, stride, rows, n, here) : gather(levels + first, stride, rows, n, here);
          for (const IntegerLayer &layer : fLayers) {
-            for (std::size_t o = 0; o < layer.outputs; o += 2)
-               two_outputs(layer, o, here, there + o / 2 * kBlock);
+            bytes ? of_bytes(layer, here, there) : of_pairs(layer, here, there);
             std::swap(here, there);
          }
-         number(here, n, out.data() + first);
+         number(here, bytes ? 8 : 16, n, out.data() + first);
       }
    }
 
@@ -81,6 +83,7 @@ private:
    std::vector<IntegerLayer> fLayers;
    std::vector<std::int32_t> fRadix;
    std::size_t fWidest = 0, fCells = 0;
+   bool fBytes = true; ///< all outputs fit into bytes
 
    /// Sums that float32 holds exactly in any order: other networks may give other cells elsewhere.
    static void require_exact(const IntegerLayer &layer)
@@ -100,6 +103,13 @@ private:
             const std::int16_t *weight = layer.weights.data() + o * layer.inputs + i;
             layer.pairs.push_back(lanes::pair(weight[0], i + 1 < layer.inputs ? weight[1] : std::int16_t{0}));
          }
+      for (std::size_t o = 0; o < layer.outputs; ++o)
+         for (std::size_t i = 0; i < layer.inputs; i += 4) {
+            std::uint32_t four = 0;
+            for (std::size_t j = i; j < std::min(i + 4, layer.inputs); ++j)
+               four |= static_cast<std::uint32_t>(layer.weights[o * layer.inputs + j] & 0xFF) << (8 * (j - i));
+            layer.quads.push_back(static_cast<std::int32_t>(four));
+         }
    }
 
    /// Two inputs beside each other for each object; objects beyond the end of the block are 0.
@@ -108,32 +118,80 @@ private:
    {
       for (std::size_t i = 0; i < rows.size(); i += 2, out += kBlock) {
          const std::uint8_t *a = levels + rows[i] * stride, *b = i + 1 < rows.size() ? levels + rows[i + 1] * stride : nullptr;
-         for (std::size_t p = 0; p < n; ++p)
-            out[p] = lanes::pair(a[p], b ? b[p] : std::int16_t{0});
+         processor::run([&]() HEPAE_INLINED {
+            if (b)
+               for (std::size_t p = 0; p < n; ++p)
+                  out[p] = lanes::pair(a[p], b[p]);
+            else
+               for (std::size_t p = 0; p < n; ++p)
+                  out[p] = lanes::pair(a[p], 0);
+         });
          std::fill(out + n, out + kBlock, 0);
       }
    }
 
-   static void two_outputs(const IntegerLayer &layer, std::size_t o, const std::int32_t *in, std::int32_t *out)
+   /// Four inputs beside each other, likewise.
+   static void gather_bytes(const std::uint8_t *levels, std::size_t stride, Span<const std::size_t> rows, std::size_t n,
+                            std::int32_t *out)
    {
-      const std::size_t pairs = (layer.inputs + 1) / 2;
-      const bool both = o + 1 < layer.outputs;
-      const std::size_t other = both ? o + 1 : o;
-      const std::int32_t *a = layer.pairs.data() + o * pairs, *b = layer.pairs.data() + other * pairs;
-      lanes::Neurons<kBlock>::two({a, layer.bias[o], layer.top[o]}, {b, layer.bias[other], both ? layer.top[other] : 0},
-                                  pairs, layer.shift, in, out);
+      static constexpr std::uint8_t none[kBlock] = {};
+      for (std::size_t i = 0; i < rows.size(); i += 4, out += kBlock) {
+         const std::uint8_t *from[4] = {none, none, none, none};
+         for (std::size_t j = i; j < std::min(i + 4, rows.size()); ++j)
+            from[j - i] = levels + rows[j] * stride;
+         processor::run([&]() HEPAE_INLINED {
+            const std::uint8_t *a = from[0], *b = from[1], *c = from[2], *d = from[3];
+            for (std::size_t p = 0; p < n; ++p)
+               out[p] = static_cast<std::int32_t>(a[p] | b[p] << 8 | c[p] << 16 | static_cast<std::uint32_t>(d[p]) << 24);
+         });
+         std::fill(out + n, out + kBlock, 0);
+      }
    }
 
-   void number(const std::int32_t *places, std::size_t n, std::uint16_t *out) const
+   static void of_pairs(const IntegerLayer &layer, const std::int32_t *in, std::int32_t *out)
    {
-      for (std::size_t p = 0; p < n; ++p) {
-         std::int32_t cell = 0;
-         for (std::size_t axis = 0; axis < fRadix.size(); ++axis) {
-            const std::int32_t two = places[axis / 2 * kBlock + p];
-            cell += fRadix[axis] * (axis % 2 ? two >> 16 : two & 0xFFFF);
-         }
-         out[p] = static_cast<std::uint16_t>(cell);
+      const std::size_t pairs = (layer.inputs + 1) / 2;
+      for (std::size_t o = 0; o < layer.outputs; o += 2, out += kBlock) {
+         const bool both = o + 1 < layer.outputs;
+         const std::size_t other = both ? o + 1 : o;
+         const std::int32_t *a = layer.pairs.data() + o * pairs, *b = layer.pairs.data() + other * pairs;
+         lanes::Neurons<kBlock>::two({a, layer.bias[o], layer.top[o]}, {b, layer.bias[other], both ? layer.top[other] : 0},
+                                     pairs, layer.shift, in, out);
       }
+   }
+
+   static void of_bytes([[maybe_unused]] const IntegerLayer &layer, [[maybe_unused]] const std::int32_t *in,
+                        [[maybe_unused]] std::int32_t *out)
+   {
+#if HEPAE_HAS_AVX2
+      const std::size_t quads = (layer.inputs + 3) / 4;
+      for (std::size_t o = 0; o < layer.outputs; o += 4, out += kBlock) {
+         lanes::Neuron units[4];
+         for (std::size_t j = 0; j < 4; ++j) { // those beyond the last give 0
+            const std::size_t unit = std::min(o + j, layer.outputs - 1);
+            units[j] = {layer.quads.data() + unit * quads, layer.bias[unit], o + j < layer.outputs ? layer.top[unit] : 0};
+         }
+         lanes::Neurons<kBlock>::four_with_vnni(units, quads, layer.shift, in, out);
+      }
+#endif
+   }
+
+   /// The cells from the places on the axes, which stand beside each other in so many bits.
+   void number(const std::int32_t *places, unsigned bits, std::size_t n, std::uint16_t *out) const
+   {
+      const std::size_t beside = 32 / bits;
+      std::int32_t cells[kBlock] = {};
+      for (std::size_t axis = 0; axis < fRadix.size(); ++axis) {
+         const std::int32_t *from = places + axis / beside * kBlock, radix = fRadix[axis];
+         const auto shift = static_cast<unsigned>(axis % beside) * bits;
+         const std::uint32_t mask = (std::uint32_t{1} << bits) - 1;
+         processor::run([&]() HEPAE_INLINED {
+            for (std::size_t p = 0; p < n; ++p)
+               cells[p] += radix * static_cast<std::int32_t>(static_cast<std::uint32_t>(from[p]) >> shift & mask);
+         });
+      }
+      for (std::size_t p = 0; p < n; ++p)
+         out[p] = static_cast<std::uint16_t>(cells[p]);
    }
 };
 
