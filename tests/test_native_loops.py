@@ -39,4 +39,3 @@ def test_plain_loops_decode_chunks_to_their_checksums(name: str, tmp_path: Path)
     case = golden_case(GOLDEN / f"{name}.root", tmp_path / "case")
     _, nbytes, values = printed("time_chunk", case, 1, flags=(PLAIN,))[0].split()
     assert int(nbytes) > int(values) > 0
-
