@@ -8,6 +8,7 @@ no compiler, cling compiles them.
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import shutil
 import subprocess
@@ -56,8 +57,13 @@ FLAGS: Final = ("-O3", "-fPIC", "-shared", "-ffp-contract=off")
 VECTORS: Final = {"avx2": "-mavx2", "bmi1": "-mbmi", "bmi2": "-mbmi2"}
 """Flags for instructions that make the decoders faster, by Linux's names: x86-64 processors of ten years have them."""
 
+USUAL: Final = 40
+"""Seconds that a compiler needs on one core of 2024."""
+
 LONGEST: Final = 600
-"""Seconds that a compiler may take; it needs 40 on one core of 2024."""
+"""Seconds that a compiler may take."""
+
+LOG: Final = logging.getLogger("hepae")
 
 
 def include_folder() -> Path:
@@ -98,6 +104,8 @@ def built(root_include: str, root_version: str, standard: str) -> Path | None:
     library = _cache() / f"datasource-{_key(root_version, *words)}.so"
     if library.is_file():
         return library
+    # a warning, so that it is seen where nobody set logging up: the time is named before it is spent
+    LOG.warning("compiling hepae's data source for ROOT %s, once: about %d s", root_version, USUAL)
     try:
         _compile(words, library)
     except (OSError, subprocess.SubprocessError) as problem:
