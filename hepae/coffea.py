@@ -16,9 +16,11 @@ from __future__ import annotations
 import functools
 from typing import Any
 
-from coffea.nanoevents import schemas
-
+from hepae.extras import needed
 from hepae.stored.titles import SUFFIX, parse_title
+
+with needed("a schema of coffea"):
+    from coffea.nanoevents import schemas
 
 __all__ = [
     "BaseSchema",

@@ -24,6 +24,7 @@ EXTRAS = {
     "lz4": "lab",
     "matplotlib": "lab",
     "mplhep": "lab",
+    "openzl": "lab",
     "pysz": "lab",
     "vector": "lab",
     "zfpy": "lab",
@@ -33,13 +34,15 @@ EXTRAS = {
 
 
 @contextmanager
-def needed(purpose: str) -> Iterator[None]:
+def needed(purpose: str, otherwise: str = "") -> Iterator[None]:
     """Import optional packages here; one that is missing becomes an error that names its extra.
 
     Parameters
     ----------
     purpose
         What needs the packages, as the subject of a sentence.
+    otherwise
+        What does without them.
 
     Raises
     ------
@@ -59,5 +62,5 @@ def needed(purpose: str) -> Iterator[None]:
         package = (problem.name or "").partition(".")[0]
         if package not in EXTRAS:
             raise
-        hint = f"pip install 'hepae[{EXTRAS[package]}]'"
+        hint = f"pip install 'hepae[{EXTRAS[package]}]'" + (f"; {otherwise}" if otherwise else "")
         raise MissingExtraError(f"{purpose} needs {package}", hint=hint) from None

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
 
 import hepae
+from hepae.shown.bars import in_notebook
 from hepae.shown.notebook import MOST_ROWS, html_table
 from tests.compressed import SAMPLE
 
@@ -33,3 +39,36 @@ def test_names_are_text_and_rows_are_counted() -> None:
     assert "<script" not in page
     assert "<b>" not in page
     assert page.endswith("<p>and 3 more</p>")
+
+
+def test_a_notebook_shows_progress_that_goes_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown: list[str] = []
+
+    class Handle:
+        def update(self, line: Any) -> None:
+            shown.append(line._repr_html_())
+
+    def display(line: Any, display_id: bool) -> Handle:
+        assert display_id
+        shown.append(line._repr_html_())
+        return Handle()
+
+    shell = SimpleNamespace(kernel=object())
+    ipython = SimpleNamespace(get_ipython=lambda: shell, display=SimpleNamespace(display=display))
+    monkeypatch.setitem(sys.modules, "IPython", ipython)
+    in_notebook("<reading>", 1, 4, "a & b")
+    in_notebook("<reading>", 4, 4)
+    assert "&lt;reading&gt;" in shown[0]
+    assert 'value="1" max="4"' in shown[0]
+    assert "a &amp; b" in shown[0]
+    assert shown[-1] == ""
+    in_notebook("<reading>", 1, 1)
+    assert 'value="1" max="1"' in shown[-2], "a phase that was done begins again"
+    assert shown[-1] == ""
+
+
+def test_elsewhere_progress_is_silent(monkeypatch: pytest.MonkeyPatch) -> None:
+    ipython = SimpleNamespace(get_ipython=lambda: object())
+    for module in (None, ipython):  # no IPython, and IPython in a terminal
+        monkeypatch.setitem(sys.modules, "IPython", module)
+        in_notebook("reading", 1, 4)

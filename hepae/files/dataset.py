@@ -31,9 +31,10 @@ from hepae.learn.whole.matches import Match
 from hepae.learn.whole.plan import planned
 from hepae.learn.whole.tables import Found, find_tables
 from hepae.model.dataset import DatasetModel
-from hepae.progress import Report, silent
+from hepae.progress import Report
 from hepae.root.file.source import open_source
 from hepae.root.ttree.columns import IrregularError
+from hepae.shown.bars import in_notebook
 from hepae.version import __version__
 
 __all__ = ["train_dataset"]
@@ -62,7 +63,7 @@ def train_dataset(
     skip: Sequence[str] = (),
     tree: str | Sequence[str] | None = None,
     dither: bool = False,
-    report: Report = silent,
+    report: Report = in_notebook,
 ) -> DatasetModel:
     """Train one model on whole files: what `hepae.compress` searches in each file anew, for all files of a data set.
 
@@ -74,7 +75,7 @@ def train_dataset(
     bounds, only, skip, tree, dither
         As in `hepae.compress`. The model keeps the bounds, of whatever it compresses.
     report
-        Told how far the work is.
+        Told how far the work is; by default a notebook shows it.
 
     Raises
     ------

@@ -19,9 +19,10 @@ from hepae.learn.recipe import Recipe
 from hepae.learn.whole.lifted import lifted_tables
 from hepae.model.dataset import DatasetModel
 from hepae.model.model import Model
-from hepae.progress import Report, silent
+from hepae.progress import Report
 from hepae.root.file.source import RNTUPLES, open_source, size_of
 from hepae.root.tree import Container
+from hepae.shown.bars import in_notebook
 
 __all__ = ["compress"]
 
@@ -44,7 +45,7 @@ def compress(
     container: Container | None = None,
     threads: int | None = None,
     force: bool = True,
-    report: Report = silent,
+    report: Report = in_notebook,
 ) -> FileDone | Compression:
     """Compress a file: every tree, every column, losslessly but for the bounds. Or one collection, with a model.
 
@@ -70,7 +71,7 @@ def compress(
         Whether a target that exists is replaced, as uproot's ``recreate`` does; an error otherwise, as in the
         command line.
     report
-        Told how far the work is.
+        Told how far the work is; by default a notebook shows it.
     collection
         Several collections: their columns alone are compressed. A single one makes this `compress_collection`.
     model

@@ -37,6 +37,7 @@ from hepae.learn.recipe import BottleneckChoices, Choices, LiftingChoices, Maske
 from hepae.model.model import Model
 from hepae.progress import Report, silent
 from hepae.root.tree import TreeReader
+from hepae.shown.bars import in_notebook
 from hepae.stored.titles import compressed_collections
 from hepae.version import __version__
 
@@ -80,7 +81,7 @@ def train(
     bounds: Assignments = (),
     tree: str | None = None,
     recipe: Recipe | None = None,
-    report: Report = silent,
+    report: Report = in_notebook,
 ) -> Model:
     """Train a model on one collection of one or more files.
 
@@ -99,7 +100,7 @@ def train(
     recipe
         Codec and choices for training.
     report
-        Told how far the work is.
+        Told how far the work is; by default a notebook shows it.
 
     Raises
     ------
@@ -317,7 +318,7 @@ def _fitted(objects: Objects, specs: Sequence[FeatureSpec], choices: Choices, re
     report("predicting", 1, 1, "")
     if isinstance(choices, LiftingChoices):
         return LiftingSpec(predictors), {}, {}, ()
-    with needed("training this codec"):
+    with needed("training this codec", "the codec lifting is trained without it"):
         from hepae.learn.masked.fit import EFFORTS, fit_masked
     trained = fit_masked(
         integers,
@@ -364,7 +365,7 @@ def _single_threaded() -> Iterator[None]:
 def _fitted_bottleneck(
     objects: Objects, specs: Sequence[FeatureSpec], choices: BottleneckChoices, report: Report
 ) -> Fitted:
-    with needed("training this codec"):
+    with needed("training this codec", "the codec lifting is trained without it"):
         from hepae.learn.bottleneck.fit import fit_bottleneck
     trained = fit_bottleneck(
         objects,

@@ -19,6 +19,7 @@ from hepae.root.file.source import Source, open_source
 from hepae.root.file.writer import RootWriter
 from hepae.root.tree import Container
 from hepae.root.ttree.reader import TTreeReader
+from hepae.shown.bars import in_notebook
 from hepae.stored.backups import backups_of
 from hepae.stored.mixed import without_trees
 from hepae.stored.models import AnyModel, at_hand, models_of
@@ -38,7 +39,7 @@ def decompress(
     models: Iterable[AnyModel] = (),
     container: Container | None = None,
     force: bool = True,
-    report: Report = silent,
+    report: Report = in_notebook,
 ) -> list[str]:
     """Restore the original layout of a compressed file: branches, order, titles, types.
 
@@ -109,7 +110,7 @@ def restore_file(
     models
         Models that it holds by reference.
     report
-        Told how far the work is.
+        Told how far the work is; by default a notebook shows it.
 
     Returns
     -------

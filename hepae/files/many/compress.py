@@ -39,9 +39,10 @@ from hepae.learn.recipe import Recipe
 from hepae.learn.whole.lifted import lifted_tables
 from hepae.model.dataset import DatasetModel
 from hepae.model.model import Model
-from hepae.progress import Report, silent
+from hepae.progress import Report
 from hepae.root.file.atomic import check_target, output_folder
 from hepae.root.file.source import size_of
+from hepae.shown.bars import in_notebook
 from hepae.shown.notebook import html_table, sizes
 
 __all__ = ["ManyFiles", "Outcome", "compress_files"]
@@ -106,7 +107,7 @@ def compress_files(
     side: bool = False,
     embed: bool = True,
     force: bool = False,
-    report: Report = silent,
+    report: Report = in_notebook,
 ) -> ManyFiles:
     """Compress many files: each as a whole, or one collection of all with one model.
 

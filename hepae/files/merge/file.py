@@ -17,13 +17,14 @@ from hepae.files.merge.ntuples import JoinedNTuple, schemas_of_rows
 from hepae.files.merge.objects import JoinedObject, Others
 from hepae.files.merge.trees import JoinedTree, TreePart
 from hepae.files.merge.whole import WholeTree
-from hepae.progress import Report, silent
+from hepae.progress import Report
 from hepae.root.file.atomic import atomic_output
 from hepae.root.file.directory import DIRECTORIES
 from hepae.root.file.own_names import BACKUPS_TREE, MODELS_TREE, SCHEMAS_TREE
 from hepae.root.file.source import RNTUPLES, Key, Source, open_source, size_of
 from hepae.root.file.writer import RootWriter
 from hepae.root.ttree.header import TREE_CLASSES
+from hepae.shown.bars import in_notebook
 from hepae.stored.own_tables import write_models, write_schemas
 from hepae.stored.schemas import Schemas
 
@@ -50,7 +51,7 @@ def merge(
     others: Others = "same",
     fill: bool = False,
     force: bool = False,
-    report: Report = silent,
+    report: Report = in_notebook,
 ) -> Merge:
     """Write several files into one, as ROOT's ``hadd`` would: every tree is put together.
 

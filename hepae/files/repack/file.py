@@ -8,10 +8,11 @@ from pathlib import Path
 
 from hepae.files.repack.writing import SMALLEST, write_repacked
 from hepae.files.verify.run import verify
-from hepae.progress import Report, silent
+from hepae.progress import Report
 from hepae.root.file.atomic import atomic_output
 from hepae.root.file.compression import Compression
 from hepae.root.file.source import open_source, size_of
+from hepae.shown.bars import in_notebook
 
 __all__ = ["Repacked", "repack"]
 
@@ -32,7 +33,7 @@ def repack(
     *,
     tried: Sequence[Compression] = SMALLEST,
     force: bool = True,
-    report: Report = silent,
+    report: Report = in_notebook,
 ) -> Repacked:
     """Rewrite a file so that it is as small as ROOT's own means allow. ROOT reads it without hepae.
 
@@ -48,7 +49,7 @@ def repack(
         Whether a target that exists is replaced, as uproot's ``recreate`` does; an error otherwise, as in the
         command line.
     report
-        Told how far the work is.
+        Told how far the work is; by default a notebook shows it.
 
     Raises
     ------

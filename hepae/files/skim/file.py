@@ -14,13 +14,14 @@ from hepae.files.skim.digests import Digests
 from hepae.files.skim.meant import tree_for
 from hepae.files.skim.ntuples import NTupleEvents
 from hepae.files.skim.tree import Events
-from hepae.progress import Report, silent
+from hepae.progress import Report
 from hepae.root.file.atomic import atomic_output
 from hepae.root.file.rest import refuse_what_cannot_be_moved
 from hepae.root.file.source import Source, open_source, size_of
 from hepae.root.file.writer import RootWriter
 from hepae.root.rntuple.reader import RNTupleReader
 from hepae.root.ttree.reader import TTreeReader
+from hepae.shown.bars import in_notebook
 from hepae.stored.models import AnyModel, at_hand
 
 __all__ = ["Skim", "skim"]
@@ -47,7 +48,7 @@ def skim(
     tree: str | None = None,
     models: Iterable[AnyModel] = (),
     force: bool = True,
-    report: Report = silent,
+    report: Report = in_notebook,
 ) -> Skim:
     """Write the events that pass a cut into a new file, compressed collections staying compressed.
 

@@ -26,9 +26,10 @@ from hepae.files.verify.structure import differences
 from hepae.files.verify.texts import csv_side
 from hepae.files.verify.values import NotInterpretedError, interpreting
 from hepae.input.events import is_csv
-from hepae.progress import Report, silent
+from hepae.progress import Report
 from hepae.root.file.source import Source
 from hepae.root.ttree.header import TreeHeader
+from hepae.shown.bars import in_notebook
 from hepae.stored.compressed import as_stored, compressed_of
 from hepae.stored.models import AnyModel, at_hand, models_of
 from hepae.stored.ntuples import compressed_ntuple
@@ -47,7 +48,7 @@ def verify(
     tree: str | Sequence[str] | None = None,
     models: Iterable[AnyModel] = (),
     recompressed: bool = False,
-    report: Report = silent,
+    report: Report = in_notebook,
 ) -> Verification:
     """Compare a compressed or restored file with its original: every value, and everything else.
 
