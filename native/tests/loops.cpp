@@ -10,6 +10,7 @@
 #include <hepae/checksum.hpp>
 #include <hepae/integers.hpp>
 #include <hepae/lattice.hpp>
+#include <hepae/masked/network.hpp>
 #include <hepae/prediction/classes.hpp>
 #include <hepae/prediction/known.hpp>
 #include <hepae/prediction/stretches.hpp>
@@ -172,12 +173,49 @@ void functions(std::size_t size, Random &random)
    print("angles", angles);
 }
 
+/// A network of random weights. With a top above a byte its outputs are not taken for bytes.
+hepae::IntegerNetwork network(std::int32_t top, std::uint64_t seed)
+{
+   Random random(seed);
+   std::vector<hepae::IntegerLayer> layers(3);
+   const std::size_t sizes[] = {13, 24, 9, 3};
+   for (std::size_t i = 0; i < layers.size(); ++i) {
+      hepae::IntegerLayer &layer = layers[i];
+      layer.inputs = sizes[i];
+      layer.outputs = sizes[i + 1];
+      layer.shift = 6 + static_cast<int>(i);
+      for (std::int32_t one : integers(layer.inputs * layer.outputs, 127, random))
+         layer.weights.push_back(static_cast<std::int16_t>(one));
+      layer.bias = integers(layer.outputs, 20'000, random);
+      layer.top.assign(layer.outputs, i + 1 < layers.size() ? 255 : 5);
+   }
+   layers.back().top[0] = top;
+   return hepae::IntegerNetwork(std::move(layers), {1, 6, 36});
+}
+
+void networks(std::size_t size, std::uint64_t seed)
+{
+   Random random(seed);
+   std::vector<std::uint8_t> levels(13 * size);
+   for (std::uint8_t &level : levels)
+      level = static_cast<std::uint8_t>(random());
+   std::vector<std::size_t> rows{12, 3, 4, 5, 0, 1, 2, 6, 7, 11, 8, 9, 10};
+   for (std::int32_t top : {5, 300}) {
+      std::vector<std::uint16_t> cells(size);
+      hepae::IntegerNetwork::Scratch scratch;
+      network(top, seed).evaluate(levels.data(), size, hepae::Span<const std::size_t>(rows), hepae::Span<std::uint16_t>(cells), scratch);
+      print("cells" + std::to_string(top), cells);
+   }
+}
+
 } // namespace
 
 int main()
 {
    Random random(1);
    checksums(random);
+   for (std::size_t size : {1, 255, 256, 700})
+      networks(size, size);
    for (std::size_t size : {11, 12, 31, 256, 1024, 3000}) {
       stretches(size, random);
       lattices(size, random);

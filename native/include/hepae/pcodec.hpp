@@ -5,12 +5,12 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
-#include <cstring>
 #include <type_traits>
 #include <vector>
 
 #include "buffer.hpp"
 #include "error.hpp"
+#include "fields.hpp"
 #include "processor.hpp"
 #include "span.hpp"
 
@@ -60,9 +60,7 @@ public:
    /// At least 57 bits from a position on.
    std::uint64_t word(std::size_t position) const
    {
-      std::uint64_t out;
-      std::memcpy(&out, fData.data() + position / 8, sizeof(out));
-      return out >> (position % 8);
+      return fields::word(fData.data(), position);
    }
 
    /// Up to 64 bits from a position on.
@@ -161,7 +159,7 @@ public:
       if constexpr (sizeof(L) < 8)
          if (processor::has_avx2()) {
             at = fSizeLog == 0 ? same(at, n) : visit_with_avx2(data, at, n);
-            return bits.go_to(fWidest <= kNarrow ? offsets_with_avx2(data, at, out, n) : offsets(data, at, out, n));
+            return bits.go_to(fWidest <= fields::kNarrow ? offsets_with_avx2(data, at, out, n) : offsets(data, at, out, n));
          }
 #endif
       at = fSizeLog == 0 ? same(at, n) : visit(data, at, n);
@@ -169,7 +167,6 @@ public:
    }
 
 private:
-   static constexpr unsigned kNarrow = 25; ///< bits that are within four bytes wherever they begin
    static constexpr std::size_t kAtOnce = 8;
 
    unsigned fSizeLog;
@@ -205,13 +202,6 @@ private:
       return at;
    }
 
-   static std::uint64_t word(const std::uint8_t *data, std::size_t at)
-   {
-      std::uint64_t out;
-      std::memcpy(&out, data + at / 8, sizeof(out));
-      return out >> (at % 8);
-   }
-
    /// The nodes of a batch; four lanes read from one word.
    std::size_t visit(const std::uint8_t *data, std::size_t at, std::size_t n)
    {
@@ -222,7 +212,7 @@ private:
 
    std::size_t row(const std::uint8_t *data, std::size_t at, std::size_t first, std::size_t lanes)
    {
-      std::uint64_t bits = word(data, at);
+      std::uint64_t bits = fields::word(data, at);
       for (std::size_t lane = 0; lane < lanes; ++lane) {
          fVisited[first + lane] = fNodes[fStates[lane]];
          const Node<L> node = fVisited[first + lane];
@@ -237,7 +227,7 @@ private:
    std::size_t offsets(const std::uint8_t *data, std::size_t at, Word<L> *out, std::size_t n) const
    {
       const auto bits = [data](std::size_t position, unsigned width) {
-         return word(data, position) & ((std::uint64_t{1} << width) - 1);
+         return fields::word(data, position) & ((std::uint64_t{1} << width) - 1);
       };
       for (std::size_t i = 0; i < n; ++i) {
          const Node<L> node = fVisited[i];
@@ -259,9 +249,7 @@ private:
       std::uint64_t states[kLanes] = {fStates[0], fStates[1], fStates[2], fStates[3]};
       std::size_t i = 0;
       for (; i + kLanes <= n; i += kLanes) {
-         std::uint64_t bits, used = 0; // the lowest bytes of four nodes add up to less than a byte holds
-         std::memcpy(&bits, data + at / 8, sizeof(bits));
-         bits >>= at % 8;
+         std::uint64_t bits = fields::word(data, at), used = 0; // lowest bytes of four nodes add up to less than 256
          for (std::size_t lane = 0; lane < kLanes; ++lane) {
             const std::uint64_t node = nodes[states[lane]].all;
             fVisited[i + lane].all = node;
@@ -281,39 +269,21 @@ private:
    HEPAE_AVX2 std::size_t offsets_with_avx2(const std::uint8_t *data, std::size_t at, Word<L> *out, std::size_t n)
    {
       std::fill_n(fVisited + n, kAtOnce, Entry<L>{}); // bins without width behind the last one
-      const std::uint8_t *from = data + at / 8;
-      __m256i begin = _mm256_set1_epi32(static_cast<int>(at % 8));
-      const __m256i ones = _mm256_set1_epi32(-1), last = _mm256_set1_epi32(kAtOnce - 1);
+      fields::Eight narrow(data, at);
       for (std::size_t i = 0; i < n; i += kAtOnce) {
          const auto *nodes = reinterpret_cast<const __m256i *>(fVisited + i);
          const __m256i a = _mm256_loadu_si256(nodes), b = _mm256_loadu_si256(nodes + 1);
          const __m256i lower = low_halves(_mm256_srli_epi64(a, 16), _mm256_srli_epi64(b, 16));
          const __m256i widths = _mm256_and_si256(_mm256_srli_epi32(low_halves(a, b), 8), _mm256_set1_epi32(0xFF));
-         const __m256i ends = _mm256_add_epi32(begin, sums(widths));
-         const __m256i starts = _mm256_sub_epi32(ends, widths);
-         const __m256i words = _mm256_mask_i32gather_epi32(
-            _mm256_setzero_si256(), reinterpret_cast<const int *>(from), _mm256_srli_epi32(starts, 3), ones, 1);
-         const __m256i shifted = _mm256_srlv_epi32(words, _mm256_and_si256(starts, _mm256_set1_epi32(7)));
-         const __m256i offsets = _mm256_andnot_si256(_mm256_sllv_epi32(ones, widths), shifted);
-         _mm256_storeu_si256(reinterpret_cast<__m256i *>(out + i), _mm256_add_epi32(lower, offsets));
-         begin = _mm256_permutevar8x32_epi32(ends, last);
+         _mm256_storeu_si256(reinterpret_cast<__m256i *>(out + i), _mm256_add_epi32(lower, narrow.take(widths)));
       }
-      return at / 8 * 8 + static_cast<std::size_t>(_mm256_cvtsi256_si32(begin));
+      return narrow.position();
    }
 
    HEPAE_AVX2 static __m256i low_halves(__m256i a, __m256i b)
    {
       const __m256 both = _mm256_shuffle_ps(_mm256_castsi256_ps(a), _mm256_castsi256_ps(b), _MM_SHUFFLE(2, 0, 2, 0));
       return _mm256_permute4x64_epi64(_mm256_castps_si256(both), _MM_SHUFFLE(3, 1, 2, 0));
-   }
-
-   /// Each number and those before it.
-   HEPAE_AVX2 static __m256i sums(__m256i x)
-   {
-      x = _mm256_add_epi32(x, _mm256_slli_si256(x, 4));
-      x = _mm256_add_epi32(x, _mm256_slli_si256(x, 8));
-      const __m256i low = _mm256_permutevar8x32_epi32(x, _mm256_set1_epi32(3));
-      return _mm256_add_epi32(x, _mm256_blend_epi32(_mm256_setzero_si256(), low, 0xF0));
    }
 #endif
 };

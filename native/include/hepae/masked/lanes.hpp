@@ -59,6 +59,29 @@ struct Words {
 };
 #endif
 
+/// Bytes of four rows beside each other.
+template <std::size_t Objects>
+void interleave(const std::uint8_t *const (&rows)[4], std::int32_t *out)
+{
+#if defined(__SSE2__)
+   for (std::size_t p = 0; p < Objects; p += 16) {
+      const auto at = [&](std::size_t row) { return _mm_loadu_si128(reinterpret_cast<const __m128i *>(rows[row] + p)); };
+      const __m128i a = at(0), b = at(1), c = at(2), d = at(3);
+      const __m128i low[2] = {_mm_unpacklo_epi8(a, b), _mm_unpackhi_epi8(a, b)};
+      const __m128i high[2] = {_mm_unpacklo_epi8(c, d), _mm_unpackhi_epi8(c, d)};
+      auto *to = reinterpret_cast<__m128i *>(out + p);
+      for (std::size_t half = 0; half < 2; ++half) {
+         _mm_storeu_si128(to + 2 * half, _mm_unpacklo_epi16(low[half], high[half]));
+         _mm_storeu_si128(to + 2 * half + 1, _mm_unpackhi_epi16(low[half], high[half]));
+      }
+   }
+#else
+   for (std::size_t p = 0; p < Objects; ++p)
+      out[p] = static_cast<std::int32_t>(rows[0][p] | rows[1][p] << 8 | rows[2][p] << 16 |
+                                         static_cast<std::uint32_t>(rows[3][p]) << 24);
+#endif
+}
+
 /// A unit of a layer: its weights, side by side as the inputs are, its bias, and where it is clipped.
 struct Neuron {
    const std::int32_t *weights;

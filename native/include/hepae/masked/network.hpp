@@ -6,6 +6,7 @@
 #include <array>
 #include <cmath>
 #include <cstdint>
+#include <cstring>
 #include <string>
 #include <utility>
 #include <vector>
@@ -135,16 +136,15 @@ private:
                             std::int32_t *out)
    {
       static constexpr std::uint8_t none[kBlock] = {};
+      std::uint8_t last[4][kBlock] = {};
       for (std::size_t i = 0; i < rows.size(); i += 4, out += kBlock) {
          const std::uint8_t *from[4] = {none, none, none, none};
-         for (std::size_t j = i; j < std::min(i + 4, rows.size()); ++j)
-            from[j - i] = levels + rows[j] * stride;
-         processor::run([&]() HEPAE_INLINED {
-            const std::uint8_t *a = from[0], *b = from[1], *c = from[2], *d = from[3];
-            for (std::size_t p = 0; p < n; ++p)
-               out[p] = static_cast<std::int32_t>(a[p] | b[p] << 8 | c[p] << 16 | static_cast<std::uint32_t>(d[p]) << 24);
-         });
-         std::fill(out + n, out + kBlock, 0);
+         for (std::size_t j = 0; j < std::min<std::size_t>(4, rows.size() - i); ++j) {
+            from[j] = levels + rows[i + j] * stride;
+            if (n < kBlock) // so that a whole block may be read
+               from[j] = static_cast<const std::uint8_t *>(std::memcpy(last[j], from[j], n));
+         }
+         lanes::interleave<kBlock>(from, out);
       }
    }
 

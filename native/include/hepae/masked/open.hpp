@@ -48,7 +48,7 @@ private:
    const PreparedPredictors *fPredictors;
    Predict *fPredict;
    std::vector<std::size_t> fFilled; ///< objects whose inputs are known, by input
-   std::vector<std::uint8_t> fLevels; ///< a row of all objects for each input
+   Buffer<std::uint8_t> fLevels; ///< a row of all objects for each input
    std::vector<std::uint16_t> fCells;
    std::vector<std::int64_t> fFine, fPredictions; ///< of the feature that is decoded
    IntegerNetwork::Scratch fScratch;
@@ -205,9 +205,7 @@ private:
             from_prediction(feature, spec, place, out);
          else
             fPredict->each_part(place, [&](const Stretch &part) {
-               const std::uint32_t *index = fPredict->input_indexes(input, part);
-               for (std::size_t p = 0; p < part.size; ++p)
-                  out[part.first + p] = spec.levels[index[p]];
+               stretches::look_up(spec.levels.data(), fPredict->input_indexes(input, part), part.size, out + part.first);
             });
          fFilled[input] = order().start(place) + order().size(place);
       }

@@ -1,6 +1,7 @@
 // The masked codec made ready: networks and coding tables of all features, made when they are first asked for.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <mutex>
@@ -9,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "../fields.hpp"
 #include "../integers.hpp"
 #include "../model_file.hpp"
 #include "../prediction/prepared.hpp"
@@ -36,9 +38,14 @@ struct OpenAlphabet {
       is_small = spec.low >= -kSmallLatent && at <= kSmallLatent;
       starts.push_back(0);
       widths.push_back(0);
+      if (is_small && *std::max_element(widths.begin(), widths.end()) <= fields::kNarrow) {
+         small_starts.assign(starts.begin(), starts.end());
+         small_widths.assign(widths.begin(), widths.end());
+      }
    }
 
    bool is_small = false; ///< every integer in a bin is small
+   std::vector<std::int32_t> small_starts, small_widths; ///< the same in 32 bits where it is, and widths are narrow
 };
 
 /// How the residuals of a feature are coded.

@@ -6,7 +6,10 @@
 #include <optional>
 #include <vector>
 
+#include "../fields.hpp"
+#include "../gather.hpp"
 #include "../integers.hpp"
+#include "../processor.hpp"
 #include "../span.hpp"
 #include "../varint.hpp"
 #include "prepared.hpp"
@@ -62,15 +65,8 @@ public:
       if (fHides)
          reveal(bits);
       fBits.require_there(fBit + bits);
-      const std::int64_t *starts = fShape->alphabet.starts.data();
-      std::size_t at = fBit;
-      for (std::size_t i = 0; i < fSymbols.size(); ++i) {
-         const std::uint8_t width = widths[fSymbols[i]];
-         const std::uint64_t inside = fBits.word(at) & ((std::uint64_t{1} << width) - 1);
-         out[i] = static_cast<T>(starts[fSymbols[i]] + static_cast<std::int64_t>(inside));
-         at += width;
-      }
-      fBit = at;
+      read_inside(out);
+      fBit += bits;
       put_outside(out);
    }
 
@@ -95,13 +91,77 @@ private:
    std::vector<std::uint16_t> fSymbols, fSecond, fLast;
    std::vector<std::size_t> fOthers;
 
+   /// Where in its bin each residual is. All bits are there.
+   template <class T>
+   void read_inside(T *out) const
+   {
+      std::size_t i = 0, at = fBit;
+#if HEPAE_HAS_AVX2
+      if (!fShape->alphabet.small_starts.empty() && processor::has_avx2())
+         i = read_inside_with_avx2(at, out);
+#endif
+      const std::uint8_t *widths = fShape->alphabet.widths.data();
+      const std::int64_t *starts = fShape->alphabet.starts.data();
+      for (; i < fSymbols.size(); ++i) {
+         const std::uint8_t width = widths[fSymbols[i]];
+         const std::uint64_t inside = fBits.word(at) & ((std::uint64_t{1} << width) - 1);
+         out[i] = static_cast<T>(starts[fSymbols[i]] + static_cast<std::int64_t>(inside));
+         at += width;
+      }
+   }
+
+#if HEPAE_HAS_AVX2
+   /// Eight at once; goes on to the place behind them, and says how many they are.
+   template <class T>
+   HEPAE_AVX2 std::size_t read_inside_with_avx2(std::size_t &at, T *out) const
+   {
+      constexpr std::size_t at_once = 8, piece = 4096; // positions within a piece fit into 32 bits
+      const std::int32_t *widths = fShape->alphabet.small_widths.data(), *starts = fShape->alphabet.small_starts.data();
+      std::size_t i = 0;
+      while (i + at_once <= fSymbols.size()) {
+         fields::Eight inside(fBits.data(), at);
+         for (const std::size_t end = std::min(i + piece, fSymbols.size()); i + at_once <= end; i += at_once) {
+            const __m256i symbols = _mm256_cvtepu16_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i *>(fSymbols.data() + i)));
+            const __m256i offsets = inside.take(gathering::eight(widths, symbols));
+            put(_mm256_add_epi32(gathering::eight(starts, symbols), offsets), out + i);
+         }
+         at = inside.position();
+      }
+      return i;
+   }
+   HEPAE_AVX2 static void put(__m256i eight, std::int32_t *out)
+   {
+      _mm256_storeu_si256(reinterpret_cast<__m256i *>(out), eight);
+   }
+   HEPAE_AVX2 static void put(__m256i eight, std::int64_t *out)
+   {
+      auto *to = reinterpret_cast<__m256i *>(out);
+      _mm256_storeu_si256(to, _mm256_cvtepi32_epi64(_mm256_castsi256_si128(eight)));
+      _mm256_storeu_si256(to + 1, _mm256_cvtepi32_epi64(_mm256_extracti128_si256(eight, 1)));
+   }
+#endif
+
    /// Symbols that their tables have no room for are read with the last table.
    void again()
    {
       fOthers.clear();
-      for (std::size_t i = 0; i < fSymbols.size(); ++i)
-         if (fSymbols[i] == fShape->other())
-            fOthers.push_back(i);
+      constexpr std::size_t piece = 64; // most pieces have none of them
+      for (std::size_t first = 0; first < fSymbols.size(); first += piece) {
+         const std::size_t end = std::min(first + piece, fSymbols.size());
+         const std::uint16_t *symbols = fSymbols.data(), other = fShape->other();
+         bool found = false;
+         processor::run([&]() HEPAE_INLINED {
+            std::uint16_t equal = 0;
+            for (std::size_t i = first; i < end; ++i)
+               equal = static_cast<std::uint16_t>(equal | (symbols[i] == other));
+            found = equal;
+         });
+         for (std::size_t i = first; found && i < end; ++i)
+            if (symbols[i] == other)
+               fOthers.push_back(i);
+      }
+      if (fOthers.empty())
+         return;
       fLast.assign(fOthers.size(), fShape->last());
       fSecond.resize(fOthers.size());
       fDecoder->take(fLast, fSecond.data());

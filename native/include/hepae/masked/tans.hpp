@@ -4,10 +4,12 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <cstring>
 #include <vector>
 
+#include "../buffer.hpp"
 #include "../error.hpp"
+#include "../fields.hpp"
+#include "../processor.hpp"
 #include "../span.hpp"
 
 namespace hepae::tans {
@@ -23,6 +25,7 @@ public:
    Bits(Bytes data, std::size_t padding) : fSize(data.size()), fData(data.size() + padding + sizeof(std::uint64_t))
    {
       std::copy(data.begin(), data.end(), fData.begin());
+      std::fill(fData.begin() + static_cast<std::ptrdiff_t>(fSize), fData.end(), std::uint8_t{0});
    }
 
    std::size_t size() const { return 8 * fSize; }
@@ -30,10 +33,9 @@ public:
    /// At least 57 bits from a position on; 0 where it is beyond the end.
    std::uint64_t word(std::size_t position) const
    {
-      std::uint64_t out;
-      std::memcpy(&out, fData.data() + position / 8, sizeof(out));
-      return out >> (position % 8);
+      return fields::word(fData.data(), position);
    }
+   const std::uint8_t *data() const { return fData.data(); }
 
    /// Whether `used` bits, filled up to a byte, are all there are.
    void require_used(std::size_t used) const { require((used + 7) / 8 == fSize, "bits are left over"); }
@@ -41,7 +43,7 @@ public:
 
 private:
    std::size_t fSize = 0;
-   std::vector<std::uint8_t> fData;
+   Buffer<std::uint8_t> fData;
 };
 
 /// Coding tables of a feature. An entry of a state: symbol << 20 | bits to read << 16 | what these are added to.
@@ -72,9 +74,7 @@ private:
       std::vector<std::uint32_t> visits(frequencies.begin(), frequencies.end());
       for (std::uint32_t state = 0; state < kStates; ++state) {
          const std::uint32_t symbol = entries[state], visit = visits[symbol]++;
-         std::uint32_t bits = 0;
-         while (visit << bits < kStates)
-            ++bits;
+         const std::uint32_t bits = kPrecision + static_cast<std::uint32_t>(__builtin_clz(visit)) - 31; // visits count from 1
          entries[state] = symbol << 20 | bits << 16 | ((visit << bits) - kStates);
       }
    }
@@ -116,17 +116,47 @@ private:
    std::size_t fAt = 0;
    std::vector<std::uint32_t> fStates;
 
+   /// A symbol of each lane; four of them are read from one word.
    void row(const std::uint32_t *entries, const std::uint16_t *tables, std::uint16_t *out, std::size_t n)
    {
-      std::size_t at = fAt;
+#if HEPAE_HAS_AVX2
+      if (processor::has_avx2())
+         return row_with_avx2(entries, tables, out, n);
+#endif
+      row_loop(entries, tables, out, n);
+   }
+
+#if HEPAE_HAS_AVX2
+   HEPAE_AVX2 void row_with_avx2(const std::uint32_t *entries, const std::uint16_t *tables, std::uint16_t *out, std::size_t n)
+   {
+      row_loop(entries, tables, out, n);
+   }
+#endif
+
+   HEPAE_INLINE void row_loop(const std::uint32_t *entries, const std::uint16_t *tables, std::uint16_t *out, std::size_t n)
+   {
+      constexpr std::size_t at_once = 4; // lanes whose bits a word holds
+      const std::uint8_t *data = fBits.data();
       std::uint32_t *states = fStates.data();
-      for (std::size_t lane = 0; lane < n; ++lane) {
+      std::size_t at = fAt, lane = 0;
+      const auto step = [&](std::uint64_t &word) HEPAE_INLINED {
          const std::uint32_t entry = entries[(std::size_t{tables[lane]} << kPrecision) + states[lane]];
          const std::uint32_t bits = entry >> 16 & 15;
-         const auto word = static_cast<std::uint32_t>(fBits.word(at));
-         states[lane] = (entry & 0xFFFF) + (word & ((1u << bits) - 1));
-         out[lane] = static_cast<std::uint16_t>(entry >> 20);
+         states[lane] = (entry & 0xFFFF) + static_cast<std::uint32_t>(word & ((std::uint64_t{1} << bits) - 1));
+         out[lane++] = static_cast<std::uint16_t>(entry >> 20);
+         word >>= bits;
          at += bits;
+      };
+      while (lane + at_once <= n) {
+         std::uint64_t word = fields::word(data, at);
+         step(word);
+         step(word);
+         step(word);
+         step(word);
+      }
+      while (lane < n) {
+         std::uint64_t word = fields::word(data, at);
+         step(word);
       }
       fAt = at;
    }

@@ -69,12 +69,21 @@ public:
       if (fFinished && !fChecked) {
          fChecked = true;
          std::int64_t least = 0, most = 0;
-         for (std::int64_t q : fWide) {
-            least = std::min(least, q);
-            most = std::max(most, q);
-         }
-         if (-kSmall <= least && most <= kSmall)
-            fNarrow.assign(fWide.begin(), fWide.end());
+         fNarrow.resize(fWide.size());
+         processor::run([&]() HEPAE_INLINED {
+            const std::int64_t *from = fWide.data();
+            std::int32_t *to = fNarrow.data();
+            std::int64_t low = 0, high = 0;
+            for (std::size_t i = 0, size = fWide.size(); i < size; ++i) {
+               low = from[i] < low ? from[i] : low;
+               high = from[i] > high ? from[i] : high;
+               to[i] = static_cast<std::int32_t>(from[i]);
+            }
+            least = low;
+            most = high;
+         });
+         if (least < -kSmall || most > kSmall)
+            fNarrow.clear();
       }
       return fNarrow.empty() ? nullptr : fNarrow.data();
    }

@@ -209,7 +209,8 @@ private:
       std::vector<std::int64_t> values{missing};
       for (std::size_t k = 0; k < knots.size(); ++k)
          values.push_back(top * static_cast<std::int64_t>(k) / std::max<std::int64_t>(static_cast<std::int64_t>(knots.size()) - 1, 1));
-      const std::vector<std::int64_t> table = table_of(knots, values);
+      std::vector<std::int64_t> table = table_of(knots, values);
+      table.resize(table.size() + 3); // four bytes are read from each on
       return {table.begin(), table.end()};
    }
 

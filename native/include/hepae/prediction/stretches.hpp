@@ -128,6 +128,22 @@ HEPAE_AVX2 inline std::size_t add_with_avx2(const std::int32_t *table, const std
    return p;
 }
 
+HEPAE_AVX2 inline std::size_t look_up_with_avx2(const std::uint8_t *levels, const std::uint32_t *at, std::size_t size, std::uint8_t *out)
+{
+   const auto four_of = [&](std::size_t p) HEPAE_AVX2 { // bytes of eight objects, in the lowest of four bytes
+      const __m256i ones = _mm256_set1_epi32(-1);
+      const __m256i words = _mm256_mask_i32gather_epi32(_mm256_setzero_si256(), reinterpret_cast<const int *>(levels), load(at + p), ones, 1);
+      return _mm256_and_si256(words, _mm256_set1_epi32(0xFF));
+   };
+   std::size_t p = 0;
+   for (; p + 4 * kAtOnce <= size; p += 4 * kAtOnce) {
+      const __m256i a = _mm256_packus_epi32(four_of(p), four_of(p + 8)), b = _mm256_packus_epi32(four_of(p + 16), four_of(p + 24));
+      const __m256i order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7); // both packings go by halves of registers
+      store(out + p, _mm256_permutevar8x32_epi32(_mm256_packus_epi16(a, b), order));
+   }
+   return p;
+}
+
 #endif
 
 /// Indexes of integers.
@@ -174,6 +190,18 @@ inline void product(const Columns &logs, const std::vector<std::int64_t> &weight
          sum += static_cast<std::int32_t>(weights[i]) * logs[i][p];
       out[p] = scale.small_index(sum >> shift);
    }
+}
+
+/// What a table has at some indexes; three bytes stand behind it.
+inline void look_up(const std::uint8_t *levels, const std::uint32_t *at, std::size_t size, std::uint8_t *out)
+{
+   std::size_t p = 0;
+#if HEPAE_HAS_AVX2
+   if (processor::has_avx2())
+      p = look_up_with_avx2(levels, at, size, out);
+#endif
+   for (; p < size; ++p)
+      out[p] = levels[at[p]];
 }
 
 /// Adds what a table has at some indexes.
