@@ -160,10 +160,9 @@ class NativeChunk:
             number = self.codec.given[name]
             if not self._chunk.has_given(number):
                 self._chunk.give(number, np.ascontiguousarray(given[name], np.float64))
-        for name, frame in frames.items():
-            self._chunk.add_frame(self.codec.numbers[name], bytes(frame))
-        return {name: self._decoded(name) for name in features}
-
-    def _decoded(self, name: str) -> Values:
-        values: Values = self._chunk.decode(self.codec.numbers[name]).view(self.codec.dtypes[name])
-        return values
+        names, numbers = list(features), self.codec.numbers
+        given_frames = [(numbers[name], bytes(frame)) for name, frame in frames.items()]
+        columns = self._chunk.decode(given_frames, [numbers[name] for name in names])
+        return {
+            name: column.view(self.codec.dtypes[name]) for name, column in zip(names, columns, strict=True)
+        }

@@ -13,6 +13,7 @@
 
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
+#include <nanobind/stl/pair.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/unique_ptr.h>
 #include <nanobind/stl/vector.h>
@@ -140,30 +141,44 @@ public:
       fChunk->give(number, {values.data(), values.data() + values.size()});
    }
 
-   /// The bytes are kept as long as this.
-   void add_frame(std::size_t feature, nb::bytes frame)
-   {
-      const Turn turn(fBusy);
-      fFrames.push_back(std::move(frame));
-      fChunk->add_frame(feature, bytes_of(fFrames.back()));
-   }
-
    bool is_decoded(std::size_t feature) const { return fChunk->is_decoded(feature); }
    std::size_t nbytes() const { return fChunk->bytes(); }
 
-   Column decode(std::size_t feature)
+   /// The columns of some features, after the frames that they need, by the numbers of their features. The bytes of frames
+   /// are kept as long as this. All in one call: threads that wait for Python's lock again and again would wait for each other.
+   nb::list decode(const std::vector<std::pair<std::size_t, nb::bytes>> &frames, const std::vector<std::size_t> &features)
    {
-      auto *out = new hepae::Buffer<std::uint8_t>;
-      const nb::capsule owner(out, [](void *one) noexcept { delete static_cast<hepae::Buffer<std::uint8_t> *>(one); });
+      for (const auto &frame : frames)
+         fFrames.push_back(frame.second);
+      const std::size_t before = fFrames.size() - frames.size();
+      std::vector<std::unique_ptr<Buffer>> columns;
       {
+         std::vector<hepae::Bytes> bytes;
+         for (std::size_t i = 0; i < frames.size(); ++i)
+            bytes.push_back(bytes_of(fFrames[before + i]));
          const nb::gil_scoped_release unlocked;
          const Turn turn(fBusy);
-         *out = fChunk->decode(feature);
+         for (std::size_t i = 0; i < frames.size(); ++i)
+            fChunk->add_frame(frames[i].first, bytes[i]);
+         for (std::size_t feature : features)
+            columns.push_back(std::make_unique<Buffer>(fChunk->decode(feature)));
       }
-      return Column(out->data(), {out->size()}, owner);
+      nb::list out;
+      for (std::unique_ptr<Buffer> &column : columns)
+         out.append(given_away(std::move(column)));
+      return out;
    }
 
 private:
+   using Buffer = hepae::Buffer<std::uint8_t>;
+
+   static Column given_away(std::unique_ptr<Buffer> column)
+   {
+      Buffer *out = column.release();
+      const nb::capsule owner(out, [](void *one) noexcept { delete static_cast<Buffer *>(one); });
+      return Column(out->data(), {out->size()}, owner);
+   }
+
    std::unique_ptr<hepae::OpenChunk> fChunk;
    std::vector<nb::bytes> fFrames;
    std::atomic_flag fBusy = ATOMIC_FLAG_INIT;
@@ -195,8 +210,7 @@ NB_MODULE(hepae_native, module)
       .def("add_condition", &Chunk::add_condition)
       .def("has_given", &Chunk::has_given)
       .def("give", &Chunk::give)
-      .def("add_frame", &Chunk::add_frame)
       .def("is_decoded", &Chunk::is_decoded)
-      .def("decode", &Chunk::decode)
+      .def("decode", &Chunk::decode, nb::arg("frames"), nb::arg("features"))
       .def_prop_ro("nbytes", &Chunk::nbytes);
 }
