@@ -1,4 +1,4 @@
-"""Risk: the extension restores other bits than NumPy, or reads damaged bytes as values."""
+"""Risk: the extension restores or writes other bits than NumPy, or reads damaged bytes as values."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def on_lattice(lattice: Lattice, q: np.ndarray) -> Values:
 
 
 def require_same(codec: ChunkCodec, objects: Objects, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each column is the same with the extension, asked for alone and after others, and with NumPy."""
+    """Each column is the same with the extension, asked for alone and after others, and with NumPy; so are frames."""
     frames = codec.encode(objects, 7)
     names = list(codec.features)
     opened = OpenChunk(codec, objects.counts, objects.events)
@@ -73,9 +73,13 @@ def require_same(codec: ChunkCodec, objects: Objects, monkeypatch: pytest.Monkey
     with_native_alone = last.decode({name: frames[name] for name in last.needs([alone])}, [alone])[alone]
     assert opened._native is not None
     assert last._native is not None
+    if isinstance(codec.integer_codec, Lifting):
+        assert codec.integer_codec._writers
+        assert None not in codec.integer_codec._writers.values()
     with monkeypatch.context() as patch:
         patch.setattr(native, "hepae_native", None)
         codec.__dict__.pop("native", None)
+        assert codec.encode(objects, 7) == frames
         expected = codec.decode(objects.counts, objects.events, frames, names)
     codec.__dict__.pop("native", None)
     for name in names:

@@ -25,7 +25,7 @@ try:
 except ImportError:
     hepae_native = None
 
-__all__ = ["SWITCH", "NativeChunk", "NativeCodec", "module", "refusals"]
+__all__ = ["SWITCH", "NativeChunk", "NativeCodec", "NativeLatents", "module", "refusals"]
 
 SWITCH: Final = "HEPAE_NATIVE"
 """Environment variable: 0 for NumPy alone, whatever is installed."""
@@ -166,3 +166,41 @@ class NativeChunk:
         return {
             name: column.view(self.codec.dtypes[name]) for name, column in zip(names, columns, strict=True)
         }
+
+
+class NativeLatents:
+    """The latents of a chunk that is written with lifting, feature by feature in coding order.
+
+    Parameters
+    ----------
+    codec
+        Of the chunk.
+    counts : int64[n_events]
+        Objects of each event.
+    events
+        Event-level columns that the codec looks at, and columns of other tables [n_objects] that are given to it.
+    derived
+        Names of features without a branch, which follow those that have one.
+    """
+
+    def __init__(self, codec: NativeCodec, counts: Integers, events: Columns, derived: Sequence[str]) -> None:
+        self._numbers = {name: number for number, name in enumerate([*codec.numbers, *derived])}
+        self._latents = hepae_native.Latents(codec.codec, np.ascontiguousarray(counts, np.int64))
+        for name in codec.conditions:
+            self._latents.add_condition(np.ascontiguousarray(events[name], np.float64))
+        for name, number in codec.given.items():
+            if name in events:
+                self._latents.give(number, np.ascontiguousarray(events[name], np.float64))
+
+    def find(self, feature: str, q: Integers) -> tuple[Integers, Integers, list[Integers], bool]:
+        """How a feature may be coded, from its integers int64[n_objects] in the order of events.
+
+        Returns
+        -------
+        tuple
+            In rank order: integers and latents int64[n_objects], the latents of each class, none where there is but
+            one; and whether latents are taken around the circle of the feature.
+        """
+        found = self._latents.find(self._numbers[feature], np.ascontiguousarray(q, np.int64))
+        integers, latents, by_class, counts, around = found
+        return integers, latents, np.split(by_class, np.cumsum(counts)[:-1]) if counts else [], around

@@ -20,6 +20,7 @@
 
 #include <hepae/codec.hpp>
 #include <hepae/json.hpp>
+#include <hepae/latents.hpp>
 #include <hepae/record.hpp>
 
 namespace nb = nanobind;
@@ -28,7 +29,6 @@ namespace {
 
 template <class T>
 using Array = nb::ndarray<const T, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
-using Column = nb::ndarray<nb::numpy, std::uint8_t, nb::ndim<1>>;
 
 hepae::Bytes bytes_of(const nb::bytes &data)
 {
@@ -116,6 +116,15 @@ private:
    std::atomic_flag *fBusy;
 };
 
+/// An array that Python keeps.
+template <class T>
+nb::ndarray<nb::numpy, T, nb::ndim<1>> given_away(hepae::Buffer<T> values)
+{
+   auto *out = new hepae::Buffer<T>(std::move(values));
+   const nb::capsule owner(out, [](void *one) noexcept { delete static_cast<hepae::Buffer<T> *>(one); });
+   return nb::ndarray<nb::numpy, T, nb::ndim<1>>(out->data(), {out->size()}, owner);
+}
+
 /// A chunk that is read feature by feature.
 class Chunk {
 public:
@@ -151,7 +160,7 @@ public:
       for (const auto &frame : frames)
          fFrames.push_back(frame.second);
       const std::size_t before = fFrames.size() - frames.size();
-      std::vector<std::unique_ptr<Buffer>> columns;
+      std::vector<hepae::Buffer<std::uint8_t>> columns;
       {
          std::vector<hepae::Bytes> bytes;
          for (std::size_t i = 0; i < frames.size(); ++i)
@@ -161,26 +170,49 @@ public:
          for (std::size_t i = 0; i < frames.size(); ++i)
             fChunk->add_frame(frames[i].first, bytes[i]);
          for (std::size_t feature : features)
-            columns.push_back(std::make_unique<Buffer>(fChunk->decode(feature)));
+            columns.push_back(fChunk->decode(feature));
       }
       nb::list out;
-      for (std::unique_ptr<Buffer> &column : columns)
+      for (hepae::Buffer<std::uint8_t> &column : columns)
          out.append(given_away(std::move(column)));
       return out;
    }
 
 private:
-   using Buffer = hepae::Buffer<std::uint8_t>;
-
-   static Column given_away(std::unique_ptr<Buffer> column)
-   {
-      Buffer *out = column.release();
-      const nb::capsule owner(out, [](void *one) noexcept { delete static_cast<Buffer *>(one); });
-      return Column(out->data(), {out->size()}, owner);
-   }
-
    std::unique_ptr<hepae::OpenChunk> fChunk;
    std::vector<nb::bytes> fFrames;
+   std::atomic_flag fBusy = ATOMIC_FLAG_INIT;
+};
+
+/// The latents of a chunk that is written, feature by feature in coding order.
+class Latents {
+public:
+   Latents(const Codec &codec, const Array<std::int64_t> &counts)
+      : fLatents(codec.get(), {counts.data(), counts.data() + counts.size()})
+   {
+   }
+
+   void add_condition(const Array<double> &values) { fLatents.add_condition({values.data(), values.data() + values.size()}); }
+   void give(std::size_t number, const Array<double> &values)
+   {
+      fLatents.give(number, {values.data(), values.data() + values.size()});
+   }
+
+   /// Integers in rank order, latents, latents class by class, how many each class has, and whether they are around a circle.
+   nb::tuple find(std::size_t feature, const Array<std::int64_t> &integers)
+   {
+      hepae::Codable out;
+      {
+         const nb::gil_scoped_release unlocked;
+         const Turn turn(fBusy);
+         out = fLatents.find(feature, {integers.data(), integers.size()});
+      }
+      return nb::make_tuple(given_away(std::move(out.integers)), given_away(std::move(out.latents)),
+                            given_away(std::move(out.by_class)), out.counts, out.around);
+   }
+
+private:
+   hepae::Latents fLatents;
    std::atomic_flag fBusy = ATOMIC_FLAG_INIT;
 };
 
@@ -204,6 +236,11 @@ NB_MODULE(hepae_native, module)
    nb::class_<Codec>(module, "Codec")
       .def(nb::init<const nb::bytes &, const nb::bytes &>(), nb::arg("parts"), nb::arg("model"))
       .def_static("of_model", &Codec::of_model, nb::arg("onnx"), nb::arg("sha256"));
+   nb::class_<Latents>(module, "Latents")
+      .def(nb::init<const Codec &, const Array<std::int64_t> &>(), nb::arg("codec"), nb::arg("counts"), nb::keep_alive<1, 2>())
+      .def("add_condition", &Latents::add_condition)
+      .def("give", &Latents::give)
+      .def("find", &Latents::find, nb::arg("feature"), nb::arg("integers"));
    nb::class_<Chunk>(module, "Chunk")
       .def(nb::init<const Codec &, const Array<std::int64_t> &, const std::vector<nb::bytes> &>(), nb::arg("codec"),
            nb::arg("counts"), nb::arg("conditions"), nb::keep_alive<1, 2>())

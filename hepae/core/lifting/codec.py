@@ -19,10 +19,11 @@ from numpy.typing import NDArray
 
 from hepae import limits
 from hepae.arrays import Columns, Integers
+from hepae.core import native
 from hepae.core.coding.integers import KIND, pack, unpack, unpack_narrow
 from hepae.core.coding.varint import read_varint, varint
 from hepae.core.features import FeatureSpec
-from hepae.core.native import NativeCodec
+from hepae.core.native import NativeCodec, NativeLatents
 from hepae.core.prediction.context import Memory
 from hepae.core.prediction.derived import smallest, unbundled, with_derived
 from hepae.core.prediction.evaluation import Evaluation, prepared
@@ -63,6 +64,7 @@ class Lifting:
         self.predictors, self.prepared = spec.predictors, prepared(spec.predictors)
         lattices = {feature.name: feature.lattice for feature in features}
         self.predictors.require(lattices)
+        self.features, self._writers = tuple(features), dict[tuple[str, ...], NativeCodec | None]()
         self.spec, self.given_lattices = spec, dict(given or {})
         self.lattices = {**lattices, **self.given_lattices}
 
@@ -104,11 +106,44 @@ class Lifting:
         return smallest(derived, every, lambda chosen: self._encoded(counts, chosen, events))
 
     def _encoded(self, counts: Integers, integers: dict[str, Integers], events: Columns) -> dict[str, bytes]:
+        writer = self._writer(tuple(sorted(events.keys() - self.given_lattices.keys())))
+        if writer is not None:
+            names = [one.name for one in self.predictors.derived]
+            latents = NativeLatents(writer, counts, events, names)
+            return {
+                name: self._smallest(name, *latents.find(name, integers.pop(name)))
+                for name in self.prepared.order
+            }
         evaluation = Evaluation(self.predictors, self.lattices, counts, events)
         return {
-            name: _smallest(evaluation, name, evaluation.order.to_ranks(integers.pop(name)))
+            name: self._smallest(
+                name, *_codable(evaluation, name, evaluation.order.to_ranks(integers.pop(name)))
+            )
             for name in self.prepared.order
         }
+
+    def _writer(self, conditions: tuple[str, ...]) -> NativeCodec | None:
+        """What finds the same latents in native code; None where nothing does."""
+        if native.module() is None:
+            return None
+        if conditions not in self._writers:
+            try:
+                self._writers[conditions] = self.native(self.features, conditions, bytes(32))
+            except native.refusals():
+                self._writers[conditions] = None
+        return self._writers[conditions]
+
+    def _smallest(
+        self, name: str, q: Integers, latents: Integers, classes: Sequence[Integers], around: bool
+    ) -> bytes:
+        """The smallest payload of a feature."""
+        choices, mark = [pack(q)], AROUND if around else 0
+        if not self.predictors[name].trivial:
+            choices.append(_marked(LATENTS | mark, pack(latents)))
+        if classes:
+            ranked = self.prepared.ranked[name]
+            choices.append(bytes([(CLASSES | mark) << KIND]) + _blocks(classes, ranked))
+        return min(choices, key=len)
 
     def decode(
         self,
@@ -144,21 +179,16 @@ class Lifting:
                 yield name, Ranked(known[name], evaluation.order)
 
 
-def _smallest(evaluation: Evaluation, name: str, q: Integers) -> bytes:
-    """The smallest payload of a feature, whose integers and latents become known."""
-    choices = [pack(q)]
+def _codable(
+    evaluation: Evaluation, name: str, q: Integers
+) -> tuple[Integers, Integers, list[Integers], bool]:
+    """What `NativeLatents.find` gives, from integers in rank order, which become known."""
     latents = evaluation.encode(name, q)
-    predictor = evaluation.prepared.features[name]
-    around = AROUND if evaluation.around(name, q) else 0
-    if not predictor.trivial:
-        choices.append(_marked(LATENTS | around, pack(latents)))
-    if predictor.n_classes > 1:
-        blocks = _by_class(
-            latents, evaluation.classes(name), predictor.n_classes, evaluation.prepared.ranked[name]
-        )
-        choices.append(bytes([(CLASSES | around) << KIND]) + blocks)
+    n_classes = evaluation.prepared.features[name].n_classes
+    classes = _by_class(latents, evaluation.classes(name), n_classes) if n_classes > 1 else []
+    around = evaluation.around(name, q)
     evaluation.forget(name, latents=not evaluation.prepared.wants_latent[name])
-    return min(choices, key=len)
+    return q, latents, classes, around
 
 
 def _marked(kind: int, block: bytes) -> bytes:
@@ -166,15 +196,19 @@ def _marked(kind: int, block: bytes) -> bytes:
     return bytes([block[0] | kind << KIND]) + block[1:]
 
 
-def _by_class(latents: Integers, classes: NDArray[np.uint8], n_classes: int, ranked: bool) -> bytes:
-    """Blocks of the classes, each but the last after its length, and after its count where that is not known."""
-    out = b""
+def _by_class(latents: Integers, classes: NDArray[np.uint8], n_classes: int) -> list[Integers]:
+    """The latents of each class, in order."""
     ends = np.cumsum(np.bincount(classes, minlength=n_classes))
-    parts = np.split(latents[np.argsort(classes, kind="stable")], ends[:-1])
-    for number, chosen in enumerate(parts):
+    return np.split(latents[np.argsort(classes, kind="stable")], ends[:-1])
+
+
+def _blocks(classes: Sequence[Integers], ranked: bool) -> bytes:
+    """Blocks of classes, each but the last after its length, and after its count where that is not known."""
+    out = b""
+    for number, chosen in enumerate(classes):
         block = pack(chosen)
         out += varint(len(chosen)) if ranked else b""
-        out += varint(len(block)) if number < n_classes - 1 else b""
+        out += varint(len(block)) if number < len(classes) - 1 else b""
         out += block
     return out
 

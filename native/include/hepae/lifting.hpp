@@ -56,6 +56,18 @@ public:
          out[i] = latents[next[kRuns - 1][fNumbers[i]]++];
    }
 
+   /// The other way: from the latents of the objects.
+   template <class T>
+   void collect(const T *latents, T *out) const
+   {
+      auto next = fNext;
+      for (std::size_t i = 0; i < fRun; ++i)
+         for (std::size_t run = 0; run < kRuns; ++run)
+            out[next[run][fNumbers[run * fRun + i]]++] = latents[run * fRun + i];
+      for (std::size_t i = kRuns * fRun; i < fNumbers.size(); ++i)
+         out[next[kRuns - 1][fNumbers[i]]++] = latents[i];
+   }
+
 private:
    static constexpr std::size_t kRuns = 4, kMost = 256;
 
@@ -175,7 +187,7 @@ private:
       if (predictor(feature).ranked)
          return classes_by_place(feature, payload, around);
       for (std::size_t place = 0; place < order().places(); ++place)
-         classify(predictor(feature), place);
+         fPredict->classify(predictor(feature), place, fNumbers.data() + order().start(place));
       const Dealing dealing(fNumbers, predictor(feature).classes.size());
       Classes<std::int32_t> small;
       fSmall.resize(order().objects());
@@ -216,7 +228,7 @@ private:
       std::vector<T> dealt(order().size(0));
       for (std::size_t place = 0; place < order().places(); ++place) {
          const std::size_t start = order().start(place), size = order().size(place);
-         classify(one, place);
+         fPredict->classify(one, place, fNumbers.data() + start);
          deal(classes, fNumbers.data() + start, size, dealt.data());
          if (one.wants_latent)
             std::copy_n(dealt.begin(), size, kept(feature).changed().begin() + static_cast<std::ptrdiff_t>(start));
@@ -263,28 +275,6 @@ private:
    {
       unpack_integers(block, out);
       return true;
-   }
-
-   void classify(const OpenPredictor &predictor, std::size_t place)
-   {
-      std::uint8_t *all = fNumbers.data() + order().start(place);
-      if (!predictor.widths.is_small) {
-         const Block sums = fPredict->sums(predictor.widths, place);
-         for (std::size_t p = 0; p < sums.size(); ++p)
-            all[p] = predictor.classes.of(sums[p]);
-      } else {
-         fPredict->each_part(place, [&](const Stretch &part) {
-            std::uint8_t *out = all + part.first;
-            if (!predictor.class_table.empty()) {
-               const std::uint32_t *index = fPredict->indexes(predictor.widths.parts[0].source, part);
-               const std::uint8_t *table = predictor.class_table.data();
-               for (std::size_t p = 0; p < part.size; ++p)
-                  out[p] = table[index[p]];
-            } else {
-               predictor.classes.of(Span<const std::int32_t>(fPredict->small_sums(predictor.widths, part), part.size), out);
-            }
-         });
-      }
    }
 };
 

@@ -190,6 +190,26 @@ public:
       }
    }
 
+   /// Numbers of the classes of the objects of a place.
+   void classify(const OpenPredictor &predictor, std::size_t place, std::uint8_t *all)
+   {
+      if (!predictor.widths.is_small) {
+         const Block sums = this->sums(predictor.widths, place);
+         for (std::size_t p = 0; p < sums.size(); ++p)
+            all[p] = predictor.classes.of(sums[p]);
+         return;
+      }
+      each_part(place, [&](const Stretch &part) {
+         std::uint8_t *out = all + part.first;
+         if (predictor.class_table.empty())
+            return predictor.classes.of(Span<const std::int32_t>(small_sums(predictor.widths, part), part.size), out);
+         const std::uint32_t *index = indexes(predictor.widths.parts[0].source, part);
+         const std::uint8_t *table = predictor.class_table.data();
+         for (std::size_t p = 0; p < part.size; ++p)
+            out[p] = table[index[p]];
+      });
+   }
+
    /// Half a feature must not be taken for a whole one.
    void forget(std::size_t feature)
    {
