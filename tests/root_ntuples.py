@@ -6,6 +6,19 @@ from pathlib import Path
 
 from tests.root_process import in_root
 
+ENUM = """
+ROOT.gInterpreter.Declare("enum class Flavour : std::int16_t { kLight = -1, kHeavy = 5 };")
+"""
+TYPES = f'''{ENUM}
+ROOT.gInterpreter.Declare("""
+#include <array>
+#include <vector>
+struct Point {{ float x = 0; double y = 0; }};
+struct Hit : Point {{ std::int32_t detector = 0; std::vector<std::uint8_t> samples; std::array<float, 3> at; }};
+struct Track {{ std::vector<Hit> hits; bool good = false; Double32_t chi2 = 0; }};
+""")
+'''
+
 SHOW = r'''
 ROOT.gInterpreter.Declare("""
 #include <ROOT/RFieldVisitor.hxx>
@@ -77,7 +90,8 @@ def shown(path: Path, entries: int = 40, directory: str = "") -> dict[str, str]:
 def each_shown(*paths: Path, entries: int, directory: str = "") -> list[dict[str, str]]:
     """What ROOT shows of the RNTuples of several files, in one process."""
     code = f"entries, above = {entries}, {directory!r}\n"
-    found: list[dict[str, str]] = in_root(SHOW + code + SHOW_EACH, *paths)
+    # classes that are not there are emulated, enumerations are not
+    found: list[dict[str, str]] = in_root(ENUM + SHOW + code + SHOW_EACH, *paths)
     return found
 
 
@@ -92,7 +106,7 @@ result = bool(merger.Merge())
 
 def hadd(target: Path, *paths: Path) -> bool:
     """Whether ROOT puts files together as ``hadd`` does."""
-    merged: bool = in_root(HADD, target, *paths)
+    merged: bool = in_root(TYPES + HADD, target, *paths)
     return merged
 
 
@@ -184,7 +198,7 @@ void write_events(TDirectory &file, int entries, int first, int per_cluster, int
       entry->BindRawPtr<void>("late", &more);
     }
     writer->Fill(*entry);
-    if (per_cluster && (i + 1) % per_cluster == 0) writer->CommitCluster(i % (3 * per_cluster) == 0);
+    if (per_cluster && (i + 1) % per_cluster == 0) writer->CommitCluster((i + 1) % (3 * per_cluster) == 0);
   }
 }
 
@@ -332,4 +346,125 @@ result = True
 def write_kinds(path: Path) -> Path:
     """A file with an RNTuple of 40 entries in two clusters, whose fields are of every kind."""
     assert in_root(KINDS, path)
+    return path
+
+
+CLASSES = r'''
+ROOT.gInterpreter.Declare("""
+#include <ROOT/RField.hxx>
+#include <ROOT/RNTupleModel.hxx>
+#include <ROOT/RNTupleWriter.hxx>
+#include <TNamed.h>
+#include <atomic>
+#include <map>
+#include <memory>
+#include <set>
+#include <tuple>
+#include <unordered_map>
+
+template <typename T> T *add(ROOT::RNTupleModel &model, std::unique_ptr<ROOT::RField<T>> field) {
+  const std::string name = field->GetFieldName();
+  model.AddField(std::move(field));
+  return model.GetDefaultEntry().GetPtr<T>(name).get();
+}
+
+template <typename T, typename F> std::unique_ptr<ROOT::RField<T>> reduced(const char *name, F reduce) {
+  auto field = std::make_unique<ROOT::RField<T>>(name);
+  reduce(*field);
+  return field;
+}
+
+void write_classes(const char *path) {
+  auto model = ROOT::RNTupleModel::Create();
+  auto hit = model->MakeField<Hit>("hit");
+  auto tracks = model->MakeField<std::vector<Track>>("tracks");
+  auto flavour = model->MakeField<Flavour>("flavour");
+  auto flavours = model->MakeField<std::vector<Flavour>>("flavours");
+  auto atomic = model->MakeField<std::atomic<std::int32_t>>("atomic");
+  auto set = model->MakeField<std::set<int>>("set");
+  auto map = model->MakeField<std::map<std::string, float>>("map");
+  auto tuple = model->MakeField<std::tuple<char, std::byte, std::uint64_t>>("tuple");
+  auto pointer = model->MakeField<std::unique_ptr<std::int64_t>>("pointer");
+  auto flags = model->MakeField<std::vector<bool>>("flags");
+  auto rvec = model->MakeField<ROOT::RVec<std::uint16_t>>("rvec");
+  auto deep = model->MakeField<std::vector<std::array<std::vector<std::int8_t>, 2>>>("deep");
+  auto words = model->MakeField<std::vector<std::string>>("words");
+  auto sets = model->MakeField<std::vector<std::bitset<70>>>("sets");
+  auto half = add(*model, reduced<float>("half", [](auto &f) { f.SetHalfPrecision(); }));
+  auto cut = add(*model, reduced<float>("cut", [](auto &f) { f.SetTruncated(17); }));
+  auto cut_double = add(*model, reduced<double>("cut_double", [](auto &f) { f.SetTruncated(31); }));
+  auto grid = add(*model, reduced<float>("grid", [](auto &f) { f.SetQuantized(9, {-8.f, 24.f}); }));
+  auto fine = add(*model, reduced<double>("fine", [](auto &f) { f.SetQuantized(32, {-8., 24.}); }));
+  auto packed = add(*model, reduced<double>("packed", [](auto &f) { f.SetDouble32(); }));
+  model->AddField(std::make_unique<ROOT::RStreamerField>("streamed", "TNamed"));
+  auto streamed = model->GetDefaultEntry().GetPtr<TNamed>("streamed");
+  auto writer = ROOT::RNTupleWriter::Recreate(std::move(model), "T", path);
+  auto fill = [](Hit &one, int i) {
+    one.x = 0.5f * i; one.y = -0.1 * i; one.detector = 7 - i;
+    one.samples.assign(i % 4, 3 * i);
+    for (int k = 0; k < 3; ++k) one.at[k] = 10 * i + k;
+  };
+  for (int i = 0; i < 60; ++i) {
+    fill(*hit, i);
+    tracks->assign(i % 3, {});
+    for (int k = 0; k < i % 3; ++k) {
+      (*tracks)[k].hits.resize((i + k) % 3);
+      for (auto &one : (*tracks)[k].hits) fill(one, i + k);
+      (*tracks)[k].good = (i + k) % 2;
+      (*tracks)[k].chi2 = 0.1 * i + k;
+    }
+    *flavour = i % 2 ? Flavour::kHeavy : Flavour::kLight;
+    flavours->assign(i % 3, *flavour);
+    *atomic = 1000 - i;
+    set->clear(); map->clear();
+    for (int k = 0; k < i % 4; ++k) { set->insert(k - i); (*map)[std::string(k, 'm')] = i + 0.5f * k; }
+    *tuple = {char(65 + i), std::byte(i), 1000000007ull * i};
+    if (i % 3) *pointer = std::make_unique<std::int64_t>(-1000000007ll * i); else pointer->reset();
+    flags->assign(i % 5, i % 2); rvec->assign(i % 3, 60000 + i);
+    deep->assign(i % 3, {});
+    for (auto &pair : *deep) { pair[0].assign(i % 2, i); pair[1].assign(i % 4, -i); }
+    words->assign(i % 3, std::string(i % 7, 'w'));
+    sets->assign(i % 3, std::bitset<70>(37 * i)); for (auto &one : *sets) one[69] = i % 2;
+    *half = 0.37f * i; *cut = *cut_double = *packed = 1 + i / 7.; *grid = *fine = i / 3.1 - 4;
+    streamed->SetNameTitle(std::string(i % 5, 'n').c_str(), "a title");
+    writer->Fill();
+    if (i == 19 || i == 44) writer->CommitCluster(i == 44);
+  }
+}
+""")
+ROOT.write_classes(paths[0])
+result = True
+'''
+
+
+def write_classes(path: Path) -> Path:
+    """A file with an RNTuple of 60 entries in three clusters: classes of a user, containers, numbers of few bits."""
+    assert in_root(TYPES + CLASSES, path)
+    return path
+
+
+STORED = """
+ROOT.gInterpreter.Declare('''
+#include <ROOT/RNTupleModel.hxx>
+#include <ROOT/RNTupleWriteOptions.hxx>
+#include <ROOT/RNTupleWriter.hxx>
+void write_stored(const char *path) {
+  auto model = ROOT::RNTupleModel::Create();
+  auto x = model->MakeField<float>("x");
+  auto n = model->MakeField<std::int32_t>("n");
+  auto v = model->MakeField<std::vector<double>>("v");
+  ROOT::RNTupleWriteOptions options;
+  options.SetCompression(0);
+  auto writer = ROOT::RNTupleWriter::Recreate(std::move(model), "T", path, options);
+  for (int i = 0; i < 500; ++i) { *x = 0.5f * i; *n = -i; v->assign(i % 3, i); writer->Fill(); }
+}
+''')
+ROOT.write_stored(paths[0])
+result = True
+"""
+
+
+def write_stored(path: Path) -> Path:
+    """A file with an RNTuple of 500 entries that is not compressed, so that its columns are not split either."""
+    assert in_root(STORED, path)
     return path

@@ -16,14 +16,35 @@ from hepae.files.merge.file import merge
 from hepae.files.skim.file import skim
 from hepae.root.file.source import open_source
 from scripts.hardening.ntuples_in_root import is_own, of_kept
-from tests.root_ntuples import each_shown, hadd, inspected, write_attributes, write_cms, write_kinds
+from tests.root_ntuples import (
+    each_shown,
+    hadd,
+    inspected,
+    write_attributes,
+    write_classes,
+    write_cms,
+    write_kinds,
+    write_stored,
+)
 from tests.root_process import needs_root
 
 pytestmark = [needs_root, pytest.mark.root]
 
 ENTRIES = 200
-SHAPES = {"cms": write_cms, "attributes": write_attributes, "kinds": write_kinds}
-KEPT = {"cms": ["weights", "genEventSumw"], "attributes": [], "kinds": ["fixed", "pairs._0"]}
+SHAPES = {
+    "cms": write_cms,
+    "attributes": write_attributes,
+    "kinds": write_kinds,
+    "classes": write_classes,
+    "stored": write_stored,
+}
+KEPT = {
+    "cms": ["weights", "genEventSumw"],
+    "attributes": [],
+    "kinds": ["fixed", "pairs._0"],
+    "classes": ["tracks.*", "set", "cut", "streamed"],
+    "stored": ["n"],
+}
 
 
 def compressed(path: Path, target: Path, *skip: str) -> Path:

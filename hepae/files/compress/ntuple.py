@@ -112,4 +112,4 @@ class _Clusters:
     def _setting(self, cluster: Cluster) -> int:
         """That of the columns that are kept: ROOT's RNTupleInspector asks for the same in all columns of an RNTuple."""
         settings = [int(cluster.settings[old]) for old in self.left.columns if old < cluster.columns]
-        return max(settings, default=0) or ZSTD_DEFAULT.code
+        return max(settings, default=ZSTD_DEFAULT.code)
