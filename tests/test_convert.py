@@ -173,3 +173,37 @@ for path in paths:
     one, two, three = in_root(sums, plain, ntuples, trees)
     assert one == two == three
     assert one[0] == 7 * EVENTS
+
+
+IMPORT = """
+for source, target in zip(paths[::2], paths[1::2]):
+    importer = ROOT.Experimental.RNTupleImporter.Create(source, "Events", target)
+    importer.SetIsQuiet(True)
+    importer.Import()
+result = True
+"""
+IMPORTED = ("run", "flag", "name", "nJet", "Jet_pt", "Jet_charge")
+"""Without arrays of fixed size, which ROOT's importer flattens, and of `x[n][3]` takes a third."""
+
+
+@needs_root
+@pytest.mark.root
+def test_root_imports_ttrees_as_they_are_converted(tmp_path: Path) -> None:
+    plain, ntuples, trees = tree_of(tmp_path / "a.root"), tmp_path / "b.root", tmp_path / "c.root"
+    hepae.decompress(plain, ntuples, container="rntuple")
+    hepae.decompress(ntuples, trees, container="ttree")
+    imported = [tmp_path / "imported_a.root", tmp_path / "imported_c.root"]
+    assert in_root(IMPORT, plain, imported[0], trees, imported[1])
+    texts = [one["Events;1"] for one in each_shown(ntuples, *imported, entries=EVENTS)]
+    ours, first, last = (
+        [re.sub(r" of \w+: ", ": ", line) for line in text.splitlines() if line.startswith(IMPORTED)]
+        for text in texts
+    )
+    titles = ("the run", "how many", "transverse momentum")
+    # the importer leaves titles out, and orders fields as it likes
+    ours = [re.sub("|".join(titles), "", line) for line in ours]
+    for name in IMPORTED:
+        each = [[line for line in lines if line.startswith(f"{name} ")] for lines in (ours, first, last)]
+        assert len(each[0]) == EVENTS
+        assert each[0] == each[1] == each[2], name
+    assert {facts["Events"][0] for facts in inspected(ntuples, *imported)} == {EVENTS}
