@@ -36,6 +36,7 @@ __all__ = [
 ARRAYS = {"TObjArray", "TRefArray"}
 LISTS = {"TList", "THashList", "TSortedList"}
 MAPS = {"TMap"}
+COLLECTIONS = ARRAYS | LISTS | MAPS
 NUMBERS = {f"TArray{letter}": size for letter, size in zip("CSILFD", (1, 2, 4, 8, 4, 8), strict=True)}
 NUMBERS["TArrayL64"] = 8
 CLASS_MASK = 0x80000000

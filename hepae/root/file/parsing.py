@@ -17,6 +17,7 @@ from hepae.root.file.nodes import (
     ABSENT,
     ARRAYS,
     CLASS_MASK,
+    COLLECTIONS,
     LISTS,
     MAP_OFFSET,
     MAPS,
@@ -256,7 +257,7 @@ class Reader:
             return self.take(4 + size * NUMBERS[classname])
         if classname == "TDatime":
             return self.take(DATIME_BYTES)
-        if classname in ARRAYS | LISTS | MAPS:
+        if classname in COLLECTIONS:
             return self.collection(classname, stop)
         return self.record(classname, stop)
 
@@ -354,8 +355,7 @@ class Reader:
         """The members of an object, one after the other."""
         for step in members:
             if isinstance(step, Run):
-                for name in step.places:
-                    made.names[name] = len(made.parts)
+                made.names |= dict.fromkeys(step.places, len(made.parts))
                 made.parts.append(Numbers(step, self.take(step.size)))
                 continue
             made.names[step.name] = len(made.parts)
