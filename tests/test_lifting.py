@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping
+from unittest import mock
 
 import msgspec
 import numpy as np
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 from hepae.core.coding.integers import pack
 from hepae.core.features import FeatureSpec
 from hepae.core.lifting.codec import Lifting
+from hepae.core.prediction import ranks as rank_order
 from hepae.core.prediction.columns import (
     Condition,
     Here,
@@ -229,6 +231,16 @@ def test_rank_order_is_a_permutation_and_back(counts: list[int]) -> None:
     place = ranks(order.counts)
     known = (place > 0) & (place <= LAST_RANK)
     np.testing.assert_array_equal(before, np.where(known, column - 1, -9))
+
+
+@given(st.lists(st.integers(0, 40), max_size=20))
+def test_rank_order_is_the_same_rank_by_rank_and_sorted(counts: list[int]) -> None:
+    ways = []
+    for few in (0, 1 << 40):
+        with mock.patch.object(rank_order, "FEW", few):
+            ways.append(RankOrder(np.array(counts, np.int64)).permutation)
+    np.testing.assert_array_equal(*ways)
+    assert ways[0].dtype == ways[1].dtype == np.int64
 
 
 @given(st.lists(st.integers(2, 50), min_size=1, max_size=6), st.data())

@@ -48,6 +48,7 @@ def ntuples(source: Source) -> Iterator[tuple[str, NTuple]]:
 def assert_sealed_alike(one: NTuple, other: NTuple) -> None:
     """Header, extension, groups, clusters and pages are the same bytes; only positions differ."""
     assert one.header_bytes == other.header_bytes
+    assert one.stored(one.anchor.header, "header") == other.stored(other.anchor.header, "header")
     assert one.footer.extension == other.footer.extension
     assert [len(group) for group in one.groups] == [len(group) for group in other.groups]
     for mine, theirs in zip(one.clusters, other.clusters, strict=True):

@@ -12,8 +12,9 @@ from hepae import limits
 from hepae.errors import CorruptionError
 from hepae.root.file.compression import LZMA_BEST
 from hepae.root.file.own_names import BACKUPS_TREE
-from hepae.root.file.source import Source
+from hepae.root.file.source import Key, Source
 from hepae.root.file.writer import RootWriter
+from hepae.root.ttree.header import TreeHeader
 from hepae.root.ttree.plan import NewBranch, require_plan
 from hepae.stored.blobs import blob_column, blobs
 
@@ -51,11 +52,10 @@ class Backup:
     header: bytes
 
     @classmethod
-    def of(cls, source: Source, path: str, cycle: int) -> Backup:
-        """A back-up in a file that is compressed."""
-        key = next(key for key in source.keys if (key.path, key.cycle) == (path, cycle))
-        entries = source.header(source.key(path)).entries
-        return cls(path, cycle, entries, source.header(key).strip().streamed())
+    def of(cls, source: Source, key: Key, header: TreeHeader) -> Backup:
+        """A back-up in a file that is compressed; its header is stripped."""
+        entries = source.tree(key.path).num_entries
+        return cls(key.path, key.cycle, entries, header.strip().streamed())
 
 
 def write_backups(out: RootWriter, backups: Sequence[Backup]) -> None:

@@ -33,6 +33,9 @@ def _idle(source: Source) -> Idle:
     """The branches of trees without entries, by tree."""
     idle = {}
     for path, classname in source.trees.items():
+        tree = source.readable(path)
+        if tree is not None and tree.num_entries:
+            continue
         if classname in TREE_CLASSES:
             header = source.header(source.key(path))
             names, entries = [branch.path for branch in header.branches], header.entries

@@ -93,8 +93,9 @@ def write_whole(
                 different = differences(columns.infos, known)
                 done[-1].unknown, done[-1].missing = different.unknown, different.missing
         write_schemas(out, every)
-        left_out = [item.rpartition(";") for item in out.copy_rest()]
-        write_backups(out, [Backup.of(source, path, int(cycle)) for path, _, cycle in left_out])
+        backups: list[Backup] = []
+        out.copy_rest(lambda key, header: backups.append(Backup.of(source, key, header)))
+        write_backups(out, backups)
     return done
 
 

@@ -46,7 +46,7 @@ def write_repacked(
             if key.classname in DIRECTORIES:
                 out.home_of(key.path)
             elif key.classname in RNTUPLES:
-                out.keep_ntuple(key)
+                out.keep_ntuple(key, smallest=True)
             elif key.classname not in TREE_CLASSES:
                 copy_object(source, key, out.file, out.home_of(key.above), tried)
             elif key == source.key(key.path):

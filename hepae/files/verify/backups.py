@@ -10,6 +10,7 @@ from hepae.arrays import Integers
 from hepae.core.locks import computed_once
 from hepae.files.verify.keys import TREES, FileKey, OpenFile
 from hepae.files.verify.values import NotInterpretedError, interpreting
+from hepae.root.ttree.branches import seeks_of
 from hepae.root.ttree.header import TreeHeader
 from hepae.stored.backups import Backup, backups_of
 
@@ -42,8 +43,9 @@ class OlderCycles:
         try:
             entries, seeks = self._of_newest(max(newer, key=lambda one: one.cycle))
             header = self._header(key)
-            if is_embedded(header) or not np.isin(header.seeks, seeks).all():
-                return "missing"
+            tables = [branch.baskets for branch in header.branches]
+            if any(table.embedded for table in tables) or not np.isin(seeks_of(tables), seeks).all():
+                return "missing"  # what is in the header itself is in no other tree
         except NotInterpretedError:
             return "missing"
         backup = Backup("/".join(key.path), key.cycle, entries, header.strip().streamed())
@@ -64,8 +66,3 @@ class OlderCycles:
         with interpreting():
             source = self.before.source
             return source.header(next(one for one in source.keys if one.seek == key.seek))
-
-
-def is_embedded(header: TreeHeader) -> bool:
-    """Whether baskets are in the header itself, and so in no other tree."""
-    return any(branch.baskets.embedded for branch in header.branches)

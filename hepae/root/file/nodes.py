@@ -110,7 +110,7 @@ class Record:
     parts : list
         Members in order.
     names : dict of int
-        Where members are among the parts; all names of a run of numbers lead to it.
+        Where members are among the parts; all names of a run of numbers lead to it. Objects of a class may share it.
     """
 
     classname: str
@@ -130,11 +130,13 @@ class Record:
         return None
 
     def bases(self) -> Iterator[Record]:
-        """The bases, in order."""
+        """The bases, in order: ROOT puts them before all members."""
         for name, at in self.names.items():
             part = self.parts[at]
             if isinstance(part, Record) and part.classname == name:
                 yield part
+            elif name != "TObject":  # whose bytes are not taken apart
+                return
 
     def base(self, classname: str) -> Record | None:
         """This record where it is of that class, or the base of that class."""

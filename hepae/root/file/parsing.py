@@ -137,6 +137,7 @@ class Reader:
         self.work = WORK + WORK_PER_BYTE * len(data)
         self.known: dict[int, Streamed | Tag] = {}
         self.not_understood: set[tuple[str, bytes]] = set()
+        self.places: dict[int, dict[str, int]] = {}
 
     def word(self) -> int:
         (word,) = struct.unpack_from(">I", self.data, self.at)
@@ -353,14 +354,29 @@ class Reader:
 
     def members(self, made: Record, members: tuple[Step | Run, ...], stop: int) -> None:
         """The members of an object, one after the other."""
+        made.names = self.names_of(members)
+        parts = made.parts
         for step in members:
             if isinstance(step, Run):
-                made.names |= dict.fromkeys(step.places, len(made.parts))
-                made.parts.append(Numbers(step, self.take(step.size)))
+                parts.append(Numbers(step, self.take(step.size)))
                 continue
-            made.names[step.name] = len(made.parts)
             for _ in range(step.length):
-                made.parts.append(self.member(made, step, stop))
+                parts.append(self.member(made, step, stop))
+
+    def names_of(self, members: tuple[Step | Run, ...]) -> dict[str, int]:
+        """Where members are among the parts of an object: one table for all objects of a class, which keeps members."""
+        names = self.places.get(id(members))
+        if names is None:
+            names, at = {}, 0
+            for step in members:
+                if isinstance(step, Run):
+                    names |= dict.fromkeys(step.places, at)
+                    at += 1
+                else:
+                    names[step.name] = at
+                    at += step.length
+            self.places[id(members)] = names
+        return names
 
     def member(self, made: Record, step: Step, stop: int) -> Part:
         if step.kind in ("base", "object"):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -19,7 +19,7 @@ from hepae.root.file.streamers import streamer_list
 from hepae.root.rntuple.clusters import ClusterWriter
 from hepae.root.rntuple.copying import NTUPLE, copy_ntuple
 from hepae.root.rntuple.schema import Schema
-from hepae.root.ttree.branches import Baskets
+from hepae.root.ttree.branches import Baskets, seeks_of
 from hepae.root.ttree.header import TREE_CLASSES, TreeHeader, new_tree
 from hepae.root.ttree.plan import Keep, NewBranch, Plan
 from hepae.root.ttree.raw_copy import Copied, Moved
@@ -169,7 +169,10 @@ class RootWriter:
             If its header or a basket is not what it should be.
         """
         assert self.source is not None
-        header = self.source.header(key)
+        self._keep(key, self.source.header(key))
+
+    def _keep(self, key: FileKey, header: TreeHeader) -> None:
+        assert self.source is not None
         self.rewrite(
             header, kept(self.source, header), path=key.path, key=key, entries=header.entries
         ).finish()
@@ -204,7 +207,7 @@ class RootWriter:
         listed = Key(NTUPLE, name, title, 0, 0, 0, 0, cycle=cycle)
         return ClusterWriter(self.file, self.home_of(above), listed, header, extension)
 
-    def keep_ntuple(self, key: FileKey, source: Source | None = None) -> None:
+    def keep_ntuple(self, key: FileKey, source: Source | None = None, *, smallest: bool = False) -> None:
         """Copy an RNTuple with all its pages.
 
         Parameters
@@ -213,6 +216,8 @@ class RootWriter:
             Its key.
         source
             The file that it is in, the source of the others by default.
+        smallest
+            Whether its header is packed anew, as well as can be.
 
         Raises
         ------
@@ -224,7 +229,7 @@ class RootWriter:
         of = source or self.source
         assert of is not None
         listed = Key(NTUPLE, key.name, key.title, 0, 0, 0, 0, cycle=key.cycle)
-        copy_ntuple(of.ntuple(key), self.file, self.home_of(key.above), listed)
+        copy_ntuple(of.ntuple(key), self.file, self.home_of(key.above), listed, smallest=smallest)
         self.done.add(f"{key.path};{key.cycle}")
 
     def rewrite_tree(
@@ -272,12 +277,19 @@ class RootWriter:
             return self.file.directory(above)
         return self.file.directory(above, key.title, key.classname)
 
-    def copy_rest(self) -> list[str]:
+    def copy_rest(
+        self, tell: Callable[[FileKey, TreeHeader], object] = lambda key, header: None
+    ) -> list[str]:
         """Copy every other key of the source; return the keys that were left out.
 
         Trees are written again with all their baskets or pages, other objects as they are. Left out are only older
         cycles of rewritten trees whose baskets are the first of the newer one, and were not all kept: back-ups of the
         same entries. Called first, it puts objects with positions of 4 bytes where they fit.
+
+        Parameters
+        ----------
+        tell
+            Called with the key and the header of each tree that is left out; the header is its own to change.
 
         Raises
         ------
@@ -298,23 +310,25 @@ class RootWriter:
                 self.keep_ntuple(key)
             elif key.classname not in TREE_CLASSES:
                 copy_object(self.source, key, self.file, self.home_of(key.above))
-            elif self._is_backup(key):
-                left_out.append(item)
             else:
-                self.keep_tree(key)
+                header = self.source.header(key)
+                if self._is_backup(key, header):
+                    left_out.append(item)
+                    tell(key, header)
+                else:
+                    self._keep(key, header)
         return left_out
 
-    def _is_backup(self, key: FileKey) -> bool:
+    def _is_backup(self, key: FileKey, header: TreeHeader) -> bool:
         """Whether a tree is an older cycle of a rewritten one, with its first baskets, and they were not all kept."""
         assert self.source is not None
         newer = self.originals.get(key.path)
         if newer is None:
             return False
-        header = self.source.header(key)
         older = basket_tables(header)
         if not all(path in newer and table.begins(newer[path]) for path, table in older.items()):
             return False
-        kept = self.moved.get(self.source.path, Moved()).find(header.seeks)[0]
+        kept = self.moved.get(self.source.path, Moved()).find(seeks_of(older.values()))[0]
         return not kept.all()
 
     def __enter__(self) -> RootWriter:

@@ -68,7 +68,8 @@ class ClusterWriter:
     listed
         Name, title and cycle of its key.
     header
-        The envelope of its header: made by `NTupleHeader.pack`, or that of another RNTuple.
+        The envelope of its header, made by `NTupleHeader.pack`, or that of another RNTuple; or an RNTuple whose header
+        it has, which is copied as it is on disk.
     extension
         Fields and columns that its footer adds. It may grow until `finish`.
     version
@@ -80,16 +81,20 @@ class ClusterWriter:
         file: RootFile,
         home: Directory,
         listed: Key,
-        header: bytes,
+        header: bytes | NTuple,
         extension: Schema | None = None,
         version: tuple[int, int, int, int] = VERSION,
     ) -> None:
         self.file, self.home, self.listed, self.version = file, home, listed, version
-        self.schema = NTupleHeader.parse(header, listed.name).schema
         self.extension = extension or Schema()
         self.attributes: list[Attributes] | None = None
-        self.checksum = header[-8:]
-        self.header = self._envelope(header)
+        if isinstance(header, bytes):
+            self.schema, self.checksum = NTupleHeader.parse(header, listed.name).schema, header[-8:]
+            self.header = self._envelope(header)
+        else:
+            self.schema, self.checksum = header.header.schema, header.header_checksum
+            link = header.anchor.header
+            self.header = self._stored(header.stored(link, "header"), link.length)
         self.groups: list[ClusterGroup] = []
         self.clusters: list[Cluster] = []
         self.entries = 0
@@ -277,8 +282,10 @@ class ClusterWriter:
         return Anchor(self.version, self.header, self._envelope(footer.pack())).pack()
 
     def _envelope(self, data: bytes, compression: Compression = LZMA_BEST) -> Link:
-        packed = compression.pack(data)
-        return Link(len(data), Locator(self.file.write_blob(packed, self.home, size=len(data)), len(packed)))
+        return self._stored(compression.pack(data), len(data))
+
+    def _stored(self, packed: bytes, size: int) -> Link:
+        return Link(size, Locator(self.file.write_blob(packed, self.home, size=size), len(packed)))
 
     def _cluster(self) -> _Begun:
         if self._begun is None:

@@ -15,7 +15,9 @@ NTUPLE = "ROOT::RNTuple"
 """Class of the key that an RNTuple is listed by."""
 
 
-def copy_ntuple(ntuple: NTuple, file: RootFile, home: Directory, listed: Key) -> None:
+def copy_ntuple(
+    ntuple: NTuple, file: RootFile, home: Directory, listed: Key, *, smallest: bool = False
+) -> None:
     """Copy an RNTuple with all its clusters, and the sets of attributes that belong to it.
 
     Parameters
@@ -26,20 +28,23 @@ def copy_ntuple(ntuple: NTuple, file: RootFile, home: Directory, listed: Key) ->
         The file that is written, and the directory of the copy in it.
     listed
         Name, title and cycle of its key.
+    smallest
+        Whether its header is packed anew, as well as can be, and not copied as it is on disk.
 
     Raises
     ------
     InputError
         If a page does not carry its checksum, or a list of pages is damaged.
     """
-    copied_clusters(ntuple, file, home, listed).finish()
+    copied_clusters(ntuple, file, home, listed, smallest).finish()
 
 
-def copied_clusters(ntuple: NTuple, file: RootFile, home: Directory, listed: Key) -> ClusterWriter:
+def copied_clusters(
+    ntuple: NTuple, file: RootFile, home: Directory, listed: Key, smallest: bool = False
+) -> ClusterWriter:
     """A copy that is complete but for its footer."""
-    writer = ClusterWriter(
-        file, home, listed, ntuple.header_bytes, ntuple.footer.extension, ntuple.anchor.version
-    )
+    header = ntuple.header_bytes if smallest else ntuple
+    writer = ClusterWriter(file, home, listed, header, ntuple.footer.extension, ntuple.anchor.version)
     writer.copy_clusters(ntuple)
     if ntuple.footer.attributes is not None:
         writer.attributes = [copied_attributes(ntuple, item, file, home) for item in ntuple.footer.attributes]

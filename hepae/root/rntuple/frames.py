@@ -8,6 +8,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import xxhash
@@ -43,6 +44,12 @@ LEAST_FRAME = 8
 def digest(data: bytes | memoryview) -> bytes:
     """The XXH3 hash of 64 bits, 8 bytes in little-endian order."""
     return xxhash.xxh3_64_digest(data)[::-1]
+
+
+@cache
+def form(code: str) -> struct.Struct:
+    """How numbers are packed; there are a dozen codes, and each is asked for thousands of times."""
+    return struct.Struct("<" + code)
 
 
 @dataclass(frozen=True)
@@ -86,8 +93,8 @@ class Cursor:
 
     def numbers(self, code: str) -> tuple[Any, ...]:
         """Numbers, as `struct` names them, in little-endian order without gaps."""
-        size = struct.calcsize("<" + code)
-        return struct.unpack_from("<" + code, self.data, self.skip(size))
+        packed = form(code)
+        return packed.unpack_from(self.data, self.skip(packed.size))
 
     def skip(self, size: int) -> int:
         """Go on by a number of bytes; return where they begin.

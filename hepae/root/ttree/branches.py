@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from hepae.arrays import Integers
+from hepae.core.locks import computed_once
 from hepae.errors import InputError
 from hepae.root.file.nodes import PRESENT, WIDE, Record, Streamed, Table, Tag, target
 from hepae.root.file.packing import blank
 from hepae.root.file.records import root_object
 from hepae.root.ttree.layouts.basket import entries_of
 
-__all__ = ["Baskets", "BranchHeader", "LeafHeader", "new_branch", "new_leaf"]
+__all__ = ["Baskets", "BranchHeader", "LeafHeader", "new_branch", "new_leaf", "seeks_of"]
 
 NO_BUFFER_MAP = 0x00400000
 """``TBranch::kDoNotUseBufferMap``, which ROOT sets for branches of numbers."""
@@ -66,6 +67,13 @@ class Baskets:
         number = int(np.searchsorted(self.entries[1:], entries, side="right"))
         embedded = {at: body for at, body in self.embedded.items() if at < number}
         return Baskets(self.sizes[:number], self.entries[: number + 1], self.seeks[:number], embedded)
+
+
+def seeks_of(tables: Iterable[Baskets]) -> Integers:
+    """Where the baskets of branches are in the file, those aside that are in the header itself, int64."""
+    seeks: Integers = np.concatenate([np.zeros(0, np.int64), *(table.seeks for table in tables)])
+    on_disk: Integers = seeks[seeks != 0]
+    return on_disk
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,7 +158,11 @@ class BranchHeader:
         self.record = record_of(node)
         self.name, self.title = self.record.text("fName"), self.record.text("fTitle")
         self.classname = node.tag.name
-        self.leaves = [leaf_of(leaf) for leaf in nodes_in(self.record, "fLeaves")]
+
+    @computed_once
+    def leaves(self) -> list[LeafHeader]:
+        """Its own leaves, in order."""
+        return [leaf_of(leaf) for leaf in nodes_in(self.record, "fLeaves")]
 
     @property
     def object_class(self) -> str:

@@ -17,7 +17,7 @@ from hepae.root.file.nodes import ABSENT, PRESENT, Numbers, Record, Streamed, Ta
 from hepae.root.file.packing import blank, pack, pack_pointer
 from hepae.root.file.parsing import parse, parse_pointer
 from hepae.root.file.records import root_object
-from hepae.root.ttree.branches import Baskets, BranchHeader, nodes_in
+from hepae.root.ttree.branches import Baskets, BranchHeader, nodes_in, seeks_of
 
 __all__ = ["TREE_CLASSES", "TreeHeader", "new_tree", "parse_tree"]
 
@@ -116,10 +116,7 @@ class TreeHeader:
     @property
     def seeks(self) -> Integers:
         """Where the baskets of its branches are in the file, those aside that are in the header itself."""
-        tables = [np.zeros(0, np.int64), *(branch.baskets.seeks for branch in self.branches)]
-        seeks: Integers = np.concatenate(tables)
-        on_disk: Integers = seeks[seeks != 0]
-        return on_disk
+        return seeks_of(branch.baskets for branch in self.branches)
 
     def branch(self, path: str) -> BranchHeader:
         """The branch of that path.
