@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from tests.native_build import needs_compiler, program
+from hepae.root.headers import include_folder
+from tests.native_build import PROGRAMS, STRICT, needs_compiler, program
 from tests.native_cases import golden_case
 
 pytestmark = [pytest.mark.native, needs_compiler]
 GOLDEN = Path(__file__).parent / "golden" / "v1"
 PLAIN = "-DHEPAE_PLAIN"
+CLANG = shutil.which("clang++")
 
 
 def printed(name: str, *words: object, flags: tuple[str, ...] = ()) -> list[str]:
@@ -32,6 +35,20 @@ def test_the_nearest_points_of_many_values_are_those_of_each() -> None:
     nearest = [line for line in printed("loops") if line.startswith("nearest")]
     assert nearest
     assert nearest[::2] == nearest[1::2]
+
+
+@pytest.mark.skipif(CLANG is None, reason="there is no clang")
+def test_clang_takes_the_headers_and_its_loops_give_the_same_bits(tmp_path: Path) -> None:
+    flags = [*STRICT, f"-I{include_folder()}"]
+    for name in ("damage", "decode_chunk", "time_chunk"):
+        command = [str(CLANG), *flags, "-fsyntax-only", str(PROGRAMS / f"{name}.cpp")]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+        assert done.returncode == 0, done.stderr[-4000:]
+    made = tmp_path / "loops"
+    command = [str(CLANG), *flags, "-O2", str(PROGRAMS / "loops.cpp"), "-o", str(made)]
+    subprocess.run(command, check=True, timeout=300)
+    done = subprocess.run([str(made)], capture_output=True, text=True, timeout=120, check=True)
+    assert done.stdout.splitlines() == printed("loops")
 
 
 @pytest.mark.parametrize("name", ["lifting-dtypes", "masked-dtypes"])

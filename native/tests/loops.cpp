@@ -39,8 +39,10 @@ std::vector<std::int32_t> integers(std::size_t size, std::int32_t most, Random &
 std::vector<double> reals(std::size_t size, Random &random)
 {
    std::vector<double> out(size);
-   for (std::size_t i = 0; i < size; ++i)
-      out[i] = std::ldexp(static_cast<double>(random() % 2001) - 1000, static_cast<int>(random() % 80) - 50);
+   for (double &one : out) {
+      one = static_cast<double>(random() % 2001) - 1000;
+      one = std::ldexp(one, static_cast<int>(random() % 80) - 50);
+   }
    for (double odd : {0.0, -0.0, 1e300, -1e300, 1e-300, std::nan(""), HUGE_VAL, -HUGE_VAL, 0.5, 1.5, -2.5})
       out[random() % size] = odd;
    return out;

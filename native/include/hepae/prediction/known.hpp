@@ -194,7 +194,7 @@ private:
    template <class OfValues>
    bool reach(std::pair<std::int64_t, std::int64_t> over, std::size_t objects, const OpenLattice &lattice, OfValues of_values)
    {
-      auto [low, high] = over;
+      std::int64_t low = over.first, high = over.second; // no structured binding: lambdas of C++17 cannot capture them
       const std::int64_t end = fLow + static_cast<std::int64_t>(fTable.size());
       if (!fTable.empty()) {
          low = std::min<std::int64_t>(low, fLow);
