@@ -66,12 +66,13 @@ exhaustive: $(VENV)/.hepae-test ## every float32 there is under 15 bounds (20 mi
 	$(BIN)/python -m scripts.hardening.exhaustive --state exhaustive.json --evidence docs/evidence/exhaustive.md
 
 .PHONY: corruptions
-corruptions: $(VENV)/.hepae-test ## a million damaged frames and models, 120,000 damaged files (an hour of a core)
+corruptions: $(VENV)/.hepae-test ## a million damaged frames and models, 140,000 damaged files (an hour of a core)
 	$(BIN)/python -m scripts.hardening.corruptions --corruptions 1000000 --evidence docs/evidence/corruptions.md
 	$(BIN)/python -m scripts.hardening.fuzz_files --mutations 50000 --codec lifting --evidence docs/evidence/corruptions.md
 	$(BIN)/python -m scripts.hardening.fuzz_files --mutations 20000 --codec masked --evidence docs/evidence/corruptions.md
 	$(BIN)/python -m scripts.hardening.fuzz_files --mutations 30000 --codec bottleneck --evidence docs/evidence/corruptions.md
 	$(BIN)/python -m scripts.hardening.fuzz_files --mutations 20000 --codec whole --evidence docs/evidence/corruptions.md
+	$(BIN)/python -m scripts.hardening.fuzz_files --mutations 20000 --codec whole-rntuple --evidence docs/evidence/corruptions.md
 
 .PHONY: native-damage
 native-damage: $(VENV)/.hepae-test ## 20,000 damages of each case in the C++ decoders under sanitizers (half an hour of a core)

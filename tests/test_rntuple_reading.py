@@ -12,8 +12,12 @@ import pytest
 import uproot
 
 import hepae
-from hepae.errors import CorruptionError
+from hepae.errors import BoundViolationError, CorruptionError, InputError
+from hepae.root.columns import Column, Jagged
 from hepae.root.file.source import open_source
+from hepae.root.file.writer import RootWriter
+from hepae.root.rntuple.plain import append_cluster, plain_header
+from hepae.root.ttree.plan import NewBranch
 from tests.root_process import in_root, needs_root
 
 N = 3000
@@ -170,3 +174,62 @@ result = [frame.Sum("met").GetValue(), frame.Count().GetValue(), sorted(str(n) f
         assert total == pytest.approx(float(ak.sum(file["Events"]["met"].array())), rel=1e-5)
     assert count == N
     assert {"event", "met", "flag"} <= set(names)
+
+
+def written(path: Path) -> Path:
+    """An RNTuple whose pages have checksums, which uproot does not write."""
+    plan = [
+        NewBranch("number", "uint32"),
+        NewBranch("noise", "float64"),
+        NewBranch("lists", "uint16", "", ""),
+    ]
+    rng = np.random.default_rng(1)
+    with RootWriter(path, ntuples=True) as out:
+        ntuple = out.new_ntuple("Events", plain_header("Events", "", plan))
+        for cluster in range(2):
+            counts = rng.integers(0, 4, 8000)
+            columns: dict[str, Column] = {
+                "number": (cluster + np.cumsum(rng.integers(0, 3, 8000))).astype(np.uint32),
+                "noise": rng.random(8000),
+                "lists": Jagged(counts, rng.integers(0, 900, int(counts.sum())).astype(np.uint16)),
+            }
+            append_cluster(ntuple, plan, columns, 8000)
+        ntuple.finish()
+    return path
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+def test_damage_to_pages_that_are_kept_is_seen(tmp_path: Path, compressed: bool) -> None:
+    path = plain = written(tmp_path / "plain.root")
+    if compressed:
+        path = tmp_path / "small.root"
+        hepae.compress(plain, path, skip=["noise", "lists"])
+    with open_source(path) as source, hepae.open(path) as file:
+        assert compressed == any(key.path == "Events__hepae" for key in source.keys)
+        expected = source.tree("Events").read("noise", 0, 16000).tolist()  # type: ignore[union-attr]
+        assert file["Events"]["noise"].array().tolist() == expected
+        ntuple = source.ntuple(source.key("Events"))
+        pages = [
+            (int(cluster.offsets[page]), int(cluster.offsets[page] + cluster.spans[page]))
+            for cluster in ntuple.clusters
+            for field in ("noise", "lists")
+            for column in source.tree("Events").columns.whole[field].columns  # type: ignore[union-attr]
+            for page in cluster.pages(column)
+        ]
+    assert len(pages) == 6
+    raw = path.read_bytes()
+    for place, (start, stop) in zip(range(8), 4 * pages, strict=False):
+        data = bytearray(raw)
+        data[int(np.random.default_rng(place).integers(start, stop))] ^= 1 << place
+        (tmp_path / "bad.root").write_bytes(data)
+        with pytest.raises(InputError, match="checksum"), hepae.open(tmp_path / "bad.root") as file:
+            file["Events"].arrays(["noise", "lists"])
+        with pytest.raises(InputError, match="checksum"):
+            hepae.decompress(tmp_path / "bad.root", tmp_path / "back.root", container="ttree")
+        assert not (tmp_path / "back.root").exists()
+        with pytest.raises((InputError, BoundViolationError)):
+            hepae.verify(plain, tmp_path / "bad.root").require_kept()
+        if compressed:
+            uncached = uproot.open(tmp_path / "bad.root", object_cache=None, array_cache=None)
+            with pytest.raises(InputError, match="checksum"), uncached as file:
+                file["Events"].arrays(["noise", "lists"])

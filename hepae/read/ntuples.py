@@ -19,6 +19,7 @@ from uproot.models.RNTuple import FooterReader, HeaderReader, Model_ROOT_3a3a_RN
 
 from hepae.core.locks import ForkSafeLock
 from hepae.errors import CorruptionError
+from hepae.read.sealed import SealedNTuple, sealed
 from hepae.root.file.reading import reading
 from hepae.root.file.source import OWN_TREES, PAYLOAD, Source
 from hepae.root.rntuple.encodings import encode_page
@@ -78,7 +79,7 @@ def _restored(ntuple: Any) -> Any:
         compressed = compressed_ntuple(source, path, models_of(source))
     if compressed is None:
         return ntuple
-    stored = copy.copy(ntuple)
+    stored = sealed(copy.copy(ntuple))
     stored._ntuple = stored
     ntuple.__class__ = RestoredNTuple
     ntuple.show(stored, compressed)
@@ -120,7 +121,7 @@ class RestoredList:
     compression_settings: int = 0
 
 
-class RestoredNTuple(Model_ROOT_3a3a_RNTuple):  # type: ignore[misc]
+class RestoredNTuple(SealedNTuple):
     """An RNTuple that shows the original (`uproot.models.RNTuple.Model_ROOT_3a3a_RNTuple`)."""
 
     def show(self, stored: Any, compressed: CompressedNTuple) -> None:

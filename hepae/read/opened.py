@@ -15,6 +15,7 @@ import uproot
 from hepae.errors import CollectionError
 from hepae.read.ntuple_fields import NTupleFields
 from hepae.read.renamed import renamed
+from hepae.read.sealed import sealed
 from hepae.root.file.reading import reading
 from hepae.root.file.source import Source
 from hepae.root.rntuple.reader import RNTupleReader
@@ -214,7 +215,7 @@ class OpenedDirectory(uproot.ReadOnlyDirectory):  # type: ignore[misc]
         reader = self._source.tree("/".join((*self.path, str(item.parent.fName))))
         if isinstance(reader, RNTupleReader) and any(key.endswith(SUFFIX) for key in reader.branches):
             return NTupleFields(self._source, reader)
-        return item
+        return sealed(item)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _reopened, (*self._opened, "/".join(self.path))

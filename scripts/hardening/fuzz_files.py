@@ -44,7 +44,7 @@ WHOLE = "whole"
 """A file of which every column is compressed, without a model."""
 
 WHOLE_NTUPLE = "whole-rntuple"
-"""The same file as an RNTuple."""
+"""The same file as an RNTuple, in which a field is kept."""
 
 FILES = (*CODECS, WHOLE, WHOLE_NTUPLE)
 
@@ -76,6 +76,9 @@ TITLES = {
 }
 EVENTS = dict.fromkeys(FILES, 80) | {WHOLE_NTUPLE: 400}
 """An RNTuple of fewer would be no smaller compressed, and is copied."""
+
+KEPT = {WHOLE: (), WHOLE_NTUPLE: ("MET",)}
+"""What stays as it is: the pages of an RNTuple carry checksums, the baskets of a TTree do not."""
 
 Arrays = dict[str, tuple[bytes, bytes]]
 
@@ -111,7 +114,14 @@ def compressed(source: Path, target: Path, codec: str) -> Path:
         with mock.patch.object(limits, "EVENTS_PER_CHUNK", EVENTS_PER_CHUNK):
             # columns that are named are compressed even where so few entries are smaller as they are
             hepae.compress(
-                source, target, bounds=WHOLE_BOUNDS, only=["*"], container=container, threads=1, force=True
+                source,
+                target,
+                bounds=WHOLE_BOUNDS,
+                only=["*"],
+                skip=KEPT[codec],
+                container=container,
+                threads=1,
+                force=True,
             )
         return target
     EFFORTS["fast"] = QUICKEST
