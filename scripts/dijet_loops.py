@@ -174,7 +174,7 @@ def measure(
             seconds, cpu, bins = timed(found[name], name.startswith("hepae"), language, threads, macro)
             if expected.setdefault(language, bins) != bins:
                 raise SystemExit(f"{case}: another histogram than that of the original")
-            best[case] = min(best.get(case, (seconds, cpu, 0.0)), (seconds, cpu, os.getloadavg()[0]))
+            best[case] = min(best.get(case, (float("inf"), 0.0, 0.0)), (seconds, cpu, os.getloadavg()[0]))
     return [
         {
             "file": name,

@@ -157,6 +157,7 @@ public:
       switch (fSpec.grid.kind) { // loops of their own for what is frequent
       case Grid::Kind::kLinear: nearest_steps(values, out); break;
       case Grid::Kind::kLog: nearest_powers(values, out); break;
+      case Grid::Kind::kPattern: nearest_patterns(values, out); break;
       default:
          for (std::size_t i = 0; i < out.size(); ++i)
             out[i] = nearest_point(values[i]);
@@ -317,6 +318,27 @@ private:
       for (const Inserted &point : fSpec.inserted)
          out += point.at <= n;
       return out;
+   }
+
+   void nearest_patterns(Span<const double> values, Span<std::int64_t> out) const
+   {
+      if (fSpec.dtype != Dtype::kFloat32) {
+         for (std::size_t i = 0; i < out.size(); ++i)
+            out[i] = nearest_point(values[i]);
+         return;
+      }
+      processor::run([&, shift = fSpec.grid.shift]() HEPAE_INLINED {
+         const double *from = values.data(), top = static_cast<double>(std::numeric_limits<float>::max());
+         const std::uint32_t half = (std::uint32_t{1} << shift) >> 1;
+         std::int64_t *to = out.data();
+         for (std::size_t i = 0, size = out.size(); i < size; ++i) {
+            const double finite = from[i] - from[i] == 0 ? from[i] : 0;
+            const double least = finite < -top ? -top : finite;
+            const auto bits = lattice::bits_as<std::uint32_t>(static_cast<float>(least > top ? top : least));
+            const auto n = static_cast<std::int32_t>(((bits & 0x7FFFFFFF) + half) >> shift);
+            to[i] = bits >> 31 ? -1 - n : n;
+         }
+      });
    }
 
    void nearest_steps(Span<const double> values, Span<std::int64_t> out) const

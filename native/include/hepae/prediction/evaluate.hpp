@@ -105,7 +105,7 @@ private:
       fill(kMissing, out.from(size));
    }
 
-   void given(const OpenColumn &c, std::size_t place, Block out) const
+   void given(const OpenColumn &c, std::size_t place, Block out)
    {
       const std::vector<double> &values = fKnown->given[c.given];
       require(!values.empty(), "a linked column is not there");
@@ -113,10 +113,12 @@ private:
       // lattices of given columns follow those of the features
       const OpenLattice &grid = lattice(point ? c.target : fKnown->integers.size() + c.given);
       const std::int64_t without = point ? c.spec->otherwise : kMissing;
-      for (std::size_t p = 0; p < out.size(); ++p) {
-         const double value = values[order().in_events(place, p)];
-         out[p] = std::isnan(value) ? without : grid.nearest(value);
-      }
+      fReals.resize(out.size());
+      for (std::size_t p = 0; p < out.size(); ++p)
+         fReals[p] = values[order().in_events(place, p)];
+      grid.nearest(fReals, out);
+      for (std::size_t p = 0; p < out.size(); ++p)
+         out[p] = std::isnan(fReals[p]) ? without : out[p];
    }
 
    void product(const OpenColumn &c, std::size_t place, Block out) const

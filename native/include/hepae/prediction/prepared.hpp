@@ -51,10 +51,8 @@ struct TableSum {
    {
       std::int64_t largest = std::abs(constant); // at most 2^44 (section 10.2)
       for (const Part &part : parts) {
-         std::int64_t most = 0;
-         for (std::int64_t value : part.table)
-            most = std::max(most, std::abs(value));
-         largest += most;
+         const auto [low, high] = std::minmax_element(part.table.begin(), part.table.end());
+         largest += std::max(std::abs(*low), std::abs(*high));
       }
       is_small = largest < Integers::kSmall;
       for (Part &part : parts)
@@ -281,10 +279,16 @@ private:
       out[1] = values[1];
       for (std::size_t i = 1; i < knots.size(); ++i) {
          const std::int64_t run = knots[i] - knots[i - 1], rise = values[i + 1] - values[i];
+         // rounded down, from one to the next without a division: tables have thousands of entries
+         const std::int64_t step = rise / run - (rise % run < 0), rest = rise - step * run;
+         std::int64_t value = values[i], over = 0;
          for (std::int64_t x = 1; x <= run; ++x) {
-            const std::int64_t product = rise * x; // below 2^45 times 2^17
-            const std::int64_t down = product >= 0 ? product / run : -((-product + run - 1) / run);
-            out[static_cast<std::size_t>(knots[i - 1] + x)] = values[i] + down;
+            value += step;
+            over += rest;
+            const bool more = over >= run;
+            value += more;
+            over -= more ? run : 0;
+            out[static_cast<std::size_t>(knots[i - 1] + x)] = value;
          }
       }
       return out;
