@@ -274,6 +274,8 @@ def _written(
                 search,
                 model,
                 embed,
+                # a branch that somebody wants plain is one that is read often: LZMA would make that slower
+                repacks=narrowing == ALL,
             )
         except IrregularError as found:
             kept.setdefault(found.tree, set()).add(found.path)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from hepae.files.compress.outcome import MARKER_TITLE, EncodedChunk, TreeDone, marks
+from hepae.files.repack.tree import gaining
 from hepae.root.file.source import PAYLOAD, Source
 from hepae.root.file.writer import RootWriter, basket_tables
 from hepae.root.ttree.columns import TreeColumns
@@ -18,7 +19,12 @@ __all__ = ["write_tree"]
 
 
 def write_tree(
-    out: RootWriter, source: Source, columns: TreeColumns, stored: StoredTree, made: Iterable[EncodedChunk]
+    out: RootWriter,
+    source: Source,
+    columns: TreeColumns,
+    stored: StoredTree,
+    made: Iterable[EncodedChunk],
+    repacks: bool = False,
 ) -> TreeDone:
     """Write a TTree without the branches that are replaced, and its payload tree.
 
@@ -28,6 +34,8 @@ def write_tree(
         The file that is written, and the one that the tree is of.
     columns, stored, made
         Its columns, what the file says of them, and their chunks in order.
+    repacks
+        Whether branches that stay are repacked where that makes them smaller.
     """
     tree, replaced = columns.tree, {branch.path for branch in stored.branches}
     header = source.header(source.key(tree.path))
@@ -35,6 +43,8 @@ def write_tree(
         branch.path: Filling.DROPPED if branch.path in replaced else Copied(source, branch)
         for branch in header.branches
     }
+    repacked = gaining(source, tree.path, replaced) if repacks else []
+    treatments |= {one.branch.path: Filling.GIVEN for one in repacked}
     before = sum(branch.sizes[1] for branch in header.branches if branch.path in replaced)
     done = TreeDone(
         tree.path, tree.num_entries, sorted(replaced), sorted(treatments.keys() - replaced), before
@@ -51,6 +61,10 @@ def write_tree(
         written.append({MARKER: marks(chunk)})
         payload.append(row_columns(chunk.number, chunk.stop - chunk.start, stored.sha256, chunk.streams))
         done.after += sum(map(len, chunk.streams))
+        for branch in repacked:
+            branch.write(written, chunk.stop)
+    for branch in repacked:
+        branch.finish(written)
     written.finish()
     payload.finish()
     return done

@@ -15,12 +15,13 @@ from hepae.files.compress.ntuple import write_ntuple
 from hepae.files.compress.outcome import AnyColumns, TreeDone
 from hepae.files.compress.tree import TreePlan, encoded, plan_tree
 from hepae.files.compress.ttree import write_tree
+from hepae.files.repack.tree import repack_gaining
 from hepae.learn.whole.known import search_of
 from hepae.learn.whole.matches import Search
 from hepae.learn.whole.paying import JSON_BYTES, REFERRED_BYTES
 from hepae.model.dataset import DatasetModel
 from hepae.progress import Report, silent
-from hepae.root.file.source import SCHEMAS_TREE, Source
+from hepae.root.file.source import SCHEMAS_TREE, TREE_CLASSES, Source
 from hepae.root.file.writer import RootWriter
 from hepae.root.ttree.columns import TreeColumns
 from hepae.stored.backups import Backup, write_backups
@@ -42,6 +43,7 @@ def write_whole(
     search: Search | None = None,
     model: DatasetModel | None = None,
     embed: bool = True,
+    repacks: bool = False,
 ) -> list[TreeDone]:
     """Write a file in which trees are compressed.
 
@@ -63,6 +65,8 @@ def write_whole(
         Of the data set, which says that instead: then nothing is searched.
     embed
         Whether the file holds what it needs of the model, rather than refer to it.
+    repacks
+        Whether what stays as it is of TTrees is repacked where that makes it smaller.
 
     Raises
     ------
@@ -85,7 +89,7 @@ def write_whole(
             every[plan.stored.sha256] = said
             made = encoded(columns, plan, threads, report)
             if isinstance(columns, TreeColumns):
-                done.append(write_tree(out, source, columns, plan.stored, made))
+                done.append(write_tree(out, source, columns, plan.stored, made, repacks))
             else:
                 done.append(write_ntuple(out, source.key(path), columns, plan.stored, made))
             _account(done[-1], plan)
@@ -93,6 +97,10 @@ def write_whole(
                 different = differences(columns.infos, known)
                 done[-1].unknown, done[-1].missing = different.unknown, different.missing
         write_schemas(out, every)
+        if repacks and not schemas:
+            for path in source.trees.keys() - trees.keys():
+                if source.trees[path] in TREE_CLASSES:
+                    repack_gaining(out, source, path)
         backups: list[Backup] = []
         out.copy_rest(lambda key, header: backups.append(Backup.of(source, key, header)))
         write_backups(out, backups)

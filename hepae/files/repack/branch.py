@@ -29,6 +29,10 @@ def allowed(source: Source, branch: BranchHeader, tried: Sequence[Compression]) 
     ]
 
 
+LEAST_GAIN = 0.05
+"""Share of its bytes that a branch of a compressed file must lose to be repacked: LZMA takes a second for 3 MB."""
+
+
 class RepackedBranch:
     """A branch whose baskets are read one by one, gathered and written.
 
@@ -53,6 +57,21 @@ class RepackedBranch:
         self.table, self.number = self.entries.table, 0
         self.gathered: list[Basket] = []
         self.objects = branch.classname != "TBranch"
+
+    def gains(self) -> bool:
+        """Whether its first entries become so much smaller that the branch is worth the time."""
+        if self.table.embedded or not len(self.table):
+            return False  # compressed with the header
+        kept: list[Basket] = []
+        while len(kept) < len(self.table) and sum(len(one.data) for one in kept) < BASKET_BYTES:
+            basket = self._read(len(kept))[0]
+            if (self.objects and POINTED.search(basket.data.tobytes())) or not together(
+                basket, (kept or [basket])[0]
+            ):
+                return False  # stays in the baskets that it has
+            kept.append(basket)
+        data, before = united(kept).body(len(self.branch.name)), int(self.table.sizes[: len(kept)].sum())
+        return min(len(setting.pack(data)) for setting in self.tried) < before * (1 - LEAST_GAIN)
 
     def write(self, written: TreeWriter, stop: int) -> None:
         """Write the baskets that begin before an entry, but for the last ones, which may be gathered with others."""

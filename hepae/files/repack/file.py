@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from hepae.files.repack.writing import SMALLEST, write_repacked
+from hepae.files.repack.tree import SMALLEST
+from hepae.files.repack.writing import write_repacked
 from hepae.files.verify.run import verify
 from hepae.progress import Report
 from hepae.root.file.atomic import atomic_output

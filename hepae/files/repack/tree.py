@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 
 from hepae import limits
 from hepae.files.repack.branch import RepackedBranch
-from hepae.root.file.compression import Compression
+from hepae.root.file.compression import BEST, LZMA_BEST, Compression
 from hepae.root.file.directory import Key
 from hepae.root.file.source import Source
 from hepae.root.file.writer import RootWriter
@@ -16,7 +16,10 @@ from hepae.root.ttree.branches import BranchHeader
 from hepae.root.ttree.raw_copy import Copied
 from hepae.root.ttree.writer import Filling, Treatment
 
-__all__ = ["repack_tree"]
+__all__ = ["SMALLEST", "gaining", "repack_gaining", "repack_tree"]
+
+SMALLEST = (LZMA_BEST, Compression("zstd", BEST), Compression("zlib", BEST))
+"""What is tried for each branch. LZMA is mostly the smallest, ZSTD for the smallest branches."""
 
 
 def repack_tree(
@@ -42,22 +45,58 @@ def repack_tree(
         If a basket is damaged.
     """
     header = source.header(key)
-    there = source.header(key).branches
-    treatments: dict[str, Treatment] = {
-        branch.path: Copied(source, branch) if is_lossy(branch) else Filling.GIVEN for branch in there
-    }
     branches = [
         RepackedBranch(source, branch, header.where, tried, declared)
-        for branch in there
-        if treatments[branch.path] is Filling.GIVEN
+        for branch in source.header(key).branches
+        if not is_lossy(branch)
     ]
+    _write(out, source, key, branches)
+
+
+def repack_gaining(out: RootWriter, source: Source, path: str) -> None:
+    """Write a tree in which branches that become smaller are repacked; nothing where there are none."""
+    branches = gaining(source, path)
+    if branches:
+        _write(out, source, source.key(path), branches)
+
+
+def _write(out: RootWriter, source: Source, key: Key, repacked: Sequence[RepackedBranch]) -> None:
+    header, there = source.header(key), source.header(key).branches
+    treatments: dict[str, Treatment] = {branch.path: Copied(source, branch) for branch in there}
+    treatments |= {one.branch.path: Filling.GIVEN for one in repacked}
     written = out.rewrite(header, treatments, path=key.path, key=key, entries=header.entries)
     for stop in range(limits.EVENTS_PER_CHUNK, header.entries, limits.EVENTS_PER_CHUNK):
-        for branch in branches:
+        for branch in repacked:
             branch.write(written, stop)
-    for branch in branches:
+    for branch in repacked:
         branch.finish(written)
     written.finish()
+
+
+def gaining(
+    source: Source, path: str, others: Collection[str] = (), tried: Sequence[Compression] = SMALLEST
+) -> list[RepackedBranch]:
+    """The branches that become smaller, their headers as they are; none where an older cycle has their baskets.
+
+    Parameters
+    ----------
+    source, path
+        The file, and the tree in it.
+    others
+        Branches that are left out.
+    tried
+        Settings of compression.
+    """
+    key = source.key(path)
+    if any(other.path == path and other != key for other in source.keys):
+        return []
+    header = source.header(key)
+    branches = [
+        RepackedBranch(source, branch, header.where, tried, declared=False)
+        for branch in header.branches
+        if branch.path not in others and not is_lossy(branch)
+    ]
+    return [branch for branch in branches if branch.gains()]
 
 
 def is_lossy(branch: BranchHeader) -> bool:

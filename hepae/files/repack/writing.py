@@ -5,18 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from hepae.files.repack.tree import repack_tree
+from hepae.files.repack.tree import SMALLEST, repack_tree
 from hepae.progress import Report, silent
-from hepae.root.file.compression import BEST, LZMA_BEST, Compression
+from hepae.root.file.compression import Compression
 from hepae.root.file.directory import DIRECTORIES
 from hepae.root.file.rest import copy_object
 from hepae.root.file.source import RNTUPLES, TREE_CLASSES, Source
 from hepae.root.file.writer import RootWriter
 
-__all__ = ["SMALLEST", "write_repacked"]
-
-SMALLEST = (LZMA_BEST, Compression("zstd", BEST), Compression("zlib", BEST))
-"""What is tried for each branch. LZMA is mostly the smallest, ZSTD for the smallest branches."""
+__all__ = ["write_repacked"]
 
 
 def write_repacked(
