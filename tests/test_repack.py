@@ -10,8 +10,9 @@ import uproot
 
 import hepae
 from hepae.errors import InputError
+from hepae.files.repack.branch import united
 from hepae.files.repack.file import repack
-from hepae.files.repack.tree import united
+from hepae.root.file.source import open_source
 from hepae.root.ttree.layouts.basket import Basket
 from tests.root_process import in_root, needs_root
 
@@ -148,3 +149,54 @@ result = [told(name) for name in paths]
 """
     before, after = in_root(read, source, target)
     assert before == after
+
+
+OBJECTS = """
+file = ROOT.TFile(paths[0], "RECREATE", "", 101)
+tree, named = ROOT.TTree("events", ""), ROOT.TNamed("name", "title")
+number = ROOT.std.vector["int"]([0])
+tree.Branch("named", named, 2000, 0)
+tree.Branch("number", number.data(), "number/I")
+for entry in range(3000):
+    number[0] = entry
+    named.SetTitle(f"a title of {entry % 7} words, the same again and again")
+    tree.Fill()
+tree.Write()
+file.Close()
+result = 1
+"""
+
+TITLES = """
+result = []
+for path in paths:
+    file = ROOT.TFile.Open(path)
+    tree = file.Get("events")
+    result.append([str(tree.named.GetTitle()) for _ in tree])
+"""
+
+
+def kept_baskets(path: Path) -> list[int]:
+    """Bytes of each basket of the branch that stays."""
+    with open_source(path) as source:
+        (branch,) = (one for one in source.header(source.key("events")).branches if one.path == "named")
+        return list(branch.baskets.sizes.tolist())
+
+
+@needs_root
+@pytest.mark.root
+def test_branches_that_stay_are_repacked_where_that_makes_them_smaller(tmp_path: Path) -> None:
+    source, small, plain, back = (tmp_path / f"{name}.root" for name in ("in", "small", "plain", "back"))
+    in_root(OBJECTS, source)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("hepae.files.compress.file.REPACKED_BYTES", 0)
+        done = hepae.compress(source, small)
+    assert done.trees[0].kept == ["named"]
+    old, new = kept_baskets(source), kept_baskets(small)
+    assert len(new) < len(old) / 10
+    assert sum(new) < 0.5 * sum(old)
+    hepae.compress(source, plain, only=["number"])
+    assert kept_baskets(plain) == old, "somebody chose what is compressed: the rest is read as it was"
+    hepae.decompress(small, back)
+    assert hepae.verify(source, back).kept
+    titles = in_root(TITLES, source, small, back)
+    assert titles[0] == titles[1] == titles[2]

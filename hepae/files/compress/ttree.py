@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from hepae.files.compress.outcome import MARKER_TITLE, EncodedChunk, TreeDone, marks
-from hepae.files.repack.tree import gaining
+from hepae.files.repack.branch import RepackedBranch
 from hepae.root.file.source import PAYLOAD, Source
 from hepae.root.file.writer import RootWriter, basket_tables
 from hepae.root.ttree.columns import TreeColumns
@@ -24,7 +24,7 @@ def write_tree(
     columns: TreeColumns,
     stored: StoredTree,
     made: Iterable[EncodedChunk],
-    repacks: bool = False,
+    repacked: Sequence[RepackedBranch] = (),
 ) -> TreeDone:
     """Write a TTree without the branches that are replaced, and its payload tree.
 
@@ -34,8 +34,8 @@ def write_tree(
         The file that is written, and the one that the tree is of.
     columns, stored, made
         Its columns, what the file says of them, and their chunks in order.
-    repacks
-        Whether branches that stay are repacked where that makes them smaller.
+    repacked
+        Branches that stay, in other baskets than they have.
     """
     tree, replaced = columns.tree, {branch.path for branch in stored.branches}
     header = source.header(source.key(tree.path))
@@ -43,7 +43,6 @@ def write_tree(
         branch.path: Filling.DROPPED if branch.path in replaced else Copied(source, branch)
         for branch in header.branches
     }
-    repacked = gaining(source, tree.path, replaced) if repacks else []
     treatments |= {one.branch.path: Filling.GIVEN for one in repacked}
     before = sum(branch.sizes[1] for branch in header.branches if branch.path in replaced)
     done = TreeDone(

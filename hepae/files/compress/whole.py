@@ -15,7 +15,7 @@ from hepae.files.compress.ntuple import write_ntuple
 from hepae.files.compress.outcome import AnyColumns, TreeDone
 from hepae.files.compress.tree import TreePlan, encoded, plan_tree
 from hepae.files.compress.ttree import write_tree
-from hepae.files.repack.tree import repack_gaining
+from hepae.files.repack.tree import gaining, repack_gaining
 from hepae.learn.whole.known import search_of
 from hepae.learn.whole.matches import Search
 from hepae.learn.whole.paying import JSON_BYTES, REFERRED_BYTES
@@ -89,7 +89,9 @@ def write_whole(
             every[plan.stored.sha256] = said
             made = encoded(columns, plan, threads, report)
             if isinstance(columns, TreeColumns):
-                done.append(write_tree(out, source, columns, plan.stored, made, repacks))
+                replaced = {branch.path for branch in plan.stored.branches}
+                repacked = gaining(source, path, replaced) if repacks else ()
+                done.append(write_tree(out, source, columns, plan.stored, made, repacked))
             else:
                 done.append(write_ntuple(out, source.key(path), columns, plan.stored, made))
             _account(done[-1], plan)
