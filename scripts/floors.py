@@ -1,7 +1,8 @@
 """The oldest versions that the metadata allows, as a constraints file for pip.
 
     python -m scripts.floors > floors.txt
-    python -m venv floors && floors/bin/pip install -c floors.txt -e '.[cli,train,fast,lab,testing]' 'pytest>=9' pytest-xdist
+    python -m venv floors
+    floors/bin/pip install -c floors.txt -e '.[cli,train,fast,lab,testing]' 'pytest>=9' pytest-xdist
     floors/bin/python -m pytest -n auto
 
 torch keeps the version of ``constraints.txt``, whose CPU build tests run with; extras of other projects' frameworks
@@ -24,7 +25,7 @@ def floors(project: Path = PROJECT) -> list[str]:
     metadata = tomllib.loads((project / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     extras = metadata["optional-dependencies"]
     said = [*metadata["dependencies"], *(one for extra in EXTRAS for one in extras[extra])]
-    oldest = dict(match.groups() for one in said if (match := FLOOR.match(one)))
+    oldest = {match[1]: match[2] for one in said if (match := FLOOR.match(one))}
     pinned = (project / "constraints.txt").read_text(encoding="utf-8").split()
     return [
         *(f"{name}=={version}" for name, version in oldest.items() if name != "torch"),

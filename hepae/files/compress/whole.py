@@ -100,8 +100,8 @@ def write_whole(
                 done[-1].unknown, done[-1].missing = different.unknown, different.missing
         write_schemas(out, every)
         if repacks and not schemas:
-            for path in source.trees.keys() - trees.keys():
-                if source.trees[path] in TREE_CLASSES:
+            for path in source.trees:
+                if path not in trees and source.trees[path] in TREE_CLASSES:
                     repack_gaining(out, source, path)
         backups: list[Backup] = []
         out.copy_rest(lambda key, header: backups.append(Backup.of(source, key, header)))
