@@ -78,6 +78,10 @@ corruptions: $(VENV)/.hepae-test ## a million damaged frames and models, 140,000
 native-damage: $(VENV)/.hepae-test ## 20,000 damages of each case in the C++ decoders under sanitizers (half an hour of a core)
 	$(BIN)/python -m scripts.hardening.native_damage --damages 20000 --evidence docs/evidence/native.md
 
+.PHONY: native-fuzz
+native-fuzz: $(VENV)/.hepae-test ## ten minutes of libFuzzer for each part of the C++ decoders (needs clang)
+	$(BIN)/python -m scripts.hardening.native_fuzz --seconds 600 --evidence docs/evidence/native_fuzz.md
+
 .PHONY: fuzz
 fuzz: $(VENV)/.hepae-test ## ten minutes of each fuzz target (MINUTES=10)
 	$(BIN)/python -m scripts.hardening.fuzz --minutes $(or $(MINUTES),10) --evidence docs/evidence/fuzz.md

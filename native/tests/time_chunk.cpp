@@ -45,8 +45,7 @@ int main(int argc, char **argv)
 {
    if (argc != 3)
       return 2;
-   void *volatile kept = std::malloc(std::size_t{31} << 20); // the allocator keeps what is freed, as for Python
-   std::free(kept);                                          // (hepae/core/arithmetic/memory.py)
+   hepae::keep_freed_memory();
    hepae_tests::Case file(argv[1]);
    if (file.number() != 0)
       return 2;

@@ -153,17 +153,22 @@ def now() -> str:
 
 
 def digest(paths: Iterable[str]) -> str:
-    """The first digits of the SHA-256 of the names and contents of files, and of all Python files in folders.
+    """The first digits of the SHA-256 of the names and contents of files, and of all sources in folders.
 
     What is not there counts as nothing, so that the digest is another one where a file was moved.
     """
     state = hashlib.sha256()
     named = [ROOT / path for path in paths]
-    files = {file for path in named for file in (path.rglob("*.py") if path.is_dir() else [path])}
+    files = {file for path in named for file in (_sources_in(path) if path.is_dir() else [path])}
     for name, file in sorted((file.relative_to(ROOT).as_posix(), file) for file in files if file.is_file()):
         data = file.read_bytes()
         state.update(f"{name}\0{len(data)}\0".encode() + data)
     return state.hexdigest()[:DIGITS]
+
+
+def _sources_in(folder: Path) -> list[Path]:
+    """Python and C++."""
+    return [file for file in folder.rglob("*") if file.suffix in {".py", ".hpp", ".cpp"}]
 
 
 def versions(*packages: str) -> str:

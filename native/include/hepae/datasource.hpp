@@ -19,6 +19,7 @@
 #include <TChain.h>
 #include <TChainElement.h>
 
+#include "buffer.hpp"
 #include "root/kept.hpp"
 #include "root/payload_file.hpp"
 #include "root/readers.hpp"
@@ -34,6 +35,7 @@ public:
 
    DataSource(const std::vector<std::string> &files, const std::string &tree)
    {
+      keep_freed_memory();
       const std::vector<std::string> paths = expanded(files, tree);
       for (const std::string &path : paths)
          fData.add(std::make_unique<root::FileIndex>(path, tree));
