@@ -8,7 +8,8 @@ in C++ does not know, it restores all in memory first, for event loops in one th
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import warnings
+from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -31,9 +32,13 @@ from hepae.stored.compressed import compressed_of
 from hepae.stored.described import schemas_of
 from hepae.stored.models import models_of
 from hepae.stored.ntuples import compressed_ntuple, has_payload
+from hepae.stored.payload import MARKER
 from hepae.stored.titles import SUFFIX, Stored, compressed_collections, is_compressed
 
 __all__ = ["native", "open"]
+
+MOST_NAMED = 8
+"""Columns that a warning names."""
 
 STANDARDS = {2017: "c++17", 2020: "c++20", 2023: "c++23"}
 """What compilers call standards of C++, by the year that ``__cplusplus`` begins with."""
@@ -54,10 +59,10 @@ def open(  # noqa: A001 - the word users know from uproot
     path
         A compressed file (or one that is not).
     columns
-        Branches to restore; all one-number and one-level jagged branches where none are named. Where they cannot be
-        decoded in the event loop, they are held in memory.
+        Branches to restore; all one-number and one-level jagged branches where none are named, with a warning that
+        names the others. Where they cannot be decoded in the event loop, they are held in memory.
     tree
-        Name of the tree; the only or largest one where none is named.
+        Name of the tree; where none is named, the one that has the columns.
     entry_start, entry_stop
         Events to read.
 
@@ -71,6 +76,8 @@ def open(  # noqa: A001 - the word users know from uproot
     ------
     MissingExtraError
         If ROOT is not installed.
+    CollectionError
+        If the tree has no column of a name.
     UnsupportedError
         If ROOT's implicit multi-threading is on and columns are restored in memory: an event loop over arrays never
         ends then; or two columns would have one name.
@@ -85,6 +92,7 @@ def open(  # noqa: A001 - the word users know from uproot
     with open_source(path) as source:
         reader = source.tree(tree, partial(_holds, source, columns))
         name, branches = reader.path, _branches(source, reader)
+        _require_columns(columns or (), _known(source, reader), f"{path}:{name}")
         entries = range(int(reader.num_entries))[entry_start:entry_stop]
         lazily = len(entries) > 0 and _is_decoded_natively(source, reader)
     if lazily:
@@ -92,6 +100,7 @@ def open(  # noqa: A001 - the word users know from uproot
         offered = {str(column) for column in frame.GetColumnNames()}
         # nothing that would be there in memory may be missing
         if offered.issuperset(_plain_names(branches) if columns is None else columns):
+            _say_what_is_left(columns, set(branches) - offered, f"{path}:{name}")
             return _called(frame, sorted(offered) if columns is None else list(columns), f"{path}:{name}")
     if root.IsImplicitMTEnabled():
         raise UnsupportedError(
@@ -104,6 +113,7 @@ def open(  # noqa: A001 - the word users know from uproot
         opened = file[name]
         there = opened.keys()
         names = [name for name in there if _plain(name, branches)] if columns is None else list(columns)
+        _say_what_is_left(columns, set(there) - set(names), f"{path}:{name}")
         called = _cpp_names(names, f"{path}:{name}")
         arrays = {
             called[key]: _for_root(
@@ -251,10 +261,34 @@ def _chosen(found: Sequence[Stored], columns: Sequence[str] | None, where: objec
 
 def _holds(source: Source, columns: Sequence[str] | None, tree: TreeReader) -> bool:
     """Whether a tree has the columns, or has any that are compressed where none are named."""
-    restored = {stored.branch for one in compressed_collections(tree).values() for stored in one.values()}
     if columns is not None:
-        return set(columns) <= restored.union(_branches(source, tree))
-    return bool(restored) or has_payload(tree)
+        return set(columns) <= _known(source, tree)
+    return bool(compressed_collections(tree)) or has_payload(tree)
+
+
+def _known(source: Source, tree: TreeReader) -> set[str]:
+    """Names of the branches of a tree, those that are compressed by their original names."""
+    restored = {stored.branch for one in compressed_collections(tree).values() for stored in one.values()}
+    return restored.union(_branches(source, tree))
+
+
+def _require_columns(columns: Sequence[str], known: Collection[str], where: str) -> None:
+    missing = [name for name in columns if name not in known]
+    if missing:
+        hint = nearest(missing[0], known)
+        raise CollectionError("no such column", where=where, got=", ".join(missing), hint=hint or None)
+
+
+def _say_what_is_left(columns: Sequence[str] | None, left: Collection[str], where: str) -> None:
+    """Warn of branches that no data frame of all columns has: vectors in vectors, texts, objects, names with dots."""
+    names = sorted(name for name in left if not name.endswith(SUFFIX) and name != MARKER)
+    if columns is None and names:
+        more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+        warnings.warn(
+            f"{where}: only numbers, one an event or one an object, are columns where none are named; left out: "
+            f"{', '.join(names[:MOST_NAMED])}{more}",
+            stacklevel=3,
+        )
 
 
 def _branches(source: Source, tree: TreeReader) -> Mapping[str, Branch]:

@@ -13,6 +13,7 @@ from typing import Any
 from rich.console import Console
 
 from hepae.cli.arguments import Add, location
+from hepae.cli.choices import names_said
 from hepae.cli.progress import reporter
 from hepae.cli.tables import Result, facts, fitted, listed, show
 
@@ -43,7 +44,11 @@ def add_inspect(add: Add) -> None:
     )
     part.add_argument("file", type=location, help="ROOT or CSV file, or a model (.onnx)")
     part.add_argument(
-        "patterns", nargs="*", metavar="PATTERN", help="list these columns, with range and precision in use"
+        "patterns",
+        nargs="*",
+        type=names_said,
+        metavar="PATTERNS",
+        help="list these columns, with range and precision in use: 'Jet_*,run'",
     )
     part.add_argument("--columns", action="store_true", help="list all columns")
     part.add_argument("--tree", help="only this tree")
@@ -55,7 +60,7 @@ def inspect(options: argparse.Namespace) -> int:
 
     if Path(options.file).suffix == ".onnx":
         return _inspect_model(options)
-    patterns = ["*"] if options.columns else options.patterns
+    patterns = ["*"] if options.columns else [name for names in options.patterns for name in names]
     show_facts(asdict(run(options.file, options.tree, patterns)), patterns, options.json)
     return 0
 
@@ -115,6 +120,11 @@ def _page(patterns: Sequence[str], result: Result, console: Console) -> None:
         _tree(tree, result["size"], patterns, console)
     if len(trees) > MOST_TREES:
         console.print(f"\nand {len(trees) - MOST_TREES} more trees; --json has them all", highlight=False)
+    rest = result["size"] - sum(table["on_disk"] for tree in trees for table in tree["tables"])
+    if trees and rest > 0:
+        console.print(
+            f"\nheaders and all else: {rest:,} B, {rest / max(result['size'], 1):.1%}", highlight=False
+        )
     keys = {f"{key['path']};{key['cycle']}": key["classname"] for key in result["keys"]}
     if keys or result["models"]:
         console.print()

@@ -150,10 +150,10 @@ def whole_file(result: Result, console: Console, *, verbose: bool = False) -> No
     if result["model"]:
         _with_model(result, console)
     _ending(result, console)
-    if rows:
-        _next(result["target"], console)
-    else:
+    if result["repacked"]:
         console.print("every reader of ROOT files reads it, without hepae")
+    elif rows:
+        _next(result["target"], console)
 
 
 def _with_model(result: Result, console: Console) -> None:
@@ -209,6 +209,11 @@ def fitted(console: Console, columns: Sequence[str], rows: Sequence[Sequence[str
         if kept == 1 or wide - max(first - NAME_WIDTH, 0) <= console.width:
             shown.columns[0].max_width = max(console.width - (wide - max(first, len(columns[0]))), 1)
             console.print(shown)
+            if kept < len(columns):
+                left = (
+                    f"no room for: {', '.join(columns[kept:])} (a wider terminal, a pipe or --json has them)"
+                )
+                console.print(left, highlight=False, style="dim", soft_wrap=True)
             return
 
 

@@ -21,6 +21,11 @@ TREE_COLUMNS = ("tree", "entries", "columns", "same", "within bounds", "not kept
 COLUMN_COLUMNS = ("column", "bound", "worst/bound", "worst error", "values", "not same", "out of bound", "escapes",
                   "before, B", "after, B")  # fmt: skip
 
+WITH_BOUNDS = (
+    "columns that nobody gave a bound must be exact: if bounds were asked for, name them as when the file was\n"
+    "compressed, `hepae verify --bound 'Jet_*=rel:1e-3' …`; a restored file does not say them"
+)
+
 
 def table(result: Result, console: Console) -> None:
     """Print what was found."""
@@ -116,6 +121,8 @@ def _outcome(result: Result, console: Console) -> None:
         console.print(f"[green]{kept}, and all else is as it was[/green]")
     else:
         console.print("[red]the promise was not kept[/red]")
+        if any(check["bound"] == "exact" and not _kept(check) for check in checks):
+            _lines(console, [WITH_BOUNDS])
 
 
 def _lines(console: Console, lines: Iterable[str]) -> None:

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from types import MappingProxyType
 
+import numpy as np
+
 from hepae.core.tables.columns import ColumnInfo
 from hepae.core.values.bounds import EXACT, Bound, asked
 from hepae.core.values.lattice_fit import require_feasible
@@ -92,7 +94,18 @@ def bounds_by_tree(
             and pair[0] != "*"
         ):
             asked([pair], every, where)  # raises, with a hint
+        _require_float(pair, every, where)
     return {path: _of_tree(pairs, infos, f"{where}:{path}") for path, infos in columns.items()}
+
+
+def _require_float(pair: tuple[str, Bound], every: Sequence[tuple[str, str, str]], where: str) -> None:
+    """Refuse a bound that does nothing: a pattern that only integers match."""
+    kinds = {np.dtype(names[2]).kind for names in every if _matches(pair[0], names)}
+    if kinds and "f" not in kinds and pair[1].kind != "exact" and pair[0] != "*":
+        raise BoundError(
+            "integers and booleans are kept exactly, and no float matches", where=where, expected="exact", got=pair[0],
+            hint="leave the bound out",
+        )  # fmt: skip
 
 
 def idle_match(pattern: str, idle: Idle) -> bool:

@@ -55,6 +55,8 @@ class FileDone:
         Wall-clock time.
     model
         SHA-256 of the model of the data set; empty where predictions were searched in the file.
+    repacked
+        Whether the file is in ROOT's own compression, which came out smaller than columns.
     """
 
     source: str
@@ -66,6 +68,7 @@ class FileDone:
     encode_seconds: float = 0.0
     verify_seconds: float = 0.0
     model: str = ""
+    repacked: bool = False
 
     @property
     def _title(self) -> str:
@@ -164,18 +167,18 @@ def _least(temporary: Path, source: Source, done: FileDone, narrowing: Narrowing
     """Leave under the temporary name what is smallest; False where that is the file as it is.
 
     A schema and the original header cost as much as the columns of a few dozen events: a file of these is smaller
-    where ROOT's own compression is used as well as it can be.
+    where ROOT's own compression is used as well as it can be. What hepae compressed before stays as it is.
     """
     size = temporary.stat().st_size if done.trees else done.file_before
     smaller = size < done.file_before
     few = done.file_before <= REPACKED_BYTES or (done.trees and not smaller)
-    if few and narrowing == ALL:
+    if few and narrowing == ALL and not schemas_of(source):
         held = temporary.read_bytes() if smaller else b""
         if _repacked(temporary, source, report) and temporary.stat().st_size < min(size, done.file_before):
             done.left.append(
                 "predictions would not make it smaller: it is in ROOT's own compression, at its best"
             )
-            done.trees = []
+            done.trees, done.repacked = [], True
             return True
         temporary.write_bytes(held)
     if done.trees and not smaller:

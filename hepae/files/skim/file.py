@@ -29,10 +29,11 @@ __all__ = ["Skim", "skim"]
 
 @dataclass(frozen=True)
 class Skim:
-    """What `skim` did: events and bytes before and after."""
+    """What `skim` did: the tree that was cut, its events before and after, bytes of the files."""
 
     source: str
     target: str
+    tree: str
     cut: str
     events_before: int
     events_after: int
@@ -101,7 +102,7 @@ def skim(
         if digests is not None:
             _check(temporary, path, models, digests, kept)
         sizes = size_of(source), size_of(temporary)
-    return Skim(str(source), str(target), cut, entries, kept, *sizes)
+    return Skim(str(source), str(target), path, cut, entries, kept, *sizes)
 
 
 def events_of(

@@ -18,7 +18,7 @@ from uproot.reading import ReadOnlyKey
 from uproot.source.cursor import Cursor
 
 from hepae.core.locks import computed_once
-from hepae.errors import InputError
+from hepae.errors import InputError, MissingModelError
 from hepae.files.verify.packed import KEY
 from hepae.files.verify.values import NotInterpretedError
 from hepae.root.file.compression import require_whole, unpack
@@ -107,12 +107,16 @@ class OpenFile:
         ------
         NotInterpretedError
             If it cannot.
+        MissingModelError
+            If it is compressed with a model that is not at hand: nothing can be said of it.
         """
         try:
             packed = self.packed(key)
             if len(packed) != key.objlen:
                 require_whole(packed, key.objlen, key.shown)
             return self._object(key, self.directory)
+        except MissingModelError:
+            raise
         except Exception as error:
             if key.classname not in TREES:
                 raise NotInterpretedError(f"{type(error).__name__}: {error}") from error

@@ -296,10 +296,10 @@ class Source:
         holding = [name for name in self.trees if holds is not None and holds(self.tree(name))]
         if len(holding) > 1:
             raise InputError(
-                "several trees have it",
+                "several trees have what is asked for",
                 where=self.path,
                 got=", ".join(holding),
-                hint="name one with --tree",
+                hint="name one: --tree NAME, in Python tree=",
             )
         return holding[0] if holding else self._largest()
 

@@ -18,6 +18,7 @@ from hepae.root.columns import Branch, Column, Jagged, cut, empty_column, joined
 from hepae.root.file.compression import ZSTD_DEFAULT
 from hepae.root.file.reading import merged_ranges, reading
 from hepae.root.tree import TreeReader
+from hepae.root.ttree.layouts.nesting import string_edges
 
 __all__ = ["FETCHED", "TTreeReader", "plain_interpretation"]
 
@@ -206,7 +207,13 @@ class BasketColumn:
             expect((stop - start) * itemsize, len(raw), self.where, start)
             return self._numbers(raw)
         if self.info.kind == "string":
-            return strings(raw, np.asarray(basket.byte_offsets, np.int64))
+            offsets = basket.byte_offsets
+            edges = (
+                string_edges(raw, stop - start, self.where)
+                if offsets is None
+                else np.asarray(offsets, np.int64)
+            )
+            return strings(raw, edges)
         if basket.byte_offsets is None:
             counts = self._shared(self._from_counter(start, stop))
             expect(int(counts.sum()) * itemsize, len(raw), self.where, start)
@@ -283,6 +290,12 @@ def typename_of(branch: Any) -> str:
         return str(branch.classname)
 
 
+def _is_text(branch: Any, interpretation: Any) -> bool:
+    """Whether a branch is a text of C (``char*``) or a ``std::string`` by itself, which have the same bytes."""
+    plain = not interpretation.header_bytes and interpretation.length_bytes == "1-5"
+    return plain and (branch.classname == "TBranch" or str(interpretation.typename) == "std::string")
+
+
 def describe_branch(branch: Any, name: str) -> Branch:
     """What a branch is, from its interpretation and leaves; nothing is read."""
     title = str(branch.title)
@@ -292,7 +305,7 @@ def describe_branch(branch: Any, name: str) -> Branch:
     except Exception:  # noqa: BLE001 - uproot has no interpretation for it, or no name for its type
         return Branch(name, "other", typename_of(branch), title=title)
     kind = type(interpretation)
-    if kind is uproot.AsStrings and branch.classname == "TBranch":
+    if kind is uproot.AsStrings and _is_text(branch, interpretation):
         return Branch(name, "string", typename, title=title)
     if len(branch.branches) or len(branch.member("fLeaves")) != 1:
         return Branch(name, "other", typename, title=title)

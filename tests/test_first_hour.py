@@ -1,0 +1,145 @@
+"""Risk: what a newcomer meets in the first hour: a sentence that is false, something left out without a word."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import uproot
+from rich.console import Console
+
+import hepae
+from hepae import cli
+from hepae.cli.tables import fitted
+from hepae.errors import BoundError, CutError, MissingModelError
+from tests.compressed import SAMPLE
+from tests.root_process import in_root, needs_root
+
+NTUPLE = SAMPLE.with_name("ntuple.root")
+Said = Callable[..., tuple[int, str]]
+
+TEXTS = """
+file, tree = ROOT.TFile(paths[0], "RECREATE"), ROOT.TTree("nominal", "")
+sample, number = ROOT.std.string("a"), ROOT.std.vector["int"]([0])
+tracks = ROOT.std.vector["std::vector<float>"]()
+tree.Branch("sample", sample)
+tree.Branch("tracks", tracks)
+tree.Branch("number", number.data(), "number/I")
+for entry in range(300):
+    sample.assign("ttbar" if entry % 3 else "x" * 300)
+    number[0] = entry
+    tracks.clear()
+    tracks.push_back(ROOT.std.vector["float"]([entry, 0.5]))
+    tree.Fill()
+tree.Write()
+result = [tree.GetEntries('sample=="ttbar" && number > 9')]
+file.Close()
+"""
+
+FRAMES = """
+import hepae.rdataframe
+result = []
+for path in paths:
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        frame = hepae.rdataframe.open(path, tree="nominal")
+    result.append([str(frame.Sum("number").GetValue()), [str(one.message) for one in told]])
+    try:
+        hepae.rdataframe.open(path, ["numbre"])
+    except hepae.errors.CollectionError as error:
+        result[-1].append(str(error))
+"""
+
+
+@pytest.fixture
+def said(capsys: pytest.CaptureFixture[str]) -> Said:
+    def call(*words: object) -> tuple[int, str]:
+        code = cli.main([str(word) for word in words])
+        both = capsys.readouterr()
+        return code, both.out + both.err
+
+    return call
+
+
+def test_only_a_file_that_needs_no_hepae_is_said_to_need_none(said: Said, tmp_path: Path) -> None:
+    small, again = tmp_path / "small.root", tmp_path / "again.root"
+    assert "next: " in said("compress", NTUPLE, small)[1]
+    text = said("compress", small, again)[1]
+    assert "compressed already" in text
+    assert "without hepae" not in text
+
+
+def test_columns_without_room_are_named() -> None:
+    console = Console(width=40, record=True, file=None)
+    with console.capture() as shown:
+        fitted(console, ("name", "first", "second" * 5), [["a" * 12, "1", "2"]])
+    assert f"no room for: {'second' * 5}" in shown.get()
+
+
+def test_patterns_are_divided_by_commas_and_headers_are_counted(said: Said) -> None:
+    code, text = said("inspect", NTUPLE, "Jet_pt,Jet_eta", "MET")
+    assert code == 0
+    assert all(f"\n{name} " in text for name in ("Jet_pt", "Jet_eta", "MET"))
+    assert "headers and all else:" in text
+
+
+def test_verifying_what_was_compressed_with_bounds_says_how(said: Said, tmp_path: Path) -> None:
+    small, back = tmp_path / "small.root", tmp_path / "back.root"
+    hepae.compress(NTUPLE, small, bounds=["Jet_pt=rel:1e-3"])
+    hepae.decompress(small, back)
+    code, text = said("verify", NTUPLE, back)
+    assert code == 1
+    assert "--bound" in text.replace("\n", " ")
+    code, text = said("verify", NTUPLE, back, "--bound", "Jet_pt=rel:1e-3")
+    assert code == 0
+    assert "nobody gave" not in text
+
+
+def test_a_bound_that_only_integers_match_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(BoundError, match="no float matches"):
+        hepae.compress(NTUPLE, tmp_path / "small.root", bounds=["n*et=abs:1"])
+    hepae.compress(NTUPLE, tmp_path / "small.root", bounds=["n*et=exact"])
+
+
+def test_a_file_whose_model_is_elsewhere_is_no_broken_promise(tmp_path: Path) -> None:
+    small = tmp_path / "small.root"
+    hepae.compress(NTUPLE, small, model=hepae.train_dataset([NTUPLE]), embed=False)
+    with pytest.raises(MissingModelError):
+        hepae.verify(NTUPLE, small)
+
+
+def test_a_skim_says_which_tree_was_cut(said: Said, tmp_path: Path) -> None:
+    text = said("skim", NTUPLE, tmp_path / "one.root", "--cut", "genEventCount > 0")[1]
+    assert any(line.split() == ["tree", "Runs"] for line in text.splitlines())
+
+
+@needs_root
+@pytest.mark.root
+def test_texts_of_the_standard_library_are_cut_on(tmp_path: Path) -> None:
+    source, small, cut = (tmp_path / f"{name}.root" for name in ("in", "small", "cut"))
+    (passing,) = in_root(TEXTS, source)
+    hepae.compress(source, small)
+    for path in (source, small):
+        hepae.skim(path, cut, 'sample=="ttbar" && number > 9')
+        with uproot.open(cut) as file:
+            assert file["nominal"].num_entries == passing
+            assert set(file["nominal"]["sample"].array(library="np")) == {"ttbar"}
+    with pytest.raises(CutError, match="tracks"):
+        hepae.skim(source, cut, "tracks > 1")
+
+
+@needs_root
+@pytest.mark.root
+def test_a_data_frame_says_what_it_leaves_out(tmp_path: Path) -> None:
+    source, small = tmp_path / "in.root", tmp_path / "small.root"
+    in_root(TEXTS, source)
+    hepae.compress(source, small)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        told = in_root("import warnings\nimport hepae\n" + FRAMES, source, small)
+    for total, words, misspelt in told:
+        assert float(total) == sum(range(300))
+        assert any("left out: " in one and "tracks" in one for one in words)
+        assert "did you mean number" in misspelt
