@@ -261,13 +261,15 @@ inline double table_log(double x, const LogTable &table)
    return ((f - place / (2 * kTable)) * table.slope[i] + table.value[i]) + power * kLn2;
 }
 
-/// The same for a positive normal number, without a branch.
-HEPAE_INLINE double table_log_of_normal(double x, const double *values, const double *slopes)
+/// Of a positive normal number, without a branch: its place in the table, how far behind it the number is, and the logarithm of
+/// its power of two.
+HEPAE_INLINE void place_in_table(double x, double &inside, double &power, std::int32_t &place)
 {
-   double power;
-   const double f = frexp_of_normal(x, power) - 0.5;
-   const auto i = static_cast<std::int32_t>(f * (2 * kTable));
-   return ((f - static_cast<double>(i) / (2 * kTable)) * slopes[i] + values[i]) + power * kLn2;
+   double exponent;
+   const double f = frexp_of_normal(x, exponent) - 0.5;
+   place = static_cast<std::int32_t>(f * (2 * kTable));
+   inside = f - static_cast<double>(place) / (2 * kTable);
+   power = exponent * kLn2;
 }
 
 inline double table_log(double x)
@@ -287,8 +289,8 @@ inline const std::array<double, kTable + 1> &angle_table()
    return table;
 }
 
-/// Angle of the vector (x, y) from a table.
-HEPAE_INLINE double table_arctan2(double y, double x, const double *table)
+/// The place of the vector (x, y) in that table.
+HEPAE_INLINE std::int32_t place_of_angle(double y, double x)
 {
    const double a = std::fabs(y), b = std::fabs(x);
    const bool steep = a > b;
@@ -296,15 +298,21 @@ HEPAE_INLINE double table_arctan2(double y, double x, const double *table)
    double ratio = (steep ? b : a) / large;
    ratio = a == a && b == b && ratio == ratio ? ratio : 0; // not a number
    ratio = ratio > 1 ? 1 : ratio;
-   double angle = table[static_cast<std::int32_t>(ratio * kTable + 0.5)];
-   angle = steep ? 0.5 * kPi - angle : angle;
+   return static_cast<std::int32_t>(ratio * kTable + 0.5);
+}
+
+/// The angle of a vector, from what is at its place.
+HEPAE_INLINE double turned(double angle, double y, double x)
+{
+   angle = std::fabs(y) > std::fabs(x) ? 0.5 * kPi - angle : angle;
    angle = x < 0 ? kPi - angle : angle;
    return std::copysign(angle, y == y ? y : 0.0);
 }
 
+/// Angle of the vector (x, y) from a table.
 inline double table_arctan2(double y, double x)
 {
-   return table_arctan2(y, x, angle_table().data());
+   return turned(angle_table()[static_cast<std::size_t>(place_of_angle(y, x))], y, x);
 }
 
 /// A logarithm that is linear between powers of two, as an integer.

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <type_traits>
 #include <vector>
 
 #include "gather.hpp"
@@ -51,14 +52,15 @@ inline std::vector<std::int64_t> distinct_values(Bytes block, std::size_t &at)
 template <class T>
 void look_up(const std::vector<T> &values, Span<T> out)
 {
-   const auto distinct = static_cast<T>(values.size());
+   using Number = std::make_unsigned_t<T>; // those below 0 are large
+   const auto distinct = static_cast<Number>(values.size());
    bool inside = true;
    processor::run([&]() HEPAE_INLINED {
       const T *numbers = out.data();
-      bool all = true;
+      Number beyond = 0;
       for (std::size_t i = 0, size = out.size(); i < size; ++i)
-         all &= (numbers[i] >= 0) & (numbers[i] < distinct);
-      inside = all;
+         beyond |= static_cast<Number>(numbers[i]) < distinct ? Number{0} : Number{1};
+      inside = beyond == 0;
    });
    require(inside, "no such value in a dictionary");
    gather(values.data(), out.data(), T{0}, out.size(), out.data());

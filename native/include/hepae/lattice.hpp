@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "exact.hpp"
+#include "gather.hpp"
 #include "limits.hpp"
 #include "processor.hpp"
 #include "span.hpp"
@@ -357,24 +358,39 @@ private:
       });
    }
 
-   /// The same as `nearest_power`, without branches.
+   /// The same as `nearest_power`, without branches, in three steps: places in the table of logarithms, what is there, sums.
    void nearest_powers(Span<const double> values, Span<std::int64_t> out) const
    {
+      constexpr std::size_t tile = 256;
       const exact::LogTable &table = exact::log_table();
       const double scale = 1 / fSpec.grid.first, top = static_cast<double>(fSpec.grid.top) + 1, per_log = fPerLog;
-      processor::run([&]() HEPAE_INLINED {
-         const double *from = values.data(), *logs = table.value.data(), *slopes = table.slope.data();
-         const double factor = scale, most = top, each = per_log;
-         std::int64_t *to = out.data();
-         for (std::size_t i = 0, size = out.size(); i < size; ++i) {
-            const double scaled = std::fabs(from[i]) * factor;
-            const double least = scaled <= exact::kLargest ? scaled : exact::kLargest; // what is not a number too
-            const double log = exact::table_log_of_normal(least < 1 / exact::kLargest ? 1 / exact::kLargest : least, logs, slopes);
-            const double place = log * each + 1, above = place < 0 ? 0 : place, kept = above > most ? most : above;
-            const std::int64_t n = exact::nearest_small(kept);
-            to[i] = from[i] < 0 ? -n : n;
-         }
-      });
+      double inside[tile], powers[tile], logs[tile], slopes[tile];
+      std::int32_t places[tile];
+      for (std::size_t done = 0; done < out.size(); done += tile) {
+         const std::size_t size = std::min(tile, out.size() - done);
+         const double *from = values.data() + done;
+         std::int64_t *to = out.data() + done;
+         processor::run([&]() HEPAE_INLINED {
+            const double factor = scale;
+            for (std::size_t i = 0; i < size; ++i) {
+               const double scaled = std::fabs(from[i]) * factor;
+               const double least = scaled <= exact::kLargest ? scaled : exact::kLargest; // what is not a number too
+               const double kept = least < 1 / exact::kLargest ? 1 / exact::kLargest : least;
+               exact::place_in_table(kept, inside[i], powers[i], places[i]);
+            }
+         });
+         gather(table.value.data(), places, 0, size, logs);
+         gather(table.slope.data(), places, 0, size, slopes);
+         processor::run([&]() HEPAE_INLINED {
+            const double most = top, each = per_log;
+            for (std::size_t i = 0; i < size; ++i) {
+               const double log = (inside[i] * slopes[i] + logs[i]) + powers[i];
+               const double place = log * each + 1, above = place < 0 ? 0 : place, kept = above > most ? most : above;
+               const std::int64_t n = exact::nearest_small(kept);
+               to[i] = from[i] < 0 ? -n : n;
+            }
+         });
+      }
    }
 
    std::int64_t nearest_power(double value) const
@@ -545,11 +561,15 @@ private:
          each(q, out, [](auto n) HEPAE_INLINED { return static_cast<Word>(n); });
       else if (fSpec.grid.kind == Grid::Kind::kPattern)
          each(q, out, [shift = fSpec.grid.shift](auto n) HEPAE_INLINED { return pattern<Word>(n, shift); });
+      else if (fSpec.dtype == Dtype::kFloat32 && fSpec.grid.kind == Grid::Kind::kLog && sizeof(Q) == 4)
+         log_points(q, out);
       else if (fSpec.dtype == Dtype::kFloat32 && fSpec.grid.kind == Grid::Kind::kLog)
          each(q, out, [high = fHigh.data(), low = fLow.data(), half = fHalfBits, top = fSpec.grid.top](auto n) HEPAE_INLINED {
             const std::int64_t most = std::numeric_limits<decltype(n)>::max();
             return static_cast<Word>(narrow(power(n, high, low, half, static_cast<decltype(n)>(top < most ? top : most))));
          });
+      else if (fSpec.dtype == Dtype::kFloat32 && fSpec.grid.kind == Grid::Kind::kLinear && sizeof(Q) == 4 && steps(q, out))
+         return;
       else if (fSpec.dtype == Dtype::kFloat32 && fSpec.grid.kind == Grid::Kind::kLinear)
          each(q, out, [step = fSpec.grid.step](auto n) HEPAE_INLINED {
             return static_cast<Word>(narrow(static_cast<double>(n) * step));
@@ -570,6 +590,70 @@ private:
          processor::run([&]() HEPAE_INLINED {
             for (std::size_t i = 0; i < q.size(); ++i)
                out[i] = q[i] == number ? bits : out[i];
+         });
+      }
+   }
+
+   /// Points of a linear grid for AVX2; false where there is none, or not one inserted point.
+   template <class Word, class Q>
+   bool steps([[maybe_unused]] Span<const Q> q, [[maybe_unused]] Word *out) const
+   {
+#if HEPAE_HAS_AVX2
+      if constexpr (sizeof(Q) == 4 && sizeof(Word) == 4)
+         if (processor::has_avx2() && fIndex.size() == 1 && fIndex[0] == static_cast<std::int32_t>(fIndex[0])) {
+            const auto only = static_cast<std::int32_t>(fIndex[0]);
+            for (std::size_t i = steps_with_avx2(q, only, fSpec.grid.step, out); i < q.size(); ++i)
+               out[i] = narrow(static_cast<double>(q[i] - (only < q[i])) * fSpec.grid.step);
+            return true;
+         }
+#endif
+      return false;
+   }
+
+#if HEPAE_HAS_AVX2
+   HEPAE_AVX2 static std::size_t steps_with_avx2(Span<const std::int32_t> q, std::int32_t only, double step, std::uint32_t *out)
+   {
+      const __m256i inserted = _mm256_set1_epi32(only);
+      const __m256d each = _mm256_set1_pd(step);
+      std::size_t i = 0;
+      for (; i + 8 <= q.size(); i += 8) {
+         const __m256i one = _mm256_loadu_si256(reinterpret_cast<const __m256i *>(q.data() + i));
+         const __m256i n = _mm256_add_epi32(one, _mm256_cmpgt_epi32(one, inserted));
+         const __m256d low = _mm256_mul_pd(_mm256_cvtepi32_pd(_mm256_castsi256_si128(n)), each);
+         const __m256d high = _mm256_mul_pd(_mm256_cvtepi32_pd(_mm256_extracti128_si256(n, 1)), each);
+         const __m256 values = _mm256_set_m128(_mm256_cvtpd_ps(high), _mm256_cvtpd_ps(low));
+         _mm256_storeu_ps(reinterpret_cast<float *>(out + i), values);
+      }
+      return i;
+   }
+#endif
+
+   /// Powers in three steps, of which the compiler makes loops of many at once: places in the tables, what is there, products.
+   template <class Word, class Q>
+   void log_points(Span<const Q> q, Word *out) const
+   {
+      const auto top = static_cast<std::int32_t>(std::min<std::int64_t>(fSpec.grid.top, std::numeric_limits<std::int32_t>::max()));
+      const std::int32_t mask = (std::int32_t{1} << fHalfBits) - 1;
+      std::int32_t numbers[kTile], highs[kTile], lows[kTile];
+      double first[kTile], second[kTile];
+      for (std::size_t done = 0; done < q.size(); done += kTile) {
+         const Span<const Q> part = q.part(done, std::min(kTile, q.size() - done));
+         each(part, numbers, [](auto n) HEPAE_INLINED { return static_cast<std::int32_t>(n); });
+         processor::run([&, half = fHalfBits]() HEPAE_INLINED {
+            for (std::size_t i = 0, size = part.size(); i < size; ++i) {
+               const std::int32_t n = numbers[i], below = (n < 0 ? -n : n) - 1, least = below < 0 ? 0 : below;
+               const std::int32_t m = least > top ? top : least;
+               highs[i] = m >> half;
+               lows[i] = m & mask;
+            }
+         });
+         gather(fHigh.data(), highs, 0, part.size(), first);
+         gather(fLow.data(), lows, 0, part.size(), second);
+         processor::run([&]() HEPAE_INLINED {
+            for (std::size_t i = 0, size = part.size(); i < size; ++i) {
+               const std::int32_t n = numbers[i], sign = (n > 0) - (n < 0);
+               out[done + i] = static_cast<Word>(narrow(first[i] * second[i] * static_cast<double>(sign)));
+            }
          });
       }
    }

@@ -15,7 +15,7 @@
 namespace hepae {
 
 /// Sums and differences modulo 2^64.
-inline std::int64_t added(std::int64_t a, std::int64_t b)
+HEPAE_INLINE std::int64_t added(std::int64_t a, std::int64_t b)
 {
    return static_cast<std::int64_t>(static_cast<std::uint64_t>(a) + static_cast<std::uint64_t>(b));
 }
@@ -119,8 +119,12 @@ public:
          one >>= 6;
       if (predictor.base) {
          const std::int64_t *base = column(*predictor.base, place);
-         for (std::size_t p = 0; p < sums.size(); ++p)
-            sums[p] = added(sums[p], base[p]);
+         processor::run([&]() HEPAE_INLINED {
+            std::int64_t *to = sums.data();
+            const std::int64_t *from = base;
+            for (std::size_t p = 0, size = sums.size(); p < size; ++p)
+               to[p] = added(to[p], from[p]);
+         });
       }
       return sums;
    }
@@ -138,8 +142,13 @@ public:
       const OpenPredictor &one = predictor(feature);
       const Block out = Block(fKnown.integers[feature].changed()).part(fOrder.start(place), fOrder.size(place));
       const Block prediction = predictions(one, place);
-      for (std::size_t p = 0; p < out.size(); ++p)
-         out[p] = added(latents[p], prediction[p]);
+      processor::run([&]() HEPAE_INLINED {
+         const std::int64_t *from = prediction.data();
+         const Latent *latent = latents;
+         std::int64_t *to = out.data();
+         for (std::size_t p = 0, size = out.size(); p < size; ++p)
+            to[p] = added(latent[p], from[p]);
+      });
       if (around && one.period)
          for (std::int64_t &q : out)
             q = wrapped(q, one.period->low, one.period->length());

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "../exact.hpp"
+#include "../gather.hpp"
 #include "../processor.hpp"
 #include "formulas.hpp"
 #include "known.hpp"
@@ -30,12 +31,7 @@ public:
       if (!direction)
          return sizes(balance, c.spec->relative ? fKnown->values_at(spec.pt, place) : nullptr, out);
       fReals.resize(out.size());
-      processor::run([&, table = exact::angle_table().data()]() HEPAE_INLINED {
-         const double *x = balance.first.data(), *y = balance.second.data(), *angles = table;
-         double *to = fReals.data();
-         for (std::size_t p = 0, size = out.size(); p < size; ++p)
-            to[p] = exact::table_arctan2(y[p], x[p], angles);
-      });
+      angles(balance, fReals);
       lattice(spec.phi).nearest(fReals, out);
    }
 
@@ -169,6 +165,26 @@ private:
          const double met = condition(c.met, p), angle = condition(c.met_phi, p);
          pair.first[p] = -met * exact::cos(angle);
          pair.second[p] = -met * exact::sin(angle);
+      }
+   }
+
+   static void angles(const Pair &balance, Span<double> out)
+   {
+      constexpr std::size_t tile = 256;
+      std::int32_t places[tile];
+      for (std::size_t done = 0; done < out.size(); done += tile) {
+         const std::size_t size = std::min(tile, out.size() - done);
+         const double *x = balance.first.data() + done, *y = balance.second.data() + done;
+         double *to = out.data() + done;
+         processor::run([&]() HEPAE_INLINED {
+            for (std::size_t p = 0; p < size; ++p)
+               places[p] = exact::place_of_angle(y[p], x[p]);
+         });
+         gather(exact::angle_table().data(), places, 0, size, to);
+         processor::run([&]() HEPAE_INLINED {
+            for (std::size_t p = 0; p < size; ++p)
+               to[p] = exact::turned(to[p], y[p], x[p]);
+         });
       }
    }
 
