@@ -200,3 +200,14 @@ def test_branches_that_stay_are_repacked_where_that_makes_them_smaller(tmp_path:
     assert hepae.verify(source, back).kept
     titles = in_root(TITLES, source, small, back)
     assert titles[0] == titles[1] == titles[2]
+
+
+def test_an_rntuple_that_stays_is_copied_as_it_is(tmp_path: Path) -> None:
+    source, small = tmp_path / "in.root", tmp_path / "small.root"
+    with uproot.recreate(source) as file:
+        file.mkrntuple("empty", {"x": "float32"})
+        file.mktree("events", {"x": "float32"}).extend({"x": np.linspace(0, 1, 5000, dtype=np.float32)})
+    hepae.compress(source, small)
+    assert hepae.verify(source, small).kept
+    with uproot.open(small) as file:
+        assert file["empty"].num_entries == 0

@@ -21,7 +21,7 @@ from hepae.learn.whole.matches import Search
 from hepae.learn.whole.paying import JSON_BYTES, REFERRED_BYTES
 from hepae.model.dataset import DatasetModel
 from hepae.progress import Report, silent
-from hepae.root.file.source import SCHEMAS_TREE, TREE_CLASSES, Source
+from hepae.root.file.source import RNTUPLES, SCHEMAS_TREE, Source
 from hepae.root.file.writer import RootWriter
 from hepae.root.ttree.columns import TreeColumns
 from hepae.stored.backups import Backup, write_backups
@@ -101,7 +101,7 @@ def write_whole(
         write_schemas(out, every)
         if repacks and not schemas:
             for path in source.trees:
-                if path not in trees and source.trees[path] in TREE_CLASSES:
+                if path not in trees and source.trees[path] not in RNTUPLES:
                     repack_gaining(out, source, path)
         backups: list[Backup] = []
         out.copy_rest(lambda key, header: backups.append(Backup.of(source, key, header)))
