@@ -143,3 +143,14 @@ def test_a_data_frame_says_what_it_leaves_out(tmp_path: Path) -> None:
         assert float(total) == sum(range(300))
         assert any("left out: " in one and "tracks" in one for one in words)
         assert "did you mean number" in misspelt
+
+
+def test_bounds_that_a_model_keeps_tighter_are_named(said: Said, tmp_path: Path) -> None:
+    model, small = tmp_path / "model.onnx", tmp_path / "small.root"
+    hepae.train_dataset([NTUPLE], bounds=["Jet_pt=rel:1e-3"]).save(model)
+    text = said("compress", NTUPLE, small, "--model", model, "--bound", "Jet_pt=rel:1e-2,Jet_eta=abs:1e-3")[1]
+    assert "a bound" in text  # two bounds in one option are refused
+    bounds = ("--bound", "Jet_pt=rel:1e-2", "--bound", "Jet_eta=abs:1e-3")
+    text = said("compress", NTUPLE, small, "--model", model, *bounds)[1]
+    assert "2 columns keep the bounds of the model" in text
+    assert "Jet_eta, Jet_pt" in text

@@ -164,6 +164,7 @@ def _with_model(result: Result, console: Console) -> None:
         for what, names in (
             ("columns that the model does not know are coded plainly", row["unknown"]),
             ("columns of the model are not in the file", row["missing"]),
+            ("columns keep the bounds of the model, which are tighter than what was asked", row["tighter"]),
         ):
             listed(f"{row['path']}: {len(names):,} {what}", names, console)
 

@@ -262,10 +262,9 @@ def _written(
     kept: dict[str, set[str]] = {}
     while True:
         try:
-            trees, asked = requested(source, pairs, kept, narrowing)
-            if model is not None:
-                asked = agreed(trees, asked, model.known, source.path)
-            return write_whole(
+            trees, said = requested(source, pairs, kept, narrowing)
+            asked = said if model is None else agreed(trees, said, model.known, source.path)
+            done = write_whole(
                 temporary,
                 source,
                 trees,
@@ -280,5 +279,9 @@ def _written(
                 # a branch that somebody wants plain is one that is read often: LZMA would make that slower
                 repacks=narrowing == ALL,
             )
+            for tree in done:
+                own, given = said[tree.path].bounds, asked[tree.path].bounds
+                tree.tighter = sorted(name for name, bound in own.items() if given.get(name) != bound)
+            return done
         except IrregularError as found:
             kept.setdefault(found.tree, set()).add(found.path)

@@ -43,6 +43,8 @@ class TreeDone:
     unknown, missing
         Columns that the model of a data set does not know, which are coded plainly; and those of the model that the
         tree does not have.
+    tighter
+        Columns for which a wider bound was asked than the model of a data set has: the model's is kept.
     """
 
     path: str
@@ -55,6 +57,7 @@ class TreeDone:
     predicted: int = 0
     unknown: list[str] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
+    tighter: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
