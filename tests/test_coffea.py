@@ -192,6 +192,22 @@ def test_dask_mode_on_a_dask_cluster(client: Any) -> None:
     assert ak.array_equal(pt, plain, check_parameters=False)
 
 
+@pytest.mark.slow
+def test_workers_that_import_hepae_first_take_coffeas_own_schema(tmp_path: Path) -> None:
+    distributed, dask = pytest.importorskip("distributed"), pytest.importorskip("dask")
+    small = tmp_path / "small.root"
+    hepae.compress(SAMPLE, small, only=["Jet_*"])
+    options = {"n_workers": 1, "threads_per_worker": 1, "processes": True, "dashboard_address": ":0"}
+    with (
+        dask.config.set({"distributed.worker.preload": ["hepae"]}),
+        distributed.LocalCluster(**options) as cluster,
+        distributed.Client(cluster) as client,
+    ):
+        events = events_of(small, schemas.NanoAODSchema, "dask")
+        pt = client.compute(events.Jet.pt).result()
+    assert ak.array_equal(pt, uproot.open(SAMPLE)["Events"]["Jet_pt"].array(), check_parameters=False)
+
+
 @pytest.mark.shared
 def test_nanoaod_of_cms(shared: Callable[[str], Path], tmp_path: Path) -> None:
     source = shared("nanoAOD_2015_CMS_Open_Data_ttbar.root")
