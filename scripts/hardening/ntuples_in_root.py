@@ -15,6 +15,7 @@ import argparse
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import hepae
@@ -26,7 +27,7 @@ from hepae.root.file.own_names import OWN_TREES, PAYLOAD
 from hepae.root.file.source import RNTUPLES, open_source
 from hepae.stored.payload import MARKER
 from scripts.hardening import evidence
-from tests.root_ntuples import hadd, inspected, shown
+from tests.root_ntuples import each_shown, hadd, inspected, shown
 
 ENTRIES = 10
 """Whose values are shown."""
@@ -92,14 +93,12 @@ def outcomes(path: Path) -> dict[str, str]:
         small, back = folder / "small.root", folder / "back.root"
         compress(path, small)
         hepae.decompress(small, back)
-        before = tried(lambda: shown(path, ENTRIES))
+        before, after, kept = shown_each(path, back, small)
         return {
-            "decompressed": compared(before, lambda: shown(back, ENTRIES)),
-            "compressed": compared(before, lambda: shown(small, ENTRIES), of_kept),
+            "decompressed": compared(before, after),
+            "compressed": compared(before, kept, of_kept),
             **merged(folder, path, small, back),
-            "inspected": compared(
-                tried(lambda: entries_of(path)), lambda: {**entries_of(back), **entries_of(small)}
-            ),
+            "inspected": inspections(path, small, back),
         }
 
 
@@ -112,24 +111,39 @@ def compress(path: Path, target: Path) -> None:
 
 def merged(folder: Path, path: Path, small: Path, back: Path) -> dict[str, str]:
     """What ``hadd`` makes of a file twice, of the original, decompressed and compressed."""
-    target, restored = folder / "merged.root", folder / "restored.root"
-
-    def of_small() -> Shown:
-        twice(target, small)
-        hepae.decompress(target, restored)
-        return shown(restored, ENTRIES)
-
-    before = tried(lambda: twice(target, path))
+    twice = [
+        doubled(folder / f"twice_{number}.root", file) for number, file in enumerate((path, back, small))
+    ]
+    if isinstance(twice[2], Path):
+        twice[2] = restored(twice[2], folder / "restored.root")
+    before, after, of_small = shown_each(*twice)
     return {
-        "hadd of decompressed": compared(before, lambda: twice(target, back)),
+        "hadd of decompressed": compared(before, after),
         "hadd of compressed": compared(before, of_small),
     }
 
 
-def twice(target: Path, path: Path) -> Shown:
-    """What ROOT shows of a file that it put together with itself."""
-    assert hadd(target, path, path)
-    return shown(target, ENTRIES)
+def doubled(target: Path, path: Path) -> Path | str:
+    """A file that ROOT put together with itself; why it could not."""
+    try:
+        return target if hadd(target, path, path) else "differs: ROOT does not put it together"
+    except (AssertionError, ValueError) as error:
+        return f"differs: {str(error)[-200:]}"
+
+
+def restored(path: Path, target: Path) -> Path | str:
+    """A file decompressed; why it could not be."""
+    try:
+        hepae.decompress(path, target)
+    except HepaeError as error:
+        return f"refused: {error.what}"
+    return target
+
+
+def inspections(path: Path, small: Path, back: Path) -> str:
+    """An outcome of RNTupleInspector, which is to find the same entries in all files."""
+    before, *others = (seen(partial(entries_of, file)) for file in (path, back, small))
+    return next((word for word in (compared(before, other) for other in others) if word != SAME), SAME)
 
 
 def entries_of(path: Path) -> Shown:
@@ -166,28 +180,35 @@ def lines(text: str) -> Iterator[tuple[str, str]]:
         yield field, line
 
 
-def tried(shows: Callable[[], Shown]) -> Shown | None:
-    """What ROOT shows, None where it ends or refuses."""
+def shown_each(*files: Path | str) -> list[Shown | str]:
+    """What ROOT shows of each file, in one process where it can; words instead of a file stay as they are."""
+    paths = [file for file in files if isinstance(file, Path)]
+    try:
+        each: list[Shown | str] = [*each_shown(*paths, entries=ENTRIES)]
+    except (AssertionError, ValueError):
+        each = [seen(partial(shown, path, ENTRIES)) for path in paths]
+    found = iter(each)
+    return [next(found) if isinstance(file, Path) else file for file in files]
+
+
+def seen(shows: Callable[[], Shown]) -> Shown | str:
+    """What ROOT shows, or how it ends or refuses."""
     try:
         return shows()
-    except (AssertionError, ValueError):
-        return None
+    except (AssertionError, ValueError) as error:
+        return f"differs: {str(error)[-200:]}"
 
 
 def compared(
-    before: Shown | None,
-    shows: Callable[[], Shown],
+    before: Shown | str,
+    after: Shown | str,
     parts: Callable[[Shown, Shown], tuple[Shown, Shown]] = lambda one, other: (one, other),
 ) -> str:
     """An outcome in words."""
-    if before is None:
+    if isinstance(before, str):
         return NO
-    try:
-        after = shows()
-    except HepaeError as error:
-        return f"refused: {error.what}"
-    except (AssertionError, ValueError) as error:
-        return f"differs: {str(error)[-200:]}"
+    if isinstance(after, str):
+        return after
     mine, theirs = parts(before, after)
     for name, text in mine.items():
         if text != theirs.get(name):
