@@ -74,7 +74,7 @@ def test_of_a_whole_file_the_tree_with_the_columns_is_read(read: Any, whole: Pat
     assert read["whole"]["MET"] == expected.MET.to_list()
     kind, text = read["of whole"]
     assert kind == "InputError"
-    assert "several trees have it" in text
+    assert "several trees have what is asked for" in text
 
 
 def test_names_that_no_two_columns_may_share() -> None:
