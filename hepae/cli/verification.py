@@ -23,7 +23,7 @@ COLUMN_COLUMNS = ("column", "bound", "worst/bound", "worst error", "values", "no
 
 WITH_BOUNDS = (
     "columns that nobody gave a bound must be exact: if bounds were asked for, name them as when the file was\n"
-    "compressed, `hepae verify --bound 'Jet_*=rel:1e-3' …`; a restored file does not say them"
+    "compressed, `--bound 'Jet_*=rel:1e-3'`; a restored file does not say them"
 )
 
 
