@@ -92,7 +92,7 @@ def open(  # noqa: A001 - the word users know from uproot
     with open_source(path) as source:
         reader = source.tree(tree, partial(_holds, source, columns))
         name, branches = reader.path, _branches(source, reader)
-        _require_columns(columns or (), _known(source, reader), f"{path}:{name}")
+        _require_columns([one for one in columns or () if one not in _known(source, reader)], path, name)
         entries = range(int(reader.num_entries))[entry_start:entry_stop]
         lazily = len(entries) > 0 and _is_decoded_natively(source, reader)
     if lazily:
@@ -272,11 +272,16 @@ def _known(source: Source, tree: TreeReader) -> set[str]:
     return restored.union(_branches(source, tree))
 
 
-def _require_columns(columns: Sequence[str], known: Collection[str], where: str) -> None:
-    missing = [name for name in columns if name not in known]
-    if missing:
-        hint = nearest(missing[0], known)
-        raise CollectionError("no such column", where=where, got=", ".join(missing), hint=hint or None)
+def _require_columns(unknown: Sequence[str], path: str | Path, tree: str) -> None:
+    """Refuse names that uproot does not know either: it takes paths to branches inside others, too."""
+    if not unknown:
+        return
+    with open_file(path) as file:
+        missing = [name for name in unknown if name not in file[tree]]
+        if missing:
+            hint = nearest(missing[0], file[tree].keys())
+            where = f"{path}:{tree}"
+            raise CollectionError("no such column", where=where, got=", ".join(missing), hint=hint or None)
 
 
 def _say_what_is_left(columns: Sequence[str] | None, left: Collection[str], where: str) -> None:
