@@ -53,7 +53,7 @@ def test_a_notebook_shows_progress_that_goes_away(monkeypatch: pytest.MonkeyPatc
         shown.append(line._repr_html_())
         return Handle()
 
-    shell = SimpleNamespace(kernel=object())
+    shell = SimpleNamespace(kernel=object(), execution_count=1)
     ipython = SimpleNamespace(get_ipython=lambda: shell, display=SimpleNamespace(display=display))
     monkeypatch.setitem(sys.modules, "IPython", ipython)
     in_notebook("<reading>", 1, 4, "a & b")
@@ -65,6 +65,32 @@ def test_a_notebook_shows_progress_that_goes_away(monkeypatch: pytest.MonkeyPatc
     in_notebook("<reading>", 1, 1)
     assert 'value="1" max="1"' in shown[-2], "a phase that was done begins again"
     assert shown[-1] == ""
+
+
+def test_a_cell_that_failed_is_not_written_into_by_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[list[str]] = []
+
+    class Handle:
+        def __init__(self, cell: list[str]) -> None:
+            self.cell = cell
+
+        def update(self, line: Any) -> None:
+            self.cell.append(line._repr_html_())
+
+    def display(line: Any, display_id: bool) -> Handle:
+        made.append([line._repr_html_()])
+        return Handle(made[-1])
+
+    shell = SimpleNamespace(kernel=object(), execution_count=7)
+    ipython = SimpleNamespace(get_ipython=lambda: shell, display=SimpleNamespace(display=display))
+    monkeypatch.setitem(sys.modules, "IPython", ipython)
+    in_notebook("writing", 1, 4)  # and then an error
+    shell.execution_count = 8
+    in_notebook("writing", 2, 4)
+    in_notebook("writing", 4, 4)
+    assert len(made) == 2
+    assert len(made[0]) == 1
+    assert made[1][-1] == ""
 
 
 def test_elsewhere_progress_is_silent(monkeypatch: pytest.MonkeyPatch) -> None:

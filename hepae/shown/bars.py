@@ -8,8 +8,8 @@ from typing import Any
 
 __all__ = ["in_notebook"]
 
-_lines: dict[str, Any] = {}
-"""Displays of phases that are not done yet; a notebook has one kernel, which does one thing after the other."""
+_lines: dict[tuple[int, str], Any] = {}
+"""Displays of phases that are not done, by the number of the cell that runs: work that failed leaves its own behind."""
 
 
 def in_notebook(phase: str, done: int, total: int, note: str = "") -> None:
@@ -24,16 +24,16 @@ def in_notebook(phase: str, done: int, total: int, note: str = "") -> None:
     --------
     >>> in_notebook("compressing", 1, 3)  # no notebook here
     """
-    show = _display()
-    if show is None:
+    shell = _shell()
+    if shell is None:
         return
-    line = _line(phase, done, total, note)
-    if phase in _lines:
-        _lines[phase].update(line)
+    key, line = (shell.execution_count, phase), _line(phase, done, total, note)
+    if key in _lines:
+        _lines[key].update(line)
     else:
-        _lines[phase] = show(line, display_id=True)
+        _lines[key] = sys.modules["IPython"].display.display(line, display_id=True)
     if 0 < total <= done:
-        _lines.pop(phase).update(_Html(""))
+        _lines.pop(key).update(_Html(""))
 
 
 class _Html:
@@ -54,8 +54,8 @@ def _line(phase: str, done: int, total: int, note: str) -> _Html:
     return _Html(f"{escape(phase)} {bar} {escape(note)}")
 
 
-def _display() -> Any:
-    """IPython's `display` in a notebook's kernel; None elsewhere, a terminal with IPython included."""
+def _shell() -> Any:
+    """IPython in a notebook's kernel; None elsewhere, a terminal with IPython included."""
     ipython = sys.modules.get("IPython")
     shell = ipython.get_ipython() if ipython is not None else None
-    return ipython.display.display if ipython is not None and hasattr(shell, "kernel") else None
+    return shell if hasattr(shell, "kernel") else None
