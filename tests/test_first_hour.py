@@ -83,6 +83,11 @@ def test_patterns_are_divided_by_commas_and_headers_are_counted(said: Said) -> N
     assert code == 0
     assert all(f"\n{name} " in text for name in ("Jet_pt", "Jet_eta", "MET"))
     assert "headers and all else:" in text
+    tables = hepae.inspect(NTUPLE)
+    in_tables = sum(table.on_disk for tree in tables.trees for table in tree.tables)
+    assert tables.rest == NTUPLE.stat().st_size - in_tables > 0
+    for words in (("inspect", NTUPLE, "--tree", "Runs"), ("inspect", SAMPLE.with_suffix(".csv"))):
+        assert "headers and all else" not in said(*words)[1], "what was not looked at is no header"
 
 
 def test_verifying_what_was_compressed_with_bounds_says_how(said: Said, tmp_path: Path) -> None:

@@ -120,11 +120,9 @@ def _page(patterns: Sequence[str], result: Result, console: Console) -> None:
         _tree(tree, result["size"], patterns, console)
     if len(trees) > MOST_TREES:
         console.print(f"\nand {len(trees) - MOST_TREES} more trees; --json has them all", highlight=False)
-    rest = result["size"] - sum(table["on_disk"] for tree in trees for table in tree["tables"])
-    if trees and rest > 0:
-        console.print(
-            f"\nheaders and all else: {rest:,} B, {rest / max(result['size'], 1):.1%}", highlight=False
-        )
+    if result["rest"] is not None:
+        share = result["rest"] / max(result["size"], 1)
+        console.print(f"\nheaders and all else: {result['rest']:,} B, {share:.1%}", highlight=False)
     keys = {f"{key['path']};{key['cycle']}": key["classname"] for key in result["keys"]}
     if keys or result["models"]:
         console.print()

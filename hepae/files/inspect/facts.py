@@ -148,6 +148,9 @@ class FileFacts:
     ----------
     after
         Bytes that the compressed file would have, where an estimate was asked for.
+    rest
+        Bytes that no table has: headers, other objects, models. None where not all trees were looked at, and of a CSV
+        file, whose tables share their lines.
     """
 
     path: str
@@ -156,6 +159,7 @@ class FileFacts:
     keys: list[Key] = field(default_factory=list)
     models: dict[str, int] = field(default_factory=dict)
     after: int | None = None
+    rest: int | None = None
 
     @property
     def _title(self) -> str:

@@ -78,6 +78,9 @@ def inspect(path: str | Path, tree: str | None = None, values: Sequence[str] = (
             keys = [key for key in keys if not source.is_own(key.path)]
             trees = [_tree(source, name, values) for name in names]
             facts = FileFacts(str(path), source.size, trees, keys, model_sizes(source))
+            if tree is None:
+                in_tables = sum(table.on_disk for one in trees for table in one.tables)
+                facts.rest = max(source.size - in_tables, 0)
     _require_matches(facts, values)
     return facts
 
