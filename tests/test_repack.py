@@ -9,8 +9,8 @@ import pytest
 import uproot
 
 import hepae
-from hepae.errors import InputError
-from hepae.files.repack.branch import united
+from hepae.errors import InputError, UnsupportedError
+from hepae.files.repack.branch import RepackedBranch, united
 from hepae.files.repack.file import repack
 from hepae.root.file.source import open_source
 from hepae.root.ttree.layouts.basket import Basket
@@ -211,3 +211,24 @@ def test_an_rntuple_that_stays_is_copied_as_it_is(tmp_path: Path) -> None:
     assert hepae.verify(source, small).kept
     with uproot.open(small) as file:
         assert file["empty"].num_entries == 0
+
+
+@needs_root
+@pytest.mark.root
+def test_baskets_that_cannot_be_taken_apart_are_copied_as_they_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, small = tmp_path / "in.root", tmp_path / "small.root"
+    in_root(OBJECTS, source)
+    asked: list[str] = []
+
+    def refused(self: RepackedBranch, *_: object) -> None:
+        asked.append(self.branch.path)
+        raise UnsupportedError("a basket of another kind")
+
+    monkeypatch.setattr(RepackedBranch, "write", refused)
+    monkeypatch.setattr("hepae.files.compress.file.REPACKED_BYTES", 0)
+    hepae.compress(source, small)
+    assert asked == ["named"]
+    assert kept_baskets(small) == kept_baskets(source)
+    assert hepae.verify(source, small).kept

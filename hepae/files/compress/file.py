@@ -258,8 +258,12 @@ def _written(
     model: DatasetModel | None,
     embed: bool,
 ) -> list[TreeDone]:
-    """Write the file; again, with a branch kept, where its baskets are not what its layout says."""
+    """Write the file; again, with a branch kept, where its baskets are not what its layout says, and with the baskets
+    that branches which stay have, where these cannot be taken apart.
+    """
     kept: dict[str, set[str]] = {}
+    # a branch that somebody wants plain is one that is read often: LZMA would make that slower
+    repacks = narrowing == ALL
     while True:
         try:
             trees, said = requested(source, pairs, kept, narrowing)
@@ -276,8 +280,7 @@ def _written(
                 search,
                 model,
                 embed,
-                # a branch that somebody wants plain is one that is read often: LZMA would make that slower
-                repacks=narrowing == ALL,
+                repacks=repacks,
             )
             for tree in done:
                 own, given = said[tree.path].bounds, asked[tree.path].bounds
@@ -285,3 +288,7 @@ def _written(
             return done
         except IrregularError as found:
             kept.setdefault(found.tree, set()).add(found.path)
+        except (InputError, UnsupportedError):
+            if not repacks:
+                raise
+            repacks = False
