@@ -121,7 +121,7 @@ def _outcome(result: Result, console: Console) -> None:
         console.print(f"[green]{kept}, and all else is as it was[/green]")
     else:
         console.print("[red]the promise was not kept[/red]")
-        if any(check["bound"] == "exact" and not _kept(check) for check in checks):
+        if any(check["bound"] == "exact" and check["violations"] for check in checks):
             _lines(console, [WITH_BOUNDS])
 
 

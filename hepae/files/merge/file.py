@@ -21,7 +21,7 @@ from hepae.progress import Report
 from hepae.root.file.atomic import atomic_output
 from hepae.root.file.directory import DIRECTORIES
 from hepae.root.file.own_names import BACKUPS_TREE, MODELS_TREE, SCHEMAS_TREE
-from hepae.root.file.source import RNTUPLES, Key, Source, open_source, size_of
+from hepae.root.file.source import RNTUPLES, TREES, Key, Source, open_source, size_of
 from hepae.root.file.writer import RootWriter
 from hepae.root.ttree.header import TREE_CLASSES
 from hepae.shown.bars import in_notebook
@@ -130,7 +130,7 @@ class _Plan:
         for path, keys in found.items():
             if path in (*self.directories, MODELS_TREE, SCHEMAS_TREE, BACKUPS_TREE):
                 continue
-            if keys[0][1].classname not in (*TREE_CLASSES, *RNTUPLES):
+            if keys[0][1].classname not in TREES:
                 self.objects.append(JoinedObject(path, keys, self.others))
                 continue
             self._join(path, keys)

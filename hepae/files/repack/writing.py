@@ -10,8 +10,9 @@ from hepae.progress import Report, silent
 from hepae.root.file.compression import Compression
 from hepae.root.file.directory import DIRECTORIES
 from hepae.root.file.rest import copy_object
-from hepae.root.file.source import RNTUPLES, TREE_CLASSES, Source
+from hepae.root.file.source import RNTUPLES, Source
 from hepae.root.file.writer import RootWriter
+from hepae.root.ttree.header import TREE_CLASSES
 
 __all__ = ["write_repacked"]
 

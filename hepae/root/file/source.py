@@ -22,8 +22,7 @@ from hepae.root.file.reading import reading
 from hepae.root.rntuple.ntuple import NTuple
 from hepae.root.rntuple.reader import RNTupleReader
 from hepae.root.tree import TreeReader
-from hepae.root.ttree.header import TREE_CLASSES as TTREES
-from hepae.root.ttree.header import TreeHeader, parse_tree
+from hepae.root.ttree.header import TREE_CLASSES, TreeHeader, parse_tree
 from hepae.root.ttree.reader import TTreeReader
 
 __all__ = [
@@ -31,7 +30,7 @@ __all__ = [
     "OWN_TREES",
     "PAYLOAD",
     "SCHEMAS_TREE",
-    "TREE_CLASSES",
+    "TREES",
     "Key",
     "Source",
     "open_source",
@@ -39,7 +38,7 @@ __all__ = [
 ]
 
 RNTUPLES = ("ROOT::RNTuple", "ROOT::Experimental::RNTuple")
-TREE_CLASSES = (*TTREES, *RNTUPLES)
+TREES = (*TREE_CLASSES, *RNTUPLES)
 RECOVER = (
     "the job that wrote it was killed or still runs; ROOT recovers what was saved: hadd recovered.root FILE"
 )
@@ -91,13 +90,15 @@ class Source:
 
     def _require_trees(self) -> None:
         """Refuse an object beside a payload tree that is no tree: its class or its name is damaged."""
-        paths = {key.path for key in self.keys if key.path.endswith(PAYLOAD) and key.classname in TTREES}
+        paths = {
+            key.path for key in self.keys if key.path.endswith(PAYLOAD) and key.classname in TREE_CLASSES
+        }
         for key in self.keys:
-            if f"{key.path}{PAYLOAD}" in paths and key.classname not in TTREES:
+            if f"{key.path}{PAYLOAD}" in paths and key.classname not in TREE_CLASSES:
                 raise InputError(
                     "a compressed tree that is no tree",
                     where=f"{self.path}:{key.path}",
-                    expected=" or ".join(TTREES),
+                    expected=" or ".join(TREE_CLASSES),
                     got=key.classname,
                     hint="is the file damaged?",
                 )
@@ -108,7 +109,7 @@ class Source:
         return {
             key.path: key.classname
             for key in self.keys
-            if key.classname in TREE_CLASSES and not self.is_own(key.path)
+            if key.classname in TREES and not self.is_own(key.path)
         }
 
     def is_own(self, path: str) -> bool:
@@ -253,7 +254,7 @@ class Source:
         if name not in self._open:
             classname = self.trees.get(name) or self._own(name)
             with reading(f"{self.path}, tree {name}"):
-                if classname in TTREES:
+                if classname in TREE_CLASSES:
                     self._open[name] = TTreeReader(self.get(name), f"{self.path}:{name}", name)
                 else:
                     ntuple = self.ntuple(self.key(name))
@@ -283,7 +284,7 @@ class Source:
 
     def _own(self, name: str) -> str:
         for key in self.keys:
-            if key.path == name and key.classname in TREE_CLASSES:
+            if key.path == name and key.classname in TREES:
                 return key.classname
         raise InputError(
             f"no tree {name!r}",
