@@ -18,9 +18,7 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-import numpy as np
 import uproot
-from pcodec import ChunkConfig, standalone
 
 import hepae
 from hepae.core.values.nested import Nested
@@ -33,6 +31,7 @@ from hepae.learn.whole.matches import Match
 from hepae.learn.whole.matches import find_matches as by_direction
 from hepae.learn.whole.tables import Found
 from hepae.model.dataset import DatasetModel
+from scripts.columns_alone import flat_values, pcodec_size
 from scripts.hardening import evidence
 
 Sample = Mapping[str, Nested]
@@ -100,23 +99,10 @@ def pcodec_sizes(path: Path, tree: TreeFacts) -> dict[str, int]:
     sizes: dict[str, int] = {}
     with uproot.open(path) as file:
         for column in tree.columns:
-            if column.name not in file[tree.path]:
-                continue
-            values = np.asarray(uproot_flat(file[tree.path][column.name]))
-            wide = values.astype(f"{values.dtype.kind}2") if values.dtype.itemsize == 1 else values
-            packed = (
-                standalone.simple_compress(np.ascontiguousarray(wide), ChunkConfig()) if len(wide) else b""
-            )
-            sizes[column.table] = sizes.get(column.table, 0) + len(packed)
+            if column.name in file[tree.path]:
+                size = pcodec_size(flat_values(file[tree.path][column.name]))
+                sizes[column.table] = sizes.get(column.table, 0) + size
     return sizes
-
-
-def uproot_flat(branch: Any) -> Any:
-    """All values of a branch, flags as numbers."""
-    import awkward as ak
-
-    values = np.asarray(ak.flatten(branch.array(), axis=None))
-    return values.view(np.uint8) if values.dtype == bool else values
 
 
 def needs(tree: TreeFacts) -> dict[str, list[int]]:

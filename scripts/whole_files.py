@@ -14,13 +14,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import awkward as ak
 import numpy as np
 import uproot
-from pcodec import ChunkConfig, standalone
 
 import hepae
 from hepae.lab.bench.alternatives import openzl_bytes
+from scripts.columns_alone import flat_values, pcodec_size
 
 BOUND = "*=rel:1e-3"
 """Of floats; a wildcard leaves integers exact."""
@@ -38,26 +37,16 @@ def numbers(source: Path) -> Iterator[np.ndarray[Any, Any]]:
     with uproot.open(source) as file:
         for tree in file.values(filter_classname="TTree"):
             for branch in tree.itervalues(recursive=True):
-                if branch.branches or isinstance(
-                    branch.interpretation, uproot.interpretation.strings.AsStrings
-                ):
-                    continue
-                flat = ak.flatten(branch.array(), axis=None)
-                if flat.layout.is_numpy and len(flat):
-                    yield np.asarray(flat)
+                text = isinstance(branch.interpretation, uproot.interpretation.strings.AsStrings)
+                if not branch.branches and not text:
+                    yield flat_values(branch)
 
 
 def alone(source: Path) -> list[str]:
     """Bytes of the numbers, each column by itself: pcodec, OpenZL."""
     sizes = np.zeros(2, np.int64)
     for column in numbers(source):
-        plain = column.view(np.uint8) if column.dtype == bool else column
-        # pcodec has no integers of one byte
-        wide = plain.astype(f"{plain.dtype.kind}2") if plain.dtype.itemsize == 1 else plain
-        sizes += [
-            len(standalone.simple_compress(np.ascontiguousarray(wide), ChunkConfig())),
-            len(openzl_bytes(plain)),
-        ]
+        sizes += [pcodec_size(column), len(openzl_bytes(column)) if len(column) else 0]
     return [f"{size:,}" for size in sizes]
 
 
