@@ -6,7 +6,6 @@ Each limit is far above what real files need and far below what would hurt a mac
 
 from __future__ import annotations
 
-import os
 from typing import Final
 
 from hepae.errors import LimitError
@@ -41,11 +40,6 @@ EVENTS_PER_CHUNK: Final = 20_000
 
 OBJECTS_PER_CHUNK: Final = 400_000
 """A chunk is closed early when it holds this many objects, which bounds the memory of one chunk."""
-
-
-def cores() -> int:
-    """Cores that this process may use: those of a batch slot, where the system says which, or all of the machine."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def check(name: str, got: int, limit: int, where: object = None, least: int = 0) -> int:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
 from hepae import limits
 from hepae.core.arithmetic.memory import give_back_freed_memory
 from hepae.core.values.objects import Collection, Objects
+from hepae.files.threads import cores, in_order
 from hepae.progress import Report
 from hepae.root.columns import Column
 from hepae.root.file.source import MODELS_TREE, Source
@@ -32,9 +30,6 @@ from hepae.stored.models import ModelStore, models_of
 from hepae.stored.own_tables import model_plan, model_rows
 
 __all__ = ["Encoding", "write_ntuple", "write_tree"]
-
-Given = TypeVar("Given")
-Made = TypeVar("Made")
 
 
 @dataclass(frozen=True)
@@ -78,8 +73,8 @@ class Encoding:
             made = {**chunk.plain, **self.encoder.encode(chunk.objects, chunk.number)}
             return chunk.stop, chunk.objects.n_objects, made
 
-        workers = self.threads or limits.cores()
-        for number, (stop, objects, made) in enumerate(_in_order(columns, self._chunks(plain), workers), 1):
+        workers = self.threads or cores()
+        for number, (stop, objects, made) in enumerate(in_order(columns, self._chunks(plain), workers), 1):
             yield objects, made
             del made
             if number % workers == 0:
@@ -167,15 +162,3 @@ def _model_rows(encoding: Encoding) -> dict[str, Column]:
     mine = compressed_lines(encoding.events.path, (spec.branch for spec in model.manifest.features))
     compressed[model.sha256] = "\n\n".join(filter(None, [compressed.get(model.sha256), mine]))
     return model_rows(models, compressed)
-
-
-def _in_order(function: Callable[[Given], Made], items: Iterable[Given], workers: int) -> Iterator[Made]:
-    """Map over the cores, results in order, never more items at a time than workers: memory stays bounded."""
-    with ThreadPoolExecutor(workers) as pool:
-        ahead: deque[Future[Made]] = deque()
-        for item in items:
-            ahead.append(pool.submit(function, item))
-            if len(ahead) >= workers:
-                yield ahead.popleft().result()
-        while ahead:
-            yield ahead.popleft().result()

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
 
-from hepae import limits
 from hepae.core.chunk import ChunkCodec
 from hepae.core.tables.schema import PlainCodec, TreeSchema
 from hepae.core.tables.streams import encode
@@ -16,6 +12,7 @@ from hepae.core.values.bounds import Bound
 from hepae.core.values.nested import Nested
 from hepae.files.compress.bounds import Asked
 from hepae.files.compress.outcome import EncodedChunk
+from hepae.files.threads import cores, in_order
 from hepae.input.columns import ColumnSource, chunks, sampled
 from hepae.learn.whole.matches import Match, Search, Searched, nearest_rows
 from hepae.learn.whole.plan import Planned, planned, worthwhile
@@ -25,9 +22,6 @@ from hepae.stored.compressed import plain_codec
 from hepae.stored.schemas import StoredTree
 
 __all__ = ["Sample", "TreePlan", "encoded", "plan_tree", "tree_sample"]
-
-Given = TypeVar("Given")
-Made = TypeVar("Made")
 
 SAMPLE_ENTRIES = 20_000
 """Entries that a tree is planned from."""
@@ -131,18 +125,6 @@ def encoded(
         number, streams = encode(schema, codecs, columns, stop - start, sequence, plan.planned.methods)
         return EncodedChunk(number, start, stop, streams)
 
-    for chunk in _in_order(made, read(), threads or limits.cores()):
+    for chunk in in_order(made, read(), threads or cores()):
         yield chunk
         report("compressing", chunk.stop, source.num_entries, "")
-
-
-def _in_order(function: Callable[[Given], Made], items: Iterable[Given], workers: int) -> Iterator[Made]:
-    """Map over the cores, results in order, never more items at a time than workers: memory stays bounded."""
-    with ThreadPoolExecutor(workers) as pool:
-        ahead: deque[Future[Made]] = deque()
-        for item in items:
-            ahead.append(pool.submit(function, item))
-            if len(ahead) >= workers:
-                yield ahead.popleft().result()
-        while ahead:
-            yield ahead.popleft().result()

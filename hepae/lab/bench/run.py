@@ -28,6 +28,7 @@ from hepae.core.features import FeatureSpec
 from hepae.core.values.bounds import Bound, bits_equal, error, limit
 from hepae.core.values.objects import Objects
 from hepae.errors import BoundError, CollectionError
+from hepae.files.threads import cores
 from hepae.input.events import open_events
 from hepae.input.selection import selection_of
 from hepae.lab.bench.alternatives import Alternative, available
@@ -312,9 +313,9 @@ def _measured(
         encoded, encode = _timed(lambda pair: method.encode(pair[1], pair[0]), numbered)
         pairs = list(zip(encoded, chunks, strict=True))
         restored, restore = _timed(lambda pair: method.restore(*pair), pairs)
-        cores = limits.cores()
-        encode_all = _side_by_side(lambda pair: method.encode(pair[1], pair[0]), numbered, cores, encode)
-        restore_all = _side_by_side(lambda pair: method.restore(*pair), pairs, cores, restore)
+        at_once = cores()
+        encode_all = _side_by_side(lambda pair: method.encode(pair[1], pair[0]), numbered, at_once, encode)
+        restore_all = _side_by_side(lambda pair: method.restore(*pair), pairs, at_once, restore)
         alone = _one_feature(method, pairs, list(bounds))
     sizes: dict[str, int] = {}
     for packed in encoded:
@@ -328,8 +329,8 @@ def _measured(
         worst,
         raw / encode,
         raw / restore,
-        cores * raw / encode_all,
-        cores * raw / restore_all,
+        at_once * raw / encode_all,
+        at_once * raw / restore_all,
         method.train_seconds,
         {name: size / n for name, size in sizes.items()},
         alone / restore,
