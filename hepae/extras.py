@@ -11,7 +11,6 @@ __all__ = ["EXTRAS", "needed"]
 
 EXTRAS = {
     "rich": "cli",
-    "threadpoolctl": "train",
     "torch": "train",
     "numba": "fast",
     "coffea": "hooks",
@@ -26,6 +25,7 @@ EXTRAS = {
     "mplhep": "lab",
     "openzl": "lab",
     "pysz": "lab",
+    "threadpoolctl": "lab",
     "vector": "lab",
     "zfpy": "lab",
     "hypothesis": "testing",

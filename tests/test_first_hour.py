@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import io
+import re
 import warnings
 from collections.abc import Callable
+from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
+import awkward as ak
 import pytest
 import uproot
 from rich.console import Console
 
 import hepae
 from hepae import cli
+from hepae.cli import inspection, verification
 from hepae.cli.tables import fitted
 from hepae.errors import BoundError, CutError, MissingModelError
 from tests.compressed import SAMPLE
@@ -117,7 +123,61 @@ def test_a_file_whose_model_is_elsewhere_is_no_broken_promise(tmp_path: Path) ->
 
 def test_a_skim_says_which_tree_was_cut(said: Said, tmp_path: Path) -> None:
     text = said("skim", NTUPLE, tmp_path / "one.root", "--cut", "genEventCount > 0")[1]
-    assert any(line.split() == ["tree", "Runs"] for line in text.splitlines())
+    assert "tree Runs: 1 of 1 entries pass genEventCount > 0\n" in text
+    assert re.search(r"^file: [0-9,]+ B before, [0-9,]+ B after, [01]\.[0-9]{3} of it$", text, re.MULTILINE)
+
+
+def test_no_digit_that_decides_is_dropped_at_80_columns(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    small = tmp_path / "small.root"
+    hepae.compress(NTUPLE, small, bounds=["Jet_pt=rel:1e-3"])
+    facts = asdict(hepae.inspect(NTUPLE, values=["Jet_*"]))
+    lines = on_a_terminal(80, partial(inspection._page, ["Jet_*"], facts))
+    (heading,) = (line.split() for line in lines if line.startswith("column "))
+    assert {"smallest", "largest"} <= set(heading)
+    assert max(map(len, lines)) <= 80
+    checked = hepae.verify(NTUPLE, small)
+    result = {**asdict(checked), "kept": checked.kept, "combs": checked.combs}
+    (heading,) = (
+        line for line in on_a_terminal(80, partial(verification.table, result)) if "worst/bound" in line
+    )
+    assert "out of bound" in heading
+
+
+def on_a_terminal(width: int, shown: Callable[[Console], None]) -> list[str]:
+    """The lines of a page in so many columns."""
+    console = Console(width=width, file=io.StringIO(), force_terminal=False)
+    with console.capture() as capture:
+        shown(console)
+    return capture.get().splitlines()
+
+
+def test_what_was_meant_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    for words, expected in (
+        (["compres", "a", "b"], "did you mean compress"),
+        (["compress", "a", "b", "-o", "c"], "usage: hepae compress"),
+        (["compress", "a", "b", "--bounds", "c"], "did you mean --bound"),
+    ):
+        with pytest.raises(SystemExit):
+            cli.main(words)
+        assert expected in capsys.readouterr().err
+
+
+def test_tables_of_one_empty_column_have_its_name(tmp_path: Path) -> None:
+    source, small = tmp_path / "in.root", tmp_path / "small.root"
+    with uproot.recreate(source) as file:
+        empty = ak.values_astype(ak.Array([[]] * 50), "f4")
+        names = ("FatJet_area", "FatJet_eta", "FatJet_pt")
+        tree = file.mktree(
+            "Events", dict.fromkeys(names, "var * float32"), counter_name=lambda name: f"n{name}"
+        )
+        tree.extend(dict.fromkeys(names, empty))
+    hepae.compress(source, small, only=["*"])
+    for path in (source, small):
+        labels = {table.name for tree in hepae.inspect(path).trees for table in tree.tables}
+        assert {"FatJet_eta", "FatJet_pt"} <= labels
+        assert not [label for label in labels if "'" in label]
 
 
 @needs_root

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+import hepae_start
 from hepae import cli
 from hepae.cli import stopping
 from hepae.root.file.atomic import atomic_output
@@ -159,3 +160,41 @@ def test_whatever_goes_wrong_is_one_line(
     assert words in error
     assert error.count("\n") == 1
     assert not list(tmp_path.iterdir())
+
+
+IMPORTING = """
+import os, signal, sys
+from importlib.abc import MetaPathFinder
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
+class Interrupted(MetaPathFinder):
+    def find_spec(self, name, path, target=None):
+        if name == "awkward":
+            os.kill(os.getpid(), signal.SIGINT)
+
+sys.meta_path.insert(0, Interrupted())
+import hepae_start
+sys.exit(hepae_start.main())
+"""
+
+
+def test_an_interruption_while_packages_are_imported_is_no_traceback() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", IMPORTING, "inspect", "a.root"],
+        env=ENVIRONMENT,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGINT, "", "")
+
+
+def test_the_command_that_is_installed_is_the_command_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["hepae", "inspect", "nowhere.root"])
+    before = signal.getsignal(signal.SIGINT)
+    assert hepae_start.main() == 2
+    assert "no such file" in capsys.readouterr().err
+    assert signal.getsignal(signal.SIGINT) is before

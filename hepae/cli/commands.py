@@ -6,6 +6,8 @@ import argparse
 from dataclasses import asdict
 from typing import Any
 
+from rich.console import Console
+
 from hepae.cli import tables, verification
 from hepae.cli.arguments import Add, add_force, local, location
 from hepae.cli.choices import (
@@ -128,15 +130,20 @@ def decompress(options: argparse.Namespace) -> int:
             report=report,
         )
     facts = {
-        "input": str(options.input),
-        "output": str(options.output),
-        "trees restored": ", ".join(restored)
-        or "none: nothing is compressed here, the file is copied as it is",
-        "bytes before": size_of(options.input),
-        "bytes after": size_of(options.output),
+        "source": str(options.input),
+        "target": str(options.output),
+        "restored": list(restored),
+        "bytes_before": size_of(options.input),
+        "bytes_after": size_of(options.output),
     }
-    tables.show(facts, tables.facts, options.json)
+    tables.show(facts, _decompressed, options.json)
     return 0
+
+
+def _decompressed(result: tables.Result, console: Console) -> None:
+    names = ", ".join(result["restored"])
+    told = f"restored: {names}" if names else "nothing is compressed here, the file is copied as it is"
+    tables.rewritten({**result, "said": [told]}, console)
 
 
 def verify(options: argparse.Namespace) -> int:

@@ -15,7 +15,7 @@ from rich.console import Console
 from hepae.cli.arguments import Add, location
 from hepae.cli.choices import names_said
 from hepae.cli.progress import reporter
-from hepae.cli.tables import Result, facts, fitted, listed, show
+from hepae.cli.tables import Result, counted, facts, fitted, listed, show
 
 __all__ = ["add_inspect", "dry_run", "inspect"]
 
@@ -28,7 +28,7 @@ MOST_NEEDS = 3
 """Names of columns that a column is predicted from; --json has all."""
 
 COMPRESS = (
-    "`hepae compress IN OUT` stores every value exactly; `hepae compress --dry-run IN`\nestimates the sizes."
+    "`hepae compress IN OUT` stores every value exactly;\n`hepae compress --dry-run IN` estimates the sizes."
 )
 DECOMPRESS = "`hepae decompress` gives the original back."
 COLUMNS_HINT = "`--columns`, or a pattern such as 'Jet_*', lists columns."
@@ -119,7 +119,8 @@ def _page(patterns: Sequence[str], result: Result, console: Console) -> None:
     for tree in trees[:MOST_TREES]:
         _tree(tree, result["size"], patterns, console)
     if len(trees) > MOST_TREES:
-        console.print(f"\nand {len(trees) - MOST_TREES} more trees; --json has them all", highlight=False)
+        more = counted(len(trees) - MOST_TREES, "more tree")
+        console.print(f"\nand {more}; --json has them all", highlight=False)
     if result["rest"] is not None:
         share = result["rest"] / max(result["size"], 1)
         console.print(f"\nheaders and all else: {result['rest']:,} B, {share:.1%}", highlight=False)
@@ -150,18 +151,25 @@ def _tree(tree: Result, size: int, patterns: Sequence[str], console: Console) ->
         highlight=False,
     )
     tables = tree["tables"]
-    fitted(console, *_columns_with_content(TABLES, tables[:MOST_TABLES], size, tree["compressed"]))
+    spare = (
+        []
+        if tree["compressed"] or any(table["after"] is not None for table in tables)
+        else [*PLANNED.values()]
+    )
+    fitted(
+        console, *_columns_with_content(TABLES, tables[:MOST_TABLES], size, tree["compressed"]), spare=spare
+    )
     if len(tables) > MOST_TABLES:
         rest = sum(table["on_disk"] for table in tables[MOST_TABLES:])
         console.print(
-            f"and {len(tables) - MOST_TABLES} smaller tables of {rest:,} B; --json has them all",
+            f"and {counted(len(tables) - MOST_TABLES, 'smaller table')} of {rest:,} B; --json has them all",
             highlight=False,
         )
     _kept(tree, console)
     chosen = [column for column in tree["columns"] if any(_matches(column["name"], one) for one in patterns)]
     if chosen:
         console.print()
-        fitted(console, *_columns_with_content(COLUMNS, chosen, size, tree["compressed"]))
+        fitted(console, *_columns_with_content(COLUMNS, chosen, size, tree["compressed"]), spare=spare)
 
 
 def _matches(name: str, pattern: str) -> bool:
@@ -257,7 +265,7 @@ COLUMNS: dict[str, Cell] = {
     "ratio": _ratio,
     "stored": _stored,
     "predicted from": _needs,
-    "mantissa bits": _of_values("mantissa", str),
+    "mantissa": _of_values("mantissa", str),
     "smallest": _of_values("low", lambda value: f"{value:.6g}"),
     "largest": _of_values("high", lambda value: f"{value:.6g}"),
     "not finite": _of_values("non_finite", lambda share: f"{share:.3%}" if share else ""),

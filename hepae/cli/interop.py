@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from dataclasses import asdict
 
+from rich.console import Console
+
 from hepae.cli import tables
 from hepae.cli.arguments import Add, add_force, local, location
 from hepae.cli.models import load_model
@@ -73,7 +75,7 @@ def repack(options: argparse.Namespace) -> int:
 
     with reporter() as report:
         done = run(options.input, options.output, force=options.force, report=report)
-    tables.show(asdict(done), tables.facts, options.json)
+    tables.show(asdict(done), tables.rewritten, options.json)
     return 0
 
 
@@ -115,8 +117,13 @@ def skim(options: argparse.Namespace) -> int:
             force=options.force,
             report=report,
         )
-    tables.show(asdict(done), tables.facts, options.json)
+    tables.show(asdict(done), _skimmed, options.json)
     return 0
+
+
+def _skimmed(result: tables.Result, console: Console) -> None:
+    passed = f"{result['events_after']:,} of {result['events_before']:,} entries pass {result['cut']}"
+    tables.rewritten({**result, "said": [f"tree {result['tree']}: {passed}"]}, console)
 
 
 def merge(options: argparse.Namespace) -> int:
@@ -133,5 +140,11 @@ def merge(options: argparse.Namespace) -> int:
             force=options.force,
             report=report,
         )
-    tables.show(asdict(done), tables.facts, options.json)
+    tables.show(asdict(done), _merged, options.json)
     return 0
+
+
+def _merged(result: tables.Result, console: Console) -> None:
+    models = f", {tables.counted(result['models'], 'model')}" if result["models"] else ""
+    told = f"{tables.counted(result['files'], 'file')}, {result['events']:,} entries{models}"
+    tables.rewritten({**result, "said": [told]}, console)

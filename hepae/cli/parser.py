@@ -10,6 +10,7 @@ from importlib.metadata import entry_points
 from typing import Any
 
 from hepae.cli.arguments import Add
+from hepae.errors import nearest
 from hepae.root.headers import include_folder
 from hepae.version import __version__
 
@@ -30,7 +31,7 @@ def parser(own: Iterable[Callable[[Add], None]], words: Sequence[str] = ()) -> a
         The command line. Where the first word is a command of a plug-in or of hepae itself, other plug-ins are not
         loaded.
     """
-    top = argparse.ArgumentParser(
+    top = CommandParser(
         prog="hepae",
         description="Make ROOT files smaller, every value within its bound.",
         epilog="example: hepae inspect events.root; hepae compress events.root small.root",
@@ -71,7 +72,7 @@ def _help(top: argparse.ArgumentParser, _: argparse.Namespace) -> int:
 
 
 def _command(
-    parts: argparse._SubParsersAction[argparse.ArgumentParser],
+    parts: argparse._SubParsersAction[CommandParser],
     name: str,
     run: Callable[[argparse.Namespace], int],
     text: str,
@@ -86,11 +87,34 @@ def _command(
     )
     part.register("action", None, Once)
     part.register("action", "store", Once)
-    part.set_defaults(run=run)
+    part.set_defaults(run=run, command=part)
     said = part.add_mutually_exclusive_group()
     said.add_argument("--json", action="store_true", help="print the result as JSON")
     said.add_argument("-q", "--quiet", action="store_true", help="print nothing but errors")
     return part
+
+
+class CommandParser(argparse.ArgumentParser):
+    """A parser whose refusals name the nearest word and show the usage of the command that was meant."""
+
+    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Refuse words that no option takes, with the usage of the command."""
+        said, left = self.parse_known_args(args, namespace)
+        if left:
+            meant: argparse.ArgumentParser = getattr(said, "command", self)
+            known = meant._option_string_actions  # noqa: SLF001 - argparse has no other way to ask
+            near = nearest(left[0].partition("=")[0], known) if left[0].startswith("-") else ""
+            meant.error(f"unrecognized arguments: {' '.join(left)}" + (f"; {near}" if near else ""))
+        return said
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        try:
+            super()._check_value(action, value)
+        except argparse.ArgumentError as problem:
+            near = nearest(value, map(str, action.choices or ()))
+            if near:
+                raise argparse.ArgumentError(action, f"{value!r} is not known; {near}") from None
+            raise problem from None
 
 
 class Once(argparse.Action):

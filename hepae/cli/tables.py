@@ -16,7 +16,18 @@ from rich.text import Text
 from hepae.core.values.names import printable
 from hepae.shown.notebook import sizes
 
-__all__ = ["Result", "compression", "facts", "fitted", "listed", "show", "table", "whole_file"]
+__all__ = [
+    "Result",
+    "compression",
+    "counted",
+    "facts",
+    "fitted",
+    "listed",
+    "rewritten",
+    "show",
+    "table",
+    "whole_file",
+]
 
 Result = Mapping[str, Any]
 
@@ -49,6 +60,14 @@ def facts(result: Result, console: Console) -> None:
     for name, value in result.items():
         shown.add_row(name.replace("_", " "), _written(value))
     console.print(shown)
+
+
+def rewritten(result: Result, console: Console) -> None:
+    """What became of a file, or of several: sentences, then the bytes."""
+    for line in result.get("said", ()):
+        console.print(line, highlight=False, soft_wrap=True)
+    several = "files" if result.get("files", 1) > 1 else "file"
+    console.print(f"{several}: {sizes(result['bytes_before'], result['bytes_after'])}")
 
 
 def _written(value: object) -> str:
@@ -193,29 +212,53 @@ NAME_WIDTH = 30
 """Characters that names have at least where a table is too wide; longer ones go on in the next line."""
 
 
-def fitted(console: Console, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print a table with as many of its columns as the width has room for: the first ones; no number is cut.
+def fitted(
+    console: Console, columns: Sequence[str], rows: Sequence[Sequence[str]], spare: Sequence[str] = ()
+) -> None:
+    """Print a table with as many of its columns as the width has room for; no number is cut.
 
-    A first column that is too wide goes on in the next line.
+    Those of ``spare`` go first, then the last ones. A first column that is too wide goes on in the next line.
     """
-    for kept in range(len(columns), 0, -1):
-        shown = table(*columns[:kept])
-        for row in rows:
-            shown.add_row(*row[:kept])
-        for at, column in enumerate(shown.columns[1:], 1):
-            column.justify = "right" if all(_is_number(row[at]) for row in rows) else "left"
-        shown.columns[0].no_wrap, shown.columns[0].overflow = False, "fold"
-        wide = console.measure(shown, options=console.options.update_width(10_000)).maximum
-        first = max((cell_len(Text.from_markup(row[0]).plain) for row in rows), default=0)
-        if kept == 1 or wide - max(first - NAME_WIDTH, 0) <= console.width:
-            shown.columns[0].max_width = max(console.width - (wide - max(first, len(columns[0]))), 1)
-            console.print(shown)
-            if kept < len(columns):
-                left = (
-                    f"no room for: {', '.join(columns[kept:])} (a wider terminal, a pipe or --json has them)"
-                )
-                console.print(left, highlight=False, style="dim", soft_wrap=True)
-            return
+    dropped: list[int] = []
+    order = [columns.index(name) for name in spare if name in columns]
+    order += [at for at in range(len(columns) - 1, 0, -1) if at not in order]
+    while not _fits(console, columns, rows, dropped):
+        dropped.append(order[len(dropped)])
+    if dropped:
+        names = ", ".join(columns[at] for at in sorted(dropped))
+        left = f"no room for: {names} (a wider terminal, a pipe or --json has them)"
+        console.print(left, highlight=False, style="dim", soft_wrap=True)
+
+
+def _fits(
+    console: Console, columns: Sequence[str], rows: Sequence[Sequence[str]], dropped: Sequence[int]
+) -> bool:
+    """Print a table without some of its columns if that has room, or nothing else can be dropped."""
+    kept = [at for at in range(len(columns)) if at not in dropped]
+    shown = table(*(columns[at] for at in kept))
+    for row in rows:
+        shown.add_row(*(row[at] for at in kept))
+    for at, column in zip(kept[1:], shown.columns[1:], strict=True):
+        column.justify = "right" if all(_is_number(row[at]) for row in rows) else "left"
+    shown.columns[0].no_wrap, shown.columns[0].overflow = False, "fold"
+    wide = console.measure(shown, options=console.options.update_width(10_000)).maximum
+    first = max((cell_len(Text.from_markup(row[0]).plain) for row in rows), default=0)
+    if len(kept) > 1 and wide - max(first - NAME_WIDTH, 0) > console.width:
+        return False
+    shown.columns[0].max_width = max(console.width - (wide - max(first, len(columns[0]))), 1)
+    console.print(shown)
+    return True
+
+
+def counted(number: int, what: str) -> str:
+    """How many of something, in the plural where that is meant.
+
+    Examples
+    --------
+    >>> counted(1, "smaller table"), counted(1200, "smaller table")
+    ('1 smaller table', '1,200 smaller tables')
+    """
+    return f"{number:,} {what}" + ("" if number == 1 else "s")
 
 
 def _is_number(cell: str) -> bool:

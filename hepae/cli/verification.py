@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from math import isfinite
 from typing import Any
 
 from rich.console import Console
@@ -18,12 +19,12 @@ MOST_SENTENCES = 15
 
 # the last of a table is dropped first where the terminal is narrow
 TREE_COLUMNS = ("tree", "entries", "columns", "same", "within bounds", "not kept", "before, B", "after, B")
-COLUMN_COLUMNS = ("column", "bound", "worst/bound", "worst error", "values", "not same", "out of bound", "escapes",
+COLUMN_COLUMNS = ("column", "bound", "worst/bound", "worst error", "out of bound", "values", "not same", "escapes",
                   "before, B", "after, B")  # fmt: skip
 
 WITH_BOUNDS = (
-    "columns that nobody gave a bound must be exact: if bounds were asked for, name them as when the file was\n"
-    "compressed, `--bound 'Jet_*=rel:1e-3'`; a restored file does not say them"
+    "columns that nobody gave a bound must be exact; a restored file does not say which\n"
+    "bounds were asked for: name them as for compress, `--bound 'Jet_*=rel:1e-3'`"
 )
 
 
@@ -69,14 +70,16 @@ def _column_row(name: str, check: Result) -> list[str]:
     bad = check["violations"] > 0
     relative = check["bound"].startswith(("rel", "bits"))
     worst = "changed" if check["changed"] else f"{check['worst']:.4g}"
+    if bad and check["bound"] == "exact":
+        worst = ""  # no part of a bound
     return [
         name,
         check["bound"],
         worst if _kept(check) else f"[red]{worst}[/red]",
         f"{check['worst_error']:.3g}" + (" rel" if relative else ""),
+        f"[red]{check['violations']:,}[/red]" if bad else "0",
         f"{check['values']:,}",
         f"{check['values'] - check['identical']:,}",
-        f"[red]{check['violations']:,}[/red]" if bad else "0",
         f"{check['escapes']:,}" if check["compressed"] else "",
         f"{check['bytes_before']:,}" if check["bytes_before"] else "",
         f"{check['bytes_after']:,}",
@@ -94,10 +97,15 @@ def _sentences(result: Result, console: Console) -> None:
         console,
         (
             f"[red]{one['tree']}, {one['column']}[/red], entry {one['entry']}, value {one['index']}: "
-            f"{one['stored']!r} before, {one['restored']!r} after, {one['excess']:.4g} of what is allowed"
+            f"{one['stored']!r} before, {one['restored']!r} after, {_allowed(one['excess'])}"
             for one in result["offenders"]
         ),
     )
+
+
+def _allowed(excess: float) -> str:
+    """How far a value is out of its bound."""
+    return f"{excess:.4g} of what is allowed" if isfinite(excess) else "which has to be the same bits"
 
 
 def _outcome(result: Result, console: Console) -> None:

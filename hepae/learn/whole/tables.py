@@ -92,7 +92,10 @@ def _with_counters(
     tables = [TableSpec("", EVENTS, 0)]
     labels: set[str] = set()
     for number, group in enumerate(groups[1:], 1):
-        label = _label([columns[member].name for member in group.members])
+        names = [columns[member].name for member in group.members]
+        label = _label(names)
+        if label in labels and group.parent == 0 and len(names) == 1:
+            label = names[0].rpartition("/")[2]  # FatJet_area says more than a third FatJet
         while label in labels:
             label += "'"
         labels.add(label)
