@@ -25,10 +25,12 @@ from hepae.core.prediction.columns import (
     GivenPoint,
     Here,
     Mother,
+    OffBefore,
     Remainder,
     RowsBefore,
     Siblings,
 )
+from hepae.core.prediction.context import octaves
 from hepae.core.prediction.predictors import LiftingSpec, Lookup, Predictor, Predictors
 from hepae.core.prediction.ranks import RankOrder
 from hepae.core.prediction.tables import Term, Widths
@@ -98,17 +100,18 @@ def predictors() -> Predictors:
     columns: list[Column] = [
         Given("far"), Mother("pt", "index"), Siblings("index", True), Siblings("index", False),
         Apart(Here("phi"), Mother("phi", "index")), Mother("eta", "index"),
+        OffBefore("phi", (1.0, 0.3, 7.5, 40.0, 2.0), 2),
     ]  # fmt: skip
-    sources = tuple(Lookup(column, -20, k % 2, (1, 9, 40)) for k, column in enumerate(columns))
+    sources = tuple(Lookup(column, -20, k % 2 + 9 * (k == 6), (1, 9, 40)) for k, column in enumerate(columns))
     terms = [Term(k, (64 * k, -640, 64, 6400)) for k in range(len(sources))]
     turned = Remainder("phi", "index", "phi", "pt")
     return Predictors(
         (
             Predictor("index", base=RowsBefore("index", (1.0, 0.0, -1.0), ((), (0.5,), (1.0,)))),
             Predictor("pt", 3, (terms[0], terms[1]), Remainder("pt", "index", "value", otherwise=2)),
-            Predictor("phi", 0, (terms[2],), turned, None, Widths(0, (terms[3],), (5, 90))),
+            Predictor("phi", 0, (terms[2],), turned, None, Widths(0, (terms[3], terms[6]), (5, 90))),
             Predictor("eta", 1, (terms[4], terms[5]), Remainder("eta", "index", "eta", "pt")),
-            Predictor("count", 1, (terms[0],), GivenPoint("count", "far", 3)),
+            Predictor("count", 1, (terms[0], terms[6]), GivenPoint("count", "far", 3)),
         ),
         sources,
     )  # fmt: skip
@@ -120,6 +123,18 @@ def test_rows_are_predicted_from_those_before() -> None:
     assert read(column, context) == [10, 45, -10, 10, 10, 85, 30, 0]
     with pytest.raises(ModelRejectedError):
         RowsBefore("pt", (0.0,), ((1.0,),))
+
+
+def test_rows_are_as_far_off_as_those_before() -> None:
+    context = in_context([3, 1, 4], pt=[2, 3, 5, 1, 4, 1, 2, 9])
+    context.latents["pt"] = context.order.to_ranks(np.array([4, -2, 9, 8, 0, -6, 1, 5]))
+    column = OffBefore("pt", (2.0, 4.0, 1.0, 1.0), 2)
+    expected = [8.0, (2 + 0.5) / 2, 0.0, 1.5 / 2, (1.5 + 1) / 2]
+    found = read(column, context)
+    assert [found[k] for k in (1, 2, 5, 6, 7)] == octaves(np.array(expected)).tolist()
+    assert [found[k] for k in (0, 3, 4)] == [MISSING] * 3
+    with pytest.raises(ModelRejectedError):
+        OffBefore("pt", (1.0, 0.0), 2)
 
 
 @given(st.lists(st.integers(0, 9), max_size=8), st.data())

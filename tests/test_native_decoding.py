@@ -142,8 +142,9 @@ def linked() -> Predictors:
     columns: list[c.Column] = [
         c.Given("far"), c.Mother("pt", "index"), c.Siblings("index", True), c.Siblings("index", False),
         c.Apart(c.Here("phi"), c.Mother("phi", "index")), c.Mother("eta", "index"),
+        c.OffBefore("phi", (1.0, 0.3, 7.5, 40.0, 2.0), 2),
     ]  # fmt: skip
-    sources = tuple(Lookup(column, -20, k % 2, (1, 9, 40)) for k, column in enumerate(columns))
+    sources = tuple(Lookup(column, -20, k % 2 + 9 * (k == 6), (1, 9, 40)) for k, column in enumerate(columns))
     terms = [Term(k, (64 * k, -640, 64, 6400)) for k in range(len(sources))]
     turned = c.Remainder("phi", "index", "phi", "pt")
     before = c.RowsBefore("index", (1.0, 0.0, -1.0), ((), (0.5,), (1.0,)))
@@ -151,9 +152,9 @@ def linked() -> Predictors:
         (
             Predictor("index", base=before),
             Predictor("pt", 3, (terms[0], terms[1]), c.Remainder("pt", "index", "value", otherwise=2)),
-            Predictor("phi", 0, (terms[2],), turned, None, Widths(0, (terms[3],), (5, 90))),
+            Predictor("phi", 0, (terms[2],), turned, None, Widths(0, (terms[3], terms[6]), (5, 90))),
             Predictor("eta", 1, (terms[4], terms[5]), c.Remainder("eta", "index", "eta", "pt")),
-            Predictor("count", 1, (terms[0],), c.GivenPoint("count", "far", 3)),
+            Predictor("count", 1, (terms[0], terms[6]), c.GivenPoint("count", "far", 3)),
         ),
         sources,
     )

@@ -291,11 +291,11 @@ def _decoded_by_rank(evaluation: Evaluation, name: str, dealt: _ClassLatents, ar
     """The same where the class of an object can depend on this feature of the objects before it."""
     order = evaluation.order
     q, latents = evaluation.begin(name), np.empty(order.n_objects, np.int64)
+    evaluation.context.latents[name] = latents
     for rank in range(order.n_ranks):
         part = latents[order.part(rank)]
         dealt.deal(name, evaluation.classes(name, rank), part)
         prediction = evaluation.predict(name, rank)
         evaluation.put(name, evaluation.restored(name, part, prediction, around=around), rank)
     evaluation.put(name, q)
-    evaluation.context.latents[name] = latents
     return q

@@ -305,8 +305,11 @@ class Evaluation:
 
     def residuals(self, feature: str, q: Integers, prediction: Integers) -> Integers:
         """Integers minus prediction, around the circle where there is one."""
+        return self._residuals(feature, q, prediction, self.around(feature, q))
+
+    def _residuals(self, feature: str, q: Integers, prediction: Integers, around: bool) -> Integers:
         period = self.prepared.features[feature].period
-        if period is None or not period.holds(q):
+        if period is None or not around:
             return q - prediction
         return self._wrapped(q - prediction, -(period.length // 2), period.length)
 
@@ -331,21 +334,23 @@ class Evaluation:
     def encode(self, feature: str, q: Integers) -> Integers:
         """Residuals of a feature, whose integers become known."""
         self.context.known[feature] = q
-        if self.prepared.ranked[feature]:
-            self.context.unfinished.add(feature)
-            ranks = range(self.order.n_ranks)
-            prediction = np.concatenate(
-                [np.empty(0, np.int64), *(self.predict(feature, rank) for rank in ranks)]
-            )
-        else:
-            prediction = self.predict(feature)
+        if not self.prepared.ranked[feature]:
+            latents = self.residuals(feature, q, self.predict(feature))
+            self.context.latents[feature] = latents
+            return latents
+        self.context.unfinished.add(feature)
+        latents = self.context.latents[feature] = np.empty(self.order.n_objects, np.int64)
+        around = self.around(feature, q)
+        for rank in range(self.order.n_ranks):
+            part = self.order.part(rank)
+            latents[part] = self._residuals(feature, q[part], self.predict(feature, rank), around)
         self.put(feature, q)
-        latents = self.residuals(feature, q, prediction)
-        self.context.latents[feature] = latents
         return latents
 
     def decode(self, feature: str, latents: Narrow, *, around: bool) -> Integers:
         """Integers of a feature from its residuals, in whatever dtype; they become known."""
+        if self.prepared.wants_latent[feature]:
+            self.context.latents[feature] = latents.astype(np.int64, copy=False)
         if self.prepared.ranked[feature]:
             q = self.begin(feature)
             for rank in range(self.order.n_ranks):
@@ -357,8 +362,6 @@ class Evaluation:
         else:
             q = self.restored(feature, latents, self.predict(feature), around=around)
         self.put(feature, q)
-        if self.prepared.wants_latent[feature]:
-            self.context.latents[feature] = latents.astype(np.int64, copy=False)
         return q
 
     def _added(self, places: _Places, tables: TableSum, latents: Narrow) -> Integers:

@@ -22,7 +22,7 @@ from hepae.learn.fit import additive, candidates, crowd, links
 from hepae.learn.fit.contexts import MOST_VALUES, fit_contexts
 from hepae.learn.fit.derived import MOST_RANKS, is_crowded, last_rank, polar
 from hepae.learn.fit.pool import blends, mass_shells, pool_for, telling
-from hepae.learn.fit.rows import each_row, rows_before
+from hepae.learn.fit.rows import each_row, off_before, rows_before
 from hepae.learn.fit.state import (
     NO_LINKS,
     Fitting,
@@ -263,10 +263,9 @@ def _fit_numbers(
     period = _period(state, name)
     found = candidates.bases(name, known, state.roles, state.met) + links.bases(state, name, known)
     found += rows_before(state, name) if state.settings.contexts else []
-    if state.settings.looks is None:
-        found += blends(state, name, known)
-    else:
+    if state.settings.looks is not None:
         known = telling(state, known, q, state.settings.looks)
+    found += blends(state, name, known)
     if state.crowded:
         found += crowd.bases(name, state.roles, state.totals) + mass_shells(state, name, known)
     found = [base for base in found if state.affordable(state.closure([base]) - {name}, generously=True)]
@@ -285,12 +284,12 @@ def _fit_numbers(
 def _fit_by_context(state: Fitting, name: str, known: Sequence[str]) -> Predictor:
     """The better of classes by context alone, and of a prediction with classes by context of what it leaves."""
     q, q_validation = state.train.q[name], state.validation.q[name]
-    bits, alone = _by_context(state, Predictor(name), known, q)
+    bits, alone = _by_context(state, Predictor(name), known, q, q_validation)
     if alone.widths is not None and _are_few(q, FEW_VALUES):
         return _known(state, alone, q, q_validation)
     predictor, rest, rest_validation, _ = _fit_numbers(state, name, known)
     if not predictor.trivial:
-        after, predictor = _by_context(state, predictor, known, rest)
+        after, predictor = _by_context(state, predictor, known, rest, rest_validation)
         if after < bits:
             return _known(state, predictor, rest, rest_validation)
     return _known(state, alone, q, q_validation)
@@ -309,7 +308,7 @@ def _are_few(q: Integers, most: int) -> bool:
 
 
 def _by_context(
-    state: Fitting, predictor: Predictor, known: Sequence[str], rest: Integers
+    state: Fitting, predictor: Predictor, known: Sequence[str], rest: Integers, rest_validation: Integers
 ) -> tuple[float, Predictor]:
     """A predictor with the classes that columns beside it give, and bits per residual."""
     name = predictor.feature
@@ -317,7 +316,7 @@ def _by_context(
     columns += [Latent(other) for other in state.latents if other in known]
     columns += [Neighbour(name, -1), Rank(), Count(), *links.columns(state.links, name, known)]
     pool = [candidate for column in columns if (candidate := state.candidate(column)) is not None]
-    pool += each_row(state)
+    pool += each_row(state) + off_before(state, name, rest, rest_validation)
     used = columns_of(predictor, state.sources)
     bits, widths = fit_contexts(state, name, used, pool, rest)
     return bits, msgspec.structs.replace(predictor, widths=widths)

@@ -19,7 +19,7 @@ from hepae.core.prediction.columns.links import Given, GivenPoint, Mother, Remai
 from hepae.core.prediction.columns.objects import Count, Here, Latent, Leading, Nearest, Neighbour, Rank
 from hepae.core.prediction.columns.predicted import Predicted, PredictedOffset
 from hepae.core.prediction.columns.recoil import Ceiling, Recoil, RecoilPoint, RecoilSize
-from hepae.core.prediction.columns.rows import RowsBefore
+from hepae.core.prediction.columns.rows import OffBefore, RowsBefore
 from hepae.core.prediction.columns.sums import Blend, Mix, Product
 from hepae.core.prediction.context import MISSING, ColumnKind, Context, Memory, Reach
 from hepae.core.prediction.ranks import RankOrder
@@ -49,6 +49,7 @@ __all__ = [
     "Mother",
     "Nearest",
     "Neighbour",
+    "OffBefore",
     "Predicted",
     "PredictedOffset",
     "Product",
@@ -152,4 +153,5 @@ Column = (
     | Siblings
     | Remainder
     | RowsBefore
+    | OffBefore
 )

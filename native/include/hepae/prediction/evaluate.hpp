@@ -41,6 +41,7 @@ public:
       case Kind::kSiblings: return fLinks.siblings(c, place, out);
       case Kind::kRemainder: return fLinks.remainder(c, place, out);
       case Kind::kRowsBefore: return rows_before(c, place, out);
+      case Kind::kOffBefore: return off_before(c, place, out);
       case Kind::kWhen: return when(c, place, out);
       case Kind::kApart: return apart(c, place, out);
       case Kind::kCondition: return condition(c, out);
@@ -207,6 +208,24 @@ private:
          }
       }
       lattice(c.target).nearest(fReals, out);
+   }
+
+   void off_before(const OpenColumn &c, std::size_t place, Block out)
+   {
+      const std::size_t rank = order().rank(place);
+      const std::vector<double> &scales = c.spec->scales;
+      if (rank == 0 || rank >= scales.size())
+         return fill(kMissing, out);
+      const auto most = static_cast<std::size_t>(c.spec->most);
+      const std::size_t first = rank - std::min(rank, most);
+      fReals.assign(out.size(), 0);
+      for (std::size_t other = first; other < rank; ++other) {
+         const std::int64_t *latents = fKnown->latents_at(c.target, other);
+         for (std::size_t p = 0; p < out.size(); ++p)
+            fReals[p] += std::abs(static_cast<double>(latents[p])) / scales[other];
+      }
+      for (std::size_t p = 0; p < out.size(); ++p)
+         out[p] = exact::octaves(fReals[p] / static_cast<double>(rank - first) * scales[rank]);
    }
 
    void when(const OpenColumn &c, std::size_t place, Block out)

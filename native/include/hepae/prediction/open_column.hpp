@@ -64,7 +64,8 @@ struct OpenColumn {
       case Kind::kApart:
       case Kind::kGiven:
       case Kind::kMother:
-      case Kind::kSiblings: return true;
+      case Kind::kSiblings:
+      case Kind::kOffBefore: return true;
       default: return false;
       }
    }
@@ -85,7 +86,7 @@ struct OpenColumn {
       add(spec->kind_feature, mass_kind);
       if (kind != Kind::kRemainder || spec->part == "phi" || spec->part == "eta")
          add(spec->pt, pt);
-      if (kind == Kind::kRemainder || kind == Kind::kRowsBefore)
+      if (kind == Kind::kRemainder || kind == Kind::kRowsBefore || kind == Kind::kOffBefore)
          add(spec->target, target);
       for (const std::vector<OpenColumn> *part : {&inner, &base})
          for (const OpenColumn &one : *part)

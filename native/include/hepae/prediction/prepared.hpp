@@ -250,6 +250,8 @@ private:
          out.given.push_back(column.given);
       if (column.kind == OpenColumn::Kind::kLatent)
          fPredictors[column.feature].wants_latent = true;
+      if (column.kind == OpenColumn::Kind::kOffBefore)
+         fPredictors[column.target].wants_latent = true;
    }
 
    void add_carriers()

@@ -1,6 +1,7 @@
 // What a schema or a manifest says of the columns that predictions look at (docs/format/v1.md, section 10.4).
 #pragma once
 
+#include <cmath>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -44,6 +45,7 @@ struct PredictorColumn {
       kSiblings,
       kRemainder,
       kRowsBefore,
+      kOffBefore,
       kPredicted,
       kPredictedOffset
    };
@@ -55,7 +57,7 @@ struct PredictorColumn {
    std::vector<std::int64_t> weights;              ///< of a product, of a mix
    std::vector<double> factors;                    ///< "weights" of a blend
    std::vector<std::vector<double>> factors_before; ///< "weights" of rows before, by rank
-   std::vector<double> masses, constants;
+   std::vector<double> masses, constants, scales;
    std::optional<double> scale;
    double constant = 0;
    std::int64_t offset = 0, place = 0, most = 0, shift = 0, first = 0, otherwise = 0, length = 0;
@@ -78,7 +80,7 @@ private:
          "condition",      "formula",      "blend",        "formula_offset", "recoil", "recoil_size", "recoil_point",
          "ceiling",        "when",         "condition_point", "leading", "nearest", "axis",          "left",
          "mass_shell",     "slope",        "apart",        "given",    "given_point", "mother",      "siblings",
-         "remainder",      "rows_before",  "predicted",    "predicted_offset"};
+         "remainder",      "rows_before",  "off_before",   "predicted",    "predicted_offset"};
       int number = 0;
       for (const char *name : names) {
          if (tag == name)
@@ -143,6 +145,14 @@ private:
          require(constants.size() == factors_before.size(), "rows before that cannot be");
          for (std::size_t rank = 0; rank < constants.size(); ++rank)
             require(factors_before[rank].size() <= rank, "rows before that cannot be");
+         return;
+      case Kind::kOffBefore:
+         r.need("target", target);
+         r.need("scales", scales);
+         r.need("most", most);
+         require(most > 0, "rows before that cannot be");
+         for (double scale : scales)
+            require(scale > 0 && std::isfinite(scale), "rows before that cannot be");
          return;
       default: return read_points(r);
       }
