@@ -171,6 +171,10 @@ def test_values_along_a_link() -> None:
     np.testing.assert_array_equal(values, [2, np.nan, np.nan, 3, np.nan])
 
 
+def a_link(name: str, column: int, index: int) -> Linked:
+    return Linked(name=name, column=column, index=index, lattice=TENTHS)
+
+
 def schema(first: Linked, second: Linked) -> TreeSchema:
     """Two tables, columns 0 and 1 of counts; each has an index (2, 4) and a column predicted from the other (3, 5)."""
     columns = [
@@ -191,10 +195,10 @@ def schema(first: Linked, second: Linked) -> TreeSchema:
 
 
 def test_a_schema_whose_columns_wait_for_each_other_is_refused() -> None:
-    fine = schema(Linked("far", 0, 2, TENTHS), Linked("far", 3, 4, TENTHS))
+    fine = schema(a_link("far", 0, 2), a_link("far", 3, 4))
     with pytest.raises(CorruptionError, match="cannot be"):
         fine.require_sense("here")  # column 0 is of the event table
-    circle = schema(Linked("far", 5, 2, TENTHS), Linked("far", 3, 4, TENTHS))
+    circle = schema(a_link("far", 5, 2), a_link("far", 3, 4))
     with pytest.raises(CorruptionError, match="cannot be"):
         circle.require_sense("here")
     first, second = circle.codecs
@@ -202,7 +206,7 @@ def test_a_schema_whose_columns_wait_for_each_other_is_refused() -> None:
     assert isinstance(second, PlainCodec)
     plain = msgspec.structs.replace(first, lifting=None, linked=())
     msgspec.structs.replace(circle, codecs=(plain, second)).require_sense("here")
-    for wrong in (Linked("far", 3, 2, TENTHS), Linked("far", 99, 4, TENTHS), Linked("B_x", 3, 4, TENTHS)):
+    for wrong in (a_link("far", 3, 2), a_link("far", 99, 4), a_link("B_x", 3, 4)):
         other = msgspec.structs.replace(
             circle, codecs=(plain, msgspec.structs.replace(second, linked=(wrong,)))
         )

@@ -24,13 +24,24 @@ def dumped(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a compressed file, and its schema and chunk as the example wants them; and the example."""
     folder = tmp_path_factory.mktemp("file")
     hepae.compress(HERE / "data" / "ntuple.root", folder / "small.root")
-    with uproot.open(folder / "small.root") as file:
+    dump(folder / "small.root", folder)
+    example(folder)
+    return folder
+
+
+def dump(path: Path, folder: Path) -> None:
+    """Write the schema and the first chunk of a compressed file as the example wants them."""
+    with uproot.open(path) as file:
         rows, schemas = file["Events__hepae"], file["hepae_schemas"]
         size = int(schemas["schema"].array()[0])
         (folder / "schema").write_bytes(bytes(schemas["data"].array(library="np")[0][-size:]))
         row = {name: rows[name].array(library="np")[0] for name in ("entries", "chunk", "sizes", "payload")}
     head = np.array([row["entries"], row["chunk"], len(row["sizes"]), *row["sizes"]], "<u4")
     (folder / "chunk").write_bytes(head.tobytes() + row["payload"].tobytes())
+
+
+def example(folder: Path) -> Path:
+    """The example, compiled into a folder."""
     source = HERE.parent / "native" / "examples" / "columns.cpp"
     command = [
         str(COMPILER),
@@ -43,7 +54,7 @@ def dumped(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ]
     done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
     assert done.returncode == 0, done.stderr[-4000:]
-    return folder
+    return folder / "columns"
 
 
 def columns(folder: Path, chunk: Path, *names: str) -> subprocess.CompletedProcess[str]:

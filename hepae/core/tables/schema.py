@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from math import prod
+from math import isfinite, prod
 from typing import Final
 
 import msgspec
@@ -72,7 +72,7 @@ class PlainCodec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="p
         if self.lifting is None:
             return dict.fromkeys(self.columns, ())
         numbers = {feature.name: number for feature, number in zip(self.features, self.columns, strict=True)}
-        linked = {one.name: (one.column, one.index) for one in self.linked}
+        linked = {one.name: one.needs for one in self.linked}
         predictors = self.lifting.predictors
         needs = {}
         for name, number in numbers.items():
@@ -217,21 +217,29 @@ class TreeSchema(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=T
         return alike and flat and len(tables) == 1 and events
 
     def _is_linked(self, codec: PlainCodec) -> bool:
-        """Whether its linked columns are of tables counted in entries, named by integers of its own table."""
-        if not codec.linked:
-            return True
-        columns = [number for one in codec.linked for number in (one.column, one.index)]
-        if any(not 0 <= number < len(self.columns) or self.columns[number].shape for number in columns):
-            return False
+        """Whether its linked columns have names of their own, and are of tables counted in entries."""
         own = self.columns[codec.columns[0]].table
-        indices = [self.columns[one.index] for one in codec.linked]
-        tables = {own, *(self.columns[one.column].table for one in codec.linked)}
         names = [one.name for one in codec.linked] + [feature.name for feature in codec.features]
-        return (
-            all(index.table == own and index.dtype in COUNTING for index in indices)
-            and all(table != EVENTS and self.tables[table].parent == EVENTS for table in tables)
-            and len(set(names)) == len(names)
-        )
+        return len(set(names)) == len(names) and all(self._is_linked_column(one, own) for one in codec.linked)
+
+    def _is_linked_column(self, one: Linked, own: int) -> bool:
+        """Whether rows are named by integers of their own table, or the codec's table is that of events."""
+        if any(not 0 <= number < len(self.columns) or self.columns[number].shape for number in one.needs):
+            return False
+        other = self.columns[one.column].table
+        kinds = [self.columns[only.column] for only in one.only]
+        near = self._in_entries(other) and all(kind.table == other for kind in kinds)
+        whole = all(kind.dtype in COUNTING for kind in kinds) and isfinite(one.factor)
+        if one.index is not None:
+            index = self.columns[one.index]
+            named = index.table == own and index.dtype in COUNTING and self._in_entries(own)
+            return near and whole and named and one.row is None and not kinds and one.least is None
+        alone = one.row is None or (one.row >= 0 and not kinds and one.least is None)
+        return near and whole and own == EVENTS and alone
+
+    def _in_entries(self, table: int) -> bool:
+        """Whether the rows of a table are counted in entries."""
+        return table != EVENTS and self.tables[table].parent == EVENTS
 
     def _in_turn(self) -> bool:
         """Whether columns can be decoded one after the other: none waits for itself."""

@@ -17,7 +17,7 @@ from hepae.core.chunk import ChunkCodec, OpenChunk
 from hepae.core.coding.frame import LOW, checksum
 from hepae.core.tables.bundle import Levels, is_bundle, open_bundle, pack_bundle, rows_of, unpack_column
 from hepae.core.tables.columns import EVENTS
-from hepae.core.tables.links import Linked, along
+from hepae.core.tables.links import linked_values
 from hepae.core.tables.schema import Bundle, Framed, ModelCodec, PlainCodec, TreeSchema
 from hepae.core.values.nested import Nested
 from hepae.core.values.objects import Objects
@@ -149,17 +149,9 @@ def _frames(
             name: columns[c].values for name, c in zip(codec.conditions, spec.conditions, strict=True)
         }
     else:
-        objects.events = {one.name: _linked(one, read, objects.counts) for one in spec.linked}
+        objects.events = {one.name: linked_values(one, read, objects.counts) for one in spec.linked}
     made = codec.encode(objects, sequence)
     return dict(zip(spec.columns, made.values(), strict=True))
-
-
-def _linked(one: Linked, columns: Columns, counts: NDArray[np.int64]) -> Floats:
-    """The values of a linked column for the rows of a table; none where the index has rows of its own in this chunk."""
-    column, index = columns[one.column], columns[one.index]
-    if not np.array_equal(index.levels[-1], counts):
-        return np.full(int(counts.sum()), np.nan)
-    return along(column.values, column.levels[-1], index.values, counts)
 
 
 def _agree(own: Levels, counts: Levels) -> bool:
@@ -320,5 +312,5 @@ class OpenTables:
     def _given(self, spec: PlainCodec, names: Set[str], counts: NDArray[np.int64]) -> dict[str, Floats]:
         """Values of linked rows, by the names that predictions know them by."""
         linked = [one for one in spec.linked if one.name in names]
-        columns = {number: self._column(number) for one in linked for number in (one.column, one.index)}
-        return {one.name: _linked(one, columns, counts) for one in linked}
+        columns = {number: self._column(number) for one in linked for number in one.needs}
+        return {one.name: linked_values(one, columns, counts) for one in linked}

@@ -10,7 +10,7 @@ from typing import Final
 import msgspec
 import numpy as np
 
-from hepae.arrays import Floats, Integers, Values
+from hepae.arrays import Floats, Integers
 from hepae.core.coding.integers import pack
 from hepae.core.features import FeatureSpec
 from hepae.core.lifting.codec import Lifting
@@ -18,7 +18,7 @@ from hepae.core.plain import codec as plain
 from hepae.core.prediction.predictors import LiftingSpec, carriers
 from hepae.core.tables.columns import EVENTS, ColumnSpec
 from hepae.core.tables.dataset import KnownMatch, KnownTree
-from hepae.core.tables.links import Linked, along
+from hepae.core.tables.links import Linked, Only, linked_values
 from hepae.core.tables.schema import PlainCodec
 from hepae.core.values.bounds import Bound
 from hepae.core.values.nested import Nested
@@ -72,7 +72,7 @@ def _applied(
     while True:
         tree = _Resolved(known, found, chosen)
         codecs = _paying_codecs(tree, few, price, scale * every / entries if entries else 0.0, report)
-        used = {one.index for codec in codecs for one in codec.linked}
+        used = {number for codec in codecs for one in codec.linked for number in one.needs}
         idle = [match for match in tree.matches if tree.matches[match].link.index not in used]
         if not idle and len(tree.matches) == len(chosen):
             break
@@ -188,17 +188,18 @@ class _Resolved:
         )
 
     def _linked(self, one: Linked, table: int) -> Linked | None:
-        if not self.numbers.keys() >= {one.column, one.index}:
+        if not self.numbers.keys() >= set(one.needs):
             return None
-        column, index = self.numbers[one.column], self.numbers[one.index]
+        column = self.numbers[one.column]
+        index = None if one.index is None else self.numbers[one.index]
+        only = tuple(Only(self.numbers[each.column], each.values) for each in one.only)
         other = self.found.columns[column].table
-        if (
-            self.found.columns[index].table != table
-            or not self._in_entries(table)
-            or not self._in_entries(other)
-        ):
+        own = table == EVENTS if index is None else self._in_entries(table)
+        fits = index is None or self.found.columns[index].table == table
+        alike = all(self.found.columns[each.column].table == other for each in only)
+        if not (own and fits and alike and self._in_entries(other)):
             return None
-        return Linked(one.name, column, index, one.lattice)
+        return msgspec.structs.replace(one, column=column, index=index, only=only)
 
 
 def _closed(lifting: LiftingSpec, members: set[str], linked: set[str]) -> set[str]:
@@ -272,9 +273,8 @@ class _Trial:
 
     def _numbers_of_rows(self, codec: PlainCodec) -> int:
         """Bytes of the numbers of nearest rows that a codec looks at."""
-        made = {match.link.index for match in self.tree.matches.values()} & {
-            one.index for one in codec.linked
-        }
+        looked_at = {number for one in codec.linked for number in one.needs}
+        made = {match.link.index for match in self.tree.matches.values()} & looked_at
         values = [self.columns[self.tree.name(number)].values for number in made]
         return sum(len(plain.encode(each, best_methods(each))) for each in values)
 
@@ -299,11 +299,11 @@ class _Trial:
         return {name: len(body) + escapes[name] for name, body in payloads.items()}
 
     def _given(self, one: Linked, counts: Integers) -> Floats:
-        rows = self.columns[self.tree.name(one.column)].levels[0].astype(np.int64)
-        return along(self._as_read(one.column), rows, self.columns[self.tree.name(one.index)].values, counts)
+        return linked_values(one, {number: self._as_read(number) for number in one.needs}, counts)
 
-    def _as_read(self, number: int) -> Values:
-        values, feature = self.columns[self.tree.name(number)].values, self.features.get(number)
+    def _as_read(self, number: int) -> Nested:
+        column, feature = self.columns[self.tree.name(number)], self.features.get(number)
         if feature is None or feature.bound.kind == "exact":
-            return values
-        return feature.lattice.to_values(*feature.lattice.to_integers(values, feature.bound))
+            return column
+        q, escaped = feature.lattice.to_integers(column.values, feature.bound)
+        return Nested(column.levels, feature.lattice.to_values(q, escaped))

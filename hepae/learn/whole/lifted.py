@@ -20,7 +20,8 @@ from hepae.core.features import FeatureSpec
 from hepae.core.lifting.codec import Lifting
 from hepae.core.plain import codec
 from hepae.core.prediction.predictors import LiftingSpec
-from hepae.core.tables.links import Linked, along
+from hepae.core.tables.columns import EVENTS
+from hepae.core.tables.links import Linked, along, linked_values
 from hepae.core.tables.schema import PlainCodec
 from hepae.core.values.bounds import Bound
 from hepae.core.values.lattice import KINDS
@@ -33,6 +34,7 @@ from hepae.learn.whole.matches import Searched, find_matches, matched, with_matc
 from hepae.learn.whole.methods import best_methods
 from hepae.learn.whole.paying import JSON_BYTES, only, paying
 from hepae.learn.whole.plan import feature_of
+from hepae.learn.whole.sums import find_sums
 from hepae.learn.whole.tables import Found
 from hepae.progress import Report, silent
 
@@ -54,7 +56,14 @@ KINEMATICS: Final = ("pt", "eta", "phi", "mass")
 """Of linked rows these say something of any column."""
 
 QUICK: Final = Settings(
-    objects=20_000, terms=4, width_terms=0, least_gain=0.02, looks=8, contexts=True, budget=6
+    objects=20_000,
+    terms=4,
+    width_terms=0,
+    least_gain=0.02,
+    ancestor_gain=0.1,
+    looks=8,
+    contexts=True,
+    budget=6,
 )
 """A table of 50 columns is searched in ten seconds."""
 
@@ -126,8 +135,9 @@ class _Sample:
 
     def needs(self, linked: Linked) -> set[str]:
         """The columns that are decoded to read a linked one."""
-        both = linked.column, linked.index
-        return {self.found.columns[n].name for n in both}.union(*(self.ancestors.get(n, set()) for n in both))
+        made_of = linked.needs
+        names = {self.found.columns[n].name for n in made_of}
+        return names.union(*(self.ancestors.get(n, set()) for n in made_of))
 
     def learn(self, codec: PlainCodec) -> None:
         """Note what the columns of a codec need, for tables that are linked to theirs."""
@@ -147,8 +157,24 @@ class _Sample:
         for number in dict.fromkeys(wanted):
             name = f"{self.features[number].name}[{index}]"
             values = along(self.as_read(number), rows, named.values, named.levels[0].astype(np.int64))
-            out[name] = Linked(name, number, link.index, self.features[number].lattice), values
+            lattice = self.features[number].lattice
+            out[name] = Linked(name=name, column=number, index=link.index, lattice=lattice), values
         return out
+
+    def sums(self, targets: Sequence[int]) -> dict[str, tuple[Linked, Floats]]:
+        """What the rows of other tables say of columns of the event table."""
+        lattices = {number: feature.lattice for number, feature in self.features.items()}
+        restored = {
+            feature.name: Nested(self.columns[feature.name].levels, self.as_read(number))
+            for number, feature in self.features.items()
+        }
+        numbers = {column.name: number for number, column in enumerate(self.found.columns)}
+        entries = np.ones(len(restored[self.features[targets[0]].name].values), np.int64)
+        by_number = {numbers[name]: column for name, column in restored.items()}
+        return {
+            one.name: (one, linked_values(one, by_number, entries))
+            for one in find_sums(self.found, restored, lattices, targets)
+        }
 
 
 def lifted_tables(
@@ -190,7 +216,8 @@ def lifted_tables(
     for match in matches:
         columns.add(match.link.index)
     codecs = []
-    order = [*links, *(n for n in range(len(found.tables)) if n not in links)]
+    # the event table comes last: its columns are predicted from the rows of all others
+    order = [*links, *(n for n in range(1, len(found.tables)) if n not in links), EVENTS]
     for done, number in enumerate(order):
         members = _table_of(columns, number, links.get(number, []))
         if members is not None and (lifted := _lifted(members, scale, objects)) is not None:
@@ -216,6 +243,8 @@ def _table_of(columns: _Sample, number: int, links: Sequence[RowLink]) -> _Table
     counts = levels[-1].astype(np.int64) if levels else np.ones(len(next(iter(integers.values()))), np.int64)
     plain = {name: sizes[n] for n, name in zip(chosen, features, strict=True)}
     given = {name: one for link in links if not link.within for name, one in columns.given(link).items()}
+    if number == EVENTS:
+        given |= columns.sums(chosen)
     linked = {name: one for name, (one, _) in given.items()}
     offered = Links(
         {name: values for name, (_, values) in given.items()},

@@ -1,6 +1,7 @@
 // A schema with what follows from it, checked; shared by all who read chunks (docs/format/v1.md, section 17.2).
 #pragma once
 
+#include <cmath>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -78,7 +79,8 @@ public:
             out.push_back(spec.columns[feature]);
       out.insert(out.end(), spec.conditions.begin(), spec.conditions.end());
       for (std::size_t one : decoder.given(fPlaceOf[column]))
-         out.insert(out.end(), {spec.linked[one].column, spec.linked[one].index});
+         for (std::size_t number : spec.linked[one].needs())
+            out.push_back(number);
       return out;
    }
 
@@ -194,12 +196,22 @@ private:
 
    void check_linked(const Linked &linked, std::size_t table) const
    {
-      require(is_column(linked.column) && is_column(linked.index), "a link of no columns", linked.name);
-      const Column &column = schema().columns[linked.column], &index = schema().columns[linked.index];
-      const bool flat = column.shape.empty() && index.shape.empty();
-      const bool names = index.table == table && is_integer(index.dtype);
-      const bool near = counted_in_entries(table) && counted_in_entries(column.table);
-      require(flat && names && near, "a link that cannot be", linked.name);
+      for (std::size_t number : linked.needs())
+         require(is_column(number) && schema().columns[number].shape.empty(), "a link of no columns", linked.name);
+      const std::size_t other = schema().columns[linked.column].table;
+      require(counted_in_entries(other) && std::isfinite(linked.factor), "a link that cannot be", linked.name);
+      for (const Only &one : linked.only) {
+         const Column &kind = schema().columns[one.column];
+         require(kind.table == other && is_integer(kind.dtype), "a link that cannot be", linked.name);
+      }
+      const bool sums = !linked.only.empty() || linked.least;
+      if (linked.index) {
+         const Column &index = schema().columns[*linked.index];
+         const bool names = index.table == table && is_integer(index.dtype) && counted_in_entries(table);
+         require(names && !linked.row && !sums, "a link that cannot be", linked.name);
+      } else {
+         require(table == 0 && !(linked.row && sums), "a link that cannot be", linked.name);
+      }
    }
 
    void check_branch(const StoredBranch &branch) const

@@ -54,18 +54,50 @@ struct Column {
    }
 };
 
-/// A column of another table that the columns of a codec may be predicted from.
+/// Rows that are summed: those whose column of integers has one of some values.
+struct Only {
+   std::size_t column = 0;
+   std::vector<std::int64_t> values;
+
+   void fields(Record &r)
+   {
+      r.need("column", column);
+      r.need("values", values);
+   }
+};
+
+/// A column of another table that the columns of a codec may be predicted from: of the row that `index` names, of row number
+/// `row` of each entry, or summed over the rows of each entry.
 struct Linked {
    std::string name;
-   std::size_t column = 0, index = 0;
+   std::size_t column = 0;
+   std::optional<std::size_t> index, row;
+   double factor = 1;
+   std::optional<double> least;
+   std::vector<Only> only;
    Lattice lattice;
 
    void fields(Record &r)
    {
       r.need("name", name);
       r.need("column", column);
-      r.need("index", index);
+      r.may("index", index);
+      r.may("row", row);
+      r.may("factor", factor);
+      r.may("least", least);
+      r.may("only", only);
       r.need("lattice", lattice);
+   }
+
+   /// The columns that it is made of.
+   std::vector<std::size_t> needs() const
+   {
+      std::vector<std::size_t> out{column};
+      if (index)
+         out.push_back(*index);
+      for (const Only &one : only)
+         out.push_back(one.column);
+      return out;
    }
 };
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <map>
 #include <memory>
 #include <set>
@@ -146,7 +147,7 @@ private:
       const std::size_t feature = fSchema->place_of(column);
       for (std::size_t one : fSchema->codec(number).given(feature))
          if (!chunk.has_given(one))
-            chunk.give(one, linked(spec.linked[one], levels[0]));
+            chunk.give(one, linked(spec.linked[one], rows(levels)));
       for (std::size_t one : fSchema->codec(number).needs(feature))
          chunk.add_frame(one, fStreams.at(fSchema->stream_of(spec.columns[one])));
       Values out;
@@ -158,7 +159,33 @@ private:
 
    std::vector<double> linked(const Linked &link, const Counts &counts)
    {
-      return along(column(link.column), column(link.index), counts);
+      const Values &from = column(link.column);
+      std::vector<double> out = link.index ? along(from, column(*link.index), counts) : of_entries(link, from);
+      require(out.size() == sum_of(*counts), "a link between tables of other entries", link.name);
+      for (double &value : out)
+         value *= link.factor;
+      return out;
+   }
+
+   /// What the rows of each entry say of it; nothing where those of a kind are other rows in this chunk.
+   std::vector<double> of_entries(const Linked &link, const Values &from)
+   {
+      if (link.row)
+         return of_row(from, *link.row);
+      std::vector<bool> chosen = link.least ? at_least(from, *link.least) : std::vector<bool>(from.size(), true);
+      for (const Only &one : link.only) {
+         const Values &kinds = column(one.column);
+         if (kinds.levels.back() != from.levels.back() && *kinds.levels.back() != *from.levels.back())
+            return std::vector<double>(fEntries, std::numeric_limits<double>::quiet_NaN());
+         only_kinds(kinds, one.values, chosen);
+      }
+      return summed(from, chosen);
+   }
+
+   /// Rows of a table by row of its parent; one each in the event table.
+   Counts rows(const Levels &levels) const
+   {
+      return levels.empty() ? std::make_shared<std::vector<std::int64_t>>(fEntries, 1) : levels.back();
    }
 
    OpenChunk &opened(std::size_t codec, const Levels &levels)
@@ -166,11 +193,10 @@ private:
       const auto known = fChunks.find(codec);
       if (known != fChunks.end())
          return known->second;
-      const Counts rows = levels.empty() ? std::make_shared<std::vector<std::int64_t>>(fEntries, 1) : levels.back();
       std::vector<Bytes> raw;
       for (std::size_t condition : fSchema->schema().codecs[codec].conditions)
          raw.push_back(column(condition).bytes);
-      OpenChunk &chunk = fChunks.try_emplace(codec, fSchema->codec(codec), rows, raw).first->second;
+      OpenChunk &chunk = fChunks.try_emplace(codec, fSchema->codec(codec), rows(levels), raw).first->second;
       for (std::size_t condition : fSchema->schema().codecs[codec].conditions)
          chunk.add_condition(to_doubles(column(condition)));
       return chunk;
