@@ -570,6 +570,27 @@ def test_command_line(files: Sequence[Path], tmp_path: Path, capsys: pytest.Capt
     run(capsys, "verify", files[-1], tmp_path / "back.root")
 
 
+def test_inspect_shows_what_each_column_is_predicted_from_and_what_that_saves(
+    model: hepae.DatasetModel, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "nano.onnx"
+    model.save(path)
+    columns = {
+        one["column"]: one
+        for one in json.loads(run(capsys, "inspect", path, "--columns", "--json"))["columns"]
+    }
+    cells = columns["Jet_cells"]
+    assert cells["predicted_from"] == ["Jet_noise"]
+    assert cells["columns_read"] == 2
+    assert cells["bits_predicted"] < 9 < 14 < cells["bits_alone"]
+    assert columns["Muon_eta"]["columns_read"] == len({"Muon_eta", "Muon_jetIdx", "Jet_eta"})
+    said = run(capsys, "inspect", path, "Jet_n*,nothing")
+    assert "Jet_noise" in said
+    assert "Muon_eta" not in said
+    assert "columns" not in json.loads(run(capsys, "inspect", path, "--json"))
+    assert run(capsys, "inspect", path, "--columns", "--tree", "Other").count("Jet_noise") == 0
+
+
 def test_the_command_line_says_what_is_different(
     files: Sequence[Path], model: hepae.DatasetModel, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

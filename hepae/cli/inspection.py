@@ -16,6 +16,7 @@ from hepae.cli.arguments import Add, location
 from hepae.cli.choices import names_said
 from hepae.cli.progress import reporter
 from hepae.cli.tables import Result, counted, facts, fitted, listed, show
+from hepae.errors import InputError
 
 __all__ = ["add_inspect", "dry_run", "inspect"]
 
@@ -60,24 +61,50 @@ def inspect(options: argparse.Namespace) -> int:
 
     if Path(options.file).suffix == ".onnx":
         return _inspect_model(options)
-    patterns = ["*"] if options.columns else [name for names in options.patterns for name in names]
+    patterns = _patterns(options)
     show_facts(asdict(run(options.file, options.tree, patterns)), patterns, options.json)
     return 0
 
 
 def _inspect_model(options: argparse.Namespace) -> int:
     """Of a model file what it is for."""
-    from hepae.cli.models import dataset_facts, load_model, model_facts
+    from hepae.cli.models import dataset_facts, load_model, model_facts, predicted_columns
     from hepae.model.dataset import DatasetModel
 
-    model = load_model(options.file)
-    known = (
-        dataset_facts(model, options.file)
-        if isinstance(model, DatasetModel)
-        else model_facts(model, options.file)
-    )
-    show(known, facts, options.json)
+    model, patterns = load_model(options.file), _patterns(options)
+    if not isinstance(model, DatasetModel):
+        if patterns or options.tree:
+            hint = "a model of a collection is shown whole: leave out --columns, --tree and names"
+            raise InputError(
+                "a model of one collection has no columns of files", where=options.file, hint=hint
+            )
+        show(model_facts(model, options.file), facts, options.json)
+        return 0
+    known = dataset_facts(model, options.file)
+    columns = [
+        column
+        for tree in model.known.trees
+        if options.tree in (None, tree.tree)
+        for column in predicted_columns(tree)
+        if any(fnmatchcase(column["column"], pattern) for pattern in patterns)
+    ]
+    show({**known, "columns": columns} if patterns else known, partial(_model_page, known), options.json)
     return 0
+
+
+def _model_page(known: Mapping[str, Any], result: Result, console: Console) -> None:
+    """What a model is for, and the columns that it predicts."""
+    facts(known, console)
+    columns = result.get("columns", ())
+    if columns:
+        rows = [[cell(column, 0) for cell in PREDICTED.values()] for column in columns]
+        console.print("\nbits of a row in the sample that it was trained on", highlight=False)
+        fitted(console, list(PREDICTED), rows, spare=("predicted from",))
+
+
+def _patterns(options: argparse.Namespace) -> list[str]:
+    """Which columns are listed."""
+    return ["*"] if options.columns else [name for names in options.patterns for name in names]
 
 
 def dry_run(options: argparse.Namespace, choices: Mapping[str, Any]) -> int:
@@ -239,10 +266,23 @@ def _stored(column: Result, _: int) -> str:
     )
 
 
-def _needs(column: Result, _: int) -> str:
-    """The first columns that it is predicted from, and how many more there are."""
-    names, more = column["needs"][:MOST_NEEDS], len(column["needs"]) - MOST_NEEDS
-    return ", ".join(names) + (f" and {more:,} more" if more > 0 else "")
+def _first(name: str) -> Cell:
+    """The first columns that a column is predicted from, and how many more there are."""
+
+    def cell(column: Result, _: int) -> str:
+        names, more = column[name][:MOST_NEEDS], len(column[name]) - MOST_NEEDS
+        return ", ".join(names) + (f" and {more:,} more" if more > 0 else "")
+
+    return cell
+
+
+def _bits(name: str) -> Cell:
+    return lambda column, _: "" if column[name] is None else f"{column[name]:.1f}"
+
+
+def _saved(column: Result, _: int) -> str:
+    alone, predicted = column["bits_alone"], column["bits_predicted"]
+    return f"{1 - predicted / alone:.0%}" if alone else ""
 
 
 # the last of a table is dropped first where the terminal is narrow
@@ -264,9 +304,17 @@ COLUMNS: dict[str, Cell] = {
     "after, B": _number("after"),
     "ratio": _ratio,
     "stored": _stored,
-    "predicted from": _needs,
+    "predicted from": _first("needs"),
     "mantissa": _of_values("mantissa", str),
     "smallest": _of_values("low", lambda value: f"{value:.6g}"),
     "largest": _of_values("high", lambda value: f"{value:.6g}"),
     "not finite": _of_values("non_finite", lambda share: f"{share:.3%}" if share else ""),
+}
+PREDICTED: dict[str, Cell] = {
+    "column": lambda column, _: str(column["column"]),
+    "by itself": _bits("bits_alone"),
+    "predicted": _bits("bits_predicted"),
+    "saves": _saved,
+    "columns read": _number("columns_read"),
+    "predicted from": _first("predicted_from"),
 }

@@ -10,7 +10,7 @@ from hepae.model.dataset import DATASETS, DatasetModel
 from hepae.model.files import located, read_model
 from hepae.model.model import Model
 
-__all__ = ["dataset_facts", "load_model", "model_facts"]
+__all__ = ["dataset_facts", "load_model", "model_facts", "predicted_columns"]
 
 
 def load_model(path: str | Path) -> Model | DatasetModel:
@@ -59,12 +59,28 @@ def dataset_facts(model: DatasetModel, path: Path) -> dict[str, Any]:
 
 def _said(known: KnownTree) -> str:
     """Tables, columns, predictions and bounds of a tree, in a line."""
-    predicted = sum(len(codec.columns) for codec in known.codecs if codec.lifting is not None)
     linked = sum(bool(codec.linked) for codec in known.codecs)
     bounds = sorted({str(bound) for bound in known.bounds.values() if bound.kind != "exact"})
     lossy = f"; bounds {', '.join(bounds)}" if bounds else "; everything exact"
     columns = len(known.columns) - len(known.own)
     return (
-        f"{len(known.schema.tables):,} tables, {columns:,} columns, {predicted:,} predicted; "
+        f"{len(known.schema.tables):,} tables, {columns:,} columns, {len(known.predicted):,} predicted; "
         f"{linked:,} tables linked to others{lossy}"
     )
+
+
+def predicted_columns(known: KnownTree) -> list[dict[str, Any]]:
+    """Of each predicted column bits of a row by itself and predicted, what it looks at, how many are read with it."""
+    names = [column.name for column in known.columns]
+    unknown = [(None, None)] * len(known.predicted)
+    return [
+        {
+            "tree": known.tree,
+            "column": names[n],
+            "bits_alone": alone,
+            "bits_predicted": predicted,
+            "predicted_from": [names[one] for one in known.schema.needs[n]],
+            "columns_read": len(known.schema.closure(n)),
+        }
+        for n, (alone, predicted) in zip(known.predicted, known.bits or unknown, strict=True)
+    ]

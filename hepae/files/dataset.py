@@ -181,7 +181,11 @@ def _known(
     plan = planned(found, values, every / entries, bounds, lifted=searched.codecs, dither=dither)
     methods = tuple(plan.methods.get(number, ()) for number in range(len(found.columns)))
     matches = tuple(_match(match, found) for match in searched.matches)
-    return plan.schema, KnownPart(0, 0, methods, matches)
+    predicted = [n for codec in searched.codecs for n in codec.columns]
+    bits = tuple(
+        (round(before, 2), round(after, 2)) for before, after in map(searched.bits.__getitem__, predicted)
+    )
+    return plan.schema, KnownPart(0, 0, methods, matches, bits)
 
 
 def _reference(

@@ -47,12 +47,15 @@ class KnownPart(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         For each column the methods of plain coding that suit it; none for those of a codec.
     matches
         Columns of hepae's own among those of the schema.
+    bits
+        For each column that is predicted, in their order, the bits of a row of the sample: by itself, and predicted.
     """
 
     header: int
     schema: int
     methods: tuple[tuple[int, ...], ...]
     matches: tuple[KnownMatch, ...] = ()
+    bits: tuple[tuple[float, float], ...] = ()
 
 
 class _Told(msgspec.Struct, frozen=True):
@@ -72,7 +75,7 @@ class KnownTree:
         Directories and name of the tree.
     schema
         How a tree that has all of the columns would be stored.
-    methods, matches
+    methods, matches, bits
         As in `KnownPart`.
     """
 
@@ -80,6 +83,7 @@ class KnownTree:
     schema: TreeSchema
     methods: tuple[tuple[int, ...], ...]
     matches: tuple[KnownMatch, ...] = ()
+    bits: tuple[tuple[float, float], ...] = ()
 
     @classmethod
     def of(cls, part: KnownPart, text: bytes) -> KnownTree:
@@ -94,7 +98,7 @@ class KnownTree:
             told = msgspec.json.decode(text, type=_Told)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as problem:
             raise ModelRejectedError("a schema that cannot be read", got=str(problem)) from None
-        tree = cls(told.tree, told.schema, part.methods, part.matches)
+        tree = cls(told.tree, told.schema, part.methods, part.matches, part.bits)
         tree.require_sense()
         return tree
 
@@ -107,6 +111,11 @@ class KnownTree:
     def codecs(self) -> tuple[PlainCodec, ...]:
         """How columns predict each other."""
         return tuple(codec for codec in self.schema.codecs if isinstance(codec, PlainCodec))
+
+    @computed_once
+    def predicted(self) -> tuple[int, ...]:
+        """The columns that are predicted from others."""
+        return tuple(n for codec in self.codecs if codec.lifting is not None for n in codec.columns)
 
     @computed_once
     def bounds(self) -> dict[str, Bound]:
@@ -150,6 +159,7 @@ class KnownTree:
             or not names
             or len(self.codecs) != len(self.schema.codecs)
             or len(self.methods) != len(self.columns)
+            or len(self.bits) not in (0, len(self.predicted))
         ):
             raise ModelRejectedError("columns that cannot be", where=self.tree)
 

@@ -78,7 +78,7 @@ class PlainCodec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="p
         for name, number in numbers.items():
             own = carriers(predictors.derived, predictors.ancestors(name), name)
             given = [column for one in predictors.given(name) for column in linked.get(one, ())]
-            needs[number] = (*(numbers[one] for one in own if one in numbers), *given)
+            needs[number] = tuple(dict.fromkeys([*(numbers[one] for one in own if one in numbers), *given]))
         return needs
 
 
@@ -145,6 +145,17 @@ class TreeSchema(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=T
         """The columns that must be decoded before each that is coded without a model file."""
         plain = [codec for codec in self.codecs if isinstance(codec, PlainCodec)]
         return {column: needed for codec in plain for column, needed in codec.needs.items()}
+
+    def closure(self, column: int) -> set[int]:
+        """The columns that are decoded to read a column, itself included."""
+        seen: set[int] = set()
+        waiting = [column]
+        while waiting:
+            one = waiting.pop()
+            if one not in seen:
+                seen.add(one)
+                waiting += self.needs.get(one, ())
+        return seen
 
     def to_json(self) -> bytes:
         """As stored."""

@@ -82,6 +82,14 @@ class _Table:
     links: Links
 
 
+@dataclass(frozen=True)
+class _Lifted:
+    """A codec of a table, and bits of a row for each of its columns: by itself, and predicted."""
+
+    codec: PlainCodec
+    bits: Mapping[int, tuple[float, float]]
+
+
 class _Sample:
     """Columns of a sample as features, each made once.
 
@@ -215,16 +223,18 @@ def lifted_tables(
     links = with_matches(links, matches)
     for match in matches:
         columns.add(match.link.index)
-    codecs = []
+    codecs: list[PlainCodec] = []
+    bits: dict[int, tuple[float, float]] = {}
     # the event table comes last: its columns are predicted from the rows of all others
     order = [*links, *(n for n in range(1, len(found.tables)) if n not in links), EVENTS]
     for done, number in enumerate(order):
         members = _table_of(columns, number, links.get(number, []))
         if members is not None and (lifted := _lifted(members, scale, objects)) is not None:
-            codecs.append(lifted)
-            columns.learn(lifted)
+            codecs.append(lifted.codec)
+            columns.learn(lifted.codec)
+            bits |= lifted.bits
         report("predicting", done + 1, len(found.tables), found.tables[number].name)
-    return Searched(codecs, matches)
+    return Searched(codecs, matches, bits=bits)
 
 
 def _table_of(columns: _Sample, number: int, links: Sequence[RowLink]) -> _Table | None:
@@ -256,7 +266,7 @@ def _table_of(columns: _Sample, number: int, links: Sequence[RowLink]) -> _Table
     return _Table(found.tables[number].name, chosen, features, integers, plain, counts, linked, offered)
 
 
-def _lifted(table: _Table, scale: float, objects: int) -> PlainCodec | None:
+def _lifted(table: _Table, scale: float, objects: int) -> _Lifted | None:
     """The predictions of a table that pay; None where there are none."""
     lattices = {name: feature.lattice for name, feature in table.features.items()}
     roles = _roles(table.name, table.integers)
@@ -284,7 +294,10 @@ def _lifted(table: _Table, scale: float, objects: int) -> PlainCodec | None:
     pairs = [(n, f) for n, f in zip(table.numbers, table.features.values(), strict=True) if f.name in keep]
     used = {name for one in kept.features for name in kept.given(one.feature)}
     linked = tuple(one for name, one in table.linked.items() if name in used)
-    return PlainCodec(tuple(n for n, _ in pairs), tuple(f for _, f in pairs), LiftingSpec(kept), linked)
+    codec = PlainCodec(tuple(n for n, _ in pairs), tuple(f for _, f in pairs), LiftingSpec(kept), linked)
+    each = 8.0 / max(int(table.counts.sum()), 1)
+    bits = {n: (each * table.plain[f.name], each * sizes[f.name]) for n, f in pairs}
+    return _Lifted(codec, bits)
 
 
 def _settings(table: _Table, objects: int) -> Settings:

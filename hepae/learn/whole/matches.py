@@ -76,11 +76,14 @@ class Searched:
         Rows that are matched with rows of other tables, each with a column that is made while writing.
     methods
         Methods of plain coding of columns, by number, where they are known already.
+    bits
+        Of columns of the codecs, by number, the bits of a row of the sample: by itself, and predicted.
     """
 
     codecs: Sequence[PlainCodec] = ()
     matches: Sequence[Match] = ()
     methods: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
+    bits: Mapping[int, tuple[float, float]] = field(default_factory=dict)
 
 
 Search = Callable[[Found, Mapping[str, Nested], Mapping[str, Bound], float, bool, Report], Searched]
