@@ -31,10 +31,11 @@ def test_both_forms_of_all_loops_give_the_same_bits() -> None:
     assert lines == printed("loops", flags=(PLAIN,))
 
 
-def test_the_nearest_points_of_many_values_are_those_of_each() -> None:
-    nearest = [line for line in printed("loops") if line.startswith("nearest")]
-    assert nearest
-    assert nearest[::2] == nearest[1::2]
+@pytest.mark.parametrize("what", ["nearest", "angles"])
+def test_what_is_found_of_many_values_is_that_of_each(what: str) -> None:
+    found = [line for line in printed("loops") if line.startswith(what)]
+    assert found
+    assert found[::2] == found[1::2]
 
 
 @pytest.mark.skipif(CLANG is None, reason="there is no clang")

@@ -14,6 +14,7 @@
 #include <hepae/prediction/classes.hpp>
 #include <hepae/prediction/known.hpp>
 #include <hepae/prediction/stretches.hpp>
+#include <hepae/prediction/sums.hpp>
 
 namespace {
 
@@ -170,8 +171,11 @@ void functions(std::size_t size, Random &random)
    std::vector<std::int32_t> logs(size);
    hepae::known::logs(finite.data(), size, logs.data());
    print("logs", logs);
+   const std::vector<double> x = reals(size, random), y = reals(size, random);
+   hepae::sums::angles(x.data(), y.data(), angles);
+   print("angles", angles);
    for (std::size_t i = 0; i < size; ++i)
-      angles[i] = hepae::exact::table_arctan2(finite[i], out[size - 1 - i]);
+      angles[i] = hepae::exact::table_arctan2(y[i], x[i]);
    print("angles", angles);
 }
 

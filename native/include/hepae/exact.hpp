@@ -289,24 +289,32 @@ inline const std::array<double, kTable + 1> &angle_table()
    return table;
 }
 
-/// The place of the vector (x, y) in that table.
-HEPAE_INLINE std::int32_t place_of_angle(double y, double x)
+/// A magnitude; what is not a number is as large as can be.
+HEPAE_INLINE double size_of_any(double x)
 {
-   const double a = std::fabs(y), b = std::fabs(x);
-   const bool steep = a > b;
-   const double most = steep ? a : b, large = most > 1 / kLargest ? most : 1 / kLargest;
-   double ratio = (steep ? b : a) / large;
-   ratio = a == a && b == b && ratio == ratio ? ratio : 0; // not a number
-   ratio = ratio > 1 ? 1 : ratio;
-   return static_cast<std::int32_t>(ratio * kTable + 0.5);
+   constexpr std::int64_t largest = std::int64_t{0x7FF} << 52; // bits of numbers that are not negative rise with them
+   const auto bits = static_cast<std::int64_t>(bits_of(std::fabs(x)));
+   return of_bits(static_cast<std::uint64_t>(bits < largest ? bits : largest));
 }
 
-/// The angle of a vector, from what is at its place.
+/// The place of the vector (x, y) in that table; that of what is not a number is 0. No branch.
+HEPAE_INLINE std::int32_t place_of_angle(double y, double x)
+{
+   const double a = size_of_any(y), b = size_of_any(x);
+   const double most = a > b ? a : b, least = a > b ? b : a, large = most > 1 / kLargest ? most : 1 / kLargest;
+   const std::uint64_t ratio = bits_of(least / large), is_number = std::uint64_t{0} - (ratio <= bits_of(1.0));
+   return static_cast<std::int32_t>(of_bits(ratio & is_number) * kTable + 0.5);
+}
+
+/// The angle of a vector, from what is at its place. No branch: an angle may be turned over, and then added to.
 HEPAE_INLINE double turned(double angle, double y, double x)
 {
-   angle = std::fabs(y) > std::fabs(x) ? 0.5 * kPi - angle : angle;
-   angle = x < 0 ? kPi - angle : angle;
-   return std::copysign(angle, y == y ? y : 0.0);
+   const double sign = std::fabs(y) > std::fabs(x) ? -0.0 : 0.0, steep = std::fabs(y) > std::fabs(x) ? 0.5 * kPi : 0.0;
+   angle = steep + of_bits(bits_of(angle) ^ bits_of(sign));
+   const double behind = x < 0 ? -0.0 : 0.0, half = x < 0 ? kPi : 0.0;
+   angle = half + of_bits(bits_of(angle) ^ bits_of(behind));
+   const double down = y == y ? y : 0.0;
+   return of_bits((bits_of(angle) & ~(std::uint64_t{1} << 63)) | (bits_of(down) & std::uint64_t{1} << 63));
 }
 
 /// Angle of the vector (x, y) from a table.

@@ -122,8 +122,8 @@ private:
          fields::Eight inside(fBits.data(), at);
          for (const std::size_t end = std::min(i + piece, fSymbols.size()); i + at_once <= end; i += at_once) {
             const __m256i symbols = _mm256_cvtepu16_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i *>(fSymbols.data() + i)));
-            const __m256i offsets = inside.take(gathering::eight(widths, symbols));
-            put(_mm256_add_epi32(gathering::eight(starts, symbols), offsets), out + i);
+            const __m256i offsets = inside.take(gathering::of_register(widths, symbols));
+            put(_mm256_add_epi32(gathering::of_register(starts, symbols), offsets), out + i);
          }
          at = inside.position();
       }

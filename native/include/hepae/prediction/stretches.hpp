@@ -124,7 +124,7 @@ HEPAE_AVX2 inline std::size_t add_with_avx2(const std::int32_t *table, const std
 {
    std::size_t p = 0;
    for (; p + kAtOnce <= size; p += kAtOnce)
-      store(out + p, _mm256_add_epi32(load(out + p), gathering::eight(table, load(at + p))));
+      store(out + p, _mm256_add_epi32(load(out + p), gathering::eight(table, at + p)));
    return p;
 }
 

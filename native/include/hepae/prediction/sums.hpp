@@ -16,6 +16,31 @@
 
 namespace hepae {
 
+namespace sums {
+
+/// Angles of vectors, from a table.
+inline void angles(const double *x, const double *y, Span<double> out)
+{
+   constexpr std::size_t tile = 256;
+   std::int32_t places[tile];
+   for (std::size_t done = 0; done < out.size(); done += tile) {
+      const std::size_t size = std::min(tile, out.size() - done);
+      const double *dx = x + done, *dy = y + done;
+      double *to = out.data() + done;
+      processor::run([&]() HEPAE_INLINED {
+         for (std::size_t p = 0; p < size; ++p)
+            places[p] = exact::place_of_angle(dy[p], dx[p]);
+      });
+      gather(exact::angle_table().data(), places, 0, size, to);
+      processor::run([&]() HEPAE_INLINED {
+         for (std::size_t p = 0; p < size; ++p)
+            to[p] = exact::turned(to[p], dy[p], dx[p]);
+      });
+   }
+}
+
+} // namespace sums
+
 class Sums {
 public:
    explicit Sums(const Known &known) : fKnown(&known) {}
@@ -31,7 +56,7 @@ public:
       if (!direction)
          return sizes(balance, c.spec->relative ? fKnown->values_at(spec.pt, place) : nullptr, out);
       fReals.resize(out.size());
-      angles(balance, fReals);
+      sums::angles(balance.first.data(), balance.second.data(), fReals);
       lattice(spec.phi).nearest(fReals, out);
    }
 
@@ -165,26 +190,6 @@ private:
          const double met = condition(c.met, p), angle = condition(c.met_phi, p);
          pair.first[p] = -met * exact::cos(angle);
          pair.second[p] = -met * exact::sin(angle);
-      }
-   }
-
-   static void angles(const Pair &balance, Span<double> out)
-   {
-      constexpr std::size_t tile = 256;
-      std::int32_t places[tile];
-      for (std::size_t done = 0; done < out.size(); done += tile) {
-         const std::size_t size = std::min(tile, out.size() - done);
-         const double *x = balance.first.data() + done, *y = balance.second.data() + done;
-         double *to = out.data() + done;
-         processor::run([&]() HEPAE_INLINED {
-            for (std::size_t p = 0; p < size; ++p)
-               places[p] = exact::place_of_angle(y[p], x[p]);
-         });
-         gather(exact::angle_table().data(), places, 0, size, to);
-         processor::run([&]() HEPAE_INLINED {
-            for (std::size_t p = 0; p < size; ++p)
-               to[p] = exact::turned(to[p], y[p], x[p]);
-         });
       }
    }
 
