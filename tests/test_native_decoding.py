@@ -268,5 +268,10 @@ def test_a_codec_is_pickled_without_what_is_native() -> None:
 def test_blocks_of_integers_are_unpacked_the_same(module: ModuleType) -> None:
     rng = np.random.default_rng(9)
     wild = rng.integers(-(2**63), 2**63 - 1, 1000)
-    for q in (wild, wild >> 40, wild >> 20, wild % 3, wild * 0 + 4, wild[:0], (wild >> 50) * 977, wild[:1]):
+    for q in (wild % 3, wild * 0 + 4, wild[:0], (wild >> 50) * 977, (wild >> 57) * 1_000_003, wild[:1]):
         assert module.unpack(pack(q), len(q)) == q.tobytes()
+    for shift in (0, 6, 7, 8, 20, 31, *range(32, 64)):  # offsets of all widths
+        skewed = (wild >> shift) * (wild % 5 > 0)
+        for size in (1, 2, 3, 7, 255, 256, 257, 511, 515, 1000):
+            q = skewed[:size]
+            assert module.unpack(pack(q), size) == q.tobytes(), (shift, size)

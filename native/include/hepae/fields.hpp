@@ -17,46 +17,83 @@ HEPAE_INLINE std::uint64_t word(const std::uint8_t *data, std::size_t at)
    return out >> (at % 8);
 }
 
-/// Widths up to which `Eight` reads.
-constexpr unsigned kNarrow = 25;
+/// Widths up to which `Narrow` and `Close` read.
+constexpr unsigned kNarrow = 25, kClose = 13;
 
 #if HEPAE_HAS_AVX2
 
-/// Reads eight narrow numbers at a time. Four bytes must be there from the begin of each on.
-class Eight {
+/// Each of eight numbers and those before it; and the last one of eight.
+HEPAE_AVX2 HEPAE_INLINE __m256i sums(__m256i x)
+{
+   x = _mm256_add_epi32(x, _mm256_slli_si256(x, 4));
+   x = _mm256_add_epi32(x, _mm256_slli_si256(x, 8));
+   const __m256i low = _mm256_permutevar8x32_epi32(x, _mm256_set1_epi32(3));
+   return _mm256_add_epi32(x, _mm256_blend_epi32(_mm256_setzero_si256(), low, 0xF0));
+}
+HEPAE_AVX2 HEPAE_INLINE std::size_t last(__m256i x)
+{
+   return static_cast<std::size_t>(_mm_extract_epi32(_mm256_extracti128_si256(x, 1), 3));
+}
+
+/// The numbers that begin within the first byte of words.
+HEPAE_AVX2 HEPAE_INLINE __m256i cut(__m256i words, __m256i starts, __m256i widths)
+{
+   const __m256i shifted = _mm256_srlv_epi32(words, _mm256_and_si256(starts, _mm256_set1_epi32(7)));
+   return _mm256_andnot_si256(_mm256_sllv_epi32(_mm256_set1_epi32(-1), widths), shifted);
+}
+
+/// Reads eight narrow numbers at a time, each from a word of its own. Four bytes must be there from the begin of each on.
+class Narrow {
 public:
-   HEPAE_AVX2 Eight(const std::uint8_t *data, std::size_t at)
-      : fFrom(data + at / 8), fFirst(at / 8 * 8), fBegin(_mm256_set1_epi32(static_cast<int>(at % 8)))
+   HEPAE_AVX2 HEPAE_INLINE Narrow(const std::uint8_t *data, std::size_t at) : fData(data), fAt(at) {}
+
+   HEPAE_AVX2 HEPAE_INLINE __m256i take(__m256i widths)
    {
+      const __m256i ends = sums(widths), begin = _mm256_set1_epi32(static_cast<int>(fAt % 8));
+      const __m256i starts = _mm256_add_epi32(_mm256_sub_epi32(ends, widths), begin);
+      alignas(32) std::uint32_t bytes[8];
+      _mm256_store_si256(reinterpret_cast<__m256i *>(bytes), _mm256_srli_epi32(starts, 3));
+      const std::uint8_t *data = fData + fAt / 8;
+      const auto word = [&](std::size_t i) HEPAE_AVX2 {
+         int out;
+         std::memcpy(&out, data + bytes[i], sizeof(out));
+         return out;
+      };
+      const __m256i words = _mm256_setr_epi32(word(0), word(1), word(2), word(3), word(4), word(5), word(6), word(7));
+      fAt += last(ends);
+      return cut(words, starts, widths);
    }
 
-   HEPAE_AVX2 __m256i take(__m256i widths)
-   {
-      const __m256i ends = _mm256_add_epi32(fBegin, sums(widths)), starts = _mm256_sub_epi32(ends, widths);
-      const __m256i ones = _mm256_set1_epi32(-1);
-      const __m256i words = _mm256_mask_i32gather_epi32(_mm256_setzero_si256(), reinterpret_cast<const int *>(fFrom),
-                                                        _mm256_srli_epi32(starts, 3), ones, 1);
-      fBegin = _mm256_permutevar8x32_epi32(ends, _mm256_set1_epi32(7));
-      const __m256i shifted = _mm256_srlv_epi32(words, _mm256_and_si256(starts, _mm256_set1_epi32(7)));
-      return _mm256_andnot_si256(_mm256_sllv_epi32(ones, widths), shifted);
-   }
-
-   /// The position behind what was taken, which must be less than 2^31 bits.
-   HEPAE_AVX2 std::size_t position() const { return fFirst + static_cast<std::size_t>(_mm256_cvtsi256_si32(fBegin)); }
+   /// The position behind what was taken.
+   HEPAE_AVX2 HEPAE_INLINE std::size_t position() const { return fAt; }
 
 private:
-   const std::uint8_t *fFrom;
-   std::size_t fFirst;
-   __m256i fBegin;
+   const std::uint8_t *fData;
+   std::size_t fAt;
+};
 
-   /// Each number and those before it.
-   HEPAE_AVX2 static __m256i sums(__m256i x)
+/// The same for numbers so narrow that eight of them begin within 13 bytes. 16 bytes must be there from the begin on.
+class Close {
+public:
+   HEPAE_AVX2 HEPAE_INLINE Close(const std::uint8_t *data, std::size_t at) : fData(data), fAt(at) {}
+
+   HEPAE_AVX2 HEPAE_INLINE __m256i take(__m256i widths)
    {
-      x = _mm256_add_epi32(x, _mm256_slli_si256(x, 4));
-      x = _mm256_add_epi32(x, _mm256_slli_si256(x, 8));
-      const __m256i low = _mm256_permutevar8x32_epi32(x, _mm256_set1_epi32(3));
-      return _mm256_add_epi32(x, _mm256_blend_epi32(_mm256_setzero_si256(), low, 0xF0));
+      const __m256i ends = sums(widths), begin = _mm256_set1_epi32(static_cast<int>(fAt % 8));
+      const __m256i starts = _mm256_add_epi32(_mm256_sub_epi32(ends, widths), begin);
+      const __m256i all = _mm256_broadcastsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i *>(fData + fAt / 8)));
+      const __m256i first = _mm256_shuffle_epi8(_mm256_srli_epi32(starts, 3), _mm256_broadcastsi128_si256(_mm_setr_epi8(
+                                                   0, 0, 0, 0, 4, 4, 4, 4, 8, 8, 8, 8, 12, 12, 12, 12)));
+      const __m256i words = _mm256_shuffle_epi8(all, _mm256_add_epi8(first, _mm256_set1_epi32(0x03020100)));
+      fAt += last(ends);
+      return cut(words, starts, widths);
    }
+
+   HEPAE_AVX2 HEPAE_INLINE std::size_t position() const { return fAt; }
+
+private:
+   const std::uint8_t *fData;
+   std::size_t fAt;
 };
 
 #endif

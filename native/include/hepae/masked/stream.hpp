@@ -115,11 +115,11 @@ private:
    template <class T>
    HEPAE_AVX2 std::size_t read_inside_with_avx2(std::size_t &at, T *out) const
    {
-      constexpr std::size_t at_once = 8, piece = 4096; // positions within a piece fit into 32 bits
+      constexpr std::size_t at_once = 8, piece = 4096;
       const std::int32_t *widths = fShape->alphabet.small_widths.data(), *starts = fShape->alphabet.small_starts.data();
       std::size_t i = 0;
       while (i + at_once <= fSymbols.size()) {
-         fields::Eight inside(fBits.data(), at);
+         fields::Narrow inside(fBits.data(), at);
          for (const std::size_t end = std::min(i + piece, fSymbols.size()); i + at_once <= end; i += at_once) {
             const __m256i symbols = _mm256_cvtepu16_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i *>(fSymbols.data() + i)));
             const __m256i offsets = inside.take(gathering::of_register(widths, symbols));
