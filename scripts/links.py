@@ -45,7 +45,7 @@ TEXT = """
 The last quarter of a file, compressed losslessly with a model that was trained on the first three quarters. *Input*:
 bytes of the table as the input has them (LZMA-9 in a NanoAOD file). *pcodec*: each column by itself. It and the
 next two are shares of the input's bytes. *Links save*: of the bytes without links. *Needs*: columns that are decoded to
-read one column of the table, itself included. Below: sizes of the file, seconds of CPU to read some columns, and the links
+read one column of the table, itself included. Below: sizes of the file, seconds of CPU to read some columns, and links
 with the bits that a row of the table saves by plain differences alone.
 """
 READ = ("Muon_pt", "Muon_eta", "Muon_phi", "Muon_mass")
