@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +25,14 @@ from hepae.progress import silent
 from tests.whole_samples import write_nano
 
 BOUNDS = ["Jet_pt=rel:1e-2", "cov=abs:1e-2"]
+
+
+@pytest.fixture(autouse=True)
+def without_scipy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The extra `lab` does not bring it; mplhep warns where it would be needed."""
+    monkeypatch.delitem(sys.modules, "mplhep.error_estimation", raising=False)
+    monkeypatch.setitem(sys.modules, "scipy", None)
+    monkeypatch.setitem(sys.modules, "scipy.stats", None)
 
 
 @pytest.fixture(scope="module")
@@ -83,6 +92,7 @@ def test_what_moved_is_drawn_with_its_errors(
     ):
         assert word in text
     assert "<script" not in text
+    assert '<figure class="wide">' in text, "bars are not made too small to be read on a narrow screen"
     with uproot.open(histograms) as found:
         assert found["Events/Jet_pt/before"].values(flow=True).sum() == len(before)
 

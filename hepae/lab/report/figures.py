@@ -126,7 +126,15 @@ def panel_figure(panel: Panel) -> Figure:
         flow="none",
     )
     mplhep.histplot(
-        panel.after, ax=main, histtype="step", color=AFTER, lw=1.1, label="restored", flow="none", yerr=False
+        panel.after,
+        ax=main,
+        histtype="step",
+        color=AFTER,
+        lw=1.1,
+        label="restored",
+        flow="none",
+        yerr=False,
+        w2method="sqrt",  # not drawn, but computed: by scipy otherwise, which need not be there
     )
     edges, logarithmic = panel.before.axes[0].edges, _logarithmic(panel.before.axes[0].edges)
     if logarithmic:
@@ -161,17 +169,7 @@ def _draw_ratio(axes: Axes, panel: Panel) -> None:
         quotient, error = after / before, 1 / np.sqrt(before)
     axes.stairs(1 + error, edges, baseline=1 - error, fill=True, color=BEFORE, lw=0)
     filled = np.where(before >= FEW_ENTRIES / 5, quotient, np.nan)
-    mplhep.histplot(
-        filled,
-        bins=edges,
-        ax=axes,
-        histtype="step",
-        color=AFTER,
-        lw=1.0,
-        edges=False,
-        yerr=False,
-        flow="none",
-    )
+    axes.stairs(filled, edges, baseline=None, color=AFTER, lw=1.0)
     far = np.abs(filled - 1)[before >= FEW_ENTRIES]
     reach = min(1.0, max(0.02, 1.3 * float(np.nanmax(far, initial=0.0))))
     axes.set(ylim=(1 - reach, 1 + reach), ylabel="restored\n/ original", xlabel="")

@@ -61,10 +61,16 @@ def grid(panels: Sequence[Panel], report: Report, phase: str) -> str:
     return f'<div class="grid">{"".join(pictures)}</div>'
 
 
+NARROW = 800
+"""Pixels of a picture; a wider one is not made so small on a telephone that its words cannot be read."""
+
+
 def picture(figure: Figure, words: str) -> str:
     data = base64.b64encode(figures.png(figure)).decode()
     width = round(96 * figure.get_size_inches()[0])
-    return f'<figure><img src="data:image/png;base64,{data}" alt="{html.escape(words)}" width="{width}"></figure>'
+    kind = ' class="wide"' if width > NARROW else ""
+    shown = f'<img src="data:image/png;base64,{data}" alt="{html.escape(words)}" width="{width}">'
+    return f"<figure{kind}>{shown}</figure>"
 
 
 def table(heads: Sequence[str], rows: Iterable[Sequence[str]], kind: str = "numbers") -> str:

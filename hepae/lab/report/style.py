@@ -34,6 +34,7 @@ th:first-child, td:first-child { text-align: left; padding-left: 0; }
 .grid { display: grid; grid-template-columns: repeat(auto-fill, minmax(540px, 1fr)); gap: 14px 24px; }
 figure { margin: 6px 0; }
 img { max-width: 100%; height: auto; }
+figure.wide { overflow-x: auto; } .wide img { min-width: 860px; }
 footer { color: var(--quiet); font-size: 13px; padding-top: 24px; padding-bottom: 32px; }
 @media (max-width: 620px) { .grid { grid-template-columns: 1fr; } header, nav, main, footer { padding: 0 14px; } }
 @media print {
@@ -45,7 +46,7 @@ footer { color: var(--quiet); font-size: 13px; padding-top: 24px; padding-bottom
   #residuals { break-before: page; }
   table { font-size: 8.5px; }
   th, td { padding: 2px 5px; }
-  .scroll { overflow: visible; }
+  .scroll, figure.wide { overflow: visible; } .wide img { min-width: 0; }
   .grid { grid-template-columns: 1fr 1fr; gap: 6px 10px; }
   figure, tr, .tiles { break-inside: avoid; }
   .tile { padding: 4px 10px; min-width: 0; border: 1px solid var(--line); }
