@@ -59,8 +59,9 @@ def open(  # noqa: A001 - the word users know from uproot
     path
         A compressed file (or one that is not).
     columns
-        Branches to restore; all one-number and one-level jagged branches where none are named, with a warning that
-        names the others. Where they cannot be decoded in the event loop, they are held in memory.
+        Branches to restore; where none are named all numbers and texts, one an event, in vectors, or in vectors of
+        vectors, with a warning that names the others. Where they cannot be decoded in the event loop, they are held
+        in memory, and vectors in vectors are columns only if they are named.
     tree
         Name of the tree; where none is named, the one that has the columns.
     entry_start, entry_stop
@@ -69,7 +70,8 @@ def open(  # noqa: A001 - the word users know from uproot
     Returns
     -------
     ROOT.RDataFrame
-        Jagged columns are ``ROOT::RVec``. What C++ does not take in a name is an underscore in that of the column:
+        Jagged columns are ``ROOT::RVec``, those of two levels ``ROOT::RVec<std::vector<float>>``, as RDataFrame has
+        them from the original. What C++ does not take in a name is an underscore in that of the column:
         ``AnalysisJetsAuxDyn_pt`` is ``AnalysisJetsAuxDyn.pt``.
 
     Raises
@@ -100,7 +102,8 @@ def open(  # noqa: A001 - the word users know from uproot
         offered = {str(column) for column in frame.GetColumnNames()}
         # nothing that would be there in memory may be missing
         if offered.issuperset(_plain_names(branches) if columns is None else columns):
-            _say_what_is_left(columns, set(branches) - offered, f"{path}:{name}")
+            of_all = "no numbers or texts, nor vectors of them up to two levels"
+            _say_what_is_left(columns, set(branches) - offered, of_all, f"{path}:{name}")
             return _called(frame, sorted(offered) if columns is None else list(columns), f"{path}:{name}")
     if root.IsImplicitMTEnabled():
         raise UnsupportedError(
@@ -113,7 +116,8 @@ def open(  # noqa: A001 - the word users know from uproot
         opened = file[name]
         there = opened.keys()
         names = [name for name in there if _plain(name, branches)] if columns is None else list(columns)
-        _say_what_is_left(columns, set(there) - set(names), f"{path}:{name}")
+        unnamed = "where none are named, only numbers, one an event or one an object, are columns in memory"
+        _say_what_is_left(columns, set(there) - set(names), unnamed, f"{path}:{name}")
         called = _cpp_names(names, f"{path}:{name}")
         arrays = {
             called[key]: _for_root(
@@ -284,14 +288,13 @@ def _require_columns(unknown: Sequence[str], path: str | Path, tree: str) -> Non
             raise CollectionError("no such column", where=where, got=", ".join(missing), hint=hint or None)
 
 
-def _say_what_is_left(columns: Sequence[str] | None, left: Collection[str], where: str) -> None:
-    """Warn of branches that no data frame of all columns has: vectors in vectors, texts, objects, names with dots."""
+def _say_what_is_left(columns: Sequence[str] | None, left: Collection[str], why: str, where: str) -> None:
+    """Warn of branches that a data frame of all columns has not."""
     names = sorted(name for name in left if not name.endswith(SUFFIX) and name != MARKER)
     if columns is None and names:
         more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
         warnings.warn(
-            f"{where}: only numbers, one an event or one an object, are columns where none are named; left out: "
-            f"{', '.join(names[:MOST_NAMED])}{more}",
+            f"{where}: left out: {', '.join(names[:MOST_NAMED])}{more} ({why})",
             stacklevel=3,
         )
 

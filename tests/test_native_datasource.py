@@ -68,6 +68,69 @@ result["entries"] = int(many.Count().GetValue())
 result["from Python"] = histogram(hepae.rdataframe.open(small, tree="Events"))
 """
 
+NESTED = """
+file, tree = ROOT.TFile(paths[0], "RECREATE"), ROOT.TTree("reco", "")
+kinds = {"floats": "float", "integers": "int", "longs": "long long", "bytes": "char", "flags": "bool"}
+vectors = {name: ROOT.std.vector[f"std::vector<{kind}>"]() for name, kind in kinds.items()}
+texts = ROOT.std.vector["std::string"]()
+for name, vector in {**vectors, "texts": texts}.items():
+    tree.Branch(name, vector)
+for entry in range(700):
+    texts.clear()
+    for vector in vectors.values():
+        vector.clear()
+    for row in range(entry % 4):
+        texts.push_back("x" * (entry % 5) + str(row))
+        for number, (name, kind) in enumerate(kinds.items()):
+            made = ROOT.std.vector[kind]()
+            for value in range((entry + row + number) % 3):
+                one = (entry + value) % (2 if kind == "bool" else 100)
+                made.push_back(chr(one) if kind == "char" else one)
+            vectors[name].push_back(made)
+    tree.Fill()
+tree.Write()
+file.Close()
+result = []
+"""
+
+TOLD = """
+template <class Row> std::string told(const Row &row)
+{
+   using One = std::decay_t<decltype(*row.begin())>;
+   std::string out = "[";
+   for (const auto &one : row) {
+      if constexpr (std::is_arithmetic_v<One>)
+         out += std::to_string(static_cast<long long>(one));
+      else if constexpr (std::is_same_v<One, std::string>)
+         out += one;
+      else
+         out += told(one);
+      out += ",";
+   }
+   return out + "]";
+}
+"""
+
+NESTED_READ = f"""
+import hepae.rdataframe
+
+ROOT.gInterpreter.Declare('''{TOLD}''')
+ROOT.EnableImplicitMT(2)
+
+def read(frame):
+    found = {{}}
+    for name in sorted(map(str, frame.GetColumnNames())):
+        number = f"std::hash<std::string>{{{{}}}}(told({{name}})) % 1000003"
+        kind = str(frame.GetColumnType(name)).replace("std::", "").replace("> >", ">>")
+        for alias, plain in {{"Float_t": "float", "Int_t": "int", "Char_t": "char", "Bool_t": "bool",
+                             "Long64_t": "long long"}}.items():
+            kind = kind.replace(alias, plain)
+        found[name] = [kind, frame.Define("number", number).Sum("number").GetValue()]
+    return found
+
+result = [read(ROOT.RDataFrame("reco", paths[0])), read(hepae.rdataframe.open(paths[1], tree="reco"))]
+"""
+
 DAMAGED = """
 import hepae.rdataframe
 frame = hepae.rdataframe.open(paths[0], tree="Events")
@@ -122,6 +185,16 @@ class TestDataSource:
         original, small, kept = read["types"]
         assert small == original
         assert kept == original
+
+    def test_vectors_in_vectors_and_texts_are_those_of_the_original(self, tmp_path: Path) -> None:
+        source, small = tmp_path / "in.root", tmp_path / "small.root"
+        in_root(NESTED, source)
+        hepae.compress(source, small, only=["*"])
+        original, compressed = in_root(NESTED_READ, source, small)
+        assert len(original) == 6
+        assert original["floats"][0] == "ROOT::VecOps::RVec<vector<float>>"
+        assert all(number > 0 for _, number in original.values())
+        assert compressed == original
 
     def test_a_range_of_events(self, read: Any) -> None:
         assert read["range"]["MET"] == read["original"]["MET"][5:-7]

@@ -2,25 +2,70 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include <ROOT/RDF/RColumnReaderBase.hxx>
 #include <ROOT/RVec.hxx>
 
+#include "../values.hpp"
 #include "slot.hpp"
 #include "types.hpp"
 
 namespace hepae::root {
 
+/// An entry of vectors in vectors, or of texts: each row is an object of its own, as in the original.
+class Rows {
+public:
+   virtual ~Rows() = default;
+   virtual void *filled(const std::uint8_t *data, const std::size_t *edges, std::size_t rows) = 0;
+};
+
+template <class Row, class Number>
+class RowsOf final : public Rows {
+public:
+   void *filled(const std::uint8_t *data, const std::size_t *edges, std::size_t rows) override
+   {
+      const auto *numbers = reinterpret_cast<const Number *>(data);
+      fRows.resize(rows);
+      for (std::size_t i = 0; i < rows; ++i)
+         fRows[i].assign(numbers + edges[i], numbers + edges[i + 1]);
+      return &fRows;
+   }
+
+private:
+   ROOT::VecOps::RVec<Row> fRows;
+};
+
+inline std::unique_ptr<Rows> rows_of(const ColumnView &column)
+{
+   if (column.form == Form::kTexts)
+      return std::make_unique<RowsOf<std::string, char>>();
+   if (column.form != Form::kVectors)
+      return nullptr;
+   if (column.seen == Dtype::kBool) // a byte of storage, a bit of a vector
+      return std::make_unique<RowsOf<std::vector<bool>, std::uint8_t>>();
+   std::unique_ptr<Rows> out;
+   with_type(column.seen, [&](auto number) {
+      out = std::make_unique<RowsOf<std::vector<decltype(number)>, decltype(number)>>();
+   });
+   return out;
+}
+
 class ColumnReader : public ROOT::Detail::RDF::RColumnReaderBase {
 public:
-   ColumnReader(Slot &slot, ColumnView column) : fSlot(&slot), fColumn(std::move(column)) { slot.expect(fColumn); }
+   ColumnReader(Slot &slot, ColumnView column) : fSlot(&slot), fColumn(std::move(column)), fRows(rows_of(fColumn))
+   {
+      slot.expect(fColumn);
+   }
 
 private:
    Slot *fSlot;
    ColumnView fColumn;
+   std::unique_ptr<Rows> fRows;
    Bound fBound;
    std::size_t fOpened = 0;
    /// A view; the layout of an RVec does not depend on what it holds, and its size is in numbers.
@@ -36,6 +81,8 @@ private:
       }
       const std::size_t first = fBound.edges ? (*fBound.edges)[place] : place;
       const std::size_t last = fBound.edges ? (*fBound.edges)[place + 1] : place + 1;
+      if (fRows)
+         return fRows->filled(fBound.data, fBound.inner->data() + first, last - first);
       // RDataFrame takes values by pointers to what is not const, and does not write
       auto *data = const_cast<std::uint8_t *>(fBound.data) + first * fBound.each * fBound.width;
       return value(data, (last - first) * fBound.each);
@@ -46,7 +93,7 @@ private:
       switch (fColumn.form) {
       case Form::kNumber: return data;
       case Form::kText: fText.assign(reinterpret_cast<const char *>(data), numbers); return &fText;
-      case Form::kVector: break;
+      default: break;
       }
       ROOT::VecOps::RVec<std::byte> view(reinterpret_cast<std::byte *>(data), numbers);
       std::swap(fVector, view);

@@ -34,6 +34,7 @@ struct Bound {
    std::size_t width = 0;                             ///< bytes of one number
    std::size_t each = 1;                              ///< numbers of a row
    const std::vector<std::size_t> *edges = nullptr; ///< rows, by entry; none where there is one row per entry
+   const std::vector<std::size_t> *inner = nullptr; ///< numbers, by row, of vectors in vectors
 };
 
 class Slot {
@@ -67,6 +68,8 @@ public:
          out.data = flags_of(number, values);
       if (!values.levels.empty())
          out.edges = &edges_of(values.levels[0]);
+      if (values.levels.size() > 1)
+         out.inner = &edges_of(values.levels[1]);
       return out;
    }
 

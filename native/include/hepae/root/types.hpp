@@ -17,7 +17,7 @@
 namespace hepae::root {
 
 /// How an entry of a column is handed out.
-enum class Form { kNumber, kVector, kText };
+enum class Form { kNumber, kVector, kText, kVectors, kTexts };
 
 /// A column: the part of a branch that it is, and its type.
 struct ColumnView {
@@ -37,10 +37,15 @@ inline const char *type_name(Dtype type)
 
 inline std::string type_name(const ColumnView &column)
 {
-   if (column.form == Form::kText)
-      return "std::string";
    const std::string number = type_name(column.seen);
-   return column.form == Form::kNumber ? number : "ROOT::VecOps::RVec<" + number + ">";
+   switch (column.form) {
+   case Form::kNumber: return number;
+   case Form::kText: return "std::string";
+   case Form::kTexts: return "ROOT::VecOps::RVec<std::string>";
+   case Form::kVectors: return "ROOT::VecOps::RVec<std::vector<" + number + ">>"; // as of the original
+   case Form::kVector: break;
+   }
+   return "ROOT::VecOps::RVec<" + number + ">";
 }
 
 namespace types {
@@ -48,6 +53,8 @@ namespace types {
 template <class T>
 bool is(const std::type_info &type, Form form)
 {
+   if (form == Form::kVectors)
+      return type == typeid(ROOT::VecOps::RVec<std::vector<T>>);
    return type == (form == Form::kNumber ? typeid(T) : typeid(ROOT::VecOps::RVec<T>));
 }
 
@@ -57,8 +64,8 @@ bool is(const std::type_info &type, Form form)
 inline bool is_type(const std::type_info &type, const ColumnView &column)
 {
    const Form form = column.form;
-   if (form == Form::kText)
-      return type == typeid(std::string);
+   if (form == Form::kText || form == Form::kTexts)
+      return type == (form == Form::kText ? typeid(std::string) : typeid(ROOT::VecOps::RVec<std::string>));
    switch (column.seen) {
    case Dtype::kBool: return types::is<bool>(type, form);
    case Dtype::kInt8: return types::is<char>(type, form) || types::is<signed char>(type, form);
@@ -84,13 +91,16 @@ inline std::string last_of(const std::string &path)
    return slash == std::string::npos ? path : path.substr(slash + 1);
 }
 
-/// The column of a part; none where it has more levels than one, or numbers that are coded.
+/// The column of a part; none where it has more levels than two, arrays in its vectors, or numbers that are coded.
 inline std::optional<ColumnView> view_of(const StoredTree &tree, const StoredBranch &branch, std::size_t number)
 {
    const std::vector<Part> &parts = tree.layout_of(branch).parts;
    const Part &part = parts[number];
    const std::string &path = tree.path_of(branch);
-   if (part.levels > 1 || part.field.coding || *part.field.dtype == Dtype::kFloat16)
+   const bool nested = part.levels == 2;
+   if (part.levels > 2 || (nested && !part.field.shape.empty()))
+      return std::nullopt;
+   if (part.field.coding || *part.field.dtype == Dtype::kFloat16)
       return std::nullopt;
    ColumnView out{last_of(path), path, number, *part.field.dtype, Form::kNumber};
    if (parts.size() > 1)
@@ -98,7 +108,9 @@ inline std::optional<ColumnView> view_of(const StoredTree &tree, const StoredBra
    if (!part.field.seen.empty())
       out.seen = dtype_of(part.field.seen);
    if (part.text)
-      out.form = Form::kText;
+      out.form = nested ? Form::kTexts : Form::kText;
+   else if (nested)
+      out.form = Form::kVectors;
    else if (part.levels == 1 || !part.field.shape.empty())
       out.form = Form::kVector;
    const bool same = size_of(out.seen) == size_of(*part.field.dtype);
