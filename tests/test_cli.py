@@ -354,3 +354,12 @@ def test_a_shell_that_completes_words_gets_commands() -> None:
         command = [sys.executable, "-m", "hepae"]
         subprocess.run(command, env={**os.environ, **asked}, cwd=folder, check=False, timeout=120)
         assert (Path(folder) / "said").read_text() == "inspect "
+
+
+def test_names_may_stand_after_options(run: Run, sample_root: Path) -> None:
+    before = run("inspect", sample_root, "Jet_pt,Jet_eta", "--json")
+    assert before[0] == KEPT
+    assert run("inspect", sample_root, "--json", "Jet_pt,Jet_eta") == before
+    assert run("inspect", "--json", sample_root, "Jet_pt,Jet_eta") == before
+    with pytest.raises(SystemExit, match="2"):
+        cli.main(["inspect", str(sample_root), "--jsn", "Jet_pt"])

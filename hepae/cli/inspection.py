@@ -47,6 +47,7 @@ def add_inspect(add: Add) -> None:
     part.add_argument(
         "patterns",
         nargs="*",
+        default=[],
         type=names_said,
         metavar="PATTERNS",
         help="list these columns, with range and precision in use: 'Jet_*,run'",

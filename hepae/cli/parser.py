@@ -97,6 +97,8 @@ def _command(
 class CommandParser(argparse.ArgumentParser):
     """A parser whose refusals name the nearest word and show the usage of the command that was meant."""
 
+    _mixing = False
+
     def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
         """Refuse words that no option takes, with the usage of the command."""
         said, left = self.parse_known_args(args, namespace)
@@ -106,6 +108,16 @@ class CommandParser(argparse.ArgumentParser):
             near = nearest(left[0].partition("=")[0], known) if left[0].startswith("-") else ""
             meant.error(f"unrecognized arguments: {' '.join(left)}" + (f"; {near}" if near else ""))
         return said
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Take names before and after options alike: ``inspect a.root --json 'Jet_*'``."""
+        if self._subparsers is not None or self._mixing:
+            return super().parse_known_args(args, namespace)
+        self._mixing = True  # the next line comes back here for each of its two passes
+        try:
+            return self.parse_known_intermixed_args(args, namespace)
+        finally:
+            self._mixing = False
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
         try:
