@@ -15,7 +15,7 @@ from hepae.model.model import Model
 from hepae.stored.compressed import CompressedTree, compressed_of
 from hepae.testing.golden import restored
 
-__all__ = ["chunk_case", "golden_case", "tree_case"]
+__all__ = ["chunk_case", "golden_case", "golden_objects", "tree_case"]
 
 FRAMES, TREE = 0, 1
 """The first number of a case: what it is."""
@@ -34,8 +34,8 @@ def _list(values: Iterable[bytes]) -> bytes:
     return _number(len(parts)) + b"".join(parts)
 
 
-def golden_case(path: Path, case: Path) -> Path:
-    """The model of a golden file, and its values as one chunk of it."""
+def golden_objects(path: Path) -> tuple[Model, Objects]:
+    """The model of a golden file, and its values."""
     with uproot.open(path) as file:
         model = Model.from_bytes(bytes(file["hepae_models"]["onnx"].array(library="np")[0]))
         names = model.manifest.conditions
@@ -43,7 +43,12 @@ def golden_case(path: Path, case: Path) -> Path:
     found = restored(path)
     counts = found[model.manifest.features[0].branch][0]
     columns = {feature.name: found[feature.branch][1] for feature in model.manifest.features}
-    return chunk_case(model, Objects(counts, columns, events), case)
+    return model, Objects(counts, columns, events)
+
+
+def golden_case(path: Path, case: Path) -> Path:
+    """The model of a golden file, and its values as one chunk of it."""
+    return chunk_case(*golden_objects(path), case)
 
 
 def chunk_case(model: Model, objects: Objects, case: Path) -> Path:

@@ -87,7 +87,7 @@ def chunk_codec(parts: ModelParts, exact: bool = False) -> ChunkCodec:
         case LiftingSpec():
             codec = Lifting(spec, features)
         case MaskedSpec():
-            codec = Masked(spec, features, parts.networks, parts.tables, parts.data)
+            codec = Masked(spec, features, parts.networks, parts.tables, parts.data, manifest.conditions)
         case BottleneckSpec():
             raise SchemaError("a model without chunks", where=parts.sha256, got=manifest.codec_name)
     if exact:

@@ -25,7 +25,7 @@ try:
 except ImportError:
     hepae_native = None
 
-__all__ = ["SWITCH", "NativeChunk", "NativeCodec", "NativeLatents", "module", "refusals"]
+__all__ = ["SWITCH", "NativeChunk", "NativeCodec", "NativeLatents", "NativeResiduals", "module", "refusals"]
 
 SWITCH: Final = "HEPAE_NATIVE"
 """Environment variable: 0 for NumPy alone, whatever is installed."""
@@ -204,3 +204,44 @@ class NativeLatents:
         found = self._latents.find(self._numbers[feature], np.ascontiguousarray(q, np.int64))
         integers, latents, by_class, counts, around = found
         return integers, latents, np.split(by_class, np.cumsum(counts)[:-1]) if counts else [], around
+
+
+class NativeResiduals:
+    """What the masked codec codes of a chunk that is written, feature by feature in coding order.
+
+    Parameters
+    ----------
+    codec
+        Of the chunk.
+    counts : int64[n_events]
+        Objects of each event.
+    events
+        Event-level columns that the codec looks at.
+    derived
+        Names of features without a branch, which follow those that have one.
+    """
+
+    def __init__(self, codec: NativeCodec, counts: Integers, events: Columns, derived: Sequence[str]) -> None:
+        self._numbers = {name: number for number, name in enumerate([*codec.numbers, *derived])}
+        self._residuals = hepae_native.Residuals(codec.codec, np.ascontiguousarray(counts, np.int64))
+        for name in codec.conditions:
+            self._residuals.add_condition(np.ascontiguousarray(events[name], np.float64))
+
+    def put(self, feature: str, q: Integers) -> None:
+        """The integers int64[n_objects] of a feature in the order of events.
+
+        Those of features that are decoded together come before the first of them is coded.
+        """
+        self._residuals.put(self._numbers[feature], np.ascontiguousarray(q, np.int64))
+
+    def code(self, feature: str) -> tuple[int, bytes, bytes, Integers, bool]:
+        """How a feature is coded.
+
+        Returns
+        -------
+        tuple
+            Half the number of lanes, the coded symbols, raw bits inside the bins, residuals int64 outside all bins; and
+            whether residuals are taken around the circle of the feature.
+        """
+        pairs, symbols, raw, outside, around = self._residuals.code(self._numbers[feature])
+        return pairs, symbols, raw, outside, around

@@ -21,6 +21,7 @@
 #include <hepae/codec.hpp>
 #include <hepae/json.hpp>
 #include <hepae/latents.hpp>
+#include <hepae/masked/residual_writer.hpp>
 #include <hepae/record.hpp>
 
 namespace nb = nanobind;
@@ -216,6 +217,40 @@ private:
    std::atomic_flag fBusy = ATOMIC_FLAG_INIT;
 };
 
+/// What the masked codec codes of a chunk that is written, feature by feature in coding order.
+class Residuals {
+public:
+   Residuals(const Codec &codec, const Array<std::int64_t> &counts)
+      : fWriter(codec.get(), {counts.data(), counts.data() + counts.size()})
+   {
+   }
+
+   void add_condition(const Array<double> &values) { fWriter.add_condition({values.data(), values.data() + values.size()}); }
+   void put(std::size_t feature, const Array<std::int64_t> &integers)
+   {
+      const nb::gil_scoped_release unlocked;
+      const Turn turn(fBusy);
+      fWriter.put(feature, {integers.data(), integers.size()});
+   }
+
+   /// Half the number of lanes, coded symbols, raw bits, residuals outside the bins, and whether they are around a circle.
+   nb::tuple code(std::size_t feature)
+   {
+      hepae::CodedResiduals out;
+      {
+         const nb::gil_scoped_release unlocked;
+         const Turn turn(fBusy);
+         out = fWriter.code(feature);
+      }
+      return nb::make_tuple(out.pairs, nb::bytes(out.symbols.data(), out.symbols.size()),
+                            nb::bytes(out.raw.data(), out.raw.size()), given_away(std::move(out.outside)), out.around);
+   }
+
+private:
+   hepae::ResidualWriter fWriter;
+   std::atomic_flag fBusy = ATOMIC_FLAG_INIT;
+};
+
 nb::bytes unpack(const nb::bytes &block, std::size_t size)
 {
    std::vector<std::int64_t> out(size);
@@ -241,6 +276,11 @@ NB_MODULE(hepae_native, module)
       .def("add_condition", &Latents::add_condition)
       .def("give", &Latents::give)
       .def("find", &Latents::find, nb::arg("feature"), nb::arg("integers"));
+   nb::class_<Residuals>(module, "Residuals")
+      .def(nb::init<const Codec &, const Array<std::int64_t> &>(), nb::arg("codec"), nb::arg("counts"), nb::keep_alive<1, 2>())
+      .def("add_condition", &Residuals::add_condition)
+      .def("put", &Residuals::put, nb::arg("feature"), nb::arg("integers"))
+      .def("code", &Residuals::code, nb::arg("feature"));
    nb::class_<Chunk>(module, "Chunk")
       .def(nb::init<const Codec &, const Array<std::int64_t> &, const std::vector<nb::bytes> &>(), nb::arg("codec"),
            nb::arg("counts"), nb::arg("conditions"), nb::keep_alive<1, 2>())

@@ -16,14 +16,16 @@ import numpy as np
 
 from hepae import limits
 from hepae.arrays import Array, Columns, Integers
+from hepae.core import native
 from hepae.core.coding import ans
 from hepae.core.coding.integers import KIND, pack, unpack
 from hepae.core.coding.varint import read_varint, varint
 from hepae.core.features import FeatureSpec
+from hepae.core.locks import computed_once
 from hepae.core.masked.inputs import Inputs
 from hepae.core.masked.shapes import frequencies, log_tables, uniform
 from hepae.core.masked.spec import MaskedSpec, Shape, network_name, table_names
-from hepae.core.native import NativeCodec
+from hepae.core.native import NativeCodec, NativeResiduals
 from hepae.core.network import Network
 from hepae.core.prediction.context import Memory
 from hepae.core.prediction.derived import smallest, unbundled, with_derived
@@ -79,7 +81,9 @@ class Masked:
     networks, tables
         Of the model.
     data
-        The file of the model, from which native code takes networks and tables; empty where NumPy decodes.
+        The file of the model, from which native code takes networks and tables; empty where NumPy does all.
+    conditions
+        Event-level columns that the model looks at, in the order of the file.
     """
 
     def __init__(
@@ -89,8 +93,10 @@ class Masked:
         networks: Mapping[str, Network],
         tables: Mapping[str, Array],
         data: bytes = b"",
+        conditions: Sequence[str] = (),
     ) -> None:
         self.spec, self._networks, self._tables, self._data = spec, networks, tables, data
+        self._features, self._conditions = tuple(features), tuple(conditions)
         self._lattices = {feature.name: feature.lattice for feature in features}
         spec.predictors.require(self._lattices)
         self._places = {shape.feature: place for place, shape in enumerate(spec.shapes)}
@@ -139,7 +145,19 @@ class Masked:
         integers.clear()
         return smallest(derived, every, lambda chosen: self._encoded(counts, chosen, events))
 
+    @computed_once
+    def _writer(self) -> NativeCodec | None:
+        """What codes the same in native code; None where nothing does, or it is not installed."""
+        if native.module() is None:
+            return None
+        try:
+            return self.native(self._features, self._conditions, bytes(32))
+        except native.refusals():
+            return None
+
     def _encoded(self, counts: Integers, integers: dict[str, Integers], events: Columns) -> dict[str, bytes]:
+        if self._writer is not None:
+            return self._encoded_natively(self._writer, counts, integers, events)
         evaluation = Evaluation(self.spec.predictors, self._lattices, counts, events)
         inputs = Inputs(self.spec.inputs, evaluation.context)
         payloads = {}
@@ -153,6 +171,20 @@ class Masked:
             payloads[name] = min(coded, pack(in_events), key=len)
             inputs.fill(inputs.latents_of(name))
             evaluation.forget(name, latents=not evaluation.prepared.wants_latent[name])
+        return payloads
+
+    def _encoded_natively(
+        self, writer: NativeCodec, counts: Integers, integers: dict[str, Integers], events: Columns
+    ) -> dict[str, bytes]:
+        derived = [one.name for one in self.spec.predictors.derived]
+        residuals, payloads = NativeResiduals(writer, counts, events, derived), {}
+        for name in self.spec.together:
+            residuals.put(name, integers[name])
+        for name in self._places:
+            q = integers.pop(name)
+            if name not in self.spec.together:
+                residuals.put(name, q)
+            payloads[name] = min(_payload(*residuals.code(name)), pack(q), key=len)
         return payloads
 
     def _code(
@@ -170,11 +202,7 @@ class Masked:
         raw = ans.write_bits(inside, widths)
         lanes = _lanes(len(residuals), 0 if ranked else len(raw))
         hidden, raw = _hide(raw, lanes, ranked)
-        coded = ans.encode(feature.tables, segments, lanes, hidden)
-        head = bytes([(CODED | AROUND * around) << KIND]) + varint(lanes // 2) + varint(len(coded))
-        if not len(outside):
-            return head + varint(0) + coded + raw
-        return head + varint(len(outside)) + varint(len(raw)) + coded + raw + pack(outside)
+        return _payload(lanes // 2, ans.encode(feature.tables, segments, lanes, hidden), raw, outside, around)
 
     def decode(
         self,
@@ -309,6 +337,14 @@ def _is_plain(name: str, payload: bytes) -> bool:
     if not payload:
         raise CorruptionError("a payload is empty", where=name)
     return payload[0] >> KIND == PLAIN
+
+
+def _payload(pairs: int, symbols: bytes, raw: bytes, outside: Integers, around: bool) -> bytes:
+    """The payload of a feature: so many pairs of lanes, coded symbols, raw bits, and residuals outside all bins."""
+    head = bytes([(CODED | AROUND * around) << KIND]) + varint(pairs) + varint(len(symbols))
+    if not len(outside):
+        return head + varint(0) + symbols + raw
+    return head + varint(len(outside)) + varint(len(raw)) + symbols + raw + pack(outside)
 
 
 def _parts(evaluation: Evaluation, ranked: bool) -> list[slice]:

@@ -4,6 +4,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <utility>
+#include <vector>
 
 #include "processor.hpp"
 
@@ -16,6 +18,36 @@ HEPAE_INLINE std::uint64_t word(const std::uint8_t *data, std::size_t at)
    std::memcpy(&out, data + at / 8, sizeof(out));
    return out >> (at % 8);
 }
+
+/// Writes numbers of up to 56 bits.
+class Writer {
+public:
+   /// There is room for so many bits.
+   explicit Writer(std::size_t bits) : fOut(bits / 8 + 1 + sizeof(std::uint64_t)) {}
+
+   void put(std::uint64_t value, unsigned width)
+   {
+      fBits |= value << fThere;
+      fThere += width;
+      std::memcpy(fOut.data() + fBytes, &fBits, sizeof(fBits));
+      fBytes += fThere / 8;
+      fBits >>= fThere / 8 * 8;
+      fThere %= 8;
+   }
+
+   /// The bytes, the last filled up with zeros.
+   std::vector<std::uint8_t> finish()
+   {
+      fOut.resize(fBytes + (fThere > 0));
+      return std::move(fOut);
+   }
+
+private:
+   std::vector<std::uint8_t> fOut;
+   std::size_t fBytes = 0;
+   std::uint64_t fBits = 0; ///< those of the byte that is not full
+   unsigned fThere = 0;
+};
 
 /// Widths up to which `Narrow` and `Close` read.
 constexpr unsigned kNarrow = 25, kClose = 13;

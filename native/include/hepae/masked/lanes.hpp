@@ -118,6 +118,9 @@ struct Neurons {
    }
 
 #if HEPAE_HAS_AVX2
+   /// Compilers warn of the intrinsics without a mask, which begin with any bits.
+   static constexpr __mmask16 kAll = 0xFFFF;
+
    HEPAE_AVX2 static void two_with_avx2(Neuron a, Neuron b, std::size_t pairs, int shift, const std::int32_t *in,
                                         std::int32_t *out)
    {
@@ -152,31 +155,32 @@ struct Neurons {
    HEPAE_VNNI static void four_with_vnni(const Neuron (&units)[4], std::size_t quads, int shift, const std::int32_t *in,
                                          std::int32_t *out)
    {
-      constexpr std::size_t vectors = 4, size = 8;
+      constexpr std::size_t vectors = 4, size = 16;
       const __m128i places = _mm_cvtsi32_si128(shift);
       for (std::size_t p = 0; p < Objects; p += vectors * size) {
-         __m256i sums[4][vectors];
+         __m512i sums[4][vectors];
          for (std::size_t unit = 0; unit < 4; ++unit)
             for (std::size_t j = 0; j < vectors; ++j)
-               sums[unit][j] = _mm256_set1_epi32(units[unit].bias);
+               sums[unit][j] = _mm512_set1_epi32(units[unit].bias);
          for (std::size_t k = 0; k < quads; ++k) {
-            __m256i x[vectors];
+            __m512i x[vectors];
             for (std::size_t j = 0; j < vectors; ++j)
-               x[j] = _mm256_loadu_si256(reinterpret_cast<const __m256i *>(in + k * Objects + p + j * size));
+               x[j] = _mm512_loadu_si512(in + k * Objects + p + j * size);
             for (std::size_t unit = 0; unit < 4; ++unit) {
-               const __m256i weights = _mm256_set1_epi32(units[unit].weights[k]);
+               const __m512i weights = _mm512_set1_epi32(units[unit].weights[k]);
                for (std::size_t j = 0; j < vectors; ++j)
-                  sums[unit][j] = _mm256_dpbusd_epi32(sums[unit][j], x[j], weights);
+                  sums[unit][j] = _mm512_dpbusd_epi32(sums[unit][j], x[j], weights);
             }
          }
          for (std::size_t j = 0; j < vectors; ++j) {
-            __m256i bytes = _mm256_setzero_si256();
+            __m512i bytes = _mm512_setzero_si512();
             for (std::size_t unit = 4; unit-- > 0;) {
-               const __m256i down = _mm256_max_epi32(_mm256_sra_epi32(sums[unit][j], places), _mm256_setzero_si256());
-               const __m256i kept = _mm256_min_epi32(down, _mm256_set1_epi32(units[unit].top));
-               bytes = _mm256_or_si256(_mm256_slli_epi32(bytes, 8), kept);
+               const __m512i down = _mm512_maskz_sra_epi32(kAll, sums[unit][j], places);
+               const __m512i least = _mm512_maskz_max_epi32(kAll, down, _mm512_setzero_si512());
+               const __m512i kept = _mm512_maskz_min_epi32(kAll, least, _mm512_set1_epi32(units[unit].top));
+               bytes = _mm512_or_si512(_mm512_maskz_slli_epi32(kAll, bytes, 8), kept);
             }
-            _mm256_storeu_si256(reinterpret_cast<__m256i *>(out + p + j * size), bytes);
+            _mm512_storeu_si512(out + p + j * size, bytes);
          }
       }
    }
