@@ -8,7 +8,7 @@ import numpy as np
 
 from hepae import limits
 from hepae.arrays import Booleans
-from hepae.errors import CutError, nearest
+from hepae.errors import CutError, HepaeError, nearest
 from hepae.files.cut.evaluation import SIGNATURES, Evaluation
 from hepae.files.cut.parser import Parser
 from hepae.files.cut.syntax import Node, drawn
@@ -78,9 +78,18 @@ class Cut:
             branch = branches[name] if name in branches and name not in known else None
             if name in known or (branch is not None and is_usable(branch)):
                 continue
-            what = f"no branch {name!r} of numbers or texts"
-            near = [other for other in (*known, *branches) if other != name]
-            raise CutError(what, where=where, hint=nearest(name, near) or None)
+            if branch is not None and branch.kind == "other":
+                raise CutError(
+                    f"{name!r} is nothing that a cut can look into",
+                    where=where,
+                    expected="numbers or texts, one an event or one an object",
+                    got=branch.typename,
+                    hint="cut on a branch that counts or sums it",
+                )
+            near = [*known, *(other for other in branches if _is_known_usable(branches, other))]
+            raise CutError(
+                f"no branch {name!r} of numbers or texts", where=where, hint=nearest(name, near) or None
+            )
 
     def keeps(self, columns: Mapping[str, Column], events: int, first: int = 0) -> Booleans:
         """Which events pass.
@@ -153,3 +162,10 @@ class Cut:
 def is_usable(branch: Branch) -> bool:
     """Whether a branch holds what can be computed with."""
     return branch.kind in ("flat", "string") or (branch.kind == "jagged" and not branch.shape)
+
+
+def _is_known_usable(branches: Mapping[str, Branch], name: str) -> bool:
+    try:
+        return is_usable(branches[name])
+    except HepaeError:  # nobody can describe it
+        return False
