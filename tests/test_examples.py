@@ -49,8 +49,7 @@ def test_an_analysis_with_rdataframe_fills_the_same_histogram() -> None:
 
 
 def test_the_notebook_runs_from_top_to_bottom(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "tests" / "data").mkdir(parents=True)
-    (tmp_path / "tests" / "data" / "ntuple.root").symlink_to(HERE / "tests" / "data" / "ntuple.root")
+    (tmp_path / "ntuple.root").symlink_to(HERE / "tests" / "data" / "ntuple.root")
     monkeypatch.chdir(tmp_path)
     notebook = json.loads((EXAMPLES / "first_steps.ipynb").read_text(encoding="utf-8"))
     names: dict[str, Any] = {}

@@ -15,8 +15,9 @@ from rich.console import Console
 from hepae.cli.arguments import Add, location
 from hepae.cli.choices import names_said
 from hepae.cli.progress import reporter
-from hepae.cli.tables import Result, counted, facts, fitted, listed, show
+from hepae.cli.tables import Result, facts, fitted, listed, show
 from hepae.errors import InputError
+from hepae.shown.notebook import counted
 
 __all__ = ["add_inspect", "dry_run", "inspect"]
 
@@ -175,7 +176,7 @@ def _tree(tree: Result, size: int, patterns: Sequence[str], console: Console) ->
     state = ", compressed" if tree["compressed"] else ""
     state += f": {tree['kept']}" if tree["kept"] else ""
     console.print(
-        f"\n[bold]{tree['path']}[/bold]: {tree['classname']}, {tree['entries']:,} entries{state}",
+        f"\n[bold]{tree['path']}[/bold]: {tree['classname']}, {counted(tree['entries'], 'entry')}{state}",
         highlight=False,
     )
     tables = tree["tables"]

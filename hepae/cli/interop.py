@@ -11,6 +11,7 @@ from hepae.cli import tables
 from hepae.cli.arguments import Add, add_force, local, location
 from hepae.cli.models import load_model
 from hepae.cli.progress import reporter
+from hepae.shown.notebook import counted
 
 __all__ = ["add_commands"]
 
@@ -145,6 +146,6 @@ def merge(options: argparse.Namespace) -> int:
 
 
 def _merged(result: tables.Result, console: Console) -> None:
-    models = f", {tables.counted(result['models'], 'model')}" if result["models"] else ""
-    told = f"{tables.counted(result['files'], 'file')}, {result['events']:,} entries{models}"
+    models = f", {counted(result['models'], 'model')}" if result["models"] else ""
+    told = f"{counted(result['files'], 'file')}, {result['events']:,} entries{models}"
     tables.rewritten({**result, "said": [told]}, console)

@@ -19,7 +19,6 @@ from hepae.shown.notebook import sizes
 __all__ = [
     "Result",
     "compression",
-    "counted",
     "facts",
     "fitted",
     "listed",
@@ -248,17 +247,6 @@ def _fits(
     shown.columns[0].max_width = max(console.width - (wide - max(first, len(columns[0]))), 1)
     console.print(shown)
     return True
-
-
-def counted(number: int, what: str) -> str:
-    """How many of something, in the plural where that is meant.
-
-    Examples
-    --------
-    >>> counted(1, "smaller table"), counted(1200, "smaller table")
-    ('1 smaller table', '1,200 smaller tables')
-    """
-    return f"{number:,} {what}" + ("" if number == 1 else "s")
 
 
 def _is_number(cell: str) -> bool:

@@ -1,11 +1,11 @@
-"""Results as HTML, for notebooks."""
+"""Results as HTML, for notebooks, and the words in which numbers are told."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from html import escape
 
-__all__ = ["html_table", "sizes"]
+__all__ = ["counted", "html_table", "sizes"]
 
 MOST_ROWS = 40
 """More rows than fit on a screen are cut, and counted."""
@@ -43,3 +43,16 @@ def sizes(before: int, after: int) -> str:
     '2,000 B before, 500 B after, 0.250 of it'
     """
     return f"{before:,} B before, {after:,} B after, {after / max(before, 1):.3f} of it"
+
+
+def counted(number: int, what: str) -> str:
+    """How many of something, in the plural where that is meant.
+
+    Examples
+    --------
+    >>> counted(1, "smaller table"), counted(1200, "entry")
+    ('1 smaller table', '1,200 entries')
+    """
+    if number == 1:
+        return f"1 {what}"
+    return f"{number:,} {what[:-1]}ies" if what.endswith("y") else f"{number:,} {what}s"

@@ -1,6 +1,8 @@
-"""The page of the command line: what each parser says of itself, written when the site is made.
+"""What the site has beside its pages: the page of the command line, and samples and programs to download.
 
-A hook of MkDocs. The page is `cli.md`; nothing of it is in the repository, so it cannot differ from the parsers.
+A hook of MkDocs. The page is `cli.md`, what each parser says of itself; nothing of it is in the repository, so it
+cannot be of another version. Pages link to files of the repository; on the site these are in the folder `files`, so
+that nobody needs a checkout.
 """
 
 from __future__ import annotations
@@ -8,6 +10,7 @@ from __future__ import annotations
 import argparse
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, Final
 
 from hepae.cli import whole_parser
@@ -35,7 +38,28 @@ def on_files(files: Any, config: Any, **_: Any) -> Any:
     from mkdocs.structure.files import File
 
     files.append(File.generated(config, PAGE, content=page()))
+    for source in downloads():
+        files.append(File.generated(config, f"files/{source.name}", abs_src_path=str(source)))
     return files
+
+
+def on_page_markdown(markdown: str, **_: Any) -> str:
+    """Called with the text of each page: links to files of the repository become links to those of the site."""
+    return LINK.sub(r"](files/\1)", markdown)
+
+
+HERE: Final = Path(__file__).parent.parent.parent
+LINK: Final = re.compile(r"\]\(\.\./(?:tests/data|examples|native/examples)/([\w.]+)\)")
+"""A link of a page in ``docs`` to a file that the site offers."""
+
+
+def downloads() -> list[Path]:
+    """Samples, example programs and macros."""
+    folders = (HERE / "tests" / "data", HERE / "examples", HERE / "native" / "examples")
+    return sorted(path for folder in folders for path in folder.iterdir() if path.suffix in DOWNLOADED)
+
+
+DOWNLOADED: Final = (".root", ".csv", ".py", ".ipynb", ".C", ".cpp")
 
 
 def page() -> str:

@@ -15,6 +15,7 @@ from hepae.lab.report.provenance import provenance
 from hepae.lab.report.whole_sizes import MOST_DRAWN, TreeSizes, WholeComparison
 from hepae.progress import Report
 from hepae.root.file.atomic import atomic_output
+from hepae.shown.notebook import counted
 
 __all__ = ["write_whole_report"]
 
@@ -160,7 +161,7 @@ def _error_row(check: ColumnCheck, panel: Panel) -> list[str]:
 
 
 def _heading(tree: TreeSizes) -> str:
-    return f"<h3>{html.escape(tree.path)}, {tree.entries:,} entries</h3>"
+    return f"<h3>{html.escape(tree.path)}, {counted(tree.entries, 'entry')}</h3>"
 
 
 def _count(rows: int | None) -> str:
