@@ -27,7 +27,7 @@ from hepae.root.ttree.layouts.checks import Offsets
 from hepae.root.ttree.reader import TTreeReader
 from hepae.stored.compressed import CompressedTree, is_read_as_stored
 from hepae.stored.mixed import merged_with_plain, require_unmixed
-from hepae.stored.models import models_of
+from hepae.stored.models import ModelStore, models_of
 from hepae.stored.payload import MARKER, PAYLOAD, Payload, Row
 from hepae.stored.schemas import SCHEMAS_TREE, read_schemas, stored_tree
 
@@ -80,7 +80,7 @@ def _view(tree: Any) -> Any:
     directory = tree.parent.parent
     where = f"{tree.file.file_path}:{tree.name}"
     name = f"{tree.name}{PAYLOAD}"
-    top = directory.file.root_directory
+    top = directory.file.root_directory if directory.path else directory  # which is a request on a network
     missing = [key for key, home in ((name, directory), (SCHEMAS_TREE, top)) if key not in home]
     if missing:
         raise CorruptionError(
@@ -89,11 +89,12 @@ def _view(tree: Any) -> Any:
             expected=missing[0],
             hint="copy whole files, or skim with `hepae skim`",
         )
-    source = Source.of(top)
-    models = models_of(source)
+    # a list of all keys is another, and few files have models
+    models = models_of(Source.of(top)) if MODELS_TREE in top else ModelStore()
+    schemas_tree = TTreeReader(top[SCHEMAS_TREE], f"{tree.file.file_path}:{SCHEMAS_TREE}")
     described = {
         sha256[:16]: (stored_tree(one.text, where), one.header)
-        for sha256, one in read_schemas(source.tree(SCHEMAS_TREE), models.reference).items()
+        for sha256, one in read_schemas(schemas_tree, models.reference).items()
     }
     payload = Payload(TTreeReader(directory[name], f"{where}{PAYLOAD}"), int(tree.num_entries))
     schemas = {start: stored for start, (stored, _) in described.items()}
@@ -157,6 +158,18 @@ class RestoredBasket(uproot.models.TBasket.Model_TBasket):  # type: ignore[misc]
     def uncompressed_bytes(self) -> int:
         """Size of the data."""
         return len(self.data)
+
+
+class RestoredBaskets(list[RestoredBasket]):
+    """The baskets of a branch. uproot takes those of all branches that it reads before it looks into the first: what is
+    taken is expected, and fetched together.
+    """
+
+    def __getitem__(self, place: Any) -> Any:
+        taken = super().__getitem__(place)
+        for basket in (taken,) if isinstance(taken, RestoredBasket) else taken:
+            basket.compressed.expect_branch(basket.row, basket.path)
+        return taken
 
 
 class Marks:
@@ -259,9 +272,9 @@ def _fill(
             branch._members["fEntries"] = marks.tree.num_entries
             edges = [row.start for row in compressed.payload.rows]
             branch._members["fBasketEntry"] = np.array([*edges, marks.tree.num_entries], np.int64)
-            branch._embedded_baskets = [
+            branch._embedded_baskets = RestoredBaskets(
                 RestoredBasket(branch, compressed, row, name, marks) for row in compressed.payload.rows
-            ]
+            )
         elif name in kept:
             _take_baskets(branch, kept[name])
         elif not len(branch.branches):

@@ -82,15 +82,23 @@ class CompressedColumns:
                 raise CorruptionError("a schema is missing", where=self.where, expected=name)
             self.stored[name] = stored[name]
         self._open: OrderedDict[int, OpenTables] = OrderedDict()
+        self._expected: dict[int, set[int]] = {}
         self._codecs: dict[tuple[str, int], ChunkCodec] = {}
         self._lock = ForkSafeLock()
 
     def read(self, row: Row, columns: Sequence[int]) -> dict[int, Nested]:
         """Columns of a chunk, by number."""
         with self._lock:
-            restored = self._opened(row).read(columns)
+            opened = self._opened(row)
+            opened.prefetch({*columns, *self._expected.pop(row.index, ())})
+            restored = opened.read(columns)
             self._forget(row)
         return restored
+
+    def expect(self, row: Row, columns: Sequence[int]) -> None:
+        """Columns of a chunk that will be asked for: they are fetched with the first that is."""
+        with self._lock:
+            self._expected.setdefault(row.index, set()).update(columns)
 
     def whole(self, row: Row) -> dict[int, Nested]:
         """Every column of a chunk, by number."""
@@ -178,6 +186,10 @@ class CompressedTree(CompressedColumns):
                     hint="decompress the files and merge them again with `hepae merge`",
                 )
         return each[0] if each else {}
+
+    def expect_branch(self, row: Row, path: str) -> None:
+        """A branch of a chunk that will be asked for: it is fetched with the first that is."""
+        self.expect(row, self._by_path[row.schema][path].columns)
 
     def columns(self, row: Row, path: str) -> dict[str, Nested]:
         """The columns of a branch for one chunk, by the names that its layout gives them."""

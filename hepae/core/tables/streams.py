@@ -6,7 +6,7 @@ with a checksum that ties its bytes to its chunk and to its place among the stre
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Callable, Collection, Mapping, Sequence, Set
 from typing import Any, Final
 
 import numpy as np
@@ -213,10 +213,10 @@ class OpenTables:
         CorruptionError
             If a stream is damaged or belongs elsewhere.
         """
-        self._fetch([column for column in columns if column not in self.columns])
+        self.prefetch(columns)
         return {column: self._column(column) for column in columns}
 
-    def needs(self, columns: Sequence[int]) -> set[int]:
+    def needs(self, columns: Collection[int]) -> set[int]:
         """Streams that are read for columns: their own, those of their counts, and of what they are predicted from."""
         wanted: set[int] = set()
         pending = list(columns)
@@ -245,7 +245,14 @@ class OpenTables:
         numbers = dict(zip(codec.features, spec.columns, strict=True))
         return (*(numbers[name] for name in codec.needs([names[column]])), *spec.conditions)
 
-    def _fetch(self, columns: Sequence[int]) -> None:
+    def prefetch(self, columns: Collection[int]) -> None:
+        """Fetch the streams that are read for columns, all together.
+
+        Raises
+        ------
+        CorruptionError
+            If a stream is damaged or belongs elsewhere.
+        """
         missing = sorted(self.needs(columns) - self._bytes.keys())
         if not missing:
             return

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import queue
 import traceback
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import uproot
 
@@ -20,7 +22,7 @@ from hepae.errors import (
     report_it,
 )
 
-__all__ = ["merged_ranges", "reading"]
+__all__ = ["merged_ranges", "reading", "side_by_side"]
 
 UPROOT = Path(uproot.__file__).parent
 PARSERS = PACKAGE / "root"
@@ -62,15 +64,23 @@ def reading(where: object) -> Iterator[None]:
         raise explained(error, where) from error
 
 
+def side_by_side(source: Any, ranges: Sequence[tuple[int, int]]) -> list[bytes]:
+    """Ranges of bytes of one of uproot's sources: over a network all are asked for at once."""
+    chunks = source.chunks(list(ranges), notifications=queue.Queue())
+    return [bytes(chunk.raw_data) for chunk in chunks]
+
+
 def merged_ranges(
-    read: Callable[[int, int], bytes], ranges: Sequence[tuple[int, int]], where: object
+    read: Callable[[Sequence[tuple[int, int]]], list[bytes]],
+    ranges: Sequence[tuple[int, int]],
+    where: object,
 ) -> list[bytes]:
     """Ranges of bytes; neighbouring ones are one request.
 
     Parameters
     ----------
     read
-        Gives the bytes of a range, from its start and its stop.
+        Gives the bytes of ranges, from their starts and stops.
     ranges
         In any order.
     where
@@ -84,17 +94,19 @@ def merged_ranges(
     Examples
     --------
     >>> data = bytes(range(100))
-    >>> merged_ranges(lambda start, stop: data[start:stop], [(7, 9), (1, 2)], "a file")
+    >>> def read(ranges):
+    ...     return [data[start:stop] for start, stop in ranges]
+    >>> merged_ranges(read, [(7, 9), (1, 2)], "a file")
     [b'\\x07\\x08', b'\\x01']
     """
-    merged: list[list[int]] = []
+    merged: list[tuple[int, int]] = []
     for start, stop in sorted(ranges):
         if merged and start - merged[-1][1] <= NEIGHBOURS:
-            merged[-1][1] = max(merged[-1][1], stop)
+            merged[-1] = merged[-1][0], max(merged[-1][1], stop)
         else:
-            merged.append([start, stop])
+            merged.append((start, stop))
     with reading(where):
-        data = [read(start, stop) for start, stop in merged]
+        data = read(merged)
     starts = [start for start, _ in merged]
     parts = []
     for start, stop in ranges:

@@ -84,7 +84,11 @@ class RNTupleReader(TreeReader):
 
     def read_ranges(self, ranges: Sequence[tuple[int, int]]) -> list[bytes]:
         """Ranges of bytes of the file; neighbouring ones are one request."""
-        return merged_ranges(self.ntuple.read, ranges, self.where)
+
+        def read(merged: Sequence[tuple[int, int]]) -> list[bytes]:
+            return [self.ntuple.read(start, stop) for start, stop in merged]
+
+        return merged_ranges(read, ranges, self.where)
 
     def bytes_on_disk(self, branch: str) -> tuple[int, int]:
         """Compressed and uncompressed size of a field in bytes, the offsets that count it included."""

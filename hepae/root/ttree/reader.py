@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from hepae.core.values.objects import Collection
 from hepae.errors import InputError, UnsupportedError, nearest
 from hepae.root.columns import Branch, Column, Jagged, cut, empty_column, joined
 from hepae.root.file.compression import ZSTD_DEFAULT
-from hepae.root.file.reading import merged_ranges, reading
+from hepae.root.file.reading import merged_ranges, reading, side_by_side
 from hepae.root.tree import TreeReader
 from hepae.root.ttree.layouts.nesting import string_edges
 
@@ -95,10 +96,7 @@ class TTreeReader(TreeReader):
 
     def read_ranges(self, ranges: Sequence[tuple[int, int]]) -> list[bytes]:
         """Ranges of bytes of the file; neighbouring ones are one request."""
-        source = self.tree.file.source
-        return merged_ranges(
-            lambda start, stop: bytes(source.chunk(start, stop).raw_data), ranges, self.where
-        )
+        return merged_ranges(partial(side_by_side, self.tree.file.source), ranges, self.where)
 
     def _column(self, name: str) -> BasketColumn:
         if name not in self.sources:
