@@ -307,10 +307,11 @@ def test_a_column_reads_what_it_is_linked_to_and_no_more(
 def test_a_vector_of_weights_is_told_by_its_first_rows(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Twelve variations in three directions."""
+    """Twelve variations in three directions, by much more in some events than in others."""
     random = np.random.default_rng(3)
     directions, amounts = random.normal(0, 0.1, (3, 12)), random.normal(0, 1, (ENTRIES, 3))
-    weights = (1 + amounts @ directions + random.normal(0, 1e-4, (ENTRIES, 12))).astype("f4")
+    noise = random.normal(0, 1e-4, (ENTRIES, 12)) * random.choice([1.0, 30.0], (ENTRIES, 1))
+    weights = (1 + amounts @ directions + noise).astype("f4")
     source, small = tmp_path / "a.root", tmp_path / "b.root"
     with uproot.recreate(source) as file:
         file.mktree("Events", {"LHEWeight": "var * float32"}).extend(
@@ -321,6 +322,21 @@ def test_a_vector_of_weights_is_told_by_its_first_rows(
     assert codec.lifting is not None
     assert isinstance(codec.lifting.predictors["LHEWeight"].base, RowsBefore)
     assert hepae.verify(source, small).kept
+    columns = [source.column for source in codec.lifting.predictors.sources]
+    assert any(isinstance(column, OffBefore) for column in columns)
     monkeypatch.setattr("hepae.files.pipeline.lifted_tables", lambda *_: Searched())
     hepae.compress(source, tmp_path / "plain.root")
     assert small.stat().st_size < 0.9 * (tmp_path / "plain.root").stat().st_size
+
+
+@pytest.mark.parametrize("wild", [0.0, 1.0, 1e30, 3e38])
+def test_weights_that_are_all_alike_or_wild_come_back(wild: float, tmp_path: Path) -> None:
+    """Equations that cannot be solved, or only with infinite numbers, are none."""
+    random = np.random.default_rng(4)
+    weights = np.full((ENTRIES, 6), wild, "f4")
+    weights[::7] *= random.choice(np.array([0, 1, -1], "f4"), (len(weights[::7]), 6))
+    with uproot.recreate(tmp_path / "a.root") as file:
+        tree = file.mktree("Events", {"LHEWeight": "var * float32"})
+        tree.extend({"LHEWeight": ak.Array(weights.tolist())})
+    hepae.compress(tmp_path / "a.root", tmp_path / "b.root")
+    assert hepae.verify(tmp_path / "a.root", tmp_path / "b.root").kept
