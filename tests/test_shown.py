@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 import hepae
+from hepae.files.verify.result import ColumnCheck, TreeCheck, Verification
 from hepae.shown.bars import in_notebook
 from hepae.shown.notebook import MOST_ROWS, html_table
 from tests.compressed import SAMPLE
@@ -98,3 +99,32 @@ def test_elsewhere_progress_is_silent(monkeypatch: pytest.MonkeyPatch) -> None:
     for module in (None, ipython):  # no IPython, and IPython in a terminal
         monkeypatch.setitem(sys.modules, "IPython", module)
         in_notebook("reading", 1, 4)
+
+
+def test_every_phase_of_work_comes_to_its_end(tmp_path: Path) -> None:
+    """A bar that stands at three quarters says that something was left out."""
+    small, bounded, back, cut, merged, smaller, other = (tmp_path / f"{number}.root" for number in range(7))
+    last: dict[tuple[str, str], tuple[int, int]] = {}
+
+    def told(work: str) -> Any:
+        return lambda phase, done, total, note="": last.update({(work, phase): (done, total)})
+
+    hepae.compress(NTUPLE, small, report=told("compress"))
+    hepae.compress(NTUPLE, bounded, bounds={"Jet_pt": "rel:1e-3"}, report=told("bounds"))
+    hepae.verify(NTUPLE, bounded, report=told("verify"))
+    hepae.decompress(small, back, report=told("decompress"))
+    hepae.skim(small, cut, "nJet > 3", report=told("skim"))
+    hepae.merge(merged, [small, cut], report=told("merge"))
+    hepae.repack(NTUPLE, smaller, report=told("repack"))
+    model = hepae.train_dataset([NTUPLE], report=told("train"))
+    hepae.compress(NTUPLE, other, model=model, report=told("model"))
+    assert {"compressing", "predicting", "repacking", "verifying", "restoring", "merging"} <= {
+        p for _, p in last
+    }
+    assert {work: ends for work, ends in last.items() if ends[0] != ends[1]} == {}
+
+
+def test_combs_name_the_tree_where_there_are_several() -> None:
+    check = ColumnCheck("pt", combed_50=3, combed_100=40)
+    trees = {name: TreeCheck(1, {"pt": check}) for name in ("nominal", "JES")}
+    assert "nominal/pt in 3 of 50" in Verification("a.root", "b.root", trees).combs

@@ -51,3 +51,4 @@ def write_repacked(
                 repack_tree(out, source, key, tried, declared)
             else:
                 out.keep_tree(key)  # an older cycle, which may be a back-up
+    report("repacking", len(source.keys), len(source.keys), "")

@@ -186,12 +186,18 @@ class Verification:
         >>> Verification("a.root", "b.root", {"Events": TreeCheck(1, {"pt": check})}).combs.split(": ")[-1]
         'pt in 3 of 50 and 40 of 100; compress with --dither, or with smaller bounds where that was done'
         """
-        combed = [check for check in self.columns() if check.combed]
+        combed = [
+            (f"{tree}/{check.name}" if len(self.trees) > 1 else check.name, check)
+            for tree, checks in self.trees.items()
+            for check in checks.columns.values()
+            if check.combed
+        ]
         if not combed:
             return ""
-        combed.sort(key=lambda check: (-check.combed_50, -check.combed_100))
+        combed.sort(key=lambda one: (-one[1].combed_50, -one[1].combed_100))
         worst = ", ".join(
-            f"{c.name} in {c.combed_50} of 50 and {c.combed_100} of 100" for c in combed[:MOST_NAMED]
+            f"{name} in {check.combed_50} of 50 and {check.combed_100} of 100"
+            for name, check in combed[:MOST_NAMED]
         )
         more = f" and {len(combed) - MOST_NAMED} more columns" if len(combed) > MOST_NAMED else ""
         return (
