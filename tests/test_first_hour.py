@@ -228,3 +228,12 @@ def test_bounds_that_a_model_keeps_tighter_are_named(said: Said, tmp_path: Path)
     text = said("compress", NTUPLE, small, "--model", model, *bounds)[1]
     assert "2 columns keep the bounds of the model" in text
     assert "Jet_eta, Jet_pt" in text
+
+
+def test_compress_and_verify_say_the_same_bytes(tmp_path: Path) -> None:
+    small = tmp_path / "small.root"
+    done = hepae.compress(NTUPLE, small)
+    checked = hepae.verify(NTUPLE, small)
+    for tree in done.trees:
+        columns = checked.trees[tree.path].columns.values()
+        assert sum(check.bytes_after for check in columns) == tree.after

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TypeVar
 
 import numpy as np
 
@@ -14,6 +15,9 @@ from hepae.stored.compressed import CompressedColumns, CompressedTree
 __all__ = ["bounds_of", "chunk_runs", "shares_of", "sizes_of"]
 
 
+Name = TypeVar("Name", str, int)
+
+
 def shares_of(compressed: CompressedTree) -> dict[str, int]:
     """Bytes of each branch that was replaced, the counts of vectors and all that columns share included."""
     found: dict[str, float] = dict.fromkeys(compressed.branches, 0.0)
@@ -22,7 +26,7 @@ def shares_of(compressed: CompressedTree) -> dict[str, int]:
         sizes = _sizes(compressed, name, [column for _, column in pairs])
         for (path, _), size in zip(pairs, sizes, strict=True):
             found[path] += size
-    return {path: round(size) for path, size in found.items()}
+    return _whole(found)
 
 
 def sizes_of(compressed: CompressedColumns) -> dict[int, int]:
@@ -33,7 +37,19 @@ def sizes_of(compressed: CompressedColumns) -> dict[int, int]:
         sizes = _sizes(compressed, name, [column for _, column in pairs])
         for (physical, _), size in zip(pairs, sizes, strict=True):
             found[physical] = found.get(physical, 0.0) + size
-    return {number: round(size) for number, size in found.items()}
+    return _whole(found)
+
+
+def _whole(sizes: Mapping[Name, float]) -> dict[Name, int]:
+    """Bytes as integers that add up to what they are together, however many columns there are.
+
+    Examples
+    --------
+    >>> _whole({"a": 0.4, "b": 0.4, "c": 0.4})
+    {'a': 0, 'b': 1, 'c': 0}
+    """
+    ends = np.rint(np.cumsum([0.0, *sizes.values()])).astype(np.int64)
+    return dict(zip(sizes, np.diff(ends).tolist(), strict=True))
 
 
 def _sizes(compressed: CompressedColumns, name: str, columns: Sequence[int]) -> list[float]:
