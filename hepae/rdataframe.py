@@ -138,11 +138,12 @@ def _called(frame: Any, columns: Sequence[str], where: str) -> Any:
 
 
 def _is_decoded_natively(source: Source, tree: TreeReader) -> bool:
-    """Whether a tree is compressed as a whole, or one collection of it in chunks, and the file needs no other."""
-    if not isinstance(tree, TTreeReader) or not all(models_of(source).embedded.values()):
+    """Whether a tree is compressed as a whole, or one collection of it in chunks, and models are where C++ looks."""
+    models = models_of(source)
+    if not isinstance(tree, TTreeReader) or not all(map(models.lies_there, models.embedded)):
         return False
     if compressed_of(tree.tree) is not None:
-        return not any(one.reference for one in schemas_of(source).values())
+        return all(models.lies_there(one.model) for one in schemas_of(source).values() if one.reference)
     collections = compressed_collections(tree)
     codecs = {stored.payload.codec for features in collections.values() for stored in features.values()}
     return len(collections) == 1 and codecs <= {"lifting", "masked"}

@@ -131,6 +131,23 @@ def read(frame):
 result = [read(ROOT.RDataFrame("reco", paths[0])), read(hepae.rdataframe.open(paths[1], tree="reco"))]
 """
 
+REFERRED = """
+import hepae.rdataframe
+ROOT.EnableImplicitMT(2)  # what is not decoded in the event loop is refused then
+result = {}
+for name, path in zip(("whole", "model"), paths):
+    try:
+        frame = hepae.rdataframe.open(path, ["Jet_pt"], tree="Events")
+        result[name] = frame.Define("s", "Sum(Jet_pt)").Sum("s").GetValue()
+    except Exception as problem:
+        result[name] = type(problem).__name__ + ": " + str(problem)
+files = ROOT.std.vector["std::string"]([paths[1]])
+try:
+    ROOT.hepae.open_data_frame(files, "Events", 0, 1 << 62)
+except Exception as problem:
+    result["told"] = str(problem)
+"""
+
 DAMAGED = """
 import hepae.rdataframe
 frame = hepae.rdataframe.open(paths[0], tree="Events")
@@ -229,6 +246,35 @@ class TestDataSource:
                 np.sum(file["Events"]["MET"].array(library="np"), dtype=float)
             )
         assert "a stream does not carry its checksum" in result["Jet_pt"]
+
+
+@needs_root
+@needs_compiler
+@pytest.mark.root
+@pytest.mark.native
+def test_models_that_files_refer_to_are_found_in_folders(
+    files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, model, folder = tmp_path / "whole.root", tmp_path / "model.root", tmp_path / "models"
+    folder.mkdir()
+    dataset = folder / "dataset.onnx"
+    assert main(["train", str(NTUPLE), "-o", str(dataset)]) == 0
+    by_reference = ["--model-by-reference", "--model"]
+    assert main(["compress", str(NTUPLE), str(whole), *by_reference, str(dataset)]) == 0
+    assert main(["compress", str(SAMPLE), str(model), "--collection", "Jet", *by_reference, str(ONNX)]) == 0
+    shutil.copy(ONNX, folder / "jets.onnx")
+    monkeypatch.setenv("HEPAE_MODEL_PATH", f"{tmp_path / 'nothing'}:{folder}")
+    found = in_root(REFERRED, whole, model)
+    for name, path in (("whole", whole), ("model", model)):
+        with hepae.open(path) as opened:
+            jets = np.concatenate(opened["Events"]["Jet_pt"].array(library="np"))
+        assert found[name] == pytest.approx(np.sum(jets, dtype=float), rel=1e-5)
+    assert "told" not in found
+    monkeypatch.delenv("HEPAE_MODEL_PATH")
+    found = in_root("import hepae.rdataframe as r\nr._require_data_source(ROOT)\n" + REFERRED, whole, model)
+    assert "MissingModelError" in found["whole"]
+    assert "UnsupportedError" in found["model"] or "MissingModelError" in found["model"]
+    assert "neither in the file nor in a folder of HEPAE_MODEL_PATH" in found["told"]
 
 
 def test_the_folder_of_headers_is_printed(capsys: pytest.CaptureFixture[str]) -> None:

@@ -12,7 +12,7 @@ import uproot
 
 import hepae
 from hepae.root.headers import include_folder
-from tests.native_build import COMPILER, STRICT, needs_compiler
+from tests.native_build import COMPILER, STRICT, needs_compiler, program
 
 pytestmark = [pytest.mark.native, needs_compiler]
 HERE = Path(__file__).parent
@@ -81,3 +81,33 @@ def test_what_is_no_chunk_is_refused(dumped: Path, tmp_path: Path) -> None:
         done = columns(dumped, tmp_path / name, *COLUMNS)
         assert done.returncode == 1
         assert done.stderr
+
+
+def names(data: bytes, schema: int, folder: Path) -> subprocess.CompletedProcess[str]:
+    (folder / "row").write_bytes(data)
+    command = [str(program("schema_row")), str(folder / "row"), str(schema)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_a_row_that_refers_to_a_model_is_read_with_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, small = HERE / "data" / "ntuple.root", tmp_path / "small.root"
+    model = hepae.train_dataset([source])
+    hepae.compress(source, small, model=model, embed=False)
+    with uproot.open(small) as file:
+        row = bytes(file["hepae_schemas"]["data"].array(library="np")[0])
+        assert int(file["hepae_schemas"]["schema"].array()[0]) == 0
+    refused = names(row, 0, tmp_path)
+    assert refused.returncode == 1
+    assert model.sha256 in refused.stderr
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "broken.onnx").write_bytes(model.data[:-1])
+    model.save(tmp_path / "models" / "nano.onnx")
+    monkeypatch.setenv("HEPAE_MODEL_PATH", str(tmp_path / "models"))
+    found = names(row, 0, tmp_path)
+    (schema,) = (one for one in model.known.trees if one.tree == "Events")
+    expected = [column.name for column in schema.schema.columns]
+    assert found.stdout.splitlines() == expected, found.stderr
+    for damaged in (row[:20], row[:-1], row[:32], row + b"\0", row[:40] + b"\xff" * 9 + row[49:]):
+        assert names(damaged, 0, tmp_path).returncode == 1

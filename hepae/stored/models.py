@@ -113,6 +113,10 @@ class ModelStore:
                 raise self._missing(sha256, where)
             return _reference(data)
 
+    def lies_there(self, start: str) -> bool:
+        """Whether the model whose SHA-256 starts so is in the file, or in a folder of ``HEPAE_MODEL_PATH``."""
+        return self._data(start) is not None
+
     def codec(self, start: str, where: str, exact: bool = False) -> ChunkCodec | Bottleneck:
         """The codec of that model, made once; ``exact`` as in `hepae.core.decode.chunk_codec`, made anew."""
         with self._lock:

@@ -164,6 +164,11 @@ class StoredSchema(NamedTuple):
     header: bytes
     reference: bytes = b""
 
+    @property
+    def model(self) -> str:
+        """SHA-256 of the model that is referred to, hexadecimal."""
+        return self.reference[:SHA256_BYTES].hex()
+
     def referring(self, sha256: str, reference: bytes) -> StoredSchema:
         """The same by reference to a model: its name, and the bytes that it has."""
         told = varint(len(self.text)) + patch(reference, self.header + self.text)

@@ -23,6 +23,7 @@ import uproot
 
 import hepae
 from hepae.core.coding.integers import pack
+from hepae.core.coding.patches import patch
 from hepae.core.plain.codec import squeeze
 from hepae.root.headers import include_folder
 from hepae.stored.compressed import CompressedTree, compressed_of
@@ -78,8 +79,16 @@ def schemas() -> Iterator[bytes]:
             yield from {schema.to_json() for schema in opened.stored.values()}
 
 
+def references() -> Iterator[bytes]:
+    """A model of a data set, and patches of references of all kinds."""
+    yield b"\0" + hepae.train_dataset([ROOT / "tests" / "data" / "ntuple.root"]).data
+    reference = b"a branch of floats, " * 9
+    for made in (b"", reference, b"no " + reference[7:90] + b"!", b"\1" * 40, reference * 3):
+        yield b"\1" + len(reference).to_bytes(2, "little") + reference + patch(reference, made)
+
+
 TARGETS: Final[dict[str, Callable[[], Iterator[bytes]]]] = {
-    "integers": blocks, "lzma": streams, "model": models, "schema": schemas,
+    "integers": blocks, "lzma": streams, "model": models, "schema": schemas, "reference": references,
 }  # fmt: skip
 
 

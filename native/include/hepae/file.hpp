@@ -10,6 +10,7 @@
 
 #include "json.hpp"
 #include "open_schema.hpp"
+#include "reference.hpp"
 #include "span.hpp"
 #include "tables.hpp"
 #include "values.hpp"
@@ -62,6 +63,12 @@ public:
    File(std::string_view schema, FindModel find_model)
       : fSchema(from_json<StoredTree>(parse_json(schema)), std::move(find_model))
    {
+   }
+
+   /// A row of `hepae_schemas`, which may refer to a model of a data set. `ModelStore` finds models in folders.
+   static File of_row(Bytes data, std::int32_t schema, const FindModel &find_model)
+   {
+      return File(schema_text(data, schema, find_model), find_model);
    }
 
    /// Names of all columns, by their numbers.

@@ -7,6 +7,8 @@ namespace hepae::limits {
 
 constexpr std::int64_t kFormatVersion = 1;
 constexpr std::size_t kManifestBytes = std::size_t{1} << 24;
+constexpr std::size_t kModelBytes = std::size_t{1} << 26;
+constexpr std::size_t kReferenceBytes = std::size_t{1} << 26;
 constexpr std::size_t kFeatures = 4096;
 constexpr std::size_t kColumns = std::size_t{1} << 17;
 constexpr std::size_t kEvents = std::size_t{1} << 24;

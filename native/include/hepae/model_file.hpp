@@ -52,9 +52,10 @@ struct ModelNetwork {
 
 class ModelFile {
 public:
-   explicit ModelFile(Bytes data)
+   /// `key` names the manifest of a kind of models.
+   explicit ModelFile(Bytes data, std::string key = "hepae_manifest") : fKey(std::move(key))
    {
-      require(data.size() <= kMostBytes, "a model is too large");
+      require(data.size() <= limits::kModelBytes, "a model is too large");
       read_model(data);
       require(fVersion == 8 && fOperatorSets == 1, "a model of another version of ONNX");
       require(fManifests == 1, "not a model made by hepae");
@@ -82,10 +83,9 @@ private:
    using Field = protobuf::Field;
    using Reader = protobuf::Reader;
 
-   static constexpr std::size_t kMostBytes = std::size_t{1} << 26, kMostNodes = 20'000, kMostRank = 5,
-                                kMostElements = std::size_t{1} << 25;
+   static constexpr std::size_t kMostNodes = 20'000, kMostRank = 5, kMostElements = std::size_t{1} << 25;
 
-   std::string fManifest;
+   std::string fKey, fManifest;
    std::int64_t fVersion = 0;
    int fOperatorSets = 0, fManifests = 0, fGraphs = 0;
    std::size_t fNodes = 0;
@@ -134,7 +134,7 @@ private:
             key = field.text();
          else if (field.number == 2)
             fManifest = field.text();
-      require(key == "hepae_manifest" && fManifest.size() <= limits::kManifestBytes, "not a model made by hepae");
+      require(key == fKey && fManifest.size() <= limits::kManifestBytes, "not a model made by hepae");
       ++fManifests;
    }
 

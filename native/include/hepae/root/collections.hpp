@@ -22,6 +22,7 @@
 #include "../error.hpp"
 #include "../json.hpp"
 #include "../model_file.hpp"
+#include "../model_store.hpp"
 #include "../open_schema.hpp"
 #include "../spec/manifest.hpp"
 
@@ -133,8 +134,6 @@ inline std::vector<std::uint8_t> bytes(TTree &tree, const std::string &name, std
 /// The collections of a tree: where chunks begin, and the schema of each.
 class Collections {
 public:
-   using Models = std::map<std::string, std::vector<std::uint8_t>>;
-
    /// None where nothing is compressed so, or not by a codec with chunks.
    static bool are_in(TTree &tree)
    {
@@ -144,7 +143,7 @@ public:
              });
    }
 
-   Collections(TTree &tree, const Models &models) : fModels(&models)
+   Collections(TTree &tree, const ModelStore &models) : fModels(&models)
    {
       for (MarkedBranch &one : marked_in(tree))
          fCollections[one.collection].push_back(std::move(one));
@@ -169,9 +168,9 @@ public:
          key += model_of(tree, members[0].name, first(chunk));
       std::unique_ptr<OpenSchema> &out = fSchemas[key];
       if (!out) {
-         const Models *models = fModels;
+         const ModelStore *models = fModels;
          out = std::make_unique<OpenSchema>(from_json<StoredTree>(parse_json(described(tree, chunk))),
-                                            [models](const std::string &sha256) { return found(*models, sha256); });
+                                            [models](const std::string &sha256) { return models->find(sha256).second; });
       }
       return out.get();
    }
@@ -203,7 +202,7 @@ public:
    }
 
 private:
-   const Models *fModels;
+   const ModelStore *fModels;
    std::map<std::string, std::vector<MarkedBranch>> fCollections;
    std::vector<std::size_t> fStarts;
    std::size_t fEntries = 0;
@@ -243,14 +242,6 @@ private:
       return out;
    }
 
-   static const std::vector<std::uint8_t> &found(const Models &models, const std::string &start)
-   {
-      const auto at = models.lower_bound(start);
-      const bool there = at != models.end() && at->first.compare(0, start.size(), start) == 0 && !at->second.empty();
-      require(there, "a model is not in the file", start);
-      return at->second;
-   }
-
    static std::string quoted(const std::string &text)
    {
       std::string out = "\"";
@@ -287,9 +278,8 @@ private:
       Parts parts;
       std::size_t table = 0;
       for (const auto &[name, members] : fCollections) {
-         const std::string start = model_of(tree, members[0].name, first(chunk));
-         const std::string sha256 = fModels->lower_bound(start) == fModels->end() ? start : fModels->lower_bound(start)->first;
-         const ModelFile model{Bytes(found(*fModels, start))};
+         const auto &[sha256, onnx] = fModels->find(model_of(tree, members[0].name, first(chunk)));
+         const ModelFile model{Bytes(onnx)};
          const Manifest manifest = from_json<Manifest>(parse_json(model.manifest()));
          add_collection(tree, members[0].counter, sha256, manifest, ++table, parts);
       }

@@ -20,7 +20,9 @@
 #include "../error.hpp"
 #include "../json.hpp"
 #include "../limits.hpp"
+#include "../model_store.hpp"
 #include "../open_schema.hpp"
+#include "../reference.hpp"
 #include "../schema.hpp"
 #include "../sha256.hpp"
 #include "../span.hpp"
@@ -80,7 +82,7 @@ public:
 
 private:
    std::string fPath, fTree;
-   Collections::Models fModels; ///< ONNX files by SHA-256
+   ModelStore fModels;
    std::unique_ptr<Collections> fCollections;
    std::map<std::uint64_t, std::unique_ptr<OpenSchema>> fSchemas;
    std::vector<Row> fRows;
@@ -95,8 +97,7 @@ private:
          Sha256::Digest digest{};
          require(sha256.GetSize() == digest.size(), "a model without name", fPath);
          std::copy(sha256.begin(), sha256.end(), digest.begin());
-         if (onnx.GetSize() > 0)
-            fModels[Sha256::digits(digest)].assign(onnx.begin(), onnx.end());
+         fModels.add(Sha256::digits(digest), {onnx.begin(), onnx.end()});
       }
    }
 
@@ -114,30 +115,20 @@ private:
       }
    }
 
-   std::vector<std::uint8_t> model(const std::string &sha256) const
-   {
-      const auto at = fModels.find(sha256);
-      require(at != fModels.end(), "a model is not in the file", sha256);
-      return at->second;
-   }
-
-   /// Each is the last bytes of a row, behind the original header.
    void read_schemas(TFile &file)
    {
       TTreeReader reader(tree_of(file, "hepae_schemas"));
       TTreeReaderArray<unsigned char> sha256(reader, "sha256"), data(reader, "data");
       TTreeReaderValue<int> size(reader, "schema");
+      const FindModel find = [this](const std::string &one) { return fModels.find(one).second; };
       while (reader.Next()) {
-         const bool fits = *size > 0 && static_cast<std::size_t>(*size) <= data.GetSize();
-         require(fits && *size <= static_cast<int>(limits::kManifestBytes), "a schema of no size", fPath);
-         std::string json;
-         for (std::size_t i = data.GetSize() - static_cast<std::size_t>(*size); i < data.GetSize(); ++i)
-            json += static_cast<char>(data[i]);
+         const std::vector<std::uint8_t> bytes(data.begin(), data.end());
+         const std::string json = schema_text(Bytes(bytes), *size, find);
          const Sha256::Digest digest = Sha256::of(json);
          require(std::equal(digest.begin(), digest.end(), sha256.begin(), sha256.end()), "a schema was changed", fPath);
          StoredTree tree = from_json<StoredTree>(parse_json(json));
          if (tree.tree == fTree)
-            fSchemas.emplace(name_of(digest), std::make_unique<OpenSchema>(std::move(tree), [this](const std::string &one) { return model(one); }));
+            fSchemas.emplace(name_of(digest), std::make_unique<OpenSchema>(std::move(tree), find));
       }
    }
 
