@@ -86,6 +86,7 @@ assert hepae.verify({str(SAMPLE)!r}, {str(again)!r}).kept
         ("matplotlib", ["report", str(SAMPLE), str(SAMPLE), "-o", "r.html"], "lab"),
         ("mplhep", ["plot", "pt", str(SAMPLE), str(SAMPLE)], "lab"),
         ("matplotlib", ["images", "draw", "m.onnx", str(SAMPLE), "-o", "pictures"], "lab"),
+        ("threadpoolctl", ["bench", str(SAMPLE), "--collection", "Jet"], "lab"),
         ("torch", ["train", str(SAMPLE), "-o", "m.onnx", "--collection", "Muon"], "train"),
         (
             "distributed",
@@ -103,6 +104,11 @@ def test_a_command_without_its_extra_names_it_in_one_line(
     assert done.stderr.count("\n") == 1
     assert f"needs {hidden}; pip install 'hepae[{extra}]'" in done.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+def test_lazy_events_without_dask_name_the_extra() -> None:
+    done = without("dask_awkward", f"import hepae.dask; hepae.dask.events({{{str(SAMPLE)!r}: 'Events'}})")
+    assert "an array of lazy events needs dask_awkward; pip install 'hepae[hooks]'" in done.stderr
 
 
 def test_a_module_that_no_extra_brings_is_left_to_whoever_misses_it() -> None:

@@ -75,7 +75,7 @@ class Parsed(HTMLParser):
 def tutorial(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder in which every command and every Python block of the tutorial was run, the long one left out."""
     folder = tmp_path_factory.mktemp("tutorial")
-    (folder / "tests").symlink_to(HERE)
+    (folder / "sample.csv").symlink_to(HERE / "data" / "sample.csv")
     text = (HERE.parent / "docs" / "tutorial.md").read_text(encoding="utf-8")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)

@@ -73,11 +73,13 @@ def test_uproot_iterates_and_asks_dask(pair: tuple[Path, Path]) -> None:
         before = file["Events"].arrays(["event", "Jet"])
     parts = list(uproot.iterate({str(pair[1]): "Events"}, ["event", "Jet"], step_size=700))
     assert same(ak.concatenate(parts), before)
+    pytest.importorskip("dask_awkward")
     lazy = uproot.dask({str(pair[1]): "Events"})
     assert same(lazy.event.compute(), before.event)
 
 
 def test_dask_has_values_and_titles(pair: tuple[Path, Path]) -> None:
+    pytest.importorskip("dask_awkward")
     dask = pytest.importorskip("hepae.dask")
     with uproot.open(pair[0]) as file:
         expected = file["Events"].arrays()

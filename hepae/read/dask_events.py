@@ -10,6 +10,7 @@ import uproot
 from uproot._dask import TrivialFormMapping, TrivialFormMappingInfo
 from uproot._util import regularize_files
 
+from hepae.extras import needed
 from hepae.stored.titles import SUFFIX, parse_title
 
 __all__ = ["events"]
@@ -33,7 +34,7 @@ def events(files: Any, **options: Any) -> Any:
 
     Raises
     ------
-    ModuleNotFoundError
+    MissingExtraError
         Without dask and dask-awkward.
 
     Examples
@@ -42,6 +43,8 @@ def events(files: Any, **options: Any) -> Any:
     >>> jets.Jet_pt.compute()  # doctest: +SKIP
     <Array [[67.4, 54, 22], ...] type='2400 * var * float32'>
     """
+    with needed("an array of lazy events"):
+        import dask_awkward  # noqa: F401 - uproot would name a package that is in no extra
     groups = _alike(files, options)
     parts = [_lazy(group, options) for group in groups]
     if len(parts) == 1:
