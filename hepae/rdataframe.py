@@ -61,7 +61,8 @@ def open(  # noqa: A001 - the word users know from uproot
     columns
         Branches to restore; where none are named all numbers and texts, one an event, in vectors, or in vectors of
         vectors, with a warning that names the others. Where they cannot be decoded in the event loop, they are held
-        in memory, and vectors in vectors are columns only if they are named.
+        in memory, and vectors in vectors are columns only if they are named. A tree in which nothing is compressed is
+        read by ROOT, as without hepae.
     tree
         Name of the tree; where none is named, the one that has the columns.
     entry_start, entry_stop
@@ -97,6 +98,9 @@ def open(  # noqa: A001 - the word users know from uproot
         _require_columns([one for one in columns or () if one not in _known(source, reader)], path, name)
         entries = range(int(reader.num_entries))[entry_start:entry_stop]
         lazily = len(entries) > 0 and _is_decoded_natively(source, reader)
+        plainly = len(entries) == int(reader.num_entries) > 0 and _is_plain(reader)
+    if plainly:
+        return _with_dots_replaced(root.RDataFrame(name, str(path)))
     if lazily:
         frame = _lazy(root, path, name, entries)
         offered = {str(column) for column in frame.GetColumnNames()}
@@ -147,6 +151,22 @@ def _is_decoded_natively(source: Source, tree: TreeReader) -> bool:
     collections = compressed_collections(tree)
     codecs = {stored.payload.codec for features in collections.values() for stored in features.values()}
     return len(collections) == 1 and codecs <= {"lifting", "masked"}
+
+
+def _is_plain(tree: TreeReader) -> bool:
+    """Whether nothing in a TTree is compressed, as in a file of few events, so that ROOT reads it by itself."""
+    return isinstance(tree, TTreeReader) and not compressed_collections(tree) and not has_payload(tree)
+
+
+def _with_dots_replaced(frame: Any) -> Any:
+    """The data frame, and what C++ takes for names of columns whose own names have dots, where these are free."""
+    taken = {str(column) for column in frame.GetColumnNames()}
+    for column in sorted(taken):
+        name = identifier(column)
+        if "." in column and name not in taken:
+            taken.add(name)
+            frame = frame.Alias(name, column)
+    return frame
 
 
 def _lazy(root: Any, path: str | Path, tree: str, entries: range) -> Any:
