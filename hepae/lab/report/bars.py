@@ -16,6 +16,8 @@ __all__ = ["bytes_figure"]
 BAR: Final = 0.27
 """Height of a bar and its gap, inches."""
 
+UNITS = ((1e6, "MB"), (1e3, "kB"), (1, "bytes"))
+
 
 def bytes_figure(names: Sequence[str], before: Sequence[int], after: Sequence[int]) -> Figure:
     """A pair of bars for each name: wide and light before, narrow, dark and hatched after, with the ratio beside it.
@@ -31,7 +33,7 @@ def bytes_figure(names: Sequence[str], before: Sequence[int], after: Sequence[in
         figure = Figure((11.5, 0.9 + BAR * max(len(names), 1)), layout="constrained")
         FigureCanvasAgg(figure)
         axes = figure.subplots()
-        unit, word = (1e6, "MB") if max(before, default=0) >= 2e6 else (1e3, "kB")
+        unit, word = next(one for one in UNITS if max(before, default=0) >= 2 * one[0] or one[0] == 1)
         at = np.arange(len(names))
         axes.barh(at, np.array(before) / unit, 0.8, color=BEFORE, edgecolor=EDGE, lw=0.6, label="before")
         axes.barh(
@@ -58,5 +60,5 @@ def bytes_figure(names: Sequence[str], before: Sequence[int], after: Sequence[in
         axes.set_yticks(at, list(names))
         axes.set(xlabel=f"{word} on disk", ylim=(len(names) - 0.4, -0.6))
         axes.margins(x=0.06)
-        axes.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=2, frameon=False, borderpad=0.1)
+        axes.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=2, frameon=False, borderpad=0.1)
         return figure
