@@ -4,7 +4,8 @@
 
 repeats the events of the file given until there are so many jets, and compresses, restores and verifies the outcome by
 the command line, each in a process of its own, whose ``ru_maxrss`` the system tells. A chunk counts as the float32 of
-the features of its objects.
+the features of its objects. With ``--codec whole`` the file is compressed as a whole, losslessly and without a model:
+18 million jets make a file of more than 2 GiB.
 """
 
 from __future__ import annotations
@@ -30,6 +31,8 @@ QUICK = {
     "bottleneck": ("--epochs", "1", "--train-objects", "20000"),
 }
 """A model that is trained quickly: what is measured does not depend on how well it fits."""
+
+WHOLE = "whole"
 
 SOURCES = (
     *("hepae/cli", "hepae/core", "hepae/files", "hepae/learn", "hepae/model", "hepae/root", "hepae/stored"),
@@ -61,7 +64,7 @@ def repeated(source: Path, target: Path, jets: int) -> Size:
         {name.removeprefix("Jet_"): events[name] for name in events.fields if name != "event"}
     )
     once, written, number = int(ak.sum(ak.num(collection))), 0, 0
-    with uproot.recreate(target, compression=uproot.ZSTD(1)) as file:
+    with uproot.recreate(target, compression=None) as file:
         tree = file.mktree("Events", {"event": "int64", "Jet": collection.type.content})
         while written < jets:
             tree.extend({"event": ak.to_numpy(events["event"]) + number, "Jet": collection})
@@ -93,11 +96,12 @@ def page(path: Path) -> evidence.Page:
         "interpreter and the libraries are in it. Compressing uses two threads. numba is installed, but these\n"
         "commands do not load it by themselves (it would take 190 MB).\n"
         f"Allowed are {ALLOWED_CHUNKS} chunks and {ALLOWED_MB} MB; a chunk is the float32 of\n"
-        "all features of its objects. Made by `make memory`.",
+        "all features of its objects. *whole*: all columns, losslessly, without a model. Made by `make memory`.",
         (
             "codec",
             "command",
             "jets",
+            "file, MB",
             "chunk, MB",
             "allowed, MB",
             "peak, MB",
@@ -109,14 +113,21 @@ def page(path: Path) -> evidence.Page:
     )
 
 
+def trained(codec: str, folder: Path) -> tuple[str, ...]:
+    """Train a model on the first events; the options that name it."""
+    if codec == WHOLE:
+        return ()
+    first, model = folder / "first.root", folder / f"{codec}.onnx"
+    options = ("--collection", "Jet", "--codec", codec, *BOUNDS, *QUICK[codec])
+    peak(("train", str(first), "-o", str(model), *options))
+    return "--model", str(model)
+
+
 def measure(codec: str, source: Path, size: Size, folder: Path) -> list[dict[str, object]]:
     """The rows of a codec."""
-    model, small, again = folder / f"{codec}.onnx", folder / f"{codec}.root", folder / f"{codec}-again.root"
-    first = folder / "first.root"
-    bounds, out = (*BOUNDS, *QUICK[codec]), ("-o", str(model))
-    peak(("train", str(first), *out, "--collection", "Jet", "--codec", codec, *bounds))
+    small, again = folder / f"{codec}.root", folder / f"{codec}-again.root"
     commands = {
-        "compress": ("compress", str(source), str(small), "--model", str(model)),
+        "compress": ("compress", str(source), str(small), *trained(codec, folder)),
         "decompress": ("decompress", str(small), str(again)),
         "verify": ("verify", str(source), str(small)),
     }
@@ -130,6 +141,7 @@ def measure(codec: str, source: Path, size: Size, folder: Path) -> list[dict[str
                 "codec": codec,
                 "command": name,
                 "jets": size.jets,
+                "file, MB": source.stat().st_size / 1e6,
                 "chunk, MB": size.chunk / 1e6,
                 "allowed, MB": allowed,
                 "peak, MB": most,
