@@ -133,7 +133,7 @@ class _Target:
             return None
         own = any(self.name in column.needs for column in columns)
         settings = self.state.settings
-        further = settings.ancestor_gain * len(needed - self.before)
+        further = settings.ancestor_gain * self.state.price(needed - self.before)
         return further + RANKED_GAIN * (own and not self.ranked)
 
     def _entropy(self, classes: Integers, n: int) -> float:

@@ -94,6 +94,8 @@ class Links:
         Features that name rows of other tables: they are coded first, without what they give.
     mothers
         Features that name a row before of the same table.
+    prices
+        What decoding columns of other tables costs, in columns of this one, where that is not 1.
     """
 
     given: Mapping[str, Floats]
@@ -101,6 +103,7 @@ class Links:
     needs: Mapping[str, Set[str]]
     indices: Sequence[str] = ()
     mothers: Sequence[str] = ()
+    prices: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def first(self) -> tuple[str, ...]:
@@ -215,14 +218,18 @@ class Fitting:
         if not self.affordable((decoded | further) - {name}):
             return float("inf")
         model = 8.0 * self.table_bytes(candidate) / max(self.n_objects, 1)
-        time = self.settings.least_gain + self.settings.ancestor_gain * len(further - {name})
+        time = self.settings.least_gain + self.settings.ancestor_gain * self.price(further - {name})
         return model + time + RANKED_GAIN * (name in further)
 
     def affordable(self, needed: Set[str], generously: bool = False) -> bool:
         """Whether a feature may be predicted from so many others, those that they need included; from twice as many
         where that saves much.
         """
-        return self.settings.budget is None or len(needed) <= self.settings.budget * (1 + generously)
+        return self.settings.budget is None or self.price(needed) <= self.settings.budget * (1 + generously)
+
+    def price(self, needed: Iterable[str]) -> float:
+        """What decoding columns costs, in columns of this table."""
+        return sum(self.links.prices.get(name, 1.0) for name in needed)
 
     def closure(self, columns: Iterable[Column]) -> set[str]:
         """The columns that must be decoded to read these, those of other tables included."""

@@ -52,6 +52,9 @@ LEAST_BYTES: Final = 4096
 ENTRIES_OF_ROWS: Final = 6000
 """Entries from which rows that every entry has are fitted."""
 
+ROWS_OF_ONE: Final = 8
+"""Rows of an entry that are decoded at the price of one."""
+
 KINEMATICS: Final = ("pt", "eta", "phi", "mass")
 """Of linked rows these say something of any column."""
 
@@ -104,6 +107,7 @@ class _Sample:
     ) -> None:
         self.found, self.columns, self.bounds, self.dither = found, columns, bounds, dither
         self.ancestors: dict[int, set[str]] = {}
+        self.entries = next((len(c.levels[0] if c.levels else c.values) for c in columns.values()), 0)
         counters = {table.counter for table in found.tables[1:]}
         self.features = {
             n: self._feature(column.name)
@@ -140,6 +144,24 @@ class _Sample:
             return values
         q, escaped = feature.lattice.to_integers(values, feature.bound)
         return feature.lattice.to_values(q, escaped)
+
+    def rows(self, number: int) -> int:
+        """Rows of a column."""
+        return len(self.columns[self.features[number].name].values)
+
+    def prices(self, table: int) -> dict[str, float]:
+        """What columns of other tables cost to decode, in columns of a table.
+
+        A column of some rows an entry costs about what a small one does, since chunks have their price too. One of many
+        costs by its rows: a muon's generator particle is found by decoding thirty particles of the event.
+        """
+        own = max((self.rows(n) for n in self.features if self.found.columns[n].table == table), default=1)
+        usual = ROWS_OF_ONE * max(own, self.entries)
+        return {
+            self.features[n].name: max(self.rows(n) / usual, 1.0)
+            for n in self.features
+            if self.found.columns[n].table != table
+        }
 
     def needs(self, linked: Linked) -> set[str]:
         """The columns that are decoded to read a linked one."""
@@ -262,6 +284,7 @@ def _table_of(columns: _Sample, number: int, links: Sequence[RowLink]) -> _Table
         {name: columns.needs(one) for name, one in linked.items()},
         [columns.features[link.index].name for link in links if not link.within and link.index in chosen],
         [columns.features[n].name for n in mothers],
+        columns.prices(number),
     )
     return _Table(found.tables[number].name, chosen, features, integers, plain, counts, linked, offered)
 
