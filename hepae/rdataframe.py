@@ -28,7 +28,6 @@ from hepae.root.file.source import Source, open_source
 from hepae.root.headers import DECLARED, SOURCE, built, include_folder
 from hepae.root.tree import TreeReader
 from hepae.root.ttree.reader import TTreeReader
-from hepae.stored.compressed import compressed_of
 from hepae.stored.described import schemas_of
 from hepae.stored.models import models_of
 from hepae.stored.ntuples import compressed_ntuple, has_payload
@@ -144,11 +143,11 @@ def _called(frame: Any, columns: Sequence[str], where: str) -> Any:
 def _is_decoded_natively(source: Source, tree: TreeReader) -> bool:
     """Whether a tree is compressed as a whole, or one collection of it in chunks, and models are where C++ looks."""
     models = models_of(source)
-    if not isinstance(tree, TTreeReader) or not all(map(models.lies_there, models.embedded)):
+    if not all(map(models.lies_there, models.embedded)):
         return False
-    if compressed_of(tree.tree) is not None:
+    if has_payload(tree):
         return all(models.lies_there(one.model) for one in schemas_of(source).values() if one.reference)
-    collections = compressed_collections(tree)
+    collections = compressed_collections(tree) if isinstance(tree, TTreeReader) else {}
     codecs = {stored.payload.codec for features in collections.values() for stored in features.values()}
     return len(collections) == 1 and codecs <= {"lifting", "masked"}
 

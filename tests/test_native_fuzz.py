@@ -27,7 +27,7 @@ def has_fuzzer(folder: Path) -> bool:
     return clang is not None and subprocess.run(command, capture_output=True, check=False).returncode == 0
 
 
-@pytest.mark.parametrize("target", ["integers", "lzma", "reference"])
+@pytest.mark.parametrize("target", ["integers", "lzma", "reference", "ntuple"])
 def test_inputs_that_are_searched_for_are_decoded_or_refused(target: str, tmp_path: Path) -> None:
     if not has_fuzzer(tmp_path):
         pytest.skip("there is no clang with libFuzzer")

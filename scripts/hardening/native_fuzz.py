@@ -25,8 +25,10 @@ import hepae
 from hepae.core.coding.integers import pack
 from hepae.core.coding.patches import patch
 from hepae.core.plain.codec import squeeze
+from hepae.root.file.source import open_source
 from hepae.root.headers import include_folder
 from hepae.stored.compressed import CompressedTree, compressed_of
+from hepae.stored.described import schemas_of
 from scripts.hardening.evidence import Page
 
 ROOT: Final = Path(__file__).parent.parent.parent
@@ -87,8 +89,22 @@ def references() -> Iterator[bytes]:
         yield b"\1" + len(reference).to_bytes(2, "little") + reference + patch(reference, made)
 
 
+def ntuples() -> Iterator[bytes]:
+    """Headers of RNTuples that are compressed as a whole."""
+    with tempfile.TemporaryDirectory() as folder:
+        small, original, ntuple = (
+            Path(folder, name) for name in ("small.root", "original.root", "ntuple.root")
+        )
+        hepae.compress(ROOT / "tests" / "data" / "ntuple.root", small)
+        hepae.decompress(small, original, container="rntuple")
+        hepae.compress(original, ntuple)
+        with open_source(ntuple) as source:
+            yield from {one.header for one in schemas_of(source).values()}
+
+
 TARGETS: Final[dict[str, Callable[[], Iterator[bytes]]]] = {
     "integers": blocks, "lzma": streams, "model": models, "schema": schemas, "reference": references,
+    "ntuple": ntuples,
 }  # fmt: skip
 
 

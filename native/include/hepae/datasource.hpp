@@ -46,7 +46,8 @@ public:
             fColumns = root::views_of(file->rows()[0].schema->tree());
       for (const root::ColumnView &column : fColumns)
          fNames.push_back(column.name);
-      fKept = std::make_unique<root::KeptBranches>(paths, tree);
+      fKept = fData.files[0]->is_ntuple() ? std::make_unique<root::KeptBranches>()
+                                          : std::make_unique<root::KeptBranches>(paths, tree);
       fNames.insert(fNames.end(), fKept->names().begin(), fKept->names().end());
    }
 

@@ -68,7 +68,7 @@ public:
    /// A row of `hepae_schemas`, which may refer to a model of a data set. `ModelStore` finds models in folders.
    static File of_row(Bytes data, std::int32_t schema, const FindModel &find_model)
    {
-      return File(schema_text(data, schema, find_model), find_model);
+      return File(schema_row(data, schema, find_model).text, find_model);
    }
 
    /// Names of all columns, by their numbers.

@@ -89,16 +89,22 @@ inline std::vector<std::uint8_t> patched(Bytes reference, Bytes patch)
    return out;
 }
 
-/// The JSON of a row of `hepae_schemas`, of which `schema` bytes are in its `data`, or none: then these refer to a model.
-inline std::string schema_text(Bytes data, std::int32_t schema, const FindModel &find_model)
+/// What a row of `hepae_schemas` says.
+struct SchemaRow {
+   std::vector<std::uint8_t> header; ///< the original one
+   std::string text;                 ///< how the tree is stored, JSON
+};
+
+/// Of `data`, whose last `schema` bytes are the JSON, or which refer to a model where these are none.
+inline SchemaRow schema_row(Bytes data, std::int32_t schema, const FindModel &find_model)
 {
-   const auto last = [](Bytes all, std::uint64_t size) {
+   const auto split = [](Bytes all, std::uint64_t size) {
       require(size > 0 && size <= all.size() && size <= limits::kManifestBytes, "a schema of no size");
-      return std::string(all.end() - size, all.end());
+      return SchemaRow{{all.begin(), all.end() - size}, std::string(all.end() - size, all.end())};
    };
    if (schema != 0) {
       require(schema > 0, "a schema of no size");
-      return last(data, static_cast<std::uint64_t>(schema));
+      return split(data, static_cast<std::uint64_t>(schema));
    }
    Sha256::Digest digest{};
    std::size_t at = digest.size();
@@ -108,7 +114,7 @@ inline std::string schema_text(Bytes data, std::int32_t schema, const FindModel 
    const std::vector<std::uint8_t> onnx = find_model(Sha256::digits(digest));
    require(Sha256::of({reinterpret_cast<const char *>(onnx.data()), onnx.size()}) == digest, "a model was changed");
    const std::vector<std::uint8_t> reference = reference_of(Bytes(onnx));
-   return last(Bytes(patched(Bytes(reference), data.from(at))), size);
+   return split(Bytes(patched(Bytes(reference), data.from(at))), size);
 }
 
 } // namespace hepae

@@ -19,6 +19,9 @@ namespace hepae::root {
 
 class KeptBranches {
 public:
+   /// None of RNTuples.
+   KeptBranches() = default;
+
    KeptBranches(const std::vector<std::string> &files, std::string tree)
       : fFiles(files), fTree(std::move(tree)), fSource(std::make_unique<ROOT::Internal::RDF::RTTreeDS>(fTree, files))
    {

@@ -21,12 +21,14 @@
 #include "../json.hpp"
 #include "../limits.hpp"
 #include "../model_store.hpp"
+#include "../ntuple_header.hpp"
 #include "../open_schema.hpp"
 #include "../reference.hpp"
 #include "../schema.hpp"
 #include "../sha256.hpp"
 #include "../span.hpp"
 #include "collections.hpp"
+#include "ntuples.hpp"
 
 namespace hepae::root {
 
@@ -60,6 +62,13 @@ public:
    {
       const std::unique_ptr<TFile> file = open_file(fPath);
       read_models(*file);
+      if (const auto entries = ntuples::open(*file, fTree)) {
+         fIsNTuple = true;
+         read_schemas(*file);
+         read_chunks(*file);
+         require(this->entries() == entries->GetNEntries(), "compressed columns are not there for every entry", fPath);
+         return;
+      }
       if (file->Get((fTree + "__hepae").c_str())) {
          read_schemas(*file);
          read_rows(*file);
@@ -77,11 +86,14 @@ public:
    const std::vector<Row> &rows() const { return fRows; }
    std::size_t entries() const { return fRows.empty() ? 0 : fRows.back().last; }
 
+   bool is_ntuple() const { return fIsNTuple; }
+
    /// Null where the tree is compressed as a whole.
    const Collections *collections() const { return fCollections.get(); }
 
 private:
    std::string fPath, fTree;
+   bool fIsNTuple = false;
    ModelStore fModels;
    std::unique_ptr<Collections> fCollections;
    std::map<std::uint64_t, std::unique_ptr<OpenSchema>> fSchemas;
@@ -123,10 +135,12 @@ private:
       const FindModel find = [this](const std::string &one) { return fModels.find(one).second; };
       while (reader.Next()) {
          const std::vector<std::uint8_t> bytes(data.begin(), data.end());
-         const std::string json = schema_text(Bytes(bytes), *size, find);
+         const auto [header, json] = schema_row(Bytes(bytes), *size, find);
          const Sha256::Digest digest = Sha256::of(json);
          require(std::equal(digest.begin(), digest.end(), sha256.begin(), sha256.end()), "a schema was changed", fPath);
          StoredTree tree = from_json<StoredTree>(parse_json(json));
+         if (fIsNTuple)
+            show_fields(tree, header);
          if (tree.tree == fTree)
             fSchemas.emplace(name_of(digest), std::make_unique<OpenSchema>(std::move(tree), find));
       }
@@ -147,29 +161,39 @@ private:
       TTreeReaderValue<unsigned int> chunk(reader, "chunk"), entries(reader, "entries");
       TTreeReaderValue<unsigned long long> schema(reader, "schema");
       TTreeReaderArray<unsigned int> sizes(reader, "sizes");
-      while (reader.Next()) {
-         Row row;
-         row.index = fRows.size();
-         row.first = this->entries();
-         row.last = row.first + *entries;
-         row.chunk = *chunk;
-         const auto known = fSchemas.find(*schema);
-         require(known != fSchemas.end(), "a schema is missing", fPath);
-         row.schema = known->second.get();
-         row.edges = edges_of(sizes);
-         require(*entries <= limits::kEvents, "too many entries in a chunk", fPath);
-         require(row.edges.size() == row.schema->schema().streams.size() + 1, "a chunk of other streams", fPath);
-         fRows.push_back(std::move(row));
-      }
+      while (reader.Next())
+         add_row(*chunk, *entries, *schema, {sizes.begin(), sizes.end()});
    }
 
-   std::vector<std::uint64_t> edges_of(TTreeReaderArray<unsigned int> &sizes) const
+   /// The same of an RNTuple.
+   void read_chunks(TFile &file)
    {
-      std::vector<std::uint64_t> edges{0};
-      for (std::size_t i = 0; i < sizes.GetSize(); ++i)
-         edges.push_back(edges.back() + sizes[i]);
-      require(edges.back() <= limits::kPayloadBytes, "a chunk is too large", fPath);
-      return edges;
+      const auto chunks = ntuples::open(file, fTree + "__hepae");
+      require(chunks != nullptr, "the payload is missing", fPath);
+      auto chunk = chunks->GetView<std::uint32_t>("chunk"), entries = chunks->GetView<std::uint32_t>("entries");
+      auto schema = chunks->GetView<std::uint64_t>("schema");
+      auto sizes = chunks->GetView<std::vector<std::uint32_t>>("sizes");
+      for (std::uint64_t i = 0; i < chunks->GetNEntries(); ++i)
+         add_row(chunk(i), entries(i), schema(i), sizes(i));
+   }
+
+   void add_row(std::uint32_t chunk, std::uint32_t entries, std::uint64_t schema, const std::vector<std::uint32_t> &sizes)
+   {
+      Row row;
+      row.index = fRows.size();
+      row.first = this->entries();
+      row.last = row.first + entries;
+      row.chunk = chunk;
+      const auto known = fSchemas.find(schema);
+      require(known != fSchemas.end(), "a schema is missing", fPath);
+      row.schema = known->second.get();
+      row.edges.push_back(0);
+      for (std::uint32_t size : sizes)
+         row.edges.push_back(row.edges.back() + size);
+      require(row.edges.back() <= limits::kPayloadBytes, "a chunk is too large", fPath);
+      require(entries <= limits::kEvents, "too many entries in a chunk", fPath);
+      require(row.edges.size() == row.schema->schema().streams.size() + 1, "a chunk of other streams", fPath);
+      fRows.push_back(std::move(row));
    }
 };
 
@@ -177,8 +201,14 @@ private:
 class PayloadFile {
 public:
    explicit PayloadFile(const FileIndex &index)
-      : fIndex(&index), fFile(open_file(index.path())), fTree(tree_of(*fFile, index.tree()))
+      : fIndex(&index), fFile(open_file(index.path()))
    {
+      if (index.is_ntuple()) {
+         fEntries = ntuples::open(*fFile, index.tree());
+         fChunks = std::make_unique<ntuples::Payload>(*fFile, index.tree() + "__hepae");
+         return;
+      }
+      fTree = tree_of(*fFile, index.tree());
       if (!index.collections())
          fPayload = tree_of(*fFile, index.tree() + "__hepae");
    }
@@ -190,9 +220,9 @@ public:
    {
       if (fIndex->collections())
          return from_collections(row, streams);
-      std::vector<std::uint8_t> joined = from_basket(row, streams);
+      std::vector<std::uint8_t> joined = from_place(row, streams);
       if (joined.empty())
-         joined = from_branch(row, streams);
+         joined = of_streams(row, fChunks ? fChunks->read(row.index) : from_branch(row), streams);
       std::vector<std::vector<std::uint8_t>> out;
       auto at = joined.cbegin();
       for (std::size_t stream : streams) {
@@ -208,6 +238,8 @@ public:
    {
       if (fIndex->collections())
          return; // frames say of which events they are
+      if (fEntries)
+         return check_marks(row);
       TBranch *branch = fTree->GetBranch("hepae");
       require(branch, "the branch hepae is missing", fIndex->path());
       std::uint32_t marker = 0;
@@ -221,7 +253,16 @@ public:
 private:
    const FileIndex *fIndex;
    std::unique_ptr<TFile> fFile;
-   TTree *fTree, *fPayload = nullptr;
+   TTree *fTree = nullptr, *fPayload = nullptr;
+   std::unique_ptr<ROOT::RNTupleReader> fEntries; ///< of an RNTuple
+   std::unique_ptr<ntuples::Payload> fChunks;
+
+   void check_marks(const Row &row)
+   {
+      auto marker = fEntries->GetView<std::uint32_t>("hepae");
+      for (std::size_t entry = row.first; entry < row.last; ++entry)
+         require(marker(entry) == row.chunk, "entries were dropped, added or moved by another program", fIndex->path());
+   }
 
    std::vector<std::vector<std::uint8_t>> from_collections(const Row &row, const std::vector<std::size_t> &streams)
    {
@@ -240,9 +281,11 @@ private:
       return out;
    }
 
-   /// Where the bytes of a chunk begin in the file; 0 where they are not alone in a basket, or compressed by ROOT.
+   /// Where the bytes of a chunk begin in the file; 0 where they are not alone in a basket or page, or compressed by ROOT.
    Long64_t place_of(const Row &row)
    {
+      if (fChunks)
+         return fChunks->place_of(row.index, row.edges.back());
       TBranch &branch = *fPayload->GetBranch("payload");
       const Long64_t *first = branch.GetBasketEntry();
       const auto entry = static_cast<Long64_t>(row.index);
@@ -262,7 +305,7 @@ private:
    }
 
    /// The streams one after the other; nothing where they cannot be read by themselves.
-   std::vector<std::uint8_t> from_basket(const Row &row, const std::vector<std::size_t> &streams)
+   std::vector<std::uint8_t> from_place(const Row &row, const std::vector<std::size_t> &streams)
    {
       const Long64_t place = place_of(row);
       if (place == 0)
@@ -282,16 +325,22 @@ private:
       return out;
    }
 
-   std::vector<std::uint8_t> from_branch(const Row &row, const std::vector<std::size_t> &streams)
+   std::vector<std::uint8_t> from_branch(const Row &row)
    {
       TTreeReader reader(fPayload);
       TTreeReaderArray<unsigned char> payload(reader, "payload");
-      const bool read = reader.SetEntry(static_cast<Long64_t>(row.index)) == TTreeReader::kEntryValid;
-      require(read && payload.GetSize() == row.edges.back(), "a chunk of another length", fIndex->path());
+      require(reader.SetEntry(static_cast<Long64_t>(row.index)) == TTreeReader::kEntryValid, "a chunk cannot be read", fIndex->path());
+      return {payload.begin(), payload.end()};
+   }
+
+   std::vector<std::uint8_t> of_streams(const Row &row, const std::vector<std::uint8_t> &payload,
+                                        const std::vector<std::size_t> &streams) const
+   {
+      require(payload.size() == row.edges.back(), "a chunk of another length", fIndex->path());
       std::vector<std::uint8_t> out;
       for (std::size_t stream : streams)
-         for (std::uint64_t i = row.edges[stream]; i < row.edges[stream + 1]; ++i)
-            out.push_back(payload[static_cast<std::size_t>(i)]);
+         out.insert(out.end(), payload.begin() + static_cast<std::ptrdiff_t>(row.edges[stream]),
+                    payload.begin() + static_cast<std::ptrdiff_t>(row.edges[stream + 1]));
       return out;
    }
 };
