@@ -15,6 +15,10 @@ from hepae.root.file.source import open_source
 
 __all__ = ["read_jets"]
 
+NEEDED = (
+    "a tagger looks at one jet an entry and its constituents, --collection; `hepae report` compares any file"
+)
+
 
 def read_jets(
     path: str | Path, label: str, collection: str = "Constituent", tree: str | None = None
@@ -51,9 +55,8 @@ def read_jets(
         wanted = [f"{collection}_{field}" for field in FIELDS]
         for branch in (*wanted, label):
             if branch not in read:
-                raise CollectionError(
-                    f"no branch {branch!r}", where=path, hint=nearest(branch, read.keys()) or None
-                )
+                hints = [*filter(None, [nearest(branch, read.keys())]), NEEDED]
+                raise CollectionError(f"no branch {branch!r}", where=path, hint=" ".join(hints))
         arrays = read.arrays([*wanted, label], library="ak")
     signal = arrays[label]
     if signal.ndim != 1:
