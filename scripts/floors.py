@@ -6,7 +6,7 @@
     floors/bin/python -m pytest -n auto
 
 torch keeps the version of ``constraints.txt``, whose CPU build tests run with; extras of other projects' frameworks
-(`hooks`, `root`) have no floors of their own to test beside the newest.
+(`hooks`, `root`) have no floors of their own to test beside the newest. CONTRIBUTING.md says when it was run last.
 """
 
 from __future__ import annotations

@@ -176,8 +176,11 @@ def test_all_python_of_the_pages_is_run() -> None:
 
 def test_files_and_targets_that_the_readme_names_are_there() -> None:
     text = (HERE / "README.md").read_text(encoding="utf-8")
-    for link in re.findall(r"\]\((?!https?:|#)([^)#]+)\)", text):
-        assert (HERE / link).exists(), link
+    for link in re.findall(r"\]\((?!https?:|#)([^)]+)\)", text):
+        page, _, anchor = link.partition("#")
+        assert (HERE / page).exists(), link
+        headings = re.findall(r"^#+ (.+)$", (HERE / page).read_text("utf-8"), re.MULTILINE) if anchor else []
+        assert not anchor or anchor in [re.sub(r"\W+", "-", one.lower()).strip("-") for one in headings], link
     assert set(re.findall(r"hepae-([0-9.]+)-py3", text)) == {__version__}
     makefile = (HERE / "Makefile").read_text(encoding="utf-8")
     for target in set(re.findall(r"(?:^ *|`|\$ )make ([a-z]+)", text, re.MULTILINE)):
