@@ -252,3 +252,21 @@ def test_a_collection_with_a_model_is_shown_by_feature(sample_root: Path, tmp_pa
     assert pt.values.low is not None
     assert pt.values.low >= 20
     assert sum(column.on_disk for column in columns.values()) <= small.stat().st_size
+
+
+@pytest.mark.shared
+@pytest.mark.slow
+def test_branches_that_stay_are_counted_with_what_they_take(
+    shared: Callable[[str], Path], tmp_path: Path
+) -> None:
+    """PHYSLITE has hundreds of them: small baskets go into the header, and are compressed with it."""
+    original, small = shared("PHYSLITE_example.root"), tmp_path / "small.root"
+    facts = inspect(original)
+    estimate(facts, search=lifted_tables)
+    compress(original, small)
+    assert facts.after == pytest.approx(small.stat().st_size, rel=0.1)
+    found = inspect(small)
+    kept = [column for column in found.trees[0].columns if column.kept]
+    assert len(kept) > 400
+    assert found.rest == small.stat().st_size - sum(table.on_disk for table in found.trees[0].tables)
+    assert found.rest > 0.05 * small.stat().st_size

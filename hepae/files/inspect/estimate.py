@@ -15,6 +15,7 @@ from hepae.files.compress.whole import described_of, original_of
 from hepae.files.inspect.compressed import needs_of, shares, stored_as
 from hepae.files.inspect.facts import FileFacts, TreeFacts, tables_of
 from hepae.files.inspect.plain import label
+from hepae.files.repack.tree import gaining
 from hepae.input.columns import chunks
 from hepae.input.selection import selection_of
 from hepae.learn.whole.matches import Search
@@ -22,6 +23,8 @@ from hepae.progress import Report, silent
 from hepae.root.file.compression import LZMA_BEST, Compression
 from hepae.root.file.source import Source, open_source
 from hepae.root.ttree.columns import IrregularError, TreeColumns
+from hepae.root.ttree.header import TREE_CLASSES
+from hepae.stored.described import schemas_of
 
 __all__ = ["estimate"]
 
@@ -93,6 +96,8 @@ def _planned(
             if column.bound and column.after is None and not tree.compressed and branches:
                 column.bound, column.kept = "", LEFT_OUT
         total += sum(column.on_disk for column in tree.columns if column.after is None)
+        if narrowing == ALL:
+            total -= _repacked(source, tree.path, trees.get(tree.path))
         rows = {table.name: table.rows for table in tree.tables if table.rows is not None}
         tree.tables = tables_of(tree.columns, rows)
     return min(total, facts.size)
@@ -131,6 +136,14 @@ def _tree(
             one.kept = ""
     stored = [plan.stored.to_json(), original_of(source, facts.path, columns)]
     return round(sum(sizes)) + sum(len(LZMA_BEST.pack(data)) for data in stored) + _left(source, columns)
+
+
+def _repacked(source: Source, path: str, columns: AnyColumns | None) -> int:
+    """Bytes that the branches of a TTree that stay lose in other baskets."""
+    if source.trees.get(path) not in TREE_CLASSES or schemas_of(source):
+        return 0
+    replaced = columns.layouts if isinstance(columns, TreeColumns) else ()
+    return round(sum(branch.saves() for branch in gaining(source, path, replaced)))
 
 
 def _left(source: Source, columns: AnyColumns) -> int:

@@ -114,24 +114,24 @@ def _ttree(source: Source, reader: TTreeReader, irregular: set[str], patterns: S
     header = source.header(key)
     facts = TreeFacts(reader.path, header.classname, header.title, reader.num_entries)
     compressed = compressed_of(reader.tree)
+    packed = key.nbytes / max(key.objlen + key.length, 1)
     if compressed is not None:
         facts.compressed = True
         facts.columns = compressed_columns(compressed)
-        plain = other_branches(header, reader.tree, {*compressed.branches, MARKER})
+        plain = other_branches(header, reader.tree, packed, {*compressed.branches, MARKER})
         facts.columns += [dataclasses.replace(one, table=PLAIN, kept="as it was") for one in plain]
         rows = compressed_rows(compressed, reader.num_entries)
         return _finished(facts, rows, lambda names: compressed_runs(compressed, names), patterns)
     columns = TreeColumns(reader, irregular)
     counting = needed(header, columns)
     found = first_tables(columns)
-    packed = key.nbytes / max(key.objlen + key.length, 1)
     sizes = {branch.path: branch_bytes(branch, packed) for branch in header.branches}
     titles = {branch.path: branch.title for branch in header.branches}
     facts.columns = column_facts(columns.infos, found, sizes, titles)
     for column, info in zip(facts.columns, columns.infos, strict=True):
         stays = info.branch in counting
         column.bound, column.kept = ("", "counts what stays as it is") if stays else ("exact", "")
-    facts.columns += other_branches(header, reader.tree, columns.layouts, irregular)
+    facts.columns += other_branches(header, reader.tree, packed, columns.layouts, irregular)
     rows = rows_of_tables(columns, found, {column.name: column.on_disk for column in facts.columns})
     for collection, counter in counters_of(facts.columns).items():
         rows[collection] = sum(int(run[counter].values.sum()) for run in runs_of(columns, [counter]))

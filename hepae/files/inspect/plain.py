@@ -150,7 +150,7 @@ def branch_bytes(branch: BranchHeader, packed: float = 1.0) -> tuple[int, int]:
 
 
 def other_branches(
-    header: TreeHeader, tree: Any, readable: Iterable[str], irregular: Iterable[str] = ()
+    header: TreeHeader, tree: Any, packed: float, readable: Iterable[str], irregular: Iterable[str] = ()
 ) -> list[ColumnFacts]:
     """The branches of a tree that are no columns, and why.
 
@@ -158,6 +158,8 @@ def other_branches(
     ----------
     header, tree
         The header of a tree, and the tree as uproot has it.
+    packed
+        As of `branch_bytes`.
     readable
         Paths of the branches that are columns.
     irregular
@@ -170,7 +172,7 @@ def other_branches(
     types = describe_tree(tree) if others else {}
     facts = []
     for branch in others:
-        disk, memory = branch_bytes(branch)
+        disk, memory = branch_bytes(branch, packed)
         kind = types[branch.path].typename if branch.path in types else ""
         kind = kind or branch.object_class or ", ".join(leaf.classname for leaf in branch.leaves)
         facts.append(ColumnFacts(branch.path, OTHERS, kind or branch.classname, branch.title, disk, memory))

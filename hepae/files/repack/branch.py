@@ -58,20 +58,21 @@ class RepackedBranch:
         self.gathered: list[Basket] = []
         self.objects = branch.classname != "TBranch"
 
-    def gains(self) -> bool:
-        """Whether its first entries become so much smaller that the branch is worth the time."""
+    def saves(self) -> float:
+        """Bytes that it becomes smaller by, judged by its first entries; 0 where that is not worth the time."""
         if self.table.embedded or not len(self.table):
-            return False  # compressed with the header
+            return 0.0  # compressed with the header
         kept: list[Basket] = []
         while len(kept) < len(self.table) and sum(len(one.data) for one in kept) < BASKET_BYTES:
             basket = self._read(len(kept))[0]
             if (self.objects and POINTED.search(basket.data.tobytes())) or not together(
                 basket, (kept or [basket])[0]
             ):
-                return False  # stays in the baskets that it has
+                return 0.0  # stays in the baskets that it has
             kept.append(basket)
         data, before = united(kept).body(len(self.branch.name)), int(self.table.sizes[: len(kept)].sum())
-        return min(len(setting.pack(data)) for setting in self.tried) < before * (1 - LEAST_GAIN)
+        share = min(len(setting.pack(data)) for setting in self.tried) / max(before, 1)
+        return float(self.table.sizes.sum() * (1 - share)) if share < 1 - LEAST_GAIN else 0.0
 
     def write(self, written: TreeWriter, stop: int) -> None:
         """Write the baskets that begin before an entry, but for the last ones, which may be gathered with others."""

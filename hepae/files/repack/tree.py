@@ -96,7 +96,7 @@ def gaining(
         for branch in header.branches
         if branch.path not in others and not is_lossy(branch)
     ]
-    return [branch for branch in branches if branch.gains()]
+    return [branch for branch in branches if branch.saves()]
 
 
 def is_lossy(branch: BranchHeader) -> bool:
