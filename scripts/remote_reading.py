@@ -106,11 +106,17 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
 
+class Server(ThreadingHTTPServer):
+    """Takes as many connections at once as a client opens; of the usual five, others wait for seconds."""
+
+    request_queue_size = 128
+    daemon_threads = True
+
+
 @contextmanager
 def served(folder: Path, asked: Asked) -> Iterator[str]:
     """The address of a folder."""
-    with ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Handler, folder, asked)) as server:
-        server.daemon_threads = True
+    with Server(("127.0.0.1", 0), functools.partial(Handler, folder, asked)) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_address[1]}"
         server.shutdown()
