@@ -19,8 +19,10 @@ __all__ = ["SWITCH", "load", "loops_for", "unloaded", "using"]
 SWITCH: Final = "HEPAE_COMPILED"
 """Environment variable: 0 for NumPy alone, 1 for compiled loops from the first object on."""
 
-LEAST_VALUES: Final = 20_000_000
-"""Values (objects times features) that NumPy codes before numba is loaded."""
+LEAST_VALUES: Final = 200_000_000
+"""Values (objects times features) that NumPy codes before numba is loaded: a tenth of them take a fifth of a second
+where few of the features are asked for, and loading numba takes two.
+"""
 
 
 class _Switch:
