@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import awkward as ak
 import pytest
@@ -238,3 +239,9 @@ def test_compress_and_verify_say_the_same_bytes(tmp_path: Path) -> None:
     for tree in done.trees:
         columns = checked.trees[tree.path].columns.values()
         assert sum(check.bytes_after for check in columns) == tree.after
+
+
+@pytest.mark.parametrize("bounds", [{"Jet_pt": 1e-3}, "Jet_pt=rel:1e-3", ["Jet_pt=1e-3"], {"Jet_pt": "1 %"}])
+def test_bounds_that_are_none_are_refused_with_what_is_one(bounds: Any, tmp_path: Path) -> None:
+    with pytest.raises(BoundError, match=r"expected .*rel:"):
+        hepae.compress(NTUPLE, tmp_path / "small.root", bounds=bounds)

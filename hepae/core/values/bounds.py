@@ -88,7 +88,8 @@ def parse(text: str) -> Bound:
     >>> parse("abs:0")
     Bound(kind='exact', size=0.0)
     """
-    kind, _, number = text.strip().partition(":")
+    given: object = text  # a number, where somebody calls it from Python
+    kind, _, number = given.strip().partition(":") if isinstance(given, str) else ("", "", "")
     if kind == "exact" and not number:
         return EXACT
     if kind not in ("abs", "rel", "bits"):
@@ -127,6 +128,11 @@ Assignments: TypeAlias = Mapping[str, "str | Bound"] | Iterable["str | tuple[str
 def parse_assignments(said: Assignments) -> list[tuple[str, Bound]]:
     """Parse ``'pt,E=rel:1e-3'`` and the like into (pattern, bound) pairs, in order; pairs pass as they are.
 
+    Raises
+    ------
+    BoundError
+        If it is no list and no dictionary, or a bound is none.
+
     Examples
     --------
     >>> parse_assignments(["pt,E=rel:1e-3", ("eta", Bound("abs", 0.1))])[1:]
@@ -134,6 +140,10 @@ def parse_assignments(said: Assignments) -> list[tuple[str, Bound]]:
     >>> parse_assignments({"eta,phi": "abs:0.1"})
     [('eta', Bound(kind='abs', size=0.1)), ('phi', Bound(kind='abs', size=0.1))]
     """
+    if isinstance(said, str):  # whose letters would be taken for bounds
+        raise BoundError(
+            "not a list of bounds", expected="['pt,E=rel:1e-3'], or {'pt,E': 'rel:1e-3'}", got=repr(said)
+        )
     if isinstance(said, Mapping):
         return [
             (name.strip(), bound if isinstance(bound, Bound) else parse(bound))
