@@ -340,3 +340,18 @@ def test_weights_that_are_all_alike_or_wild_come_back(wild: float, tmp_path: Pat
         tree.extend({"LHEWeight": ak.Array(weights.tolist())})
     hepae.compress(tmp_path / "a.root", tmp_path / "b.root")
     assert hepae.verify(tmp_path / "a.root", tmp_path / "b.root").kept
+
+
+def test_weights_that_follow_exactly_cost_next_to_nothing(tmp_path: Path) -> None:
+    """Nine variations of two scales in two directions, the nominal one always 1."""
+    random = np.random.default_rng(6)
+    shifts = random.normal(0, [0.02, 1e-3], (ENTRIES, 2))
+    parts = np.array([[1, 0], [0, 1], [1, 1], [-1, 0], [0, -1], [-1, -1], [0.5, 0], [0, 0.5]]).T
+    weights = np.concatenate([np.ones((ENTRIES, 1)), 1 + shifts @ parts], axis=1).astype("f4")
+    with uproot.recreate(tmp_path / "a.root") as file:
+        tree = file.mktree("Events", {"LHEScaleWeight": "var * float32"})
+        tree.extend({"LHEScaleWeight": ak.Array(weights.tolist())})
+    hepae.compress(tmp_path / "a.root", tmp_path / "b.root")
+    assert hepae.verify(tmp_path / "a.root", tmp_path / "b.root").kept
+    free = 2 * 4 * ENTRIES  # two numbers of an event are free, the others follow but for rounding
+    assert (tmp_path / "b.root").stat().st_size < free
