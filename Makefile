@@ -93,6 +93,7 @@ bombs: $(VENV)/.hepae-test ## every attack under a limit of a gigabyte (a minute
 .PHONY: memory
 memory: $(VENV)/.hepae-test ## peak memory on two million jets, made of JETS=qcd_jets.root (ten minutes)
 	$(BIN)/python -m scripts.hardening.memory $(JETS) --evidence docs/evidence/memory.md
+	$(BIN)/python -m scripts.hardening.memory $(JETS) --codec whole --jets 21000000 --evidence docs/evidence/memory.md
 
 .PHONY: kills
 kills: $(VENV)/.hepae-test ## 600 kills at every step of writing and at any time (ten minutes)

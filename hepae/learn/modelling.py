@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,6 +32,7 @@ from hepae.errors import (
 from hepae.extras import needed
 from hepae.input.events import open_events
 from hepae.input.selection import Selection, selection_of
+from hepae.learn.fit.one_thread import one_thread
 from hepae.learn.recipe import BottleneckChoices, Choices, LiftingChoices, MaskedChoices, Recipe
 from hepae.model.model import Model
 from hepae.progress import Report, silent
@@ -312,7 +312,7 @@ def _fitted(objects: Objects, specs: Sequence[FeatureSpec], choices: Choices, re
     report("predicting", 0, 1, "")
     given = parse_roles(",".join(f"{role}={name}" for role, name in choices.kinematics.items()), integers)
     roles = {role: name for role, name in find_roles(integers).items() if name not in given.values()} | given
-    with _single_threaded():
+    with one_thread():
         settings = _settings(choices, objects.n_objects)
         predictors = fit(integers, lattices, objects.counts, objects.events, roles=roles, settings=settings)
     report("predicting", 1, 1, "")
@@ -345,21 +345,6 @@ def _scale(condition: NDArray[np.generic]) -> float | None:
         return None
     low, high = np.quantile(finite, [0.05, 0.95])
     return 500.0 / float(high - low) if high > low else 1.0
-
-
-@contextmanager
-def _single_threaded() -> Iterator[None]:
-    """NumPy on one thread: of many small products, threads wait for each other more than they work.
-
-    Without threadpoolctl (the extra `train`) the same is fitted, only slower.
-    """
-    try:
-        from threadpoolctl import threadpool_limits
-    except ModuleNotFoundError:
-        yield
-    else:
-        with threadpool_limits(1):
-            yield
 
 
 def _fitted_bottleneck(

@@ -26,6 +26,7 @@ from hepae.core.tables.schema import PlainCodec
 from hepae.core.values.bounds import Bound
 from hepae.core.values.lattice import KINDS
 from hepae.core.values.nested import Nested
+from hepae.learn.fit.one_thread import one_thread
 from hepae.learn.fit.prediction import fit
 from hepae.learn.fit.rows import constant_rows
 from hepae.learn.fit.state import Links, Settings
@@ -250,8 +251,10 @@ def lifted_tables(
     # the event table comes last: its columns are predicted from the rows of all others
     order = [*links, *(n for n in range(1, len(found.tables)) if n not in links), EVENTS]
     for done, number in enumerate(order):
-        members = _table_of(columns, number, links.get(number, []))
-        if members is not None and (lifted := _lifted(members, scale, objects)) is not None:
+        with one_thread():
+            members = _table_of(columns, number, links.get(number, []))
+            lifted = _lifted(members, scale, objects) if members is not None else None
+        if lifted is not None:
             codecs.append(lifted.codec)
             columns.learn(lifted.codec)
             bits |= lifted.bits
