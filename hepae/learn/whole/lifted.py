@@ -31,7 +31,7 @@ from hepae.learn.fit.prediction import fit
 from hepae.learn.fit.rows import constant_rows
 from hepae.learn.fit.state import Links, Settings
 from hepae.learn.whole.links import RowLink, find_links, short_names
-from hepae.learn.whole.matches import Searched, find_matches, matched, with_matches
+from hepae.learn.whole.matches import ROWS_OF_ONE, Searched, find_matches, matched, with_matches
 from hepae.learn.whole.methods import best_methods
 from hepae.learn.whole.paying import JSON_BYTES, only, paying
 from hepae.learn.whole.plan import feature_of
@@ -52,9 +52,6 @@ LEAST_BYTES: Final = 4096
 
 ENTRIES_OF_ROWS: Final = 6000
 """Entries from which rows that every entry has are fitted."""
-
-ROWS_OF_ONE: Final = 8
-"""Rows of an entry that are decoded at the price of one."""
 
 KINEMATICS: Final = ("pt", "eta", "phi", "mass")
 """Of linked rows these say something of any column."""

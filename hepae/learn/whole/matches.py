@@ -24,7 +24,17 @@ from hepae.learn.whole.links import RowLink, above, gain_of, in_order, paired, s
 from hepae.learn.whole.tables import Found
 from hepae.progress import Report
 
-__all__ = ["INDEX", "Match", "Search", "Searched", "find_matches", "matched", "nearest_rows", "with_matches"]
+__all__ = [
+    "INDEX",
+    "ROWS_OF_ONE",
+    "Match",
+    "Search",
+    "Searched",
+    "find_matches",
+    "matched",
+    "nearest_rows",
+    "with_matches",
+]
 
 INDEX: Final = "int16"
 """Of rows in an entry; in tables with more rows in one, none is named beyond."""
@@ -42,6 +52,9 @@ FEWEST_ROWS: Final = 1000
 
 LEAST_GAIN: Final = 6.0
 """Bits that a row must save besides its number: chance saves about what the number costs."""
+
+ROWS_OF_ONE: Final = 8
+"""Rows of another table, for each row or entry of this one, that are decoded at the price of one."""
 
 PAIRS: Final = 1 << 22
 """Pairs of rows compared at once: bounded memory. Rows of an entry with more are matched with none."""
@@ -123,6 +136,7 @@ def find_matches(
         for table in directions
         if not links.get(table)
         for other in directions.keys() - {table}
+        if _is_near_in_size(sample[directions[table][0]], sample[directions[other][0]])
         if (one := _tried(found, few, sample, lattices, directions, (table, other))) is not None
     ]
     chosen: dict[int, list[RowLink]] = {table: list(each) for table, each in links.items()}
@@ -133,6 +147,11 @@ def find_matches(
             chosen[table] = [match.link]
             matches.append(_with_column(found, match))
     return matches
+
+
+def _is_near_in_size(here: Nested, there: Nested) -> bool:
+    """Whether decoding the rows of another table costs about what those of this one do."""
+    return len(there.values) <= ROWS_OF_ONE * max(len(here.values), len(here.levels[0]))
 
 
 def _with_column(found: Found, match: Match) -> Match:
