@@ -588,7 +588,12 @@ def test_inspect_shows_what_each_column_is_predicted_from_and_what_that_saves(
     assert "Jet_noise" in said
     assert "Muon_eta" not in said
     assert "columns" not in json.loads(run(capsys, "inspect", path, "--json"))
-    assert run(capsys, "inspect", path, "--columns", "--tree", "Other").count("Jet_noise") == 0
+    of_runs = json.loads(run(capsys, "inspect", path, "--columns", "--tree", "Runs", "--json"))
+    assert of_runs["columns"] == []
+    assert "tree Runs" in of_runs
+    assert "tree Events" not in of_runs
+    assert cli.main(["inspect", str(path), "--tree", "Event"]) == 2
+    assert "Events" in capsys.readouterr().err
 
 
 def test_the_command_line_says_what_is_different(

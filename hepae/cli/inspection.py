@@ -8,7 +8,7 @@ from dataclasses import asdict
 from fnmatch import fnmatchcase
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
@@ -16,8 +16,12 @@ from hepae.cli.arguments import Add, location
 from hepae.cli.choices import names_said
 from hepae.cli.progress import reporter
 from hepae.cli.tables import Result, facts, fitted, listed, show
-from hepae.errors import InputError
+from hepae.errors import InputError, nearest
 from hepae.shown.notebook import counted
+
+if TYPE_CHECKING:
+    from hepae.core.tables.dataset import KnownTree
+    from hepae.model.dataset import DatasetModel
 
 __all__ = ["add_inspect", "dry_run", "inspect"]
 
@@ -82,16 +86,34 @@ def _inspect_model(options: argparse.Namespace) -> int:
             )
         show(model_facts(model, options.file), facts, options.json)
         return 0
-    known = dataset_facts(model, options.file)
+    known = dataset_facts(model, options.file, trees := _trees(model, options))
     columns = [
         column
-        for tree in model.known.trees
-        if options.tree in (None, tree.tree)
+        for tree in trees
         for column in predicted_columns(tree)
         if any(fnmatchcase(column["column"], pattern) for pattern in patterns)
     ]
     show({**known, "columns": columns} if patterns else known, partial(_model_page, known), options.json)
     return 0
+
+
+def _trees(model: DatasetModel, options: argparse.Namespace) -> list[KnownTree]:
+    """The trees of a model that are shown: all, or the one that was named.
+
+    Raises
+    ------
+    InputError
+        If the model does not know it.
+    """
+    trees = {tree.tree: tree for tree in model.known.trees}
+    if options.tree is None:
+        return list(trees.values())
+    if options.tree not in trees:
+        hint = nearest(options.tree, trees) or None
+        raise InputError(
+            f"no tree {options.tree!r}", where=options.file, expected=", ".join(trees), hint=hint
+        )
+    return [trees[options.tree]]
 
 
 def _model_page(known: Mapping[str, Any], result: Result, console: Console) -> None:

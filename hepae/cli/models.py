@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -45,8 +46,10 @@ def model_facts(model: Model, path: Path) -> dict[str, Any]:
     return facts
 
 
-def dataset_facts(model: DatasetModel, path: Path) -> dict[str, Any]:
-    """Of a model of whole files."""
+def dataset_facts(
+    model: DatasetModel, path: Path, trees: Sequence[KnownTree] | None = None
+) -> dict[str, Any]:
+    """Of a model of whole files; of all its trees, or of some."""
     manifest = model.manifest
     facts = {
         "model": str(path),
@@ -54,7 +57,9 @@ def dataset_facts(model: DatasetModel, path: Path) -> dict[str, Any]:
         "bytes": len(model.data),
         "trained on": f"{manifest.training.events:,} entries, {manifest.training.objects:,} values",
     }
-    return facts | {f"tree {known.tree}": _said(known) for known in model.known.trees}
+    return facts | {
+        f"tree {known.tree}": _said(known) for known in (model.known.trees if trees is None else trees)
+    }
 
 
 def _said(known: KnownTree) -> str:
