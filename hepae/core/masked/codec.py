@@ -282,7 +282,7 @@ class Masked:
                 prediction = evaluation.predict(name, rank)
                 q = context.known[name][part]
                 if stream is None:
-                    latents = evaluation.residuals(name, q, prediction) if around[name] else q - prediction
+                    latents = evaluation.residuals(name, q, prediction, around=around[name])
                 else:
                     inputs.fill(stream.feature.shape.inputs, rank)
                     latents = stream.residuals(_cells(stream.feature, inputs, part.start, part.stop))

@@ -303,11 +303,8 @@ class Evaluation:
         if latents:
             self.context.latents.pop(feature, None)
 
-    def residuals(self, feature: str, q: Integers, prediction: Integers) -> Integers:
-        """Integers minus prediction, around the circle where there is one."""
-        return self._residuals(feature, q, prediction, self.around(feature, q))
-
-    def _residuals(self, feature: str, q: Integers, prediction: Integers, around: bool) -> Integers:
+    def residuals(self, feature: str, q: Integers, prediction: Integers, *, around: bool) -> Integers:
+        """Integers minus prediction; ``around`` the circle of the feature where that is so for the whole chunk."""
         period = self.prepared.features[feature].period
         if period is None or not around:
             return q - prediction
@@ -335,7 +332,7 @@ class Evaluation:
         """Residuals of a feature, whose integers become known."""
         self.context.known[feature] = q
         if not self.prepared.ranked[feature]:
-            latents = self.residuals(feature, q, self.predict(feature))
+            latents = self.residuals(feature, q, self.predict(feature), around=self.around(feature, q))
             self.context.latents[feature] = latents
             return latents
         self.context.unfinished.add(feature)
@@ -343,7 +340,7 @@ class Evaluation:
         around = self.around(feature, q)
         for rank in range(self.order.n_ranks):
             part = self.order.part(rank)
-            latents[part] = self._residuals(feature, q[part], self.predict(feature, rank), around)
+            latents[part] = self.residuals(feature, q[part], self.predict(feature, rank), around=around)
         self.put(feature, q)
         return latents
 

@@ -13,7 +13,7 @@ from typing import Final
 import msgspec
 import numpy as np
 
-from hepae.arrays import Floats, Integers, Values
+from hepae.arrays import Floats, Integers
 from hepae.core.arithmetic.kinematics import find_roles
 from hepae.core.coding.integers import pack
 from hepae.core.features import FeatureSpec
@@ -21,7 +21,7 @@ from hepae.core.lifting.codec import Lifting
 from hepae.core.plain import codec
 from hepae.core.prediction.predictors import LiftingSpec
 from hepae.core.tables.columns import EVENTS
-from hepae.core.tables.links import Linked, along, linked_values
+from hepae.core.tables.links import Linked, linked_values
 from hepae.core.tables.schema import PlainCodec
 from hepae.core.values.bounds import Bound
 from hepae.core.values.lattice import KINDS
@@ -134,14 +134,14 @@ class _Sample:
         values = self.columns[name].values
         return len(codec.encode(values, best_methods(values)))
 
-    def as_read(self, number: int) -> Values:
+    def restored(self, number: int) -> Nested:
         """A column as a reader restores it."""
         feature = self.features[number]
-        values = self.columns[feature.name].values
+        column = self.columns[feature.name]
         if feature.name not in self.bounds:
-            return values
-        q, escaped = feature.lattice.to_integers(values, feature.bound)
-        return feature.lattice.to_values(q, escaped)
+            return column
+        q, escaped = feature.lattice.to_integers(column.values, feature.bound)
+        return Nested(column.levels, feature.lattice.to_values(q, escaped))
 
     def rows(self, number: int) -> int:
         """Rows of a column."""
@@ -179,28 +179,22 @@ class _Sample:
         here = short_names(self.found, link.table)
         wanted = [*(other for _, other in link.pairs), *(there[role] for role in KINEMATICS if role in there)]
         wanted += [number for name, number in there.items() if name in here and number in self.features]
-        rows = self.columns[self.features[wanted[0]].name].levels[0].astype(np.int64)
-        named = self.columns[index]
+        counts = self.columns[index].levels[0].astype(np.int64)
         out = {}
         for number in dict.fromkeys(wanted):
-            name = f"{self.features[number].name}[{index}]"
-            values = along(self.as_read(number), rows, named.values, named.levels[0].astype(np.int64))
-            lattice = self.features[number].lattice
-            out[name] = Linked(name=name, column=number, index=link.index, lattice=lattice), values
+            feature = self.features[number]
+            name = f"{feature.name}[{index}]"
+            one = Linked(name=name, column=number, index=link.index, lattice=feature.lattice)
+            out[name] = one, linked_values(one, {n: self.restored(n) for n in one.needs}, counts)
         return out
 
     def sums(self, targets: Sequence[int]) -> dict[str, tuple[Linked, Floats]]:
         """What the rows of other tables say of columns of the event table."""
         lattices = {number: feature.lattice for number, feature in self.features.items()}
-        restored = {
-            feature.name: Nested(self.columns[feature.name].levels, self.as_read(number))
-            for number, feature in self.features.items()
-        }
-        numbers = {column.name: number for number, column in enumerate(self.found.columns)}
-        entries = np.ones(len(restored[self.features[targets[0]].name].values), np.int64)
-        by_number = {numbers[name]: column for name, column in restored.items()}
+        restored = {feature.name: self.restored(number) for number, feature in self.features.items()}
+        entries = np.ones(len(self.restored(targets[0]).values), np.int64)
         return {
-            one.name: (one, linked_values(one, by_number, entries))
+            one.name: (one, linked_values(one, {n: self.restored(n) for n in one.needs}, entries))
             for one in find_sums(self.found, restored, lattices, targets)
         }
 

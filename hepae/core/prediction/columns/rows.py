@@ -13,28 +13,16 @@ from hepae.errors import ModelRejectedError
 __all__ = ["OffBefore", "RowsBefore"]
 
 
-class RowsBefore(ColumnKind, frozen=True, tag="rows_before"):
-    """Lattice point of `target` nearest to a linear combination of its values in the rows before, one for each rank.
-
-    A vector of weights has fewer directions than rows: those that are known say much of the next.
+class _OfRowsBefore(ColumnKind, frozen=True):
+    """What the same feature says in the rows before.
 
     Parameters
     ----------
     target
         The feature.
-    constants, weights
-        For each rank what the combination begins with, and the weights of the values of rank 0, 1, …. Beyond, the
-        combination is 0.
     """
 
     target: str
-    constants: tuple[float, ...]
-    weights: tuple[tuple[float, ...], ...]
-
-    def __post_init__(self) -> None:
-        before = len(self.weights) == len(self.constants)
-        if not before or any(len(weights) > rank for rank, weights in enumerate(self.weights)):
-            raise ModelRejectedError("a row is predicted from rows that follow", where=self.target)
 
     @property
     def needs(self) -> tuple[str, ...]:
@@ -45,6 +33,30 @@ class RowsBefore(ColumnKind, frozen=True, tag="rows_before"):
 
     def read(self, context: Context, rank: int | None) -> Integers:
         return of_ranks(self._of_rank, context, rank)
+
+    def _of_rank(self, context: Context, rank: int) -> Integers:
+        raise NotImplementedError
+
+
+class RowsBefore(_OfRowsBefore, frozen=True, tag="rows_before"):
+    """Lattice point of `target` nearest to a linear combination of its values in the rows before, one for each rank.
+
+    A vector of weights has fewer directions than rows: those that are known say much of the next.
+
+    Parameters
+    ----------
+    constants, weights
+        For each rank what the combination begins with, and the weights of the values of rank 0, 1, …. Beyond, the
+        combination is 0.
+    """
+
+    constants: tuple[float, ...]
+    weights: tuple[tuple[float, ...], ...]
+
+    def __post_init__(self) -> None:
+        before = len(self.weights) == len(self.constants)
+        if not before or any(len(weights) > rank for rank, weights in enumerate(self.weights)):
+            raise ModelRejectedError("a row is predicted from rows that follow", where=self.target)
 
     def _of_rank(self, context: Context, rank: int) -> Integers:
         order = context.order
@@ -61,7 +73,7 @@ class RowsBefore(ColumnKind, frozen=True, tag="rows_before"):
         return context.kept((self.target, "row", place), lambda: context.values(self.target, place))
 
 
-class OffBefore(ColumnKind, frozen=True, tag="off_before"):
+class OffBefore(_OfRowsBefore, frozen=True, tag="off_before"):
     """How far off the prediction of a row will be, from how far off those of the rows before it were.
 
     Events differ a lot in how far their weights vary, all rows of an event together. The column is the logarithm of the
@@ -70,8 +82,6 @@ class OffBefore(ColumnKind, frozen=True, tag="off_before"):
 
     Parameters
     ----------
-    target
-        The feature.
     scales
         For each rank the usual magnitude of its latents, above 0.
     most
@@ -80,7 +90,6 @@ class OffBefore(ColumnKind, frozen=True, tag="off_before"):
 
     optional: ClassVar[bool] = True
 
-    target: str
     scales: tuple[float, ...]
     most: int
 
@@ -89,18 +98,8 @@ class OffBefore(ColumnKind, frozen=True, tag="off_before"):
             raise ModelRejectedError("rows before have no scale", where=self.target)
 
     @property
-    def needs(self) -> tuple[str, ...]:
-        return (self.target,)
-
-    @property
     def latents(self) -> tuple[str, ...]:
         return (self.target,)
-
-    def within(self, reach: Reach) -> bool:
-        return self.target in reach.behind
-
-    def read(self, context: Context, rank: int | None) -> Integers:
-        return of_ranks(self._of_rank, context, rank)
 
     def _of_rank(self, context: Context, rank: int) -> Integers:
         order = context.order
