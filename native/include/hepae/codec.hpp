@@ -116,7 +116,7 @@ public:
    {
       std::vector<std::size_t> out;
       for (std::size_t one : fPredictors->closure(feature))
-         for (std::size_t given : fPredictors->predictor(one).given)
+         for (std::size_t given : fPredictors->given(one))
             if (std::find(out.begin(), out.end(), given) == out.end())
                out.push_back(given);
       return out;

@@ -2,12 +2,15 @@
 #pragma once
 
 #include <algorithm>
-#include <cstdint>
+#include <atomic>
 #include <cmath>
+#include <cstdint>
 #include <cstdlib>
+#include <mutex>
 #include <optional>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "../lattice.hpp"
@@ -62,6 +65,7 @@ struct TableSum {
 };
 
 struct OpenPredictor {
+   const Predictor *spec = nullptr;
    TableSum fine, widths; ///< in 1/64 of an integer; what classes are cut from
    Classes classes;
    std::vector<std::uint8_t> class_table; ///< classes by the index of the only table of `widths`; else empty
@@ -96,6 +100,7 @@ public:
       for (const Source &source : fSpec.sources)
          fSources.push_back(open(source));
       fPredictors.resize(fNames.features.size());
+      fExpanded = std::vector<std::atomic<bool>>(fPredictors.size());
       for (const Predictor &predictor : fSpec.features)
          add_predictor(predictor);
       require(fOrder.size() == fNames.features.size(), "predictors and features differ");
@@ -123,7 +128,17 @@ public:
    const std::vector<OpenLattice> &lattices() const { return fLattices; }
    const std::vector<OpenSource> &sources() const { return fSources; }
    const std::vector<OpenInput> &inputs() const { return fInputs; }
-   const OpenPredictor &predictor(std::size_t feature) const { return fPredictors[feature]; }
+
+   /// Its tables, which take long, are made when they are first asked for: of a wide collection few columns are read.
+   const OpenPredictor &predictor(std::size_t feature) const
+   {
+      if (!fExpanded[feature].load(std::memory_order_acquire))
+         expand(feature);
+      return fPredictors[feature];
+   }
+
+   /// The columns of other tables that a feature looks at.
+   const std::vector<std::size_t> &given(std::size_t feature) const { return fPredictors[feature].given; }
 
    /// The derived features whose payloads are in front of that of a feature, in their order.
    const std::vector<std::size_t> &carried(std::size_t feature) const { return fCarried[feature]; }
@@ -145,7 +160,7 @@ public:
          if (wanted[one])
             continue;
          wanted[one] = true;
-         for (const std::vector<std::size_t> *more : {&fPredictors[one].needs, &fCarried[one]})
+         for (const std::vector<std::size_t> *more : {&std::as_const(fPredictors)[one].needs, &fCarried[one]})
             waiting.insert(waiting.end(), more->begin(), more->end());
       }
       for (std::size_t one : fOrder)
@@ -162,7 +177,9 @@ private:
    std::vector<OpenSource> fSources;
    std::vector<Source> fMaskedInputs; ///< columns point into them
    std::vector<OpenInput> fInputs;
-   std::vector<OpenPredictor> fPredictors;
+   mutable std::vector<OpenPredictor> fPredictors;
+   mutable std::vector<std::atomic<bool>> fExpanded; ///< by feature: whether its tables are made
+   mutable std::mutex fMutex;
    std::vector<std::size_t> fOrder;
    std::vector<std::vector<std::size_t>> fCarried;
    std::set<std::size_t> fUsed; ///< sources that a table is indexed by
@@ -220,14 +237,12 @@ private:
       require(std::find(fOrder.begin(), fOrder.end(), feature) == fOrder.end(), "a feature is predicted twice");
       fOrder.push_back(feature);
       OpenPredictor &out = fPredictors[feature];
+      out.spec = &spec;
       out.fine = sum_of(spec.constant + 32, spec.terms); // half of 1/64: rounds
       if (spec.widths) {
          out.widths = sum_of(spec.widths->constant, spec.widths->terms);
          out.classes = Classes(spec.widths->edges);
       }
-      if (out.widths.parts.size() == 1)
-         for (std::int64_t value : out.widths.parts[0].table)
-            out.class_table.push_back(out.classes.of(out.widths.constant + value));
       if (spec.base)
          out.base.emplace(*spec.base, fNames);
       out.period = spec.period;
@@ -261,16 +276,38 @@ private:
          fCarried[carrier(feature)].push_back(feature);
    }
 
+   /// Without its tables yet.
    TableSum sum_of(std::int64_t constant, const std::vector<Term> &terms)
    {
       TableSum out;
       out.constant = constant;
-      for (const Term &term : terms)
-         out.parts.push_back({term.source, table_of(fSpec.sources[term.source].knots, term.values), {}});
-      for (const TableSum::Part &part : out.parts)
-         fSources[part.source].shared = !fUsed.insert(part.source).second;
-      out.make_small();
+      for (const Term &term : terms) {
+         out.parts.push_back({term.source, {}, {}});
+         fSources[term.source].shared = !fUsed.insert(term.source).second;
+      }
       return out;
+   }
+
+   void expand(std::size_t feature) const
+   {
+      const std::lock_guard<std::mutex> lock(fMutex);
+      if (fExpanded[feature].load(std::memory_order_relaxed))
+         return;
+      OpenPredictor &out = fPredictors[feature];
+      expand(out.spec->terms, out.fine);
+      if (out.spec->widths)
+         expand(out.spec->widths->terms, out.widths);
+      if (out.widths.parts.size() == 1)
+         for (std::int64_t value : out.widths.parts[0].table)
+            out.class_table.push_back(out.classes.of(out.widths.constant + value));
+      fExpanded[feature].store(true, std::memory_order_release);
+   }
+
+   void expand(const std::vector<Term> &terms, TableSum &out) const
+   {
+      for (std::size_t i = 0; i < terms.size(); ++i)
+         out.parts[i].table = table_of(fSpec.sources[terms[i].source].knots, terms[i].values);
+      out.make_small();
    }
 
    /// The whole table from its values at knots: straight lines between them, rounded down.

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <utility>
 #include <vector>
@@ -58,9 +59,10 @@ inline TTree *tree_of(TFile &file, const std::string &name)
 /// What a file says of its chunks; the same for all threads.
 class FileIndex {
 public:
-   FileIndex(std::string path, std::string tree) : fPath(std::move(path)), fTree(std::move(tree))
+   FileIndex(std::string path, std::string tree)
+      : fPath(std::move(path)), fTree(std::move(tree)), fFile(open_file(fPath))
    {
-      const std::unique_ptr<TFile> file = open_file(fPath);
+      TFile *file = fFile.get();
       read_models(*file);
       if (const auto entries = ntuples::open(*file, fTree)) {
          fIsNTuple = true;
@@ -88,11 +90,20 @@ public:
 
    bool is_ntuple() const { return fIsNTuple; }
 
+   /// The file, open: for the first that asks, as the header of a wide tree takes long to read; null for others.
+   std::unique_ptr<TFile> take_file() const
+   {
+      const std::lock_guard<std::mutex> lock(fMutex);
+      return std::move(fFile);
+   }
+
    /// Null where the tree is compressed as a whole.
    const Collections *collections() const { return fCollections.get(); }
 
 private:
    std::string fPath, fTree;
+   mutable std::mutex fMutex;
+   mutable std::unique_ptr<TFile> fFile;
    bool fIsNTuple = false;
    ModelStore fModels;
    std::unique_ptr<Collections> fCollections;
@@ -200,9 +211,10 @@ private:
 /// The streams of a file's chunks; each thread has its own.
 class PayloadFile {
 public:
-   explicit PayloadFile(const FileIndex &index)
-      : fIndex(&index), fFile(open_file(index.path()))
+   explicit PayloadFile(const FileIndex &index) : fIndex(&index), fFile(index.take_file())
    {
+      if (!fFile)
+         fFile = open_file(index.path());
       if (index.is_ntuple()) {
          fEntries = ntuples::open(*fFile, index.tree());
          fChunks = std::make_unique<ntuples::Payload>(*fFile, index.tree() + "__hepae");

@@ -25,6 +25,8 @@ struct DataSet {
    {
       first.push_back(first.back() + file->entries());
       files.push_back(std::move(file));
+      if (files.size() > 1)
+         files.back()->take_file(); // a data set has more files than a process may have open
    }
 };
 
