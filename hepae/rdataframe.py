@@ -1,9 +1,8 @@
 """ROOT's RDataFrame over compressed files, decoded in C++ inside the event loop where that can be.
 
-`open` gives a data frame on files that are compressed as a whole: columns are read and decoded when they are asked for,
-in as many threads as ROOT has (``ROOT.EnableImplicitMT()`` before it). Of other files, and of columns that the decoder
-in C++ does not know, it restores all in memory first, for event loops in one thread. `native` is for the codec
-``bottleneck``.
+`open` gives a data frame on files of every codec: columns are read and decoded when they are asked for, in as many
+threads as ROOT has (``ROOT.EnableImplicitMT()`` before it). Of other files, and of columns that the decoder in C++ does
+not know, it restores all in memory first, for event loops in one thread.
 """
 
 from __future__ import annotations
@@ -18,10 +17,8 @@ import awkward as ak
 import numpy as np
 
 from hepae.errors import CollectionError, UnsupportedError, nearest
-from hepae.export import bottleneck_models, header
-from hepae.export.cpp import identifier, namespace, payload_order
+from hepae.export.cpp import identifier
 from hepae.extras import needed
-from hepae.model.model import Model
 from hepae.read.opened import open_file
 from hepae.root.columns import Branch
 from hepae.root.file.source import Source, open_source
@@ -32,9 +29,9 @@ from hepae.stored.described import schemas_of
 from hepae.stored.models import models_of
 from hepae.stored.ntuples import compressed_ntuple, has_payload
 from hepae.stored.payload import MARKER
-from hepae.stored.titles import SUFFIX, Stored, compressed_collections, is_compressed
+from hepae.stored.titles import SUFFIX, compressed_collections
 
-__all__ = ["native", "open"]
+__all__ = ["open"]
 
 MOST_NAMED = 8
 """Columns that a warning names."""
@@ -113,7 +110,7 @@ def open(  # noqa: A001 - the word users know from uproot
             "restored columns are read in one thread",
             where=path,
             got="ROOT.EnableImplicitMT()",
-            hint="call ROOT.DisableImplicitMT() before it, or use hepae.rdataframe.native (bottleneck files)",
+            hint="call ROOT.DisableImplicitMT() before it",
         )
     with open_file(path) as file:
         opened = file[name]
@@ -141,15 +138,15 @@ def _called(frame: Any, columns: Sequence[str], where: str) -> Any:
 
 
 def _is_decoded_natively(source: Source, tree: TreeReader) -> bool:
-    """Whether a tree is compressed as a whole, or one collection of it in chunks, and models are where C++ looks."""
+    """Whether C++ decodes a tree: it is compressed as a whole, or by collections, and models lie where C++ looks."""
     models = models_of(source)
     if not all(map(models.lies_there, models.embedded)):
         return False
     if has_payload(tree):
         return all(models.lies_there(one.model) for one in schemas_of(source).values() if one.reference)
     collections = compressed_collections(tree) if isinstance(tree, TTreeReader) else {}
-    codecs = {stored.payload.codec for features in collections.values() for stored in features.values()}
-    return len(collections) == 1 and codecs <= {"lifting", "masked"}
+    codecs = [next(iter(features.values())).payload.codec for features in collections.values()]
+    return 0 < len(codecs) <= codecs.count("bottleneck") + 1
 
 
 def _is_plain(tree: TreeReader) -> bool:
@@ -202,85 +199,6 @@ def _cpp_names(names: Sequence[str], where: str) -> dict[str, str]:
                 "two columns of one name in C++", where=where, got=one, hint="name columns"
             )
     return called
-
-
-def native(path: str | Path, columns: Sequence[str] | None = None, *, tree: str | None = None) -> Any:
-    """A data frame on a ``bottleneck`` file itself, in which restored columns are defined in C++.
-
-    Parameters
-    ----------
-    path
-        A file compressed with the codec ``bottleneck``, its models embedded; models may differ between events.
-    columns
-        Features to define; all compressed ones where none are named. A column is computed only where it is used.
-    tree
-        Name of the tree.
-
-    Returns
-    -------
-    ROOT.RDF.RNode
-        With all branches of the file, and the restored ones under their original names.
-
-    Raises
-    ------
-    UnsupportedError
-        If a collection in the file is not of this codec.
-    CollectionError
-        If a column is not a compressed feature.
-
-    Examples
-    --------
-    >>> frame = hepae.rdataframe.native("small.root")  # doctest: +SKIP
-    >>> frame.Filter("Any(Jet_pt > 500)").Histo1D("Jet_mass")  # doctest: +SKIP
-    """
-    root = _root()
-    with open_source(path) as source:
-        reader = source.tree(tree, is_compressed)
-        name = reader.path
-        found = [
-            stored for features in compressed_collections(reader).values() for stored in features.values()
-        ]
-    chunked = sorted({stored.payload.codec for stored in found} - {"bottleneck"})
-    if chunked:
-        raise UnsupportedError(
-            "a codec that has no decoder in C++",
-            where=path,
-            got=", ".join(chunked),
-            hint="use hepae.rdataframe.open",
-        )
-    models = bottleneck_models(path)
-    root.gInterpreter.Declare(header(models))
-    frame = root.RDataFrame(name, str(path))
-    return _defined(frame, f"hepae::{namespace(models)}", models, _chosen(found, columns, path))
-
-
-def _defined(frame: Any, space: str, models: Sequence[Model], features: Sequence[Stored]) -> Any:
-    """One column with the decoder's prediction for each collection, and one for each feature on top of it."""
-    for collection in dict.fromkeys(stored.payload.collection for stored in features):
-        prediction = f"{collection}_prediction__hepae"
-        mine = [model for model in models if model.manifest.collection == collection]
-        counter = next(
-            stored.payload.counter for stored in features if stored.payload.collection == collection
-        )
-        own = [f"{collection}_{part}{SUFFIX}" for part in ("model", "check", "escape", "latent")]
-        branches = ", ".join([counter, *own, *(f"{branch}{SUFFIX}" for branch in payload_order(mine))])
-        frame = frame.Define(prediction, f"{space}::{identifier(collection)}_checked({branches})")
-        for stored in features:
-            if stored.payload.collection == collection:
-                payload = f"{stored.branch}{SUFFIX}, {collection}_escape{SUFFIX}"
-                call = f"{space}::{identifier(stored.branch)}({prediction}, {payload})"
-                frame = frame.Define(identifier(stored.branch), call)
-    return frame
-
-
-def _chosen(found: Sequence[Stored], columns: Sequence[str] | None, where: object) -> list[Stored]:
-    by_name = {stored.branch: stored for stored in found}
-    for name in columns or ():
-        if name not in by_name:
-            raise CollectionError(
-                f"no compressed feature {name!r}", where=where, hint=nearest(name, by_name) or None
-            )
-    return [by_name[name] for name in (by_name if columns is None else columns)]
 
 
 def _holds(source: Source, columns: Sequence[str] | None, tree: TreeReader) -> bool:

@@ -3,21 +3,34 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
 import uproot
 
+from hepae.arrays import Columns, Integers
+from hepae.core.bottleneck.codec import Bottleneck, Encoded
+from hepae.core.bottleneck.escapes import Escapes
+from hepae.core.bottleneck.spec import BottleneckSpec
 from hepae.core.decode import chunk_codec
 from hepae.core.values.objects import Objects
 from hepae.model.model import Model
+from hepae.root.columns import Column, Jagged
+from hepae.root.file.source import open_source
 from hepae.stored.compressed import CompressedTree, compressed_of
+from hepae.stored.event_payload import own_branch
+from hepae.stored.layout import BottleneckEncoder
+from hepae.stored.models import models_of
+from hepae.stored.titles import SUFFIX
 from hepae.testing.golden import restored
 
-__all__ = ["chunk_case", "golden_case", "golden_objects", "tree_case"]
+__all__ = [
+    "chunk_case", "encoded_events", "event_case", "golden_case", "golden_objects", "restored_events",
+    "stored_events", "tree_case",
+]  # fmt: skip
 
-FRAMES, TREE = 0, 1
+FRAMES, TREE, EVENTS = 0, 1, 2
 """The first number of a case: what it is."""
 
 
@@ -83,3 +96,68 @@ def tree_case(path: Path, tree: str, case: Path) -> Path:
             + _list(bytes(streams[number]) for number in numbers)
         )
     return case
+
+
+def stored_events(path: Path) -> tuple[Model, Integers, dict[str, Column]]:
+    """The one bottleneck model of a file, objects per event, and the branches that jets are restored from."""
+    with open_source(path) as source:
+        tree, models = source.tree("Events"), models_of(source)
+        (sha256,) = models.embedded
+        model = models.find(sha256, str(path))
+        names = [own_branch("Jet", part) for part in ("model", "check", "escape", "latent")]
+        names += [feature.branch + SUFFIX for feature in model.manifest.features]
+        n = int(tree.num_entries)
+        return (
+            model,
+            np.asarray(tree.read("nJet", 0, n)).astype(np.int64),
+            {name: tree.read(name, 0, n) for name in names},
+        )
+
+
+def event_case(model: Model, counts: Integers, branches: Mapping[str, Column], case: Path) -> Path:
+    """A bottleneck model, and what branches hold of events that name it."""
+    spec = model.manifest.codec
+    assert isinstance(spec, BottleneckSpec)
+
+    def branch(name: str) -> bytes:
+        found = branches[name]
+        values = found.values if isinstance(found, Jagged) else np.asarray(found)
+        each = found.counts if isinstance(found, Jagged) else np.ones(len(counts), np.int64)
+        return _data(each.astype("<i8").tobytes()) + _data(np.ascontiguousarray(values).tobytes())
+
+    codes = [model.manifest.feature(column.name).branch + SUFFIX for column in spec.columns]
+    case.write_bytes(
+        _number(EVENTS)
+        + _data(model.data)
+        + _number(int(model.sha256[:8], 16))
+        + _data(counts.astype("<i8").tobytes())
+        + _data(np.asarray(branches[own_branch("Jet", "check")]).tobytes())
+        + branch(own_branch("Jet", "escape"))
+        + branch(own_branch("Jet", "latent"))
+        + _number(len(codes))
+        + b"".join(map(branch, codes))
+    )
+    return case
+
+
+def encoded_events(model: Model, objects: Objects) -> dict[str, Column]:
+    """The branches that a writer makes of objects."""
+    spec = model.manifest.codec
+    assert isinstance(spec, BottleneckSpec)
+    return BottleneckEncoder(model, spec, False, {}).encode(objects, 0)
+
+
+def restored_events(model: Model, counts: Integers, branches: Mapping[str, Column]) -> Columns:
+    """What Python restores of such branches, in the order of the network."""
+    spec = model.manifest.codec
+    assert isinstance(spec, BottleneckSpec)
+    escaped, latents = branches[own_branch("Jet", "escape")], branches[own_branch("Jet", "latent")]
+    assert isinstance(escaped, Jagged)
+    assert isinstance(latents, Jagged)
+    codes = {
+        column.name: branches[model.manifest.feature(column.name).branch + SUFFIX] for column in spec.columns
+    }
+    flat = {name: one.values for name, one in codes.items() if isinstance(one, Jagged)}
+    escapes = Escapes.from_bytes(counts, escaped.counts, escaped.values, len(spec.columns))
+    encoded = Encoded(latents.values.reshape(-1, spec.latents), flat, escapes)
+    return Bottleneck(spec, model.networks, model.tables).decode(encoded)

@@ -9,7 +9,7 @@ import pytest
 
 import hepae
 from tests.native_build import needs_compiler, program, sanitizers
-from tests.native_cases import golden_case, tree_case
+from tests.native_cases import event_case, golden_case, stored_events, tree_case
 from tests.whole_samples import write_nano
 
 pytestmark = [pytest.mark.native, needs_compiler]
@@ -29,6 +29,12 @@ def require_refused(case: Path) -> None:
 @pytest.mark.parametrize("name", ["lifting-dtypes", "masked-dtypes", "masked-dither"])
 def test_damaged_frames_and_models_are_refused(name: str, tmp_path: Path) -> None:
     require_refused(golden_case(GOLDEN / f"{name}.root", tmp_path / "case"))
+
+
+@pytest.mark.parametrize("name", ["bottleneck-float32", "bottleneck-uint8", "bottleneck-float16"])
+def test_damaged_events_and_their_models_are_refused(name: str, tmp_path: Path) -> None:
+    """Those that are sealed again may be other events; nothing else may."""
+    require_refused(event_case(*stored_events(GOLDEN / f"{name}.root"), tmp_path / "case"))
 
 
 def test_damaged_streams_and_schemas_are_refused(tmp_path: Path) -> None:

@@ -1,7 +1,8 @@
 // Damages what a file holds and decodes it: `damage CASE SEED FIRST LAST` does the damages of these numbers. Each must give
-// the values of the undamaged bytes or a CorruptionError; anything else ends the program. Sanitizers see the rest.
+// the values of the undamaged bytes or a CorruptionError; anything else is counted, or ends the program. Sanitizers see the rest.
 //
-// A case (case.hpp) is a model with a chunk of its frames, or a schema with a chunk of its tree. Most damages are sealed again, so that checksums do not catch them first.
+// A case (case.hpp) is a model with a chunk of its frames, a schema with a chunk of its tree, or a bottleneck model with events. Most
+// damages are sealed again, so that checksums do not catch them first.
 #include <array>
 #include <cstdio>
 #include <cstdlib>
@@ -16,6 +17,7 @@
 #include <hepae/tables.hpp>
 
 #include "case.hpp"
+#include "events.hpp"
 
 namespace {
 
@@ -154,6 +156,59 @@ Subject tree(Case &file)
    return {decode, {}};
 }
 
+/// The checksums that events would carry if they had been written so.
+void seal(hepae::StoredEvents &events, const hepae::BottleneckCodec &codec)
+{
+   const std::vector<std::int64_t> once(events.checks.size(), 1);
+   const std::vector<std::uint32_t> models(events.checks.size(), events.model = codec.number());
+   hepae::EventChecks found(once.size());
+   found.add(once, {reinterpret_cast<const std::uint8_t *>(events.counts->data()), 8 * events.counts->size()}, 8);
+   found.add(once, {reinterpret_cast<const std::uint8_t *>(models.data()), 4 * once.size()}, 4);
+   found.add(*events.escapes.counts, events.escapes.numbers, 1);
+   found.add(*events.latents.counts, events.latents.numbers, codec.latent_width());
+   for (const hepae::BottleneckColumn &column : codec.spec().columns) {
+      const hepae::EventBranch &codes = events.codes.at(column.name);
+      found.add(*codes.counts, codes.numbers, codec.spec().latents_only ? 1 : column.code_width());
+   }
+   for (std::size_t event = 0; event < once.size(); ++event)
+      events.checks[event] = found.of(event);
+}
+
+/// Whether a damage of events is sealed again; others must be found by the checksums alone.
+bool is_sealed(Random &random)
+{
+   return random() % 4 != 0;
+}
+
+/// A bottleneck model and events.
+Subject events(Case &file)
+{
+   const hepae_tests::EventCase whole = hepae_tests::event_case(file);
+   const auto decode = [=](Random *random) {
+      hepae_tests::EventCase given = whole;
+      const bool sealed = random && is_sealed(*random);
+      if (random && (*random)() % 3 == 0) {
+         given.model = damaged(given.model, 0, *random);
+      } else if (random) {
+         std::vector<Data *> parts{&given.counts, &given.escapes.first, &given.escapes.second, &given.latents.first, &given.latents.second};
+         for (auto &[counts, codes] : given.codes)
+            parts.insert(parts.end(), {&counts, &codes});
+         Data &part = *parts[(*random)() % parts.size()];
+         part = damaged(part, 0, *random);
+      }
+      const hepae::BottleneckCodec codec{hepae::Bytes(given.model)};
+      hepae::StoredEvents stored = hepae_tests::stored(given, codec);
+      if (sealed)
+         seal(stored, codec);
+      hepae::OpenEvents opened(codec, std::move(stored));
+      std::vector<Data> out;
+      for (const hepae::BottleneckColumn &column : codec.spec().columns)
+         out.push_back(data_of(opened.feature(column.name).bytes));
+      return out;
+   };
+   return {decode, {}};
+}
+
 } // namespace
 
 int main(int argc, char **argv)
@@ -161,14 +216,16 @@ int main(int argc, char **argv)
    if (argc != 5)
       return 2;
    Case file(argv[1]);
-   const bool of_frames = file.number() == 0;
-   const Subject subject = of_frames ? frames(file) : tree(file);
+   const std::uint64_t kind = file.number();
+   const Subject subject = kind == 0 ? frames(file) : kind == 1 ? tree(file) : events(file);
    const std::vector<Data> expected = subject.decode(nullptr);
-   unsigned long same = 0, refused = 0, others = 0;
+   unsigned long same = 0, refused = 0, others = 0, wrong = 0;
    for (std::uint64_t number = std::strtoull(argv[3], nullptr, 10); number < std::strtoull(argv[4], nullptr, 10); ++number) {
       Random random(std::strtoull(argv[2], nullptr, 10) * 1'000'003 + number);
       try {
-         ++(subject.decode(&random) == expected ? same : others);
+         Random again = random;
+         const bool may_differ = kind == 1 || (kind == 2 && is_sealed(again));
+         ++(subject.decode(&random) == expected ? same : may_differ ? others : wrong);
       } catch (const hepae::CorruptionError &) {
          ++refused;
       } catch (const std::exception &problem) {
@@ -176,7 +233,8 @@ int main(int argc, char **argv)
          return 1;
       }
    }
-   // a schema or a bundle says what columns are: another one is another file, which checksums of models and chunks catch
-   std::printf("%lu same, %lu refused, %lu others\n", same, refused, others);
-   return of_frames && others ? 1 : 0;
+   // a schema or a bundle says what columns are: another one is another file, which checksums of models and chunks catch. Events that
+   // are sealed again are other events
+   std::printf("%lu same, %lu refused, %lu others, %lu wrong\n", same, refused, others, wrong);
+   return wrong ? 1 : 0;
 }

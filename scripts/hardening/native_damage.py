@@ -1,4 +1,4 @@
-"""Damaged frames, models, streams and schemas in the C++ decoders, under AddressSanitizer and UBSan.
+"""Damaged frames, events, models, streams and schemas in the C++ decoders, under AddressSanitizer and UBSan.
 
     python -m scripts.hardening.native_damage --damages 100000 --evidence docs/evidence/native.md
 
@@ -20,10 +20,11 @@ from typing import Final
 import hepae
 from scripts.hardening.evidence import Page
 from tests.native_build import program, sanitizers
-from tests.native_cases import golden_case, tree_case
+from tests.native_cases import event_case, golden_case, stored_events, tree_case
 from tests.whole_samples import write_nano
 
 ROOT: Final = Path(__file__).parent.parent.parent
+GOLDEN: Final = ROOT / "tests" / "golden" / "v1"
 FRAMES: Final = (
     "lifting-dtypes",
     "lifting-jets",
@@ -34,6 +35,8 @@ FRAMES: Final = (
     "masked-jets",
 )
 """Golden files, whose frames and models are damaged."""
+EVENTS: Final = ("bottleneck-float32", "bottleneck-uint8", "bottleneck-float16")
+"""Golden files, whose branches and models are damaged."""
 TREES: Final = ("ntuple", "nano")
 """Trees that are compressed as a whole, whose streams and schemas are damaged."""
 STEP: Final = 500
@@ -46,7 +49,8 @@ def page(path: Path) -> Page:
     return Page(
         path,
         "Damages in the C++ decoders",
-        f"{__doc__}\n\nOf trees, others are values of a bundle that was sealed again: it has no second checksum.",
+        f"{__doc__}\n\nOf trees, others are values of a bundle that was sealed again: it has no second checksum."
+        " Of events, others are events that were sealed again.",
         ("case", "damages", "same", "refused", "others", "seconds"),
         ("native/include/hepae", "native/tests/damage.cpp", "scripts/hardening/native_damage.py"),
     )
@@ -55,7 +59,9 @@ def page(path: Path) -> Page:
 def made(name: str, folder: Path) -> Path:
     """The case of that name."""
     if name in FRAMES:
-        return golden_case(ROOT / "tests" / "golden" / "v1" / f"{name}.root", folder / name)
+        return golden_case(GOLDEN / f"{name}.root", folder / name)
+    if name in EVENTS:
+        return event_case(*stored_events(GOLDEN / f"{name}.root"), folder / name)
     source = ROOT / "tests" / "data" / "ntuple.root"
     if name == "nano":
         source = folder / "nano.root"
@@ -71,7 +77,7 @@ def damage(case: Path, seed: int, first: int, last: int) -> tuple[list[int], str
     done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
     if done.returncode:
         return [0, 0, 0], done.stderr
-    return [int(part.split()[0]) for part in done.stdout.split(",")], ""
+    return [int(part.split()[0]) for part in done.stdout.split(",")[:3]], ""
 
 
 def main() -> int:
@@ -82,12 +88,12 @@ def main() -> int:
     parser.add_argument("--damages", type=int, default=2000, help="of each case")
     parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--case", choices=FRAMES + TREES)
+    parser.add_argument("--case", choices=FRAMES + EVENTS + TREES)
     parser.add_argument("--evidence", type=Path, metavar="FILE", help="page to write what was found on")
     options = parser.parse_args()
     failed = False
     with tempfile.TemporaryDirectory() as folder:
-        for name in [options.case] if options.case else FRAMES + TREES:
+        for name in [options.case] if options.case else FRAMES + EVENTS + TREES:
             case, outcomes, last = made(name, Path(folder)), [0, 0, 0], options.first + options.damages
             began = time.monotonic()
             for first in range(options.first, last, STEP):

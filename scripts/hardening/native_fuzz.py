@@ -65,7 +65,8 @@ def models() -> Iterator[bytes]:
     """Released models, and those of golden files."""
     for path in sorted((ROOT / "onnx").glob("*.onnx")):
         yield path.read_bytes()
-    for path in sorted((ROOT / "tests" / "golden" / "v1").glob("*-dtypes.root")):
+    golden = ROOT / "tests" / "golden" / "v1"
+    for path in sorted([*golden.glob("*-dtypes.root"), *golden.glob("bottleneck-*.root")]):
         with uproot.open(path) as file:
             yield bytes(file["hepae_models"]["onnx"].array(library="np")[0])
 

@@ -56,6 +56,7 @@ struct CodecParts {
       CodecParts out;
       out.model = std::make_shared<const ModelFile>(onnx);
       Manifest manifest = from_json<Manifest>(parse_json(out.model->manifest()));
+      require(!manifest.codec.bottleneck, "a model without chunks (bottleneck/events.hpp reads its events)");
       out.features = std::move(manifest.features);
       out.lifting = std::move(manifest.codec.lifting);
       out.masked = std::move(manifest.codec.masked);

@@ -19,5 +19,8 @@ constexpr std::int64_t kLogTable = std::int64_t{1} << 20;
 constexpr std::int64_t kTableEntries = std::int64_t{1} << 24;
 constexpr std::int64_t kKnot = std::int64_t{1} << 17;
 constexpr std::int64_t kRank = 1024;
+constexpr std::size_t kLatents = 1024;
+constexpr std::size_t kRowNumbers = std::size_t{1} << 18;
+constexpr std::uint64_t kProducts = std::uint64_t{1} << 26;
 
 } // namespace hepae::limits

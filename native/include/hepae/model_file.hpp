@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <cstring>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
@@ -41,7 +42,10 @@ struct ModelArray {
 struct ModelNode {
    std::string op;
    std::vector<std::string> inputs, outputs;
-   std::int64_t to = 0; ///< the type of a Cast
+   std::int64_t to = 0;                    ///< the type of a Cast
+   bool transposed = false;                ///< the weights of a Gemm
+   std::optional<float> alpha;             ///< of a LeakyRelu
+   std::vector<std::int64_t> kernel, pads; ///< of a Conv
 };
 
 /// The nodes of one network, in the order of the file; names as in the file.
@@ -180,6 +184,7 @@ private:
    {
       require(++fNodes <= kMostNodes, "a model of too many nodes");
       ModelNode node;
+      std::vector<Attribute> attributes;
       Field field;
       for (Reader reader(data); reader.next(field);)
          switch (field.number) {
@@ -187,11 +192,14 @@ private:
          case 2: node.outputs.push_back(field.text()); break;
          case 3: case 6: break; // name, words
          case 4: node.op = field.text(); break;
-         case 5: read_attribute(field.message(), node); break;
+         case 5: attributes.push_back(read_attribute(field.message())); break;
          case 7: require(field.text().empty(), "an operator of another domain"); break;
          default: throw CorruptionError("an operator that is not admitted");
          }
       require(node.outputs.size() == 1, "a node without output, or with several");
+      may_have(node.op, "");
+      for (const Attribute &one : attributes)
+         add_attribute(one, node);
       const std::string network = owner(node.outputs[0]);
       for (const std::string &input : node.inputs)
          require(owner(input) == network, "a node between networks", input);
@@ -199,22 +207,63 @@ private:
       fNetworks[network].nodes.push_back(std::move(node));
    }
 
-   /// The only attribute of exact networks is the type of a Cast.
-   static void read_attribute(Bytes data, ModelNode &node)
+   /// The attributes that an operator may have; those of other codecs do no harm, since networks that are read are of their form.
+   static bool may_have(const std::string &op, const std::string &attribute)
    {
-      constexpr std::int64_t integer = 2;
+      static const std::map<std::string, std::set<std::string>> known{
+         {"Add", {}}, {"Cast", {"to"}}, {"Clip", {}}, {"Conv", {"kernel_shape", "pads"}}, {"Elu", {}}, {"Floor", {}},
+         {"Gemm", {"transB"}}, {"Identity", {}}, {"LeakyRelu", {"alpha"}}, {"MatMul", {}}, {"Max", {}}, {"Min", {}}, {"Mul", {}},
+         {"Relu", {}}, {"Reshape", {}}, {"Sigmoid", {}}, {"Tanh", {}}};
+      const auto at = known.find(op);
+      require(at != known.end(), "an operator that is not admitted", op);
+      return attribute.empty() || at->second.count(attribute);
+   }
+
+   struct Attribute {
       std::string name;
-      std::int64_t type = 0;
+      std::int64_t type = 0, integer = 0;
+      float real = 0;
+      std::vector<std::int64_t> integers;
+   };
+
+   static Attribute read_attribute(Bytes data)
+   {
+      Attribute out;
       Field field;
       for (Reader reader(data); reader.next(field);)
          switch (field.number) {
-         case 1: name = field.text(); break;
-         case 3: node.to = field.integer(); break;
-         case 20: type = field.integer(); break;
+         case 1: out.name = field.text(); break;
+         case 2: out.real = field.real(); break;
+         case 3: out.integer = field.integer(); break;
+         case 8: add_integers(field, out.integers); break;
+         case 20: out.type = field.integer(); break;
          default: throw CorruptionError("an attribute that is not admitted");
          }
-      require(node.op.empty() || node.op == "Cast", "an attribute that is not admitted");
-      require(name == "to" && type == integer, "an attribute that is not admitted");
+      return out;
+   }
+
+   static void add_attribute(const Attribute &given, ModelNode &node)
+   {
+      constexpr std::int64_t real = 1, integer = 2, integers = 7;
+      require(!given.name.empty() && may_have(node.op, given.name), "an attribute that is not admitted", given.name);
+      const bool list = given.name == "kernel_shape" || given.name == "pads";
+      require(given.type == (list ? integers : given.name == "alpha" ? real : integer), "an attribute of another type", given.name);
+      if (given.name == "to")
+         node.to = given.integer;
+      else if (given.name == "transB")
+         node.transposed = given.integer != 0;
+      else if (given.name == "alpha")
+         node.alpha = given.real;
+      else
+         (given.name == "pads" ? node.pads : node.kernel) = given.integers;
+   }
+
+   static void add_integers(const Field &field, std::vector<std::int64_t> &out)
+   {
+      if (field.wire == protobuf::Wire::kVarint)
+         return out.push_back(field.integer());
+      for (Reader packed(field.message()); !packed.at_end();)
+         out.push_back(static_cast<std::int64_t>(packed.varint()));
    }
 
    void read_initialiser(Bytes data)

@@ -9,6 +9,8 @@
 #define HEPAE_HAS_AVX2 1
 #define HEPAE_AVX2 __attribute__((target("avx2,bmi,bmi2")))
 #define HEPAE_VNNI __attribute__((target("avx2,bmi,bmi2,avx512f,avx512vl,avx512vnni")))
+#define HEPAE_FMA __attribute__((target("avx2,fma,bmi,bmi2")))
+#define HEPAE_AVX512 __attribute__((target("avx2,fma,bmi,bmi2,avx512f")))
 #else
 #define HEPAE_HAS_AVX2 0
 #endif
@@ -16,13 +18,16 @@
 #define HEPAE_INLINE inline __attribute__((always_inline))
 #define HEPAE_INLINED __attribute__((always_inline)) ///< the same, behind the parameters of a lambda
 
-/// The next loop goes four steps at once.
+/// The next loop goes four steps at once; or all of its few steps, so that an array that it goes through is in registers.
 #if defined(__clang__)
 #define HEPAE_UNROLLED _Pragma("unroll 4")
+#define HEPAE_WITHOUT_LOOP _Pragma("unroll")
 #elif defined(__GNUC__)
 #define HEPAE_UNROLLED _Pragma("GCC unroll 4")
+#define HEPAE_WITHOUT_LOOP _Pragma("GCC unroll 8")
 #else
 #define HEPAE_UNROLLED
+#define HEPAE_WITHOUT_LOOP
 #endif
 
 namespace hepae::processor {
@@ -49,6 +54,28 @@ inline bool has_vnni()
 #endif
 }
 
+/// Whether it runs what is marked with HEPAE_FMA: products and sums of floats with one rounding.
+inline bool has_fma()
+{
+#if HEPAE_HAS_AVX2
+   static const bool has = has_avx2() && __builtin_cpu_supports("fma");
+   return has;
+#else
+   return false;
+#endif
+}
+
+/// Whether it runs what is marked with HEPAE_AVX512.
+inline bool has_avx512()
+{
+#if HEPAE_HAS_AVX2
+   static const bool has = has_fma() && __builtin_cpu_supports("avx512f");
+   return has;
+#else
+   return false;
+#endif
+}
+
 #if HEPAE_HAS_AVX2
 template <class Loop>
 HEPAE_AVX2 void run_with_avx2(const Loop &loop)
@@ -67,6 +94,25 @@ inline void run(const Loop &loop)
       return run_with_avx2(loop);
 #endif
    loop();
+}
+
+#if HEPAE_HAS_AVX2
+template <class Loop>
+HEPAE_AVX512 void run_with_avx512(const Loop &loop)
+{
+   loop();
+}
+#endif
+
+/// The same with a third form for AVX-512, for loops of floats that take most of the time.
+template <class Loop>
+inline void run_wide(const Loop &loop)
+{
+#if HEPAE_HAS_AVX2
+   if (has_avx512())
+      return run_with_avx512(loop);
+#endif
+   run(loop);
 }
 
 } // namespace hepae::processor

@@ -28,6 +28,14 @@ struct Field {
       require(wire == Wire::kBytes, "a message that is none");
       return bytes;
    }
+   float real() const
+   {
+      require(wire == Wire::kFixed32, "a number that is none");
+      const auto bits = static_cast<std::uint32_t>(value);
+      float out = 0;
+      std::memcpy(&out, &bits, sizeof(out));
+      return out;
+   }
    std::int64_t integer() const
    {
       require(wire == Wire::kVarint, "an integer that is none");

@@ -1,20 +1,17 @@
 // Files in which collections are compressed with a model: frames stand in the tree itself, in the first event of each chunk
-// (docs/format/v1.md, section 2). They are shown to the other readers as a schema and streams of §17, made of what is there.
+// (docs/format/v1.md, section 2), or each event by itself (section 13). They are shown to the other readers as a schema and streams
+// of §17, made of what is there.
 #pragma once
 
 #include <algorithm>
 #include <cstdint>
-#include <cstring>
 #include <map>
 #include <memory>
 #include <string>
-#include <string_view>
 #include <utility>
 #include <vector>
 
 #include <TBranch.h>
-#include <TFile.h>
-#include <TLeaf.h>
 #include <TTree.h>
 
 #include "../checksum.hpp"
@@ -25,133 +22,31 @@
 #include "../model_store.hpp"
 #include "../open_schema.hpp"
 #include "../spec/manifest.hpp"
+#include "branches.hpp"
+#include "event_collection.hpp"
 
 namespace hepae::root {
-
-/// A branch of frames, by its title (section 3).
-struct MarkedBranch {
-   std::string name, branch, collection, counter, codec; ///< `branch`: of the original
-
-   static bool is(const std::string &name, const std::string &title)
-   {
-      const std::string suffix = "__hepae";
-      const bool named = name.size() > suffix.size() && name.compare(name.size() - suffix.size(), suffix.size(), suffix) == 0;
-      return named && mark(title) != std::string::npos;
-   }
-
-   static MarkedBranch of(const std::string &name, const std::string &title)
-   {
-      MarkedBranch out;
-      out.name = name;
-      out.branch = name.substr(0, name.size() - 7);
-      const std::string words = title.substr(mark(title));
-      require(words.compare(0, 10, "[hepae v1 ") == 0, "a branch of another version of the format", name);
-      out.collection = word(words, " collection=");
-      out.counter = word(words, " counter=");
-      out.codec = word(words, " codec=");
-      return out;
-   }
-
-private:
-   static std::size_t mark(const std::string &title)
-   {
-      const bool closed = !title.empty() && title.back() == ']';
-      return closed ? title.rfind("[hepae v") : std::string::npos;
-   }
-
-   static std::string word(const std::string &words, const std::string &key)
-   {
-      const std::size_t at = words.find(key);
-      require(at != std::string::npos, "a title without a word of the format", key);
-      return words.substr(at + key.size(), words.find_first_of(" ]", at + key.size()) - at - key.size());
-   }
-};
-
-namespace branches {
-
-/// The branch of this name, which has one leaf.
-inline TBranch &of(TTree &tree, const std::string &name)
-{
-   TBranch *branch = tree.GetBranch(name.c_str());
-   require(branch && branch->GetListOfLeaves()->GetEntriesFast() == 1, "a branch is missing", name);
-   return *branch;
-}
-
-inline TLeaf &leaf(TBranch &branch)
-{
-   return *static_cast<TLeaf *>(branch.GetListOfLeaves()->At(0));
-}
-
-inline Dtype dtype(TBranch &branch)
-{
-   static constexpr std::pair<const char *, Dtype> names[] = {
-      {"Bool_t", Dtype::kBool},      {"Char_t", Dtype::kInt8},      {"Short_t", Dtype::kInt16},  {"Int_t", Dtype::kInt32},
-      {"Long64_t", Dtype::kInt64},   {"UChar_t", Dtype::kUint8},    {"UShort_t", Dtype::kUint16}, {"UInt_t", Dtype::kUint32},
-      {"ULong64_t", Dtype::kUint64}, {"Float_t", Dtype::kFloat32}, {"Double_t", Dtype::kFloat64}};
-   for (const auto &[name, type] : names)
-      if (std::strcmp(leaf(branch).GetTypeName(), name) == 0)
-         return type;
-   throw CorruptionError(std::string("a branch of a type that is not looked at: ") + branch.GetName());
-}
-
-/// The numbers of a branch with one an entry, as their bytes.
-inline std::vector<std::uint8_t> flat(TTree &tree, const std::string &name, std::size_t first, std::size_t last)
-{
-   TBranch &branch = of(tree, name);
-   require(!leaf(branch).GetLeafCount() && leaf(branch).GetLenStatic() == 1, "a branch of no single numbers", name);
-   const std::size_t width = size_of(dtype(branch));
-   std::vector<std::uint8_t> out;
-   std::uint64_t number = 0;
-   branch.SetAddress(&number);
-   for (std::size_t entry = first; entry < last; ++entry) {
-      require(branch.GetEntry(static_cast<Long64_t>(entry)) == static_cast<Int_t>(width), "a branch cannot be read", name);
-      const auto *bytes = reinterpret_cast<const std::uint8_t *>(&number);
-      out.insert(out.end(), bytes, bytes + width);
-   }
-   branch.ResetAddress();
-   return out;
-}
-
-/// The bytes of a byte branch in an entry.
-inline std::vector<std::uint8_t> bytes(TTree &tree, const std::string &name, std::size_t entry)
-{
-   TBranch &branch = of(tree, name);
-   TLeaf *count = leaf(branch).GetLeafCount();
-   require(count && dtype(branch) == Dtype::kUint8, "a branch without bytes", name);
-   count->GetBranch()->GetEntry(static_cast<Long64_t>(entry));
-   const double size = count->GetValue();
-   require(size >= 0 && size <= static_cast<double>(limits::kPayloadBytes), "a branch of too many bytes", name);
-   std::vector<std::uint8_t> out(static_cast<std::size_t>(size) + 1); // never empty: it is written to
-   branch.SetAddress(out.data());
-   branch.GetEntry(static_cast<Long64_t>(entry));
-   branch.ResetAddress();
-   out.pop_back();
-   return out;
-}
-
-} // namespace branches
 
 /// The collections of a tree: where chunks begin, and the schema of each.
 class Collections {
 public:
-   /// None where nothing is compressed so, or not by a codec with chunks.
-   static bool are_in(TTree &tree)
-   {
-      const std::vector<MarkedBranch> marked = marked_in(tree);
-      return !marked.empty() && std::all_of(marked.begin(), marked.end(), [](const MarkedBranch &one) {
-                return one.codec == "lifting" || one.codec == "masked";
-             });
-   }
+   /// Whether anything is compressed so.
+   static bool are_in(TTree &tree) { return !marked_in(tree).empty(); }
 
    Collections(TTree &tree, const ModelStore &models) : fModels(&models)
    {
+      std::map<std::string, std::vector<MarkedBranch>> of_events;
       for (MarkedBranch &one : marked_in(tree))
-         fCollections[one.collection].push_back(std::move(one));
+         (one.codec == "bottleneck" ? of_events : fCollections)[one.collection].push_back(std::move(one));
+      for (auto &[name, members] : of_events)
+         fOfEvents.push_back(std::make_unique<EventCollection>(name, std::move(members), models));
       for (const auto &[name, members] : fCollections) {
          std::vector<std::size_t> starts = starts_of(tree, members[0].name);
          require(fStarts.empty() || fStarts == starts, "collections with chunks of their own");
          fStarts = std::move(starts);
       }
+      if (fCollections.empty())
+         fStarts = fOfEvents[0]->starts(tree);
       require(tree.GetEntries() == 0 || (!fStarts.empty() && fStarts[0] == 0), "the first event begins no chunk");
       fEntries = static_cast<std::size_t>(tree.GetEntries());
    }
@@ -176,7 +71,8 @@ public:
    }
 
    /// The stream of a column: a frame as it is, or a bundle of numbers, sealed.
-   std::vector<std::uint8_t> stream(TTree &tree, const OpenSchema &schema, std::size_t chunk, std::size_t number) const
+   std::vector<std::uint8_t> stream(TTree &tree, const OpenSchema &schema, std::size_t chunk, std::size_t number,
+                                    OpenEventRows &rows) const
    {
       const Stream &spec = schema.schema().streams[number];
       const std::string &name = schema.schema().columns[spec.columns[0]].name;
@@ -184,7 +80,7 @@ public:
       if (spec.codec) {
          out = branches::bytes(tree, name + "__hepae", first(chunk));
       } else {
-         const std::vector<std::uint8_t> numbers = branches::flat(tree, name, first(chunk), last(chunk));
+         const std::vector<std::uint8_t> numbers = numbers_of(tree, name, chunk, rows);
          out = {0x70}; // a bundle of one part: levels of its table, and values as they are
          for (std::size_t size = numbers.size() + 2; size > 0; size >>= 7)
             out.push_back(static_cast<std::uint8_t>((size & 127) | (size > 127 ? 128 : 0)));
@@ -203,10 +99,20 @@ public:
 
 private:
    const ModelStore *fModels;
-   std::map<std::string, std::vector<MarkedBranch>> fCollections;
+   std::map<std::string, std::vector<MarkedBranch>> fCollections; ///< those with chunks
+   std::vector<std::unique_ptr<EventCollection>> fOfEvents;
    std::vector<std::size_t> fStarts;
    std::size_t fEntries = 0;
    std::map<std::string, std::unique_ptr<OpenSchema>> fSchemas;
+
+   /// Of a feature that is compressed event by event, or of a branch as it is.
+   std::vector<std::uint8_t> numbers_of(TTree &tree, const std::string &name, std::size_t chunk, OpenEventRows &rows) const
+   {
+      for (const auto &one : fOfEvents)
+         if (const MarkedBranch *feature = one->find(name))
+            return one->restored(tree, *feature, first(chunk), last(chunk), rows);
+      return branches::flat(tree, name, first(chunk), last(chunk));
+   }
 
    static std::vector<MarkedBranch> marked_in(TTree &tree)
    {
@@ -271,6 +177,18 @@ private:
          }
          return at->second;
       }
+
+      void branch(const std::string &name, Dtype type, const std::string &counter, const std::string &number)
+      {
+         add(branches, "{\"layout\":" + std::to_string(made++) + ",\"columns\":[" + number + "]}");
+         add(layouts, "{\"type\":\"counted\",\"counter\":" + quoted(counter) + ",\"fields\":[{\"name\":" + quoted(name) +
+                         ",\"dtype\":\"" + name_of(type) + "\"}]}");
+      }
+
+      void table(const std::string &name, std::size_t counts)
+      {
+         add(tables, "{\"name\":" + quoted(name) + ",\"parent\":0,\"counter\":" + std::to_string(counts) + "}");
+      }
    };
 
    std::string described(TTree &tree, std::size_t chunk) const
@@ -283,6 +201,8 @@ private:
          const Manifest manifest = from_json<Manifest>(parse_json(model.manifest()));
          add_collection(tree, members[0].counter, sha256, manifest, ++table, parts);
       }
+      for (const auto &one : fOfEvents)
+         add_events(tree, *one, ++table, parts);
       return "{\"schema\":{\"format\":1,\"tables\":[" + parts.tables + "],\"columns\":[" + parts.columns + "],\"codecs\":[" +
              parts.codecs + "],\"streams\":[" + parts.streams + "]},\"layouts\":[" + parts.layouts + "],\"branches\":[" +
              parts.branches + "],\"tree\":\"\"}";
@@ -300,13 +220,21 @@ private:
          const std::string frame = "{\"type\":\"frame\",\"codec\":" + codec;
          const std::string number = std::to_string(parts.column(feature.branch, feature.dtype, table, frame));
          Parts::add(columns, number);
-         Parts::add(parts.branches, "{\"layout\":" + std::to_string(parts.made++) + ",\"columns\":[" + number + "]}");
-         Parts::add(parts.layouts, "{\"type\":\"counted\",\"counter\":" + quoted(counter) + ",\"fields\":[{\"name\":" +
-                                      quoted(feature.branch) + ",\"dtype\":\"" + name_of(feature.dtype) + "\"}]}");
+         parts.branch(feature.branch, feature.dtype, counter, number);
       }
-      Parts::add(parts.tables, "{\"name\":" + quoted(manifest.collection) + ",\"parent\":0,\"counter\":" + std::to_string(counts) + "}");
+      parts.table(manifest.collection, counts);
       Parts::add(parts.codecs, "{\"type\":\"model\",\"sha256\":\"" + sha256 + "\",\"columns\":[" + columns +
                                   "],\"conditions\":[" + conditions + "]}");
+   }
+
+   /// Features that are restored before they are a stream.
+   static void add_events(TTree &tree, const EventCollection &events, std::size_t table, Parts &parts)
+   {
+      const std::string &counter = events.counter();
+      const std::size_t counts = parts.column(counter, branches::dtype(branches::of(tree, counter)), 0, "");
+      for (const MarkedBranch &one : events.features())
+         parts.branch(one.branch, one.dtype, counter, std::to_string(parts.column(one.branch, one.dtype, table, "")));
+      parts.table(events.name(), counts);
    }
 };
 

@@ -77,7 +77,7 @@ public:
       } else if (Collections::are_in(*tree_of(*file, fTree))) {
          read_collections(*tree_of(*file, fTree));
       } else {
-         throw std::runtime_error("nothing that is compressed in chunks in " + fPath + ":" + fTree);
+         throw std::runtime_error("nothing that is compressed in " + fPath + ":" + fTree);
       }
       const auto entries = static_cast<std::size_t>(tree_of(*file, fTree)->GetEntries());
       require(this->entries() == entries, "compressed columns are not there for every entry", fPath);
@@ -268,6 +268,7 @@ private:
    TTree *fTree = nullptr, *fPayload = nullptr;
    std::unique_ptr<ROOT::RNTupleReader> fEntries; ///< of an RNTuple
    std::unique_ptr<ntuples::Payload> fChunks;
+   OpenEventRows fOpenEvents;
 
    void check_marks(const Row &row)
    {
@@ -280,7 +281,7 @@ private:
    {
       std::vector<std::vector<std::uint8_t>> out;
       for (std::size_t stream : streams)
-         out.push_back(fIndex->collections()->stream(*fTree, *row.schema, row.index, stream));
+         out.push_back(fIndex->collections()->stream(*fTree, *row.schema, row.index, stream, fOpenEvents));
       return out;
    }
 

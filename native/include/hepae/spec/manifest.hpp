@@ -8,6 +8,7 @@
 
 #include "../limits.hpp"
 #include "../record.hpp"
+#include "bottleneck.hpp"
 #include "lattice.hpp"
 #include "predictors.hpp"
 
@@ -17,8 +18,7 @@ namespace hepae {
 struct ModelCodec {
    std::optional<LiftingSpec> lifting;
    std::optional<MaskedSpec> masked;
-
-   const Predictors &predictors() const { return lifting ? lifting->predictors : masked->predictors; }
+   std::optional<BottleneckSpec> bottleneck;
 };
 
 template <>
@@ -31,6 +31,8 @@ struct record::Reader<ModelCodec> {
          out.masked = from_json<MaskedSpec>(json);
       else if (tag == "lifting")
          out.lifting = from_json<LiftingSpec>(json);
+      else if (tag == "bottleneck")
+         out.bottleneck = from_json<BottleneckSpec>(json);
       else
          throw CorruptionError("a codec that is not read: " + tag);
       return out;

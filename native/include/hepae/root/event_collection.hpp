@@ -1,0 +1,163 @@
+// A collection that is compressed event by event, in a tree (docs/format/v1.md, section 13).
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <cstring>
+#include <list>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <TBranch.h>
+#include <TTree.h>
+
+#include "../bottleneck/events.hpp"
+#include "../error.hpp"
+#include "../model_store.hpp"
+#include "branches.hpp"
+
+namespace hepae::root {
+
+/// What a thread has open of the row that it is at: of each collection, runs of events that name one model.
+struct OpenEventRows {
+   struct Row {
+      std::size_t first = 0, last = 0;
+      std::list<OpenEvents> runs;
+   };
+   std::map<std::string, Row> rows;
+};
+
+/// Shared by threads, which have their own trees and rows.
+class EventCollection {
+public:
+   EventCollection(std::string name, std::vector<MarkedBranch> features, const ModelStore &models)
+      : fName(std::move(name)), fFeatures(std::move(features)), fModels(&models)
+   {
+   }
+
+   const std::string &name() const { return fName; }
+   const std::string &counter() const { return fFeatures[0].counter; }
+   const std::vector<MarkedBranch> &features() const { return fFeatures; }
+
+   /// The feature of an original branch; null where it is none.
+   const MarkedBranch *find(const std::string &branch) const
+   {
+      for (const MarkedBranch &one : fFeatures)
+         if (one.branch == branch)
+            return &one;
+      return nullptr;
+   }
+
+   /// Where rows begin: with baskets, so that few are read twice, and neither short nor long.
+   std::vector<std::size_t> starts(TTree &tree) const
+   {
+      const auto entries = static_cast<std::size_t>(tree.GetEntries());
+      const TBranch &branch = branches::of(tree, own("check"));
+      std::vector<std::size_t> out;
+      for (Int_t i = 0; i <= branch.GetWriteBasket(); ++i) {
+         const Long64_t begin = branch.GetBasketEntry()[i];
+         if (begin >= 0 && static_cast<std::size_t>(begin) < entries && (out.empty() || static_cast<std::size_t>(begin) >= out.back() + kShortest))
+            add_start(static_cast<std::size_t>(begin), out);
+      }
+      if (entries > 0) {
+         add_start(entries, out);
+         out.pop_back();
+      }
+      return out;
+   }
+
+   /// The values of a feature in a row, as their bytes.
+   std::vector<std::uint8_t> restored(TTree &tree, const MarkedBranch &feature, std::size_t first, std::size_t last, OpenEventRows &rows) const
+   {
+      OpenEventRows::Row &row = rows.rows[fName];
+      if (row.first != first || row.last != last)
+         open(tree, first, last, row);
+      std::vector<std::uint8_t> out;
+      for (OpenEvents &run : row.runs) {
+         const Values &values = run.feature(feature.feature);
+         require(values.dtype == feature.dtype, "a feature of another dtype than its title says", feature.branch);
+         out.insert(out.end(), values.bytes.begin(), values.bytes.end());
+      }
+      if (feature.dtype == Dtype::kBool)
+         for (std::uint8_t &one : out)
+            one = one != 0;
+      return out;
+   }
+
+private:
+   static constexpr std::size_t kShortest = 4096, kLongest = 20'000; ///< events of a row
+
+   std::string fName;
+   std::vector<MarkedBranch> fFeatures;
+   const ModelStore *fModels;
+   mutable std::mutex fMutex;
+   mutable std::map<std::uint32_t, std::unique_ptr<BottleneckCodec>> fCodecs;
+
+   std::string own(const char *part) const { return fName + "_" + part + "__hepae"; }
+
+   static void add_start(std::size_t begin, std::vector<std::size_t> &out)
+   {
+      while (!out.empty() && begin > out.back() + kLongest)
+         out.push_back(out.back() + kLongest);
+      out.push_back(begin);
+   }
+
+   /// Made when an event first names it.
+   const BottleneckCodec &codec(std::uint32_t model) const
+   {
+      const std::lock_guard<std::mutex> lock(fMutex);
+      std::unique_ptr<BottleneckCodec> &out = fCodecs[model];
+      if (!out) {
+         std::string digits;
+         for (int shift = 28; shift >= 0; shift -= 4)
+            digits += "0123456789abcdef"[model >> shift & 15];
+         out = std::make_unique<BottleneckCodec>(Bytes(fModels->find(digits).second));
+      }
+      return *out;
+   }
+
+   static std::vector<std::uint32_t> words(TTree &tree, const std::string &name, std::size_t first, std::size_t last)
+   {
+      const std::vector<std::uint8_t> bytes = branches::numbers(tree, name, first, last);
+      require(bytes.size() == (last - first) * sizeof(std::uint32_t), "a branch of another type", name);
+      std::vector<std::uint32_t> out(last - first);
+      if (!out.empty())
+         std::memcpy(out.data(), bytes.data(), bytes.size());
+      return out;
+   }
+
+   void open(TTree &tree, std::size_t first, std::size_t last, OpenEventRows::Row &row) const
+   {
+      row = {};
+      const std::vector<std::uint32_t> models = words(tree, own("model"), first, last);
+      for (std::size_t at = first; at < last;) {
+         const std::uint32_t model = models[at - first];
+         std::size_t end = at + 1;
+         while (end < last && models[end - first] == model)
+            ++end;
+         row.runs.emplace_back(codec(model), stored(tree, model, at, end));
+         at = end;
+      }
+      row.first = first;
+      row.last = last;
+   }
+
+   StoredEvents stored(TTree &tree, std::uint32_t model, std::size_t first, std::size_t last) const
+   {
+      StoredEvents out;
+      out.counts = std::make_shared<std::vector<std::int64_t>>(branches::integers(tree, counter(), first, last));
+      out.model = model;
+      out.checks = words(tree, own("check"), first, last);
+      out.escapes = branches::counted(tree, own("escape"), first, last);
+      out.latents = branches::counted(tree, own("latent"), first, last);
+      for (const MarkedBranch &one : fFeatures)
+         out.codes[one.feature] = branches::counted(tree, one.name, first, last);
+      return out;
+   }
+};
+
+} // namespace hepae::root
