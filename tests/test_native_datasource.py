@@ -121,7 +121,7 @@ template <class Row> std::string told_of_rows(const Row &row)
 """
 
 NESTED_READ = f"""
-import hepae.rdataframe
+import hepae.rdataframe, re
 
 ROOT.gInterpreter.Declare('''{TOLD}''')
 ROOT.EnableImplicitMT(2)
@@ -135,9 +135,8 @@ def read(frame):
     for name in sorted({{name.replace(".", "_") for name in there}}):
         number = f"std::hash<std::string>{{{{}}}}(told({{name}})) % 1000003"
         kind = str(frame.GetColumnType(name)).replace("std::", "").replace("> >", ">>")
-        for alias, plain in {{"Float_t": "float", "Int_t": "int", "Char_t": "char", "Bool_t": "bool",
-                             "Long64_t": "long long"}}.items():
-            kind = kind.replace(alias, plain)
+        begin, inner, end = re.fullmatch("(.*<|)([^<>]+)(>*)", kind).groups()
+        kind = begin + str(ROOT.TClassEdit.ResolveTypedef(inner)) + end
         found[name] = [kind, frame.Define("number", number).Sum("number").GetValue()]
     return found
 
@@ -192,6 +191,24 @@ void write_ntuple(const char *path)
 ''')
 ROOT.write_ntuple(paths[0])
 result = []
+"""
+
+TWO_KEPT = """
+import hepae.rdataframe
+SUMS = ["Sum(hits.x)", "floats.size()", "Sum(bytes)", "array[1]"]
+
+def sums(frame):
+    if "hits_x" not in map(str, frame.GetColumnNames()):
+        frame = frame.Alias("hits_x", "hits.x")
+    made = [frame.Define("s", f"double({one.replace('.x', '_x')})").Sum("s") for one in SUMS]
+    return [one.GetValue() for one in made]
+
+hepae.rdataframe._require_data_source(ROOT)
+single = sums(hepae.rdataframe.open(paths[1], tree="reco"))  # in one thread, and a column after another
+ROOT.EnableImplicitMT(2)
+files = ROOT.std.vector["std::string"](paths[1:])
+twice = ROOT.hepae.open_data_frame(files, "reco", 0, 1 << 62)
+result = [sums(ROOT.RDataFrame("reco", paths[0])), sums(twice), single]
 """
 
 DAMAGED = """
@@ -269,9 +286,25 @@ class TestDataSource:
             read = NESTED_READ.replace("reco", tree)
             before, after = in_root(read, original, compressed)
             assert len(before) == {"reco": 7, "Events": 33}[tree]
-            assert {name: number for name, (_, number) in after.items()} == {
-                name: number for name, (_, number) in before.items()
-            }
+            assert after == before
+
+    def test_fields_of_rntuples_that_were_kept_are_beside_the_others(
+        self, files: Path, tmp_path: Path
+    ) -> None:
+        """Numbers, vectors of vectors, texts and members of collections, in threads and over two files."""
+        in_root(NESTED_NTUPLE, tmp_path / "reco.root")
+        hepae.decompress(files / "small1.root", tmp_path / "Events.root", container="rntuple")
+        kept = {"reco": ["floats", "texts", "hits.*"], "Events": ["MET", "Jet_*", "process"]}
+        for tree, skip in kept.items():
+            original, compressed = tmp_path / f"{tree}.root", tmp_path / f"{tree}-small.root"
+            hepae.compress(original, compressed, only=["*"], skip=skip)
+            before, after = in_root(NESTED_READ.replace("reco", tree), original, compressed)
+            assert after == before
+        two = [shutil.copy(tmp_path / "reco-small.root", tmp_path / f"two{number}.root") for number in (1, 2)]
+        once, twice, alone = in_root(TWO_KEPT, tmp_path / "reco.root", *two)
+        assert once[0] > 0
+        assert twice == [2 * total for total in once]
+        assert alone == once
 
     def test_a_range_of_events(self, read: Any) -> None:
         assert read["range"]["MET"] == read["original"]["MET"][5:-7]

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import awkward as ak
+import numpy as np
 import pytest
 import uproot
 
@@ -91,6 +92,22 @@ def test_directories_are_opened_alike(tmp_path: Path) -> None:
         assert file["sub/deep"].keys(cycle=False) == ["T"]
         assert pickle.loads(pickle.dumps(file["sub/deep"]))["T"]["x"].array().tolist() == [1.0, 2.0]
     assert hepae.open(f"{tmp_path / 'b.root'}:sub/deep/T/x").array().tolist() == [1.0, 2.0]
+
+
+@pytest.mark.parametrize("small", [False, True], ids=["plain", "compressed"])
+def test_rntuples_in_directories_are_opened_by_their_paths(small: bool, tmp_path: Path) -> None:
+    path = tmp_path / "a.root"
+    numbers = np.floor(np.random.default_rng(1).exponential(500, 30_000)).astype("f4")
+    with uproot.recreate(path) as file:
+        file.mkrntuple("sub/below/numbers", {"x": numbers})
+    if small:
+        hepae.compress(path, tmp_path / "b.root", only=["*"])
+        path = tmp_path / "b.root"
+        with uproot.open(path) as file:
+            assert "hepae_schemas" in file
+    with hepae.open(path) as file:
+        for one in (file["sub/below/numbers"], file["sub"]["below/numbers"], file["sub/below"]["numbers;1"]):
+            assert one["x"].array().to_list() == numbers.tolist()
 
 
 def test_many_files_of_different_kinds(small: dict[str, Path], original: Any) -> None:

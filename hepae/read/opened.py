@@ -212,7 +212,8 @@ class OpenedDirectory(uproot.ReadOnlyDirectory):  # type: ignore[misc]
         return item
 
     def _ntuple(self, item: Any) -> Any:
-        reader = self._source.tree("/".join((*self.path, str(item.parent.fName))))
+        key = item.parent  # in a directory below this one, where a path was asked for
+        reader = self._source.tree("/".join((*key.parent.path, str(key.fName))))
         if isinstance(reader, RNTupleReader) and any(key.endswith(SUFFIX) for key in reader.branches):
             return NTupleFields(self._source, reader)
         return sealed(item)

@@ -21,6 +21,7 @@
 
 #include "buffer.hpp"
 #include "root/kept.hpp"
+#include "root/kept_fields.hpp"
 #include "root/payload_file.hpp"
 #include "root/readers.hpp"
 #include "root/slot.hpp"
@@ -46,8 +47,10 @@ public:
             fColumns = root::views_of(file->rows()[0].schema->tree());
       for (const root::ColumnView &column : fColumns)
          fNames.push_back(column.name);
-      fKept = fData.files[0]->is_ntuple() ? std::make_unique<root::KeptBranches>()
-                                          : std::make_unique<root::KeptBranches>(paths, tree);
+      if (fData.files[0]->is_ntuple())
+         fKept = std::make_unique<root::KeptFields>(paths, tree, fData.first);
+      else
+         fKept = std::make_unique<root::KeptBranches>(paths, tree);
       fNames.insert(fNames.end(), fKept->names().begin(), fKept->names().end());
    }
 
@@ -103,7 +106,7 @@ protected:
 private:
    root::DataSet fData;
    std::vector<root::ColumnView> fColumns;
-   std::unique_ptr<root::KeptBranches> fKept;
+   std::unique_ptr<root::KeptColumns> fKept;
    std::vector<std::string> fNames;
    std::vector<std::unique_ptr<root::Slot>> fSlots;
    bool fRangesGiven = false;

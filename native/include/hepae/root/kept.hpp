@@ -17,11 +17,32 @@
 
 namespace hepae::root {
 
-class KeptBranches {
+/// What was not compressed: columns beside the others.
+class KeptColumns {
 public:
-   /// None of RNTuples.
-   KeptBranches() = default;
+   virtual ~KeptColumns() = default;
 
+   const std::vector<std::string> &names() const { return fNames; }
+   bool has(std::string_view name) const { return std::find(fNames.begin(), fNames.end(), name) != fNames.end(); }
+
+   virtual std::string type_of(std::string_view name) const = 0;
+   virtual std::unique_ptr<ROOT::Detail::RDF::RColumnReaderBase>
+   reader(unsigned int slot, std::string_view name, const std::type_info &type) const = 0;
+
+protected:
+   std::vector<std::string> fNames;
+
+   /// The column of chunk numbers, and those of frames.
+   static bool is_own(const std::string &name)
+   {
+      const std::string suffix = "__hepae";
+      return name == "hepae" || (name.size() > suffix.size() &&
+                                 name.compare(name.size() - suffix.size(), suffix.size(), suffix) == 0);
+   }
+};
+
+class KeptBranches final : public KeptColumns {
+public:
    KeptBranches(const std::vector<std::string> &files, std::string tree)
       : fFiles(files), fTree(std::move(tree)), fSource(std::make_unique<ROOT::Internal::RDF::RTTreeDS>(fTree, files))
    {
@@ -30,16 +51,13 @@ public:
             fNames.push_back(name);
    }
 
-   const std::vector<std::string> &names() const { return fNames; }
-   bool has(std::string_view name) const { return std::find(fNames.begin(), fNames.end(), name) != fNames.end(); }
-
-   std::string type_of(std::string_view name) const
+   std::string type_of(std::string_view name) const override
    {
       return ROOT::Internal::RDF::GetTypeNameWithOpts(*fSource, name, true);
    }
 
    std::unique_ptr<ROOT::Detail::RDF::RColumnReaderBase>
-   reader(unsigned int slot, std::string_view name, const std::type_info &type) const
+   reader(unsigned int slot, std::string_view name, const std::type_info &type) const override
    {
       auto out = std::make_unique<Reader>(fFiles, fTree);
       out->fInner = ROOT::Internal::RDF::CreateColumnReader(*fSource, slot, name, type, &out->fReader);
@@ -73,15 +91,6 @@ private:
    std::vector<std::string> fFiles;
    std::string fTree;
    std::unique_ptr<ROOT::RDF::RDataSource> fSource;
-   std::vector<std::string> fNames;
-
-   /// The branch of chunk numbers, and those of frames.
-   static bool is_own(const std::string &name)
-   {
-      const std::string suffix = "__hepae";
-      return name == "hepae" || (name.size() > suffix.size() &&
-                                 name.compare(name.size() - suffix.size(), suffix.size(), suffix) == 0);
-   }
 };
 
 } // namespace hepae::root

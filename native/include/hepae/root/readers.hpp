@@ -46,11 +46,20 @@ inline std::unique_ptr<Rows> rows_of(const ColumnView &column)
       return std::make_unique<RowsOf<std::string, char>>();
    if (column.form != Form::kVectors)
       return nullptr;
-   if (column.seen == Dtype::kBool) // a byte of storage, a bit of a vector
-      return std::make_unique<RowsOf<std::vector<bool>, std::uint8_t>>();
+   using ROOT::VecOps::RVec;
    std::unique_ptr<Rows> out;
+   if (column.seen == Dtype::kBool) { // a byte of storage, a bit of a vector
+      out = std::make_unique<RowsOf<std::vector<bool>, std::uint8_t>>();
+      if (column.of_ntuple)
+         out = std::make_unique<RowsOf<RVec<bool>, std::uint8_t>>();
+      return out;
+   }
    with_type(column.seen, [&](auto number) {
-      out = std::make_unique<RowsOf<std::vector<decltype(number)>, decltype(number)>>();
+      using Number = decltype(number);
+      if (column.of_ntuple)
+         out = std::make_unique<RowsOf<RVec<Number>, Number>>();
+      else
+         out = std::make_unique<RowsOf<std::vector<Number>, Number>>();
    });
    return out;
 }

@@ -25,6 +25,7 @@ struct ColumnView {
    std::size_t part = 0;
    Dtype seen = Dtype::kFloat32; ///< what an analysis sees, where the numbers stored are others
    Form form = Form::kNumber;
+   bool of_ntuple = false; ///< types are those that ROOT has from RNTuples then
 };
 
 inline const char *type_name(Dtype type)
@@ -35,14 +36,25 @@ inline const char *type_name(Dtype type)
    return names[static_cast<std::size_t>(type)];
 }
 
+/// RNTuples have other integers of 64 bits than trees.
+inline std::string number_name(const ColumnView &column)
+{
+   if (column.of_ntuple && column.seen == Dtype::kInt64)
+      return "std::int64_t";
+   if (column.of_ntuple && column.seen == Dtype::kUint64)
+      return "std::uint64_t";
+   return type_name(column.seen);
+}
+
 inline std::string type_name(const ColumnView &column)
 {
-   const std::string number = type_name(column.seen);
+   const std::string number = number_name(column);
    switch (column.form) {
    case Form::kNumber: return number;
    case Form::kText: return "std::string";
    case Form::kTexts: return "ROOT::VecOps::RVec<std::string>";
-   case Form::kVectors: return "ROOT::VecOps::RVec<std::vector<" + number + ">>"; // as of the original
+   case Form::kVectors: // as of the original
+      return "ROOT::VecOps::RVec<" + std::string(column.of_ntuple ? "ROOT::VecOps::RVec<" : "std::vector<") + number + ">>";
    case Form::kVector: break;
    }
    return "ROOT::VecOps::RVec<" + number + ">";
@@ -51,11 +63,13 @@ inline std::string type_name(const ColumnView &column)
 namespace types {
 
 template <class T>
-bool is(const std::type_info &type, Form form)
+bool is(const std::type_info &type, const ColumnView &column)
 {
-   if (form == Form::kVectors)
+   if (column.form == Form::kVectors && column.of_ntuple)
+      return type == typeid(ROOT::VecOps::RVec<ROOT::VecOps::RVec<T>>);
+   if (column.form == Form::kVectors)
       return type == typeid(ROOT::VecOps::RVec<std::vector<T>>);
-   return type == (form == Form::kNumber ? typeid(T) : typeid(ROOT::VecOps::RVec<T>));
+   return type == (column.form == Form::kNumber ? typeid(T) : typeid(ROOT::VecOps::RVec<T>));
 }
 
 } // namespace types
@@ -67,17 +81,17 @@ inline bool is_type(const std::type_info &type, const ColumnView &column)
    if (form == Form::kText || form == Form::kTexts)
       return type == (form == Form::kText ? typeid(std::string) : typeid(ROOT::VecOps::RVec<std::string>));
    switch (column.seen) {
-   case Dtype::kBool: return types::is<bool>(type, form);
-   case Dtype::kInt8: return types::is<char>(type, form) || types::is<signed char>(type, form);
-   case Dtype::kInt16: return types::is<short>(type, form);
-   case Dtype::kInt32: return types::is<int>(type, form);
-   case Dtype::kInt64: return types::is<long>(type, form) || types::is<long long>(type, form);
-   case Dtype::kUint8: return types::is<unsigned char>(type, form);
-   case Dtype::kUint16: return types::is<unsigned short>(type, form);
-   case Dtype::kUint32: return types::is<unsigned int>(type, form);
-   case Dtype::kUint64: return types::is<unsigned long>(type, form) || types::is<unsigned long long>(type, form);
-   case Dtype::kFloat32: return types::is<float>(type, form);
-   case Dtype::kFloat64: return types::is<double>(type, form);
+   case Dtype::kBool: return types::is<bool>(type, column);
+   case Dtype::kInt8: return types::is<char>(type, column) || types::is<signed char>(type, column);
+   case Dtype::kInt16: return types::is<short>(type, column);
+   case Dtype::kInt32: return types::is<int>(type, column);
+   case Dtype::kInt64: return types::is<long>(type, column) || types::is<long long>(type, column);
+   case Dtype::kUint8: return types::is<unsigned char>(type, column);
+   case Dtype::kUint16: return types::is<unsigned short>(type, column);
+   case Dtype::kUint32: return types::is<unsigned int>(type, column);
+   case Dtype::kUint64: return types::is<unsigned long>(type, column) || types::is<unsigned long long>(type, column);
+   case Dtype::kFloat32: return types::is<float>(type, column);
+   case Dtype::kFloat64: return types::is<double>(type, column);
    case Dtype::kFloat16: return false;
    }
    return false;
@@ -102,7 +116,7 @@ inline std::optional<ColumnView> view_of(const StoredTree &tree, const StoredBra
       return std::nullopt;
    if (part.field.coding || *part.field.dtype == Dtype::kFloat16)
       return std::nullopt;
-   ColumnView out{last_of(path), path, number, *part.field.dtype, Form::kNumber};
+   ColumnView out{last_of(path), path, number, *part.field.dtype, Form::kNumber, !tree.stored_fields.empty()};
    if (parts.size() > 1)
       out.name += "." + part.field.name;
    if (!part.field.seen.empty())
