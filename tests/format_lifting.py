@@ -20,13 +20,18 @@ class Lifting(Chunk):
 
     def decode_feature(self, name, payload):  # 11
         n, kind, period = len(self.ranks), payload[0] >> 4, self.predictors[name].get("period")
-        require(kind in (0, 1, 2, 5, 6), f"kind {kind}")
+        require(kind in (0, 1, 2, 3, 5, 6, 7), f"kind {kind}")
         length = period["high"] - period["low"] + 1 if period else 0
         if kind == 0:
             self.put(name, block(payload, n))
             return
         ranked = name in self.parents(name)
-        blocks = self.blocks(name, payload, ranked) if kind in (2, 6) else [block(payload, n)]
+        if kind in (2, 6):
+            blocks = self.blocks(name, payload, ranked)
+        elif kind in (3, 7):
+            blocks = self.groups(name, payload, ranked)
+        else:
+            blocks = [block(payload, n)]
         q, latents, taken = np.zeros(n, np.int64), np.zeros(n, np.int64), [0] * len(blocks)
         self.known[name], self.latents[name] = q, latents
         for rank in range(self.last + 1) if ranked else [self.ranks]:
@@ -51,3 +56,31 @@ class Lifting(Chunk):
             found.append(block(payload[at : at + size], n))
             at += size
         return found
+
+    def groups(self, name, payload, ranked):
+        """The latents of each class, from the blocks of groups."""
+        classes, at = len(self.predictors[name]["widths"]["edges"]) + 1, 1
+        groups, at = self.sized(payload, at, classes)
+        require(groups.min() >= 0 and groups.max() < classes, "groups")
+        sizes = np.bincount([] if ranked else self.classes(name), minlength=classes)
+        if ranked:
+            sizes, at = self.sized(payload, at, classes)
+            require(sizes.min() >= 0 and sum(sizes.tolist()) == len(self.ranks), "counts of classes")
+        found = [None] * classes
+        for group in range(int(groups.max()) + 1):
+            members = np.flatnonzero(groups == group)
+            n = int(sizes[members].sum())
+            together, at = (
+                self.sized(payload, at, n) if group < groups.max() else (block(payload[at:], n), len(payload))
+            )
+            for member, latents in zip(
+                members, np.split(together, np.cumsum(sizes[members])[:-1]), strict=True
+            ):
+                found[member] = latents
+        return found
+
+    def sized(self, payload, at, n):
+        """The block of n integers after its length, and where the next one begins."""
+        size, at = varint(payload, at)
+        require(at + size <= len(payload), "a block is cut short")
+        return block(payload[at : at + size], n), at + size

@@ -1,9 +1,9 @@
 """The lifting codec: integers minus exact-integer predictions, packed with pcodec.
 
 An invertible integer autoencoder: each latent is the lattice integer of a feature minus its prediction from the
-features before it (`core.prediction.evaluation`). Latents are grouped by their expected width, so that narrow ones do
-not pay for wide ones, and packed. Where this does not pay in a chunk, the feature is packed as it is: it is never
-larger than that, whatever the model was fitted on.
+features before it (`core.prediction.evaluation`). Latents are grouped by their class, so that narrow ones do not pay
+for wide ones, and packed; classes that are alike in a chunk share a block (`core.lifting.groups`). Where this does not
+pay, the feature is packed as it is: it is never larger than that, whatever the model was fitted on.
 
 A payload is a block of `core.coding.integers`, or several one after the other, all in rank order; the high half of
 its first byte says which.
@@ -12,6 +12,7 @@ its first byte says which.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -23,6 +24,7 @@ from hepae.core import native
 from hepae.core.coding.integers import KIND, pack, unpack, unpack_narrow
 from hepae.core.coding.varint import read_varint, varint
 from hepae.core.features import FeatureSpec
+from hepae.core.lifting.groups import groups_of
 from hepae.core.native import NativeCodec, NativeLatents
 from hepae.core.prediction.context import Memory
 from hepae.core.prediction.derived import smallest, unbundled, with_derived
@@ -40,7 +42,9 @@ PLAIN: Final = 0
 LATENTS: Final = 1
 """The latents, one block."""
 CLASSES: Final = 2
-"""The latents, one block for each class of expected width."""
+"""The latents, one block for each class. No longer written."""
+GROUPS: Final = 3
+"""The latents class by class, one block for each group of classes."""
 AROUND: Final = 4
 """Added to the kind: residuals were taken around the circle of the feature."""
 
@@ -142,7 +146,7 @@ class Lifting:
             choices.append(_marked(LATENTS | mark, pack(latents)))
         if classes:
             ranked = self.prepared.ranked[name]
-            choices.append(bytes([(CLASSES | mark) << KIND]) + _blocks(classes, ranked))
+            choices.append(bytes([(GROUPS | mark) << KIND]) + _blocks(classes, ranked))
         return min(choices, key=len)
 
     def decode(
@@ -203,14 +207,21 @@ def _by_class(latents: Integers, classes: NDArray[np.uint8], n_classes: int) -> 
 
 
 def _blocks(classes: Sequence[Integers], ranked: bool) -> bytes:
-    """Blocks of classes, each but the last after its length, and after its count where that is not known."""
-    out = b""
-    for number, chosen in enumerate(classes):
-        block = pack(chosen)
-        out += varint(len(chosen)) if ranked else b""
-        out += varint(len(block)) if number < len(classes) - 1 else b""
-        out += block
+    """The group of each class, its count where that is not known, and the blocks of the groups."""
+    groups = groups_of(classes)
+    out = _sized(pack(groups))
+    if ranked:
+        out += _sized(pack(np.array([len(latents) for latents in classes], np.int64)))
+    last = int(groups.max())
+    for group in range(last + 1):
+        block = pack(np.concatenate([classes[k] for k in np.flatnonzero(groups == group).tolist()]))
+        out += block if group == last else _sized(block)
     return out
+
+
+def _sized(block: bytes) -> bytes:
+    """A block after its length."""
+    return varint(len(block)) + block
 
 
 def _decoded(evaluation: Evaluation, name: str, payload: bytes) -> Integers:
@@ -228,29 +239,84 @@ def _decoded(evaluation: Evaluation, name: str, payload: bytes) -> Integers:
         return q
     if kind == LATENTS:
         return evaluation.decode(name, unpack_narrow(payload, n), around=around)
-    if kind != CLASSES:
+    if kind not in (CLASSES, GROUPS):
         raise CorruptionError("unknown mode of a payload", where=name, got=marked)
-    ranked = evaluation.prepared.ranked[name]
-    blocks = _split(name, payload, evaluation.prepared.features[name].n_classes, ranked)
+    n_classes, ranked = evaluation.prepared.features[name].n_classes, evaluation.prepared.ranked[name]
+    stored = (_by_group if kind == GROUPS else _class_by_class)(name, payload, n_classes, ranked)
     if ranked:
-        counts = [limits.check("latents of a class", count, n, name) for count, _ in blocks]
-        return _decoded_by_rank(evaluation, name, _ClassLatents(evaluation, counts, blocks), around)
+        dealt = _ClassLatents(evaluation, stored.counted(name, n), stored)
+        return _decoded_by_rank(evaluation, name, dealt, around)
     classes = evaluation.classes(name)
-    counts = evaluation.count(classes, len(blocks)).tolist()
+    dealt = _ClassLatents(evaluation, evaluation.count(classes, n_classes), stored)
     latents = np.empty(n, np.int64)
-    _ClassLatents(evaluation, counts, blocks).deal(name, classes, latents)
+    dealt.deal(name, classes, latents)
     return evaluation.decode(name, latents, around=around)
+
+
+@dataclass(frozen=True)
+class _Stored:
+    """A payload of classes: the group of each, its latents where their number is stored, the blocks of the groups."""
+
+    groups: Integers
+    counts: Integers
+    blocks: Sequence[bytes]
+
+    def counted(self, name: str, n: int) -> Integers:
+        """Latents of each class, int64[n_classes], where they are stored: n in all."""
+        if self.counts.min() < 0 or self.counts.max() > n or self.counts.sum() != n:
+            raise CorruptionError(
+                "classes of other latents", where=name, expected=n, got=self.counts.tolist()
+            )
+        return self.counts
+
+
+def _by_group(name: str, payload: bytes, n_classes: int, ranked: bool) -> _Stored:
+    block, at = _sized_block(name, payload, 1)
+    groups = counts = unpack(block, n_classes)
+    if groups.min() < 0 or groups.max() >= n_classes:
+        raise CorruptionError("a group of classes that cannot be", where=name, got=groups.tolist())
+    if ranked:
+        block, at = _sized_block(name, payload, at)
+        counts = unpack(block, n_classes)
+    blocks = []
+    for _ in range(int(groups.max())):
+        block, at = _sized_block(name, payload, at)
+        blocks.append(block)
+    return _Stored(groups, counts, [*blocks, payload[at:]])
+
+
+def _class_by_class(name: str, payload: bytes, n_classes: int, ranked: bool) -> _Stored:
+    blocks, counts, at = [], np.zeros(n_classes, np.int64), 1
+    for number in range(n_classes):
+        if ranked:
+            count, at = read_varint(payload, at, name)
+            counts[number] = min(count, limits.MAX_OBJECTS_PER_CHUNK + 1)
+        block, at = (
+            _sized_block(name, payload, at) if number < n_classes - 1 else (payload[at:], len(payload))
+        )
+        blocks.append(block)
+    return _Stored(np.arange(n_classes), counts, blocks)
+
+
+def _sized_block(name: str, payload: bytes, at: int) -> tuple[bytes, int]:
+    """A block that stands after its length, and where the next one begins."""
+    length, start = read_varint(payload, at, name)
+    if length > len(payload) - start:
+        got = len(payload) - start
+        raise CorruptionError("a payload is cut short", where=name, expected=length, got=got)
+    return payload[start : start + length], start + length
 
 
 class _ClassLatents:
     """The latents of the classes, each dealt out in order to the objects of its class."""
 
-    def __init__(
-        self, evaluation: Evaluation, counts: Sequence[int], blocks: Sequence[tuple[int, bytes]]
-    ) -> None:
-        parts = [unpack_narrow(block, count) for count, (_, block) in zip(counts, blocks, strict=True)]
+    def __init__(self, evaluation: Evaluation, counts: Integers, stored: _Stored) -> None:
+        sizes = np.bincount(stored.groups, counts).astype(np.int64).tolist()
+        parts = [unpack_narrow(block, size) for block, size in zip(stored.blocks, sizes, strict=True)]
         self._latents, self._evaluation = np.concatenate(parts), evaluation
-        self._ends = np.cumsum(counts)
+        order = np.argsort(stored.groups, kind="stable")  # of classes, as their latents stand
+        self._ends = np.empty_like(counts)
+        self._ends[order] = np.cumsum(counts[order])
         self._next = self._ends - counts
 
     def deal(self, name: str, classes: NDArray[np.uint8], out: Integers) -> None:
@@ -267,24 +333,6 @@ class _ClassLatents:
         shift = self._next - (np.cumsum(counts) - counts)
         out[order] = np.take(self._latents, np.arange(len(order)) + np.repeat(shift, counts))
         self._next = end
-
-
-def _split(name: str, payload: bytes, n_classes: int, ranked: bool) -> list[tuple[int, bytes]]:
-    """Count (where it is given) and block of each class."""
-    blocks, at, count = [], 1, 0
-    for number in range(n_classes):
-        if ranked:
-            count, at = read_varint(payload, at, name)
-        length = len(payload) - at
-        if number < n_classes - 1:
-            length, at = read_varint(payload, at, name)
-        if length > len(payload) - at:
-            raise CorruptionError(
-                "a payload is cut short", where=name, expected=length, got=len(payload) - at
-            )
-        blocks.append((count, payload[at : at + length]))
-        at += length
-    return blocks
 
 
 def _decoded_by_rank(evaluation: Evaluation, name: str, dealt: _ClassLatents, around: bool) -> Integers:

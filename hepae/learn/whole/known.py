@@ -31,8 +31,9 @@ from hepae.progress import Report
 
 __all__ = ["search_of"]
 
-TRIED: Final = 3000
-"""Entries of a file on which it is seen whether a prediction pays there: fractions of a second for each table."""
+TRIED: Final = 10_000
+"""Entries of a file on which it is seen whether a prediction pays there. What describes classes takes the same bytes in
+few entries as in many: on 3,000 of them a tenth of a percent of the bytes are lost."""
 
 ESCAPE_BYTES: Final = 2
 """What a value that is not on the lattice of the model costs besides its own bytes: its place in the chunk."""

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <numeric>
 #include <utility>
 #include <vector>
 
@@ -73,7 +74,9 @@ private:
       fNumbers.resize(order.objects());
       for (std::size_t place = 0; place < order.places(); ++place)
          fPredict.classify(predictor, place, fNumbers.data() + order.start(place));
-      const Dealing dealing(fNumbers, predictor.classes.size());
+      std::vector<std::size_t> in_order(predictor.classes.size());
+      std::iota(in_order.begin(), in_order.end(), std::size_t{0});
+      const Dealing dealing(fNumbers, in_order);
       out.counts = dealing.counts();
       out.by_class.resize(order.objects());
       dealing.collect(out.latents.data(), out.by_class.data());

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
+#include <numeric>
 #include <utility>
 #include <vector>
 
@@ -11,7 +12,7 @@
 #include "integers.hpp"
 #include "prediction/predict.hpp"
 #include "span.hpp"
-#include "varint.hpp"
+#include "stored_classes.hpp"
 
 namespace hepae {
 
@@ -19,8 +20,9 @@ namespace hepae {
 /// dealt side by side, since the next latent is known only when the one before is taken.
 class Dealing {
 public:
-   Dealing(Span<const std::uint8_t> numbers, std::size_t classes)
-      : fNumbers(numbers), fRun(numbers.size() / kRuns), fCounts(classes)
+   /// `order`: that of the classes among the latents.
+   Dealing(Span<const std::uint8_t> numbers, const std::vector<std::size_t> &order)
+      : fNumbers(numbers), fRun(numbers.size() / kRuns), fCounts(order.size())
    {
       for (std::size_t i = 0; i < fRun; ++i)
          for (std::size_t run = 0; run < kRuns; ++run)
@@ -29,7 +31,7 @@ public:
       for (std::size_t i = kRuns * fRun; i < numbers.size(); ++i)
          ++last[numbers[i]];
       std::uint32_t begin = 0;
-      for (std::size_t one = 0; one < classes; ++one) {
+      for (std::size_t one : order) {
          const std::uint32_t first = begin;
          for (auto &run : fNext) {
             const std::uint32_t count = run[one];
@@ -44,7 +46,7 @@ public:
    /// Objects of each class.
    const std::vector<std::size_t> &counts() const { return fCounts; }
 
-   /// From the latents of the classes, one class after the other.
+   /// From the latents of the classes, one class after the other in their order.
    template <class T>
    void deal(const T *latents, T *out) const
    {
@@ -88,14 +90,14 @@ public:
       require(!payload.empty(), "a payload is empty");
       const unsigned marked = payload[0] >> integers::kKind, kind = marked & ~kAround;
       const bool around = marked & kAround;
-      require(marked == kPlain || kind == kLatents || kind == kClasses, "a payload of a kind that is not known");
+      require(marked == kPlain || (kind >= kLatents && kind <= kGroups), "a payload of a kind that is not known");
       try {
          if (marked == kPlain)
             plain(feature, payload);
          else if (kind == kLatents)
             latents(feature, payload, around);
          else
-            classes(feature, payload, around);
+            classes(feature, stored(feature, kind, payload), around);
          fPredict->known().integers[feature].finish();
          fPredict->known().latents[feature].finish();
       } catch (...) {
@@ -105,7 +107,7 @@ public:
    }
 
 private:
-   enum Kind : unsigned { kPlain = 0, kLatents = 1, kClasses = 2, kAround = 4 };
+   enum Kind : unsigned { kPlain = 0, kLatents = 1, kClasses = 2, kGroups = 3, kAround = 4 };
 
    /// The latents of a class that are not taken yet.
    template <class T>
@@ -181,40 +183,51 @@ private:
          fPredict->restore(feature, place, around, latents.data() + order().start(place));
    }
 
-   void classes(std::size_t feature, Bytes payload, bool around)
+   StoredClasses stored(std::size_t feature, unsigned kind, Bytes payload) const
+   {
+      const OpenPredictor &one = predictor(feature);
+      return kind == kGroups ? StoredClasses::by_group(payload, one.classes.size(), one.ranked)
+                             : StoredClasses::by_class(payload, one.classes.size(), one.ranked);
+   }
+
+   void classes(std::size_t feature, const StoredClasses &stored, bool around)
    {
       fNumbers.resize(order().objects());
       if (predictor(feature).ranked)
-         return classes_by_place(feature, payload, around);
+         return classes_by_place(feature, stored, around);
       for (std::size_t place = 0; place < order().places(); ++place)
          fPredict->classify(predictor(feature), place, fNumbers.data() + order().start(place));
-      const Dealing dealing(fNumbers, predictor(feature).classes.size());
+      const Dealing dealing(fNumbers, stored.order);
       Classes<std::int32_t> small;
       fSmall.resize(order().objects());
-      if (split(payload, dealing.counts(), false, fSmall, small)) {
+      if (split(stored, dealing.counts(), fSmall, small)) {
          Buffer<std::int32_t> out(order().objects());
          dealing.deal(fSmall.data(), out.data());
          return is_quick(feature, around) ? restore_small(feature, std::move(out)) : restore_by_place(feature, out, around);
       }
       Classes<std::int64_t> large;
       fLatents.resize(order().objects());
-      split(payload, dealing.counts(), false, fLatents, large);
+      split(stored, dealing.counts(), fLatents, large);
       Buffer<std::int64_t> out(order().objects());
       dealing.deal(fLatents.data(), out.data());
       restore_by_place(feature, out, around);
    }
 
    /// Where the class of an object can depend on this feature of the objects before it.
-   void classes_by_place(std::size_t feature, Bytes payload, bool around)
+   void classes_by_place(std::size_t feature, const StoredClasses &stored, bool around)
    {
-      const std::vector<std::size_t> counts(predictor(feature).classes.size());
+      std::vector<std::size_t> counts;
+      for (std::int64_t count : stored.counts) {
+         require(count >= 0 && count <= static_cast<std::int64_t>(order().objects()), "classes of other latents");
+         counts.push_back(static_cast<std::size_t>(count));
+      }
       Classes<std::int32_t> small;
       fSmall.resize(order().objects());
-      if (split(payload, counts, true, fSmall, small))
+      if (split(stored, counts, fSmall, small))
          return deal_places(feature, around, small);
       Classes<std::int64_t> large;
       fLatents.resize(order().objects());
-      split(payload, counts, true, fLatents, large);
+      split(stored, counts, fLatents, large);
       deal_places(feature, around, large);
    }
 
@@ -247,26 +260,24 @@ private:
       }
    }
 
-   /// The latents of the classes, one after the other; where the feature is ranked, their counts stand before them. False
-   /// where some are not small enough.
+   /// The latents of the classes, group by group. False where some are not small enough.
    template <class T>
-   static bool split(Bytes payload, const std::vector<std::size_t> &counts, bool ranked, Buffer<T> &latents,
-                     Classes<T> &out)
+   static bool split(const StoredClasses &stored, const std::vector<std::size_t> &counts, Buffer<T> &latents, Classes<T> &out)
    {
-      Span<T> left = latents;
-      std::size_t at = 1;
-      for (std::size_t i = 0; i < counts.size(); ++i) {
-         const std::uint64_t count = ranked ? read_varint(payload, at) : counts[i];
-         require(count <= left.size(), "classes of too many latents");
-         const std::size_t length = i + 1 < counts.size() ? read_length(payload, at) : payload.size() - at;
-         const Span<T> block = left.part(0, static_cast<std::size_t>(count));
-         if (!unpack_into(payload.part(at, length), block))
+      require(std::accumulate(counts.begin(), counts.end(), std::size_t{0}) == latents.size(), "classes of other latents");
+      out.resize(counts.size());
+      T *begin = latents.data();
+      auto next = stored.order.begin();
+      for (std::size_t group = 0; group < stored.blocks.size(); ++group) {
+         T *end = begin;
+         for (; next != stored.order.end() && stored.groups[*next] == static_cast<std::int64_t>(group); ++next) {
+            out[*next] = {end, end + counts[*next]};
+            end += counts[*next];
+         }
+         if (!unpack_into(stored.blocks[group], {begin, static_cast<std::size_t>(end - begin)}))
             return false;
-         out.push_back({block.begin(), block.end()});
-         left = left.from(block.size());
-         at += length;
+         begin = end;
       }
-      require(left.empty(), "classes of too few latents");
       return true;
    }
 
