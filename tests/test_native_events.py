@@ -29,7 +29,7 @@ from tests.native_cases import encoded_events, event_case, restored_events, stor
 pytestmark = [pytest.mark.native, needs_compiler]
 GOLDEN = Path(__file__).parent / "golden" / "v1"
 FILES = ("bottleneck-float32", "bottleneck-uint8", "bottleneck-float16")
-FAST, PLAIN = ("-O1",), ("-O1", "-DHEPAE_PLAIN")
+FAST, PLAIN, NARROW = ("-O1",), ("-O1", "-DHEPAE_PLAIN"), ("-O1", "-DHEPAE_NO_AVX512")
 NETWORKS: dict[str, dict[str, Any]] = {
     "the default": {},
     "tanh": {"activation": "tanh", "layers": (20, 7), "latents": 3, "latent_dtype": "uint16"},
@@ -130,7 +130,7 @@ def hard_objects(events: int = 700) -> Objects:
     return objects_of(counts, found)
 
 
-@pytest.mark.parametrize("flags", [FAST, PLAIN], ids=["fast", "plain"])
+@pytest.mark.parametrize("flags", [FAST, PLAIN, NARROW], ids=["fast", "plain", "without AVX-512"])
 @pytest.mark.parametrize("name", FILES)
 def test_golden_files_are_restored_within_drift_and_bounds(
     name: str, flags: tuple[str, ...], tmp_path: Path
@@ -154,7 +154,7 @@ def test_bounds_hold_for_every_network_and_hard_values(kind: str, tmp_path: Path
     branches = encoded_events(trained, objects)
     case = event_case(trained, objects.counts, branches, tmp_path / "case")
     expected = restored_events(trained, objects.counts, branches)
-    for flags in (FAST, PLAIN):
+    for flags in (FAST, PLAIN, NARROW):
         found = in_cpp(trained, case, tmp_path, flags)
         require_within_the_drift(trained, branches, expected, found)
         for feature in trained.manifest.features:

@@ -1,7 +1,7 @@
 // Loops that are compiled twice, for any processor of a kind and for those with AVX2, and chosen when they are called.
 //
 // The plain form is there always, and says what the other one does. HEPAE_PLAIN leaves the other one out; so does ROOT's
-// interpreter, which does not know what the processor has.
+// interpreter, which does not know what the processor has. HEPAE_NO_AVX512 leaves out what only some processors with AVX2 have.
 #pragma once
 
 #if defined(__x86_64__) && (defined(__GNUC__) || defined(__clang__)) && !defined(__CLING__) && !defined(HEPAE_PLAIN)
@@ -46,7 +46,7 @@ inline bool has_avx2()
 /// Whether it runs what is marked with HEPAE_VNNI: sums of four products of bytes.
 inline bool has_vnni()
 {
-#if HEPAE_HAS_AVX2
+#if HEPAE_HAS_AVX2 && !defined(HEPAE_NO_AVX512)
    static const bool has = has_avx2() && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512vnni");
    return has;
 #else
@@ -68,7 +68,7 @@ inline bool has_fma()
 /// Whether it runs what is marked with HEPAE_AVX512.
 inline bool has_avx512()
 {
-#if HEPAE_HAS_AVX2
+#if HEPAE_HAS_AVX2 && !defined(HEPAE_NO_AVX512)
    static const bool has = has_fma() && __builtin_cpu_supports("avx512f");
    return has;
 #else
