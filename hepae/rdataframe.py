@@ -24,7 +24,6 @@ from hepae.root.columns import Branch
 from hepae.root.file.source import Source, open_source
 from hepae.root.headers import DECLARED, SOURCE, built, include_folder
 from hepae.root.tree import TreeReader
-from hepae.root.ttree.reader import TTreeReader
 from hepae.stored.described import schemas_of
 from hepae.stored.models import models_of
 from hepae.stored.ntuples import compressed_ntuple, has_payload
@@ -144,14 +143,14 @@ def _is_decoded_natively(source: Source, tree: TreeReader) -> bool:
         return False
     if has_payload(tree):
         return all(models.lies_there(one.model) for one in schemas_of(source).values() if one.reference)
-    collections = compressed_collections(tree) if isinstance(tree, TTreeReader) else {}
-    codecs = [next(iter(features.values())).payload.codec for features in collections.values()]
+    collections = compressed_collections(tree).values()
+    codecs = [next(iter(features.values())).payload.codec for features in collections]
     return 0 < len(codecs) <= codecs.count("bottleneck") + 1
 
 
 def _is_plain(tree: TreeReader) -> bool:
-    """Whether nothing in a TTree is compressed, as in a file of few events, so that ROOT reads it by itself."""
-    return isinstance(tree, TTreeReader) and not compressed_collections(tree) and not has_payload(tree)
+    """Whether nothing in a tree is compressed, as in a file of few events, so that ROOT reads it by itself."""
+    return not compressed_collections(tree) and not has_payload(tree)
 
 
 def _with_dots_replaced(frame: Any) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import awkward as ak
 import numpy as np
@@ -13,9 +14,10 @@ import uproot
 
 import hepae
 import hepae.rdataframe
+from hepae import limits
 from hepae.errors import MissingExtraError, UnsupportedError
-from tests.chunked import chunked
-from tests.compressed import SAMPLE, compressed
+from tests.chunked import CODECS, chunked
+from tests.compressed import SAMPLE, compressed, model
 from tests.root_process import in_root, needs_root
 
 READ = """
@@ -32,7 +34,7 @@ def refusal(*arguments):
     except HepaeError as problem:
         return [type(problem).__name__, str(problem)]
 
-lifting, bottleneck, whole, ntuple, two, damaged, skimmed = paths
+lifting, bottleneck, whole, deep, two, damaged, skimmed, *ntuples = paths
 restored = hepae.rdataframe.open(lifting, ["Jet_pt", "MET"], entry_start=10).Define("HT", "Sum(Jet_pt)")
 events = hepae.rdataframe.open(bottleneck, ["Jet_pt", "Jet_muonIdx", "Jet_btag"]).Define("HT", "Sum(Jet_pt)")
 result = {
@@ -55,8 +57,11 @@ file = ROOT.TFile(skimmed, "UPDATE")
 other.Get("hepae_models").CloneTree().Write()
 file.Close()
 result["skimmed"] = rows(hepae.rdataframe.open(skimmed, ["Jet_mass"]), ["Jet_mass"])
+result["ntuples"] = [rows(hepae.rdataframe.open(one), ["Jet_pt", "Jet_btag", "MET"]) for one in ntuples]
 ROOT.EnableImplicitMT(2)
-result["threads"] = refusal(ntuple)
+result["threads"] = refusal(deep, ["deep"])
+frames = [hepae.rdataframe.open(one) for one in ntuples]
+result["sums"] = [one.Define("s", "Sum(ROOT::RVecD(Jet_pt))").Sum("s").GetValue() for one in frames]
 many = hepae.rdataframe.open(two, ["Jet_pt", "Jet_mass"])
 result["models"] = many.Define("sum", "Sum(ROOT::RVecD(Jet_pt)) + Sum(ROOT::RVecD(Jet_mass))").Sum("sum").GetValue()
 result["events"] = int(many.Count().GetValue())
@@ -74,11 +79,33 @@ def read(whole: Path, two: Path) -> Any:
     data = bytearray(chunked("bottleneck").read_bytes())
     data[last] ^= 1
     damaged.write_bytes(data)
-    skimmed, ntuple = (
-        two.parent / "skimmed.root",
-        Path(__file__).parent / "golden" / "v1" / "lifting-rntuple.root",
-    )
-    return in_root(READ, compressed("lifting"), chunked("bottleneck"), whole, ntuple, two, damaged, skimmed)
+    others = whole, deep(two.parent), two, damaged, two.parent / "skimmed.root"
+    return in_root(READ, compressed("lifting"), chunked("bottleneck"), *others, *ntuples(two.parent))
+
+
+def deep(folder: Path) -> Path:
+    """Vectors of three levels, which no column of the event loop has."""
+    numbers = np.floor(np.random.default_rng(1).exponential(500, 64_000)).astype("f4")
+    lists = ak.Array(numbers)
+    for _ in range(3):
+        lists = ak.unflatten(lists, np.tile([1, 3], len(lists) // 4))
+    with uproot.recreate(folder / "deep.root") as file:
+        file.mkrntuple("Events", {"deep": lists})
+    hepae.compress(folder / "deep.root", folder / "deep-small.root", bounds=["deep=abs:1"])
+    return folder / "deep-small.root"
+
+
+def ntuples(folder: Path) -> list[Path]:
+    """RNTuples with a collection that is compressed by a model of each codec, in three chunks, and a plain one."""
+    made = [folder / f"{codec}-ntuple.root" for codec in CODECS]
+    with mock.patch.object(limits, "EVENTS_PER_CHUNK", 900):
+        for path, codec in zip(made, CODECS, strict=True):
+            if not path.exists():
+                hepae.compress(SAMPLE, path, model=model(codec), container="rntuple")
+    if not (folder / "plain.root").exists():
+        with uproot.open(SAMPLE) as sample, uproot.recreate(folder / "plain.root") as file:
+            file.mkrntuple("Events", sample["Events"].arrays(["Jet_pt", "Jet_btag", "MET"]))
+    return [*made, folder / "plain.root"]
 
 
 @pytest.fixture(scope="module")
@@ -176,6 +203,21 @@ def test_events_of_float_networks_are_those_of_python(read: Any, two: Path) -> N
     assert read["events"] == len(both)
     total = sum(np.sum(ak.to_numpy(ak.flatten(both[name])).astype(float)) for name in both.fields)
     assert read["models"] == pytest.approx(total, rel=1e-6)
+
+
+@needs_root
+@pytest.mark.root
+def test_collections_of_rntuples_are_those_of_python(read: Any, two: Path) -> None:
+    """Of each codec, with the fields that were kept, in threads too."""
+    for found, total, path in zip(read["ntuples"], read["sums"], ntuples(two.parent), strict=True):
+        with hepae.open(path) as file:
+            expected = file["Events"].arrays(["Jet_pt", "Jet_btag", "MET"])
+        assert near(found["Jet_pt"], expected.Jet_pt)
+        assert found["Jet_btag"] == expected.Jet_btag.to_list()
+        assert found["MET"] == expected.MET.to_list()
+        assert total == pytest.approx(
+            np.sum(ak.to_numpy(ak.flatten(expected.Jet_pt)).astype(float)), rel=1e-6
+        )
 
 
 @needs_root

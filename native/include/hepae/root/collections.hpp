@@ -11,9 +11,6 @@
 #include <utility>
 #include <vector>
 
-#include <TBranch.h>
-#include <TTree.h>
-
 #include "../checksum.hpp"
 #include "../dtype.hpp"
 #include "../error.hpp"
@@ -22,8 +19,8 @@
 #include "../model_store.hpp"
 #include "../open_schema.hpp"
 #include "../spec/manifest.hpp"
-#include "branches.hpp"
 #include "event_collection.hpp"
+#include "stored_columns.hpp"
 
 namespace hepae::root {
 
@@ -31,24 +28,24 @@ namespace hepae::root {
 class Collections {
 public:
    /// Whether anything is compressed so.
-   static bool are_in(TTree &tree) { return !marked_in(tree).empty(); }
+   static bool are_in(StoredColumns &stored) { return !stored.marked().empty(); }
 
-   Collections(TTree &tree, const ModelStore &models) : fModels(&models)
+   Collections(StoredColumns &stored, const ModelStore &models) : fModels(&models)
    {
       std::map<std::string, std::vector<MarkedBranch>> of_events;
-      for (MarkedBranch &one : marked_in(tree))
+      for (MarkedBranch &one : stored.marked())
          (one.codec == "bottleneck" ? of_events : fCollections)[one.collection].push_back(std::move(one));
       for (auto &[name, members] : of_events)
          fOfEvents.push_back(std::make_unique<EventCollection>(name, std::move(members), models));
       for (const auto &[name, members] : fCollections) {
-         std::vector<std::size_t> starts = starts_of(tree, members[0].name);
+         std::vector<std::size_t> starts = starts_of(stored, members[0].name);
          require(fStarts.empty() || fStarts == starts, "collections with chunks of their own");
          fStarts = std::move(starts);
       }
       if (fCollections.empty())
-         fStarts = fOfEvents[0]->starts(tree);
-      require(tree.GetEntries() == 0 || (!fStarts.empty() && fStarts[0] == 0), "the first event begins no chunk");
-      fEntries = static_cast<std::size_t>(tree.GetEntries());
+         fStarts = fOfEvents[0]->starts(stored);
+      require(stored.entries() == 0 || (!fStarts.empty() && fStarts[0] == 0), "the first event begins no chunk");
+      fEntries = stored.entries();
    }
 
    std::size_t chunks() const { return fStarts.size(); }
@@ -56,31 +53,31 @@ public:
    std::size_t last(std::size_t chunk) const { return chunk + 1 < fStarts.size() ? fStarts[chunk + 1] : fEntries; }
 
    /// The schema of a chunk, by the models that its frames name.
-   const OpenSchema *schema(TTree &tree, std::size_t chunk)
+   const OpenSchema *schema(StoredColumns &stored, std::size_t chunk)
    {
       std::string key;
       for (const auto &[name, members] : fCollections)
-         key += model_of(tree, members[0].name, first(chunk));
+         key += model_of(stored, members[0].name, first(chunk));
       std::unique_ptr<OpenSchema> &out = fSchemas[key];
       if (!out) {
          const ModelStore *models = fModels;
-         out = std::make_unique<OpenSchema>(from_json<StoredTree>(parse_json(described(tree, chunk))),
+         out = std::make_unique<OpenSchema>(from_json<StoredTree>(parse_json(described(stored, chunk))),
                                             [models](const std::string &sha256) { return models->find(sha256).second; });
       }
       return out.get();
    }
 
    /// The stream of a column: a frame as it is, or a bundle of numbers, sealed.
-   std::vector<std::uint8_t> stream(TTree &tree, const OpenSchema &schema, std::size_t chunk, std::size_t number,
+   std::vector<std::uint8_t> stream(StoredColumns &stored, const OpenSchema &schema, std::size_t chunk, std::size_t number,
                                     OpenEventRows &rows) const
    {
       const Stream &spec = schema.schema().streams[number];
       const std::string &name = schema.schema().columns[spec.columns[0]].name;
       std::vector<std::uint8_t> out;
       if (spec.codec) {
-         out = branches::bytes(tree, name + "__hepae", first(chunk));
+         out = stored.bytes(name + "__hepae", first(chunk));
       } else {
-         const std::vector<std::uint8_t> numbers = numbers_of(tree, name, chunk, rows);
+         const std::vector<std::uint8_t> numbers = numbers_of(stored, name, chunk, rows);
          out = {0x70}; // a bundle of one part: levels of its table, and values as they are
          for (std::size_t size = numbers.size() + 2; size > 0; size >>= 7)
             out.push_back(static_cast<std::uint8_t>((size & 127) | (size > 127 ? 128 : 0)));
@@ -106,40 +103,28 @@ private:
    std::map<std::string, std::unique_ptr<OpenSchema>> fSchemas;
 
    /// Of a feature that is compressed event by event, or of a branch as it is.
-   std::vector<std::uint8_t> numbers_of(TTree &tree, const std::string &name, std::size_t chunk, OpenEventRows &rows) const
+   std::vector<std::uint8_t> numbers_of(StoredColumns &stored, const std::string &name, std::size_t chunk, OpenEventRows &rows) const
    {
       for (const auto &one : fOfEvents)
          if (const MarkedBranch *feature = one->find(name))
-            return one->restored(tree, *feature, first(chunk), last(chunk), rows);
-      return branches::flat(tree, name, first(chunk), last(chunk));
+            return one->restored(stored, *feature, first(chunk), last(chunk), rows);
+      return stored.numbers(name, first(chunk), last(chunk));
    }
 
-   static std::vector<MarkedBranch> marked_in(TTree &tree)
+   static std::vector<std::size_t> starts_of(StoredColumns &stored, const std::string &payload)
    {
-      std::vector<MarkedBranch> out;
-      for (TObject *one : *tree.GetListOfBranches())
-         if (MarkedBranch::is(one->GetName(), one->GetTitle()))
-            out.push_back(MarkedBranch::of(one->GetName(), one->GetTitle()));
-      return out;
-   }
-
-   static std::vector<std::size_t> starts_of(TTree &tree, const std::string &payload)
-   {
-      const auto entries = static_cast<std::size_t>(tree.GetEntries());
-      const std::vector<std::uint8_t> sizes = branches::flat(tree, "n" + payload, 0, entries);
-      const std::size_t width = entries ? sizes.size() / entries : 1;
+      const std::vector<std::int64_t> sizes = stored.counts(payload, 0, stored.entries());
       std::vector<std::size_t> out;
-      for (std::size_t entry = 0; entry < entries; ++entry)
-         if (std::any_of(sizes.begin() + static_cast<std::ptrdiff_t>(entry * width),
-                         sizes.begin() + static_cast<std::ptrdiff_t>((entry + 1) * width), [](std::uint8_t b) { return b != 0; }))
+      for (std::size_t entry = 0; entry < sizes.size(); ++entry)
+         if (sizes[entry] != 0)
             out.push_back(entry);
       return out;
    }
 
    /// The first 8 hexadecimal digits of the model of a frame.
-   static std::string model_of(TTree &tree, const std::string &payload, std::size_t entry)
+   static std::string model_of(StoredColumns &stored, const std::string &payload, std::size_t entry)
    {
-      const std::vector<std::uint8_t> frame = branches::bytes(tree, payload, entry);
+      const std::vector<std::uint8_t> frame = stored.bytes(payload, entry);
       require(frame.size() > 6, "a frame is cut short", payload);
       std::string out;
       for (std::size_t i = 2; i < 6; ++i)
@@ -191,30 +176,30 @@ private:
       }
    };
 
-   std::string described(TTree &tree, std::size_t chunk) const
+   std::string described(StoredColumns &stored, std::size_t chunk) const
    {
       Parts parts;
       std::size_t table = 0;
       for (const auto &[name, members] : fCollections) {
-         const auto &[sha256, onnx] = fModels->find(model_of(tree, members[0].name, first(chunk)));
+         const auto &[sha256, onnx] = fModels->find(model_of(stored, members[0].name, first(chunk)));
          const ModelFile model{Bytes(onnx)};
          const Manifest manifest = from_json<Manifest>(parse_json(model.manifest()));
-         add_collection(tree, members[0].counter, sha256, manifest, ++table, parts);
+         add_collection(stored, members[0].counter, sha256, manifest, ++table, parts);
       }
       for (const auto &one : fOfEvents)
-         add_events(tree, *one, ++table, parts);
+         add_events(stored, *one, ++table, parts);
       return "{\"schema\":{\"format\":1,\"tables\":[" + parts.tables + "],\"columns\":[" + parts.columns + "],\"codecs\":[" +
              parts.codecs + "],\"streams\":[" + parts.streams + "]},\"layouts\":[" + parts.layouts + "],\"branches\":[" +
              parts.branches + "],\"tree\":\"\"}";
    }
 
-   static void add_collection(TTree &tree, const std::string &counter, const std::string &sha256, const Manifest &manifest,
+   static void add_collection(StoredColumns &stored, const std::string &counter, const std::string &sha256, const Manifest &manifest,
                               std::size_t table, Parts &parts)
    {
-      const std::size_t counts = parts.column(counter, branches::dtype(branches::of(tree, counter)), 0, "");
+      const std::size_t counts = parts.column(counter, stored.dtype(counter), 0, "");
       std::string conditions, columns;
       for (const std::string &name : manifest.conditions)
-         Parts::add(conditions, std::to_string(parts.column(name, branches::dtype(branches::of(tree, name)), 0, "")));
+         Parts::add(conditions, std::to_string(parts.column(name, stored.dtype(name), 0, "")));
       const std::string codec = std::to_string(table - 1);
       for (const Feature &feature : manifest.features) {
          const std::string frame = "{\"type\":\"frame\",\"codec\":" + codec;
@@ -228,10 +213,10 @@ private:
    }
 
    /// Features that are restored before they are a stream.
-   static void add_events(TTree &tree, const EventCollection &events, std::size_t table, Parts &parts)
+   static void add_events(StoredColumns &stored, const EventCollection &events, std::size_t table, Parts &parts)
    {
       const std::string &counter = events.counter();
-      const std::size_t counts = parts.column(counter, branches::dtype(branches::of(tree, counter)), 0, "");
+      const std::size_t counts = parts.column(counter, stored.dtype(counter), 0, "");
       for (const MarkedBranch &one : events.features())
          parts.branch(one.branch, one.dtype, counter, std::to_string(parts.column(one.branch, one.dtype, table, "")));
       parts.table(events.name(), counts);

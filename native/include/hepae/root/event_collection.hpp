@@ -1,4 +1,4 @@
-// A collection that is compressed event by event, in a tree (docs/format/v1.md, section 13).
+// A collection that is compressed event by event (docs/format/v1.md, section 13).
 #pragma once
 
 #include <algorithm>
@@ -12,13 +12,11 @@
 #include <utility>
 #include <vector>
 
-#include <TBranch.h>
-#include <TTree.h>
-
 #include "../bottleneck/events.hpp"
 #include "../error.hpp"
 #include "../model_store.hpp"
-#include "branches.hpp"
+#include "../sha256.hpp"
+#include "stored_columns.hpp"
 
 namespace hepae::root {
 
@@ -31,7 +29,7 @@ struct OpenEventRows {
    std::map<std::string, Row> rows;
 };
 
-/// Shared by threads, which have their own trees and rows.
+/// Shared by threads, which have their own columns and rows.
 class EventCollection {
 public:
    EventCollection(std::string name, std::vector<MarkedBranch> features, const ModelStore &models)
@@ -52,17 +50,14 @@ public:
       return nullptr;
    }
 
-   /// Where rows begin: with baskets, so that few are read twice, and neither short nor long.
-   std::vector<std::size_t> starts(TTree &tree) const
+   /// Where rows begin: with baskets or clusters, so that few are read twice, and neither short nor long.
+   std::vector<std::size_t> starts(StoredColumns &stored) const
    {
-      const auto entries = static_cast<std::size_t>(tree.GetEntries());
-      const TBranch &branch = branches::of(tree, own("check"));
+      const std::size_t entries = stored.entries();
       std::vector<std::size_t> out;
-      for (Int_t i = 0; i <= branch.GetWriteBasket(); ++i) {
-         const Long64_t begin = branch.GetBasketEntry()[i];
-         if (begin >= 0 && static_cast<std::size_t>(begin) < entries && (out.empty() || static_cast<std::size_t>(begin) >= out.back() + kShortest))
-            add_start(static_cast<std::size_t>(begin), out);
-      }
+      for (std::size_t begin : stored.begins(own("check")))
+         if (begin < entries && (out.empty() || begin >= out.back() + kShortest))
+            add_start(begin, out);
       if (entries > 0) {
          add_start(entries, out);
          out.pop_back();
@@ -71,11 +66,11 @@ public:
    }
 
    /// The values of a feature in a row, as their bytes.
-   std::vector<std::uint8_t> restored(TTree &tree, const MarkedBranch &feature, std::size_t first, std::size_t last, OpenEventRows &rows) const
+   std::vector<std::uint8_t> restored(StoredColumns &stored, const MarkedBranch &feature, std::size_t first, std::size_t last, OpenEventRows &rows) const
    {
       OpenEventRows::Row &row = rows.rows[fName];
       if (row.first != first || row.last != last)
-         open(tree, first, last, row);
+         open(stored, first, last, row);
       std::vector<std::uint8_t> out;
       for (OpenEvents &run : row.runs) {
          const Values &values = run.feature(feature.feature);
@@ -115,14 +110,17 @@ private:
          std::string digits;
          for (int shift = 28; shift >= 0; shift -= 4)
             digits += "0123456789abcdef"[model >> shift & 15];
-         out = std::make_unique<BottleneckCodec>(Bytes(fModels->find(digits).second));
+         const auto &[sha256, onnx] = fModels->find(digits);
+         const Sha256::Digest digest = Sha256::of({reinterpret_cast<const char *>(onnx.data()), onnx.size()});
+         require(Sha256::digits(digest) == sha256, "a model was changed", sha256);
+         out = std::make_unique<BottleneckCodec>(Bytes(onnx));
       }
       return *out;
    }
 
-   static std::vector<std::uint32_t> words(TTree &tree, const std::string &name, std::size_t first, std::size_t last)
+   static std::vector<std::uint32_t> words(StoredColumns &stored, const std::string &name, std::size_t first, std::size_t last)
    {
-      const std::vector<std::uint8_t> bytes = branches::numbers(tree, name, first, last);
+      const std::vector<std::uint8_t> bytes = stored.numbers(name, first, last);
       require(bytes.size() == (last - first) * sizeof(std::uint32_t), "a branch of another type", name);
       std::vector<std::uint32_t> out(last - first);
       if (!out.empty())
@@ -130,32 +128,32 @@ private:
       return out;
    }
 
-   void open(TTree &tree, std::size_t first, std::size_t last, OpenEventRows::Row &row) const
+   void open(StoredColumns &stored, std::size_t first, std::size_t last, OpenEventRows::Row &row) const
    {
       row = {};
-      const std::vector<std::uint32_t> models = words(tree, own("model"), first, last);
+      const std::vector<std::uint32_t> models = words(stored, own("model"), first, last);
       for (std::size_t at = first; at < last;) {
          const std::uint32_t model = models[at - first];
          std::size_t end = at + 1;
          while (end < last && models[end - first] == model)
             ++end;
-         row.runs.emplace_back(codec(model), stored(tree, model, at, end));
+         row.runs.emplace_back(codec(model), events(stored, model, at, end));
          at = end;
       }
       row.first = first;
       row.last = last;
    }
 
-   StoredEvents stored(TTree &tree, std::uint32_t model, std::size_t first, std::size_t last) const
+   StoredEvents events(StoredColumns &stored, std::uint32_t model, std::size_t first, std::size_t last) const
    {
       StoredEvents out;
-      out.counts = std::make_shared<std::vector<std::int64_t>>(branches::integers(tree, counter(), first, last));
+      out.counts = std::make_shared<std::vector<std::int64_t>>(stored.integers(counter(), first, last));
       out.model = model;
-      out.checks = words(tree, own("check"), first, last);
-      out.escapes = branches::counted(tree, own("escape"), first, last);
-      out.latents = branches::counted(tree, own("latent"), first, last);
+      out.checks = words(stored, own("check"), first, last);
+      out.escapes = stored.counted(own("escape"), first, last);
+      out.latents = stored.counted(own("latent"), first, last);
       for (const MarkedBranch &one : fFeatures)
-         out.codes[one.feature] = branches::counted(tree, one.name, first, last);
+         out.codes[one.feature] = stored.counted(one.name, first, last);
       return out;
    }
 };

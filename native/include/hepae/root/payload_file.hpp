@@ -29,7 +29,10 @@
 #include "../sha256.hpp"
 #include "../span.hpp"
 #include "collections.hpp"
+#include "ntuple_columns.hpp"
 #include "ntuples.hpp"
+#include "stored_columns.hpp"
+#include "tree_columns.hpp"
 
 namespace hepae::root {
 
@@ -56,6 +59,13 @@ inline TTree *tree_of(TFile &file, const std::string &name)
    return tree;
 }
 
+inline std::unique_ptr<StoredColumns> columns_of(TFile &file, const std::string &tree)
+{
+   if (ntuples::is(file, tree))
+      return std::make_unique<NTupleColumns>(file, tree);
+   return std::make_unique<TreeColumns>(*tree_of(file, tree));
+}
+
 /// What a file says of its chunks; the same for all threads.
 class FileIndex {
 public:
@@ -64,23 +74,17 @@ public:
    {
       TFile *file = fFile.get();
       read_models(*file);
-      if (const auto entries = ntuples::open(*file, fTree)) {
-         fIsNTuple = true;
+      fIsNTuple = ntuples::is(*file, fTree);
+      const std::unique_ptr<StoredColumns> stored = columns_of(*file, fTree);
+      if (key_of(*file, fTree + "__hepae")) {
          read_schemas(*file);
-         read_chunks(*file);
-         require(this->entries() == entries->GetNEntries(), "compressed columns are not there for every entry", fPath);
-         return;
-      }
-      if (file->Get((fTree + "__hepae").c_str())) {
-         read_schemas(*file);
-         read_rows(*file);
-      } else if (Collections::are_in(*tree_of(*file, fTree))) {
-         read_collections(*tree_of(*file, fTree));
+         fIsNTuple ? read_chunks(*file) : read_rows(*file);
+      } else if (Collections::are_in(*stored)) {
+         read_collections(*stored);
       } else {
          throw std::runtime_error("nothing that is compressed in " + fPath + ":" + fTree);
       }
-      const auto entries = static_cast<std::size_t>(tree_of(*file, fTree)->GetEntries());
-      require(this->entries() == entries, "compressed columns are not there for every entry", fPath);
+      require(this->entries() == stored->entries(), "compressed columns are not there for every entry", fPath);
    }
 
    const std::string &path() const { return fPath; }
@@ -112,28 +116,35 @@ private:
 
    void read_models(TFile &file)
    {
-      if (!file.Get("hepae_models"))
+      if (!key_of(file, "hepae_models"))
          return;
+      if (ntuples::is(file, "hepae_models"))
+         return ntuples::for_models(file, [this](const auto &name, const auto &onnx) { add_model(name, onnx); });
       TTreeReader reader(tree_of(file, "hepae_models"));
       TTreeReaderArray<unsigned char> sha256(reader, "sha256"), onnx(reader, "onnx");
       while (reader.Next()) {
-         Sha256::Digest digest{};
-         require(sha256.GetSize() == digest.size(), "a model without name", fPath);
-         std::copy(sha256.begin(), sha256.end(), digest.begin());
-         fModels.add(Sha256::digits(digest), {onnx.begin(), onnx.end()});
+         add_model({sha256.begin(), sha256.end()}, {onnx.begin(), onnx.end()});
       }
    }
 
-   void read_collections(TTree &tree)
+   void add_model(const std::vector<std::uint8_t> &name, const std::vector<std::uint8_t> &onnx)
    {
-      fCollections = std::make_unique<Collections>(tree, fModels);
+      Sha256::Digest digest{};
+      require(name.size() == digest.size(), "a model without name", fPath);
+      std::copy(name.begin(), name.end(), digest.begin());
+      fModels.add(Sha256::digits(digest), onnx);
+   }
+
+   void read_collections(StoredColumns &stored)
+   {
+      fCollections = std::make_unique<Collections>(stored, fModels);
       for (std::size_t chunk = 0; chunk < fCollections->chunks(); ++chunk) {
          Row row;
          row.index = chunk;
          row.first = fCollections->first(chunk);
          row.last = fCollections->last(chunk);
          row.chunk = static_cast<std::uint32_t>(chunk);
-         row.schema = fCollections->schema(tree, chunk);
+         row.schema = fCollections->schema(stored, chunk);
          fRows.push_back(std::move(row));
       }
    }
@@ -215,14 +226,17 @@ public:
    {
       if (!fFile)
          fFile = open_file(index.path());
+      if (index.collections()) {
+         fStored = columns_of(*fFile, index.tree());
+         return;
+      }
       if (index.is_ntuple()) {
          fEntries = ntuples::open(*fFile, index.tree());
          fChunks = std::make_unique<ntuples::Payload>(*fFile, index.tree() + "__hepae");
          return;
       }
       fTree = tree_of(*fFile, index.tree());
-      if (!index.collections())
-         fPayload = tree_of(*fFile, index.tree() + "__hepae");
+      fPayload = tree_of(*fFile, index.tree() + "__hepae");
    }
 
    const FileIndex &index() const { return *fIndex; }
@@ -268,6 +282,7 @@ private:
    TTree *fTree = nullptr, *fPayload = nullptr;
    std::unique_ptr<ROOT::RNTupleReader> fEntries; ///< of an RNTuple
    std::unique_ptr<ntuples::Payload> fChunks;
+   std::unique_ptr<StoredColumns> fStored; ///< of collections
    OpenEventRows fOpenEvents;
 
    void check_marks(const Row &row)
@@ -281,7 +296,7 @@ private:
    {
       std::vector<std::vector<std::uint8_t>> out;
       for (std::size_t stream : streams)
-         out.push_back(fIndex->collections()->stream(*fTree, *row.schema, row.index, stream, fOpenEvents));
+         out.push_back(fIndex->collections()->stream(*fStored, *row.schema, row.index, stream, fOpenEvents));
       return out;
    }
 
