@@ -211,6 +211,14 @@ twice = ROOT.hepae.open_data_frame(files, "reco", 0, 1 << 62)
 result = [sums(ROOT.RDataFrame("reco", paths[0])), sums(twice), single]
 """
 
+INTERPRETED = """
+import hepae.rdataframe
+result = []
+for path in paths:
+    frame = hepae.rdataframe.open(path, ["Jet_pt"], tree="Events")
+    result.append(frame.Define("s", "Sum(ROOT::RVecD(Jet_pt))").Sum("s").GetValue())
+"""
+
 DAMAGED = """
 import hepae.rdataframe
 frame = hepae.rdataframe.open(paths[0], tree="Events")
@@ -368,6 +376,20 @@ def test_models_that_files_refer_to_are_found_in_folders(
     assert "MissingModelError" in found["whole"]
     assert "UnsupportedError" in found["model"] or "MissingModelError" in found["model"]
     assert "neither in the file nor in a folder of HEPAE_MODEL_PATH" in found["told"]
+
+
+@needs_root
+@pytest.mark.root
+@pytest.mark.native
+def test_where_nothing_compiles_the_interpreter_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It takes less of C++ than compilers do."""
+    monkeypatch.setenv("CXX", "false")
+    golden = Path(__file__).parent / "golden" / "v1"
+    paths = [golden / f"{name}.root" for name in ("bottleneck-uint8", "masked-jets", "lifting-rntuple")]
+    for path, found in zip(paths, in_root(INTERPRETED, *paths), strict=True):
+        with hepae.open(path) as opened:
+            jets = np.concatenate(opened["Events"]["Jet_pt"].array(library="np"))
+        assert found == pytest.approx(np.sum(jets, dtype=float), rel=1e-6)
 
 
 def test_the_folder_of_headers_is_printed(capsys: pytest.CaptureFixture[str]) -> None:

@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
-#include <type_traits>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -128,7 +128,7 @@ public:
    }
 
 private:
-   inline static const std::string kVector = "std::vector<";
+   static constexpr std::string_view kVector = "std::vector<"; // ROOT's interpreter takes no text that is made at the start
 
    std::string fPath;
    std::unique_ptr<ROOT::RNTupleReader> fReader, fTitles;
