@@ -144,9 +144,18 @@ $(VENV)/.hepae-demo: pyproject.toml $(VENV)/.hepae-torch
 	$(PIP) --editable '.[cli,train]'
 	@touch $@
 
-$(VENV)/.hepae-test: pyproject.toml $(VENV)/.hepae-torch
+# no index has hepae-native, the extra `fast`: it is compiled from the sources here, and anew when they have changed
+NATIVE := native/pyproject.toml native/CMakeLists.txt $(shell find native/include native/python -type f)
+
+$(VENV)/.hepae-native: $(NATIVE) | $(VENV)/bin/python
+	@echo "installing into $(VENV): hepae-native, compiled from native/ (half a minute)"
+	@if $(PIP) ./native; then touch $@; else \
+	echo "hepae-native COULD NOT BE BUILT, see above: hepae reads and writes with NumPy alone here," >&2; \
+	echo "and its C++ is tested where there is a compiler (C++17), with Python's headers" >&2; fi
+
+$(VENV)/.hepae-test: pyproject.toml $(VENV)/.hepae-torch | $(VENV)/.hepae-native
 	@echo "installing into $(VENV): hepae and all that its tests need, ROOT included"
-	$(PIP) --editable '.[cli,train,fast,hooks,lab,root,testing,dev]'
+	$(PIP) --editable '.[cli,train,hooks,lab,root,testing,dev]'
 	@touch $@ $(VENV)/.hepae-demo
 
 $(VENV)/.hepae-docs: pyproject.toml | $(VENV)/bin/python

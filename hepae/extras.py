@@ -12,7 +12,7 @@ __all__ = ["EXTRAS", "needed"]
 EXTRAS = {
     "rich": "cli",
     "torch": "train",
-    "numba": "fast",
+    "hepae_native": "fast",
     "coffea": "hooks",
     "dask": "hooks",
     "dask_awkward": "hooks",

@@ -2,7 +2,7 @@
 
     python -m scripts.floors > floors.txt
     python -m venv floors
-    floors/bin/pip install -c floors.txt -e '.[cli,train,fast,lab,testing]' 'pytest>=9' pytest-xdist
+    floors/bin/pip install -c floors.txt -e '.[cli,train,lab,testing]' 'pytest>=9' pytest-xdist
     floors/bin/python -m pytest -n auto
 
 torch keeps the version of ``constraints.txt``, whose CPU build tests run with; extras of other projects' frameworks
@@ -16,7 +16,7 @@ import tomllib
 from pathlib import Path
 
 PROJECT = Path(__file__).parent.parent
-EXTRAS = ("cli", "train", "fast", "lab", "testing")
+EXTRAS = ("cli", "train", "lab", "testing")
 FLOOR = re.compile(r"^([A-Za-z0-9_.-]+)(?:\[[^]]*\])?>=([0-9.]+)$")
 
 

@@ -131,7 +131,7 @@ def main() -> None:
         known = set(file[options.tree].keys())
     columns = [name for name in options.columns.split(",") if name in known]
     if options.profile:
-        for _ in range(3):  # numba's loops are loaded once much was read
+        for _ in range(3):  # tables are made when they are first asked for
             read(options.small, options.tree, columns)
         profile = cProfile.Profile()
         profile.runcall(read, options.small, options.tree, columns)

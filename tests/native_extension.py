@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 import importlib
 import importlib.util
 import shutil
@@ -17,11 +18,25 @@ import pytest
 NATIVE = Path(__file__).parent.parent / "native"
 
 
+def sources(native: Path = NATIVE) -> str:
+    """A digest of what the extension is made of, as ``native/CMakeLists.txt`` takes it."""
+    found = [*native.glob("include/**/*.hpp"), *native.glob("python/**/*.cpp")]
+    ordered = sorted(found, key=lambda path: path.relative_to(native).as_posix())
+    digests = "".join(hashlib.sha256(path.read_bytes()).hexdigest() for path in ordered)
+    return hashlib.sha256(digests.encode()).hexdigest()
+
+
+def installed() -> ModuleType | None:
+    """The extension as it is installed, whatever it is made of."""
+    return importlib.import_module("hepae_native") if importlib.util.find_spec("hepae_native") else None
+
+
 @functools.cache
 def extension() -> ModuleType:
-    """The extension; the test is skipped where there is none and none can be made."""
-    if importlib.util.find_spec("hepae_native"):
-        return importlib.import_module("hepae_native")
+    """The extension made of the sources here; the test is skipped where there is none and none can be made."""
+    found = installed()
+    if found is not None and getattr(found, "sources", "") == sources():
+        return found
     nanobind = pytest.importorskip(
         "nanobind", reason="hepae-native is not installed, nor nanobind to compile it"
     )

@@ -66,8 +66,15 @@ def test_truncation_is_detected(cut: int) -> None:
     coding = random_tables(rng, 2, 20, 1.0)
     table, symbol = random_symbols(rng, coding, 500)
     data = encode(coding, [(table, symbol)], 8)
-    with pytest.raises(CorruptionError):
+    with pytest.raises(CorruptionError, match="ends too early"):
         Decoder(coding, data[:-cut], 8).take(table)
+
+
+def test_bits_that_are_not_there_are_refused() -> None:
+    widths = np.array([3, 9])
+    assert read_bits(bytes(2), widths).tolist() == [0, 0]
+    with pytest.raises(CorruptionError, match="ends too early"):
+        read_bits(bytes(2), widths, 5)
 
 
 def test_bytes_left_over_are_detected() -> None:

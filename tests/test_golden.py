@@ -10,6 +10,7 @@ import uproot
 
 import hepae
 from hepae import limits
+from hepae.core import native
 from hepae.core.prediction.columns import Mix
 from hepae.learn.recipe import Recipe
 from hepae.model.model import Model
@@ -26,7 +27,11 @@ FILES = sorted(EXPECTED)
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_a_golden_file_restores_to_its_recorded_bits(name: str) -> None:
+def test_numpy_restores_a_golden_file_to_its_recorded_bits(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`tests/test_native_decoding.py` does the same with the extension."""
+    monkeypatch.setenv(native.SWITCH, "0")
     assert digests(restored(FOLDER / name)) == EXPECTED[name]
 
 

@@ -37,9 +37,8 @@ LONGEST_CHAIN = 14
 
 OPTIONAL = {
     "hepae.cli": ("hepae.cli.commands", "hepae.cli.compressing", "hepae.cli.interop", "hepae.cli.parser"),
-    "hepae.core.compiled": ("hepae.core.compiled.loops",),
 }
-"""Imports inside functions that are no links of a chain: what needs a package that may be absent, rich and numba."""
+"""Imports inside functions that are no links of a chain: what needs rich, which may be absent."""
 
 NOT_LOADED = ("coffea", "dask", "hist", "matplotlib", "numba", "onnx", "onnxruntime", "rich", "torch")
 """What `import hepae` must not load."""

@@ -190,8 +190,6 @@ def test_tables_are_forgotten_oldest_first_and_made_again(monkeypatch: pytest.Mo
     for lattice in (*lattices, *lattices):
         assert lattice.to_values(column, none).tolist() == (lattice.grid.step * (column - 1)).tolist()
         assert [name for name, *_ in tabulated._tables] == [(lattice, "values")]
-        assert (lattice, "values") in tabulated._latest
-    assert (lattices[0], "values") not in tabulated._latest
 
 
 def test_escapes_keep_their_order_and_their_bits() -> None:
@@ -203,10 +201,8 @@ def test_escapes_keep_their_order_and_their_bits() -> None:
     assert escaped.tolist() == raw_bits(values[[0, 2, 3, 5]]).tolist()
     assert bits_equal(lattice.to_values(numbers, escaped), values).all()
     assert lattice.centres(numbers).tolist() == [0, 1, 0, 0, 2, 0]
-    at = np.array([5, 1, 0], np.uint32)  # values[at], with their escapes in that order
-    assert bits_equal(lattice.to_values(numbers, escaped[[3, 0]], at=at), values[at]).all()
     with pytest.raises(CorruptionError, match="expected 2, got 4"):
-        lattice.to_values(numbers, escaped, at=at)
+        lattice.to_values(numbers[[5, 1, 0]], escaped)
     kept, none = lattice.to_integers(values[[1, 4]], parse("abs:0.1"))
     assert kept.tolist() == [2, 3]
     assert none.dtype == np.uint32

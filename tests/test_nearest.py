@@ -3,25 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 
 import numpy as np
 import pytest
 
-from hepae.core.compiled import load, using
 from hepae.core.values.lattice import EXACT_INTEGERS, Inserted, Integer, Lattice, Linear, Log, Pattern
 
 NAN, INF = math.nan, math.inf
 LOG = Log(0.5, 1.5, 9)
-
-
-@pytest.fixture(params=["NumPy", "compiled"], autouse=True)
-def loops(request: pytest.FixtureRequest) -> Iterator[None]:
-    found = load() if request.param == "compiled" else None
-    if request.param == "compiled" and found is None:
-        pytest.skip("numba is not installed")
-    with using(found):
-        yield
 
 
 def nearest(lattice: Lattice, *values: float) -> list[int]:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import re
+import tomllib
 from pathlib import Path
+
+import pytest
 
 import hepae
 from hepae import limits
+from tests.native_extension import installed, sources
 
 HERE = Path(__file__).parent.parent
 
@@ -14,6 +19,24 @@ HERE = Path(__file__).parent.parent
 def test_the_citation_has_the_version_of_the_package() -> None:
     citation = (HERE / "CITATION.cff").read_text(encoding="utf-8")
     assert re.findall(r"^version: (.+)$", citation, re.MULTILINE) == [hepae.__version__]
+
+
+def test_the_extension_has_the_version_of_the_package_and_the_extra_asks_for_it() -> None:
+    said, ours = (
+        tomllib.loads((HERE / folder / "pyproject.toml").read_text("utf-8"))["project"]
+        for folder in ("native", "")
+    )
+    assert said["version"] == hepae.__version__
+    assert ours["optional-dependencies"]["fast"] == [f"hepae-native>={hepae.__version__}"]
+
+
+def test_the_installed_extension_is_made_of_the_sources_here() -> None:
+    """Else the tests run another decoder than the one that is shipped."""
+    found = installed()
+    if found is None:
+        pytest.skip("hepae-native is not installed")
+    assert importlib.metadata.version("hepae-native") == hepae.__version__
+    assert found.sources == sources(), "`make setup`, or `pip install ./native`, builds it anew"
 
 
 def test_the_newest_version_of_the_format_page_is_the_one_that_is_written() -> None:

@@ -4,5 +4,5 @@ Start with `decode`, the one door, and `chunk`, the path of a chunk: values → 
 
 `manifest` is what a model says of itself, `features` and `network` what a codec is given. `values/` puts numbers on
 lattices, `prediction/` predicts their integers, `lifting/`, `masked/` and `bottleneck/` are the codecs, `coding/` turns
-integers into bytes, `arithmetic/` has the same bits on every machine, `compiled/` the loops that numba makes fast.
+integers into bytes, `arithmetic/` has the same bits on every machine.
 """

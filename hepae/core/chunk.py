@@ -197,8 +197,7 @@ class ChunkCodec:
                 got=len(frame.escaped),
             )
         escaped = np.frombuffer(frame.escaped, f"<u{dtype.itemsize}").astype(f"u{dtype.itemsize}")
-        at = integers.order.inverse
-        values = self._values(name, integers.column, escaped, frame.override, at)
+        values = self._values(name, integers.to_events(), escaped, frame.override)
         if content_of(values, context) != frame.header.content:
             raise CorruptionError(
                 "restored values do not carry their checksum",
@@ -232,16 +231,11 @@ class ChunkCodec:
         return q, bits, override, self._values(name, q, bits, override)
 
     def _values(
-        self,
-        name: str,
-        integers: Integers,
-        escaped: NDArray[np.unsignedinteger],
-        override: bytes,
-        at: NDArray[np.uint32] | None = None,
+        self, name: str, integers: Integers, escaped: NDArray[np.unsignedinteger], override: bytes
     ) -> Values:
         if not override:
             place = self._places(name, len(integers))
-            return self.features[name].lattice.to_values(integers, escaped, place, at)
+            return self.features[name].lattice.to_values(integers, escaped, place)
         lattice, packed = _parse_override(override, name)
         if lattice.dtype != self.features[name].dtype:
             raise CorruptionError(

@@ -266,6 +266,9 @@ nb::bytes unpack(const nb::bytes &block, std::size_t size)
 NB_MODULE(hepae_native, module)
 {
    module.doc() = "Decoders of hepae in C++; hepae uses them where they are installed.";
+#ifdef HEPAE_SOURCES
+   module.attr("sources") = HEPAE_SOURCES;
+#endif
    nb::exception<hepae::CorruptionError>(module, "CorruptionError");
    module.def("unpack", &unpack, nb::arg("block"), nb::arg("size"), "The bytes of the int64 of a block of integers.");
    nb::class_<Codec>(module, "Codec")

@@ -46,10 +46,7 @@ class Part:
 
 
 PARTS = {"everything": Part(("*",), 95), "values": Part(VALUES, 100), "writer": Part(WRITER, 100)}
-TEXT = (
-    "Statements and branches that the tests run. Made by `make coverage`. `hepae/core/compiled/loops.py` is left out:\n"
-    "numba compiles it, and `tests/test_compiled.py` compares it with NumPy bit for bit."
-)
+TEXT = "Statements and branches that the tests run. Made by `make coverage`."
 COLUMNS = ("part", "files", "statements", "branches", "covered", "must be", "not covered")
 
 

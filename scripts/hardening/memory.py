@@ -95,8 +95,7 @@ def page(path: Path) -> evidence.Page:
         path,
         "Peak memory on two million jets",
         "Each command runs in a process of its own, whose largest resident size the system tells (`ru_maxrss`): the\n"
-        "interpreter and the libraries are in it. Compressing uses two threads. numba is installed, but these\n"
-        "commands do not load it by themselves (it would take 190 MB).\n"
+        "interpreter and the libraries are in it. Compressing uses two threads.\n"
         f"Allowed are {ALLOWED_CHUNKS} chunks and {ALLOWED_MB} MB; a chunk is the float32 of\n"
         "all features of its objects. *whole*: all columns, losslessly, without a model; allowed are\n"
         f"{ALLOWED_WHOLE_MB} MB. Made by `make memory`.",

@@ -19,11 +19,13 @@ from typing import Final
 import numpy as np
 
 from hepae.arrays import Floats, Integers
-from hepae.core.compiled import loops_for
-from hepae.core.compiled.constants import LN2, PI, SMALLEST
 
-__all__ = ["arctan2", "cos", "cosh", "exp", "log", "log_table", "sin", "sinh", "table_arctan2", "table_log"]
+__all__ = ["arctan2", "cos", "cosh", "exp", "log", "sin", "sinh", "table_arctan2", "table_log"]
 
+
+PI: Final = float.fromhex("0x1.921fb54442d18p+1")
+LN2: Final = float.fromhex("0x1.62e42fefa39efp-1")
+"""The floats nearest to pi and to ln 2."""
 
 LN2_HIGH: Final = float.fromhex("0x1.62e42fee00000p-1")
 LN2_LOW: Final = float.fromhex("0x1.a39ef35793c76p-33")
@@ -32,8 +34,14 @@ HALF_PI_LOW: Final = float.fromhex("0x1.0b4611a626331p-34")
 SQRT_HALF: Final = float.fromhex("0x1.6a09e667f3bcdp-1")
 TAN_PI_8: Final = float.fromhex("0x1.a827999fcef32p-2")
 
+SMALLEST: Final = 2.0**-1000
+"""Stands in for zero where something is divided by a size: its inverse is finite."""
+
 EXP_LARGEST: Final = 709.0
 ANGLE_LARGEST: Final = 1e6
+
+ETA_LARGEST: Final = 30.0
+"""Pseudorapidity along the beam, where the true one is infinite: far beyond that of any detector (5)."""
 
 _LOG_SERIES: Final = tuple(1.0 / k for k in range(21, 0, -2))
 _ATAN_SERIES: Final = tuple((1.0 if k % 4 == 1 else -1.0) / k for k in range(23, 0, -2))
@@ -183,7 +191,7 @@ TABLE_BITS: Final = 12
 
 
 @functools.cache
-def log_table() -> tuple[Floats, Floats]:
+def _log_table() -> tuple[Floats, Floats]:
     """Logarithm at 2**TABLE_BITS places in [1/2, 1), and its slope to the next."""
     at = 0.5 + np.arange((1 << TABLE_BITS) + 1) / float(2 << TABLE_BITS)
     values = log(at)
@@ -199,7 +207,7 @@ def table_log(x: Floats) -> Floats:
     [0.0, 2.0794415]
     """
     mantissa, power = np.frexp(x)
-    values, slopes = log_table()
+    values, slopes = _log_table()
     mantissa -= 0.5
     place = (mantissa * float(2 << TABLE_BITS)).astype(np.int64)
     mantissa -= place * (0.5**TABLE_BITS * 0.5)
@@ -224,11 +232,6 @@ def table_arctan2(y: Floats, x: Floats) -> Floats:
     >>> table_arctan2(np.array([0.0, 1.0, 0.0]), np.array([0.0, 0.0, -2.0])).round(6).tolist()
     [0.0, 1.570796, 3.141593]
     """
-    loops = loops_for()
-    if loops:
-        out = np.empty(len(y))
-        loops.angles(y, x, _angle_table(), out)
-        return out
     across, along = np.abs(y), np.abs(x)
     ratio = np.minimum(across, along)
     with np.errstate(invalid="ignore"):

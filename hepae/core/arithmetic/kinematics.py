@@ -19,7 +19,6 @@ import numpy as np
 
 from hepae.arrays import Floats
 from hepae.core.arithmetic import exact as exactmath
-from hepae.core.compiled.constants import ETA_LARGEST
 from hepae.errors import SchemaError
 
 __all__ = ["FORMULAS", "ROLES", "find_met", "find_roles", "find_totals", "parse_roles"]
@@ -96,7 +95,8 @@ def azimuth(px: Floats, py: Floats) -> Floats:
 def pseudorapidity(px: Floats, py: Floats, pz: Floats) -> Floats:
     """Pseudorapidity asinh(pz/pt); ±30 along the beam."""
     along = np.abs(pz) / np.maximum(transverse(px, py), 1e-12)
-    size = np.minimum(exactmath.log(np.maximum(along + np.sqrt(along * along + 1.0), 1.0)), ETA_LARGEST)
+    size = exactmath.log(np.maximum(along + np.sqrt(along * along + 1.0), 1.0))
+    size = np.minimum(size, exactmath.ETA_LARGEST)
     return np.where(pz < 0.0, -size, size)
 
 

@@ -18,7 +18,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hepae.arrays import Integers
-from hepae.core.compiled import loops_for
 from hepae.core.locks import computed_once
 from hepae.errors import CorruptionError, ModelRejectedError
 
@@ -159,11 +158,6 @@ def read_bits(data: bytes | memoryview, widths: NDArray[np.integer], start: int 
     ends = start + np.cumsum(width)
     require_bits(data, int(ends[-1]) if len(ends) else start)
     raw = np.frombuffer(bytes(data) + bytes(8), np.uint8)
-    loops = loops_for()
-    if loops:
-        found = np.empty(len(width), np.int64)
-        loops.read_bits(raw, width, start, found)
-        return found
     starts = ends - width
     words = np.lib.stride_tricks.as_strided(raw, (len(raw) - 7, 8), (1, 1)).view("<u8")[:, 0]
     taken = words[starts >> 3] >> (starts & 7).astype(np.uint64)
@@ -255,14 +249,6 @@ class Decoder:
             raise CorruptionError(
                 "no such coding table", expected=f"below {self._n_tables}", got=int(table.max())
             )
-        loops = loops_for()
-        if loops:
-            symbols = np.empty(len(table), np.int64)
-            self._position = loops.take_symbols(
-                self._entries, table, self.states, self._data, self._position, symbols
-            )
-            self._require_bits()
-            return symbols
         if self._windows is None:
             self._windows = _windows(self._data)
         base = table.astype(np.int64) * STATES

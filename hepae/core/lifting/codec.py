@@ -244,10 +244,10 @@ def _decoded(evaluation: Evaluation, name: str, payload: bytes) -> Integers:
     n_classes, ranked = evaluation.prepared.features[name].n_classes, evaluation.prepared.ranked[name]
     stored = (_by_group if kind == GROUPS else _class_by_class)(name, payload, n_classes, ranked)
     if ranked:
-        dealt = _ClassLatents(evaluation, stored.counted(name, n), stored)
+        dealt = _ClassLatents(stored.counted(name, n), stored)
         return _decoded_by_rank(evaluation, name, dealt, around)
     classes = evaluation.classes(name)
-    dealt = _ClassLatents(evaluation, evaluation.count(classes, n_classes), stored)
+    dealt = _ClassLatents(np.bincount(classes, minlength=n_classes), stored)
     latents = np.empty(n, np.int64)
     dealt.deal(name, classes, latents)
     return evaluation.decode(name, latents, around=around)
@@ -310,10 +310,10 @@ def _sized_block(name: str, payload: bytes, at: int) -> tuple[bytes, int]:
 class _ClassLatents:
     """The latents of the classes, each dealt out in order to the objects of its class."""
 
-    def __init__(self, evaluation: Evaluation, counts: Integers, stored: _Stored) -> None:
+    def __init__(self, counts: Integers, stored: _Stored) -> None:
         sizes = np.bincount(stored.groups, counts).astype(np.int64).tolist()
         parts = [unpack_narrow(block, size) for block, size in zip(stored.blocks, sizes, strict=True)]
-        self._latents, self._evaluation = np.concatenate(parts), evaluation
+        self._latents = np.concatenate(parts)
         order = np.argsort(stored.groups, kind="stable")  # of classes, as their latents stand
         self._ends = np.empty_like(counts)
         self._ends[order] = np.cumsum(counts[order])
@@ -321,14 +321,11 @@ class _ClassLatents:
 
     def deal(self, name: str, classes: NDArray[np.uint8], out: Integers) -> None:
         """The next latents, for objects of these classes."""
-        end = self._next + self._evaluation.count(classes, len(self._next))
+        counts = np.bincount(classes, minlength=len(self._next))
+        end = self._next + counts
         if np.any(end > self._ends):
             raise CorruptionError("a class of latents is too short", where=name, got=self._ends.tolist())
-        if self._evaluation.loops:
-            self._evaluation.loops.deal(classes, self._latents, self._next, out)
-            return
         order = np.argsort(classes, kind="stable")
-        counts: Integers = np.asarray(end - self._next, np.int64)
         # where the latents of a class go on, less where its objects begin among the sorted ones
         shift = self._next - (np.cumsum(counts) - counts)
         out[order] = np.take(self._latents, np.arange(len(order)) + np.repeat(shift, counts))

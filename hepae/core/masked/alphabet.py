@@ -15,8 +15,7 @@ import numpy as np
 
 from hepae import limits
 from hepae.arrays import Integers
-from hepae.core.coding.ans import MAX_SYMBOLS, read_bits, require_bits
-from hepae.core.compiled import loops_for
+from hepae.core.coding.ans import MAX_SYMBOLS, read_bits
 from hepae.errors import ModelRejectedError
 
 __all__ = ["Alphabet", "fit_alphabet"]
@@ -77,8 +76,7 @@ class Alphabet(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def inside_bits(self, symbols: Integers) -> int:
         """Bits of the places inside the bins of these symbols."""
-        widths, loops = _edges(self)[1], loops_for()
-        return int(loops.sum_widths(symbols, widths) if loops else np.take(widths, symbols).sum())
+        return int(np.take(_edges(self)[1], symbols).sum())
 
     def read(self, symbols: Integers, data: bytes, start: int) -> Integers:
         """Residuals of symbols, and of places that are read from bit ``start`` on; those outside are 0.
@@ -88,15 +86,7 @@ class Alphabet(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         CorruptionError
             If the data ends too early.
         """
-        edges, widths = _edges(self)
-        loops = loops_for()
-        if loops is None:
-            return self.join(symbols, read_bits(data, np.take(widths, symbols), start))
-        require_bits(data, start + self.inside_bits(symbols))
-        padded = np.frombuffer(data + bytes(8), np.uint8)
-        residuals = np.empty(len(symbols), np.int64)
-        loops.inside_bins(symbols, np.append(edges[:-1], 0), widths, padded, start, residuals)
-        return residuals
+        return self.join(symbols, read_bits(data, np.take(_edges(self)[1], symbols), start))
 
 
 @functools.lru_cache(maxsize=512)

@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hepae.arrays import Integers
-from hepae.core.compiled import loops_for
 from hepae.core.masked.shapes import LEVELS, MISSING_LEVEL
 from hepae.core.prediction.context import Context
 from hepae.core.prediction.predictors import Lookup
@@ -34,12 +33,6 @@ class Inputs:
         self._sources, self._context = sources, context
         self._levels = np.empty((len(sources), context.order.n_objects), np.uint8)
         self._full = np.zeros(len(sources), bool)
-        self._loops = loops_for()
-        context.expect(
-            reals=[feature for source in sources for feature in source.column.reals],
-            logs=[feature for source in sources for feature in source.column.logs],
-        )
-        self._place = np.empty(context.order.n_objects if self._loops else 0, np.uint32)
 
     def fill(self, numbers: Sequence[int], rank: int | None = None) -> None:
         """Make inputs known for the objects of one rank, or for all."""
@@ -55,13 +48,7 @@ class Inputs:
                 self._fill(source, rank, self._levels[number, where])
 
     def _fill(self, source: Lookup, rank: int | None, out: NDArray[np.uint8]) -> None:
-        table = _table(source)
-        if self._loops:
-            place = self._place[: len(out)]
-            source.find(self._loops, self._context, rank, place)
-            self._loops.look_up_places(table[0 if source.optional else 1 :], place, out)
-        else:
-            np.take(table, source.index(source.column.read(self._context, rank)), out=out, mode="clip")
+        np.take(_table(source), source.index(source.column.read(self._context, rank)), out=out, mode="clip")
 
     def latents_of(self, feature: str) -> list[int]:
         """The inputs that are the latents of a feature, which need not be kept once these are filled."""

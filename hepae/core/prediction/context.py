@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence, Set
-from types import ModuleType
-from typing import Any, ClassVar, Final, NamedTuple, Protocol, TypeAlias, TypeVar
+from collections.abc import Callable, Collection, Hashable, Mapping, Set
+from typing import Any, ClassVar, Final, NamedTuple, Protocol, TypeVar
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from hepae.arrays import Array, Columns, Floats, Integers, Values, Words
+from hepae.arrays import Array, Columns, Floats, Integers, Values
 from hepae.core.arithmetic import exact as exactmath
 from hepae.core.arithmetic.tabulated import tabulated
-from hepae.core.compiled import loops_for
-from hepae.core.compiled.constants import ETA_LARGEST
 from hepae.core.prediction.ranks import RankOrder
-from hepae.core.prediction.rows import Rows
 from hepae.errors import ModelRejectedError
 
 __all__ = [
@@ -25,9 +21,7 @@ __all__ = [
     "ColumnKind",
     "Context",
     "Memory",
-    "Places",
     "Reach",
-    "Scaling",
     "finite",
     "octaves",
     "of_ranks",
@@ -50,8 +44,8 @@ TRANSFORMS: Final[dict[str, Callable[[Floats], Array]]] = {
     "value": lambda x: x,
     "cos": exactmath.cos,
     "sin": exactmath.sin,
-    "cosh": lambda x: exactmath.cosh(np.clip(x, -ETA_LARGEST, ETA_LARGEST)),
-    "sinh": lambda x: exactmath.sinh(np.clip(x, -ETA_LARGEST, ETA_LARGEST)),
+    "cosh": lambda x: exactmath.cosh(np.clip(x, -exactmath.ETA_LARGEST, exactmath.ETA_LARGEST)),
+    "sinh": lambda x: exactmath.sinh(np.clip(x, -exactmath.ETA_LARGEST, exactmath.ETA_LARGEST)),
     "log": lambda x: np.rint(exactmath.log(np.maximum(np.abs(x), SMALLEST)) * LOG_UNIT).astype(np.int64),
 }
 """Functions of one restored value, which are tabulated over the lattice."""
@@ -69,13 +63,6 @@ class Points(Protocol):
 
     def nearest(self, values: Floats) -> Integers:
         """Integers of the points near values."""
-
-
-Places: TypeAlias = NDArray[np.uint32]
-"""Where objects are found in a table: one number each."""
-
-Scaling: TypeAlias = tuple[int, int, int, int]
-"""How a column becomes places: what is taken off, how far it is shifted down, what is added, the largest place."""
 
 
 class Reach(NamedTuple):
@@ -130,16 +117,6 @@ class ColumnKind(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return ()
 
     @property
-    def logs(self) -> tuple[str, ...]:
-        """Features of which it reads `Context.logs`."""
-        return ()
-
-    @property
-    def reals(self) -> tuple[str, ...]:
-        """Features of which it reads `Context.reals`."""
-        return ()
-
-    @property
     def latents(self) -> tuple[str, ...]:
         """Features of which it reads the latents."""
         return ()
@@ -156,12 +133,6 @@ class ColumnKind(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def read(self, context: Context, rank: int | None) -> Integers:
         """Its integers, int64, of the objects of one rank or of all."""
         raise NotImplementedError
-
-    def places(
-        self, loops: ModuleType, context: Context, rank: int | None, scaling: Scaling, out: Places
-    ) -> None:
-        """Where its objects are found in a table, by the compiled loops."""
-        loops.places(self.read(context, rank), *scaling, out)
 
 
 class Memory:
@@ -236,28 +207,15 @@ class Context:
         self.predictions: dict[str, Integers] = {}
         self.fine: dict[str, Integers] = {}
         self.unfinished: set[str] = set()
-        self._logs: Rows[np.int64] = Rows(order.n_objects, np.dtype(np.int64))
-        self._reals: Rows[np.float64] = Rows(order.n_objects, np.dtype(np.float64))
         self._kept: dict[Hashable, Any] = {}
         self._sums: dict[Hashable, tuple[int, tuple[Floats, ...]]] = {}
         self._latest: dict[Hashable, tuple[int | None, Integers]] = {}
-
-    def expect(self, *, logs: Iterable[str] = (), reals: Iterable[str] = ()) -> None:
-        """Features whose `log` or `real` will be asked for: they are given room at once, and others none."""
-        self._logs.expect(logs)
-        self._reals.expect(reals)
 
     def part(self, column: NDArray[Number], rank: int | None) -> NDArray[Number]:
         """The objects of one rank, or all."""
         return column[self.order.part(rank)]
 
-    def values(
-        self,
-        feature: str,
-        rank: int | None = None,
-        transform: str = "value",
-        out: Array | None = None,
-    ) -> Array:
+    def values(self, feature: str, rank: int | None = None, transform: str = "value") -> Array:
         """A function (`TRANSFORMS`) of the restored values of a feature."""
         q = self.part(self.known[feature], rank)
         lattice = self.lattices[feature]
@@ -265,33 +223,23 @@ class Context:
         def of(some: Integers) -> Array:
             return np.asarray(TRANSFORMS[transform](lattice.centres(some)))
 
-        return tabulated(of, q, (lattice, transform), out)
+        return tabulated(of, q, (lattice, transform))
 
     def log(self, feature: str) -> Integers:
         """Logarithm of the magnitude of the restored values, as integers in units of 1/`LOG_UNIT`."""
-
-        def fill(row: Integers) -> None:
-            self.values(feature, None, "log", row)
-
-        return self._logs.row(feature, fill, feature in self.unfinished)
+        return self._whole("log", feature, lambda: self.values(feature, None, "log"))
 
     def real(self, feature: str) -> Floats:
         """Lattice integers as float64, which multiplies several times faster than int64."""
-        return self._reals.row(
-            feature, lambda row: _fill_reals(self.known[feature], row), feature in self.unfinished
-        )
 
-    def logs(self, features: Sequence[str]) -> tuple[Integers, Words]:
-        """`log` of several features: an array and their rows in it."""
-        for feature in features:
-            self.log(feature)
-        return self._logs.array, self._logs.places(tuple(features))
+        def reals() -> Floats:
+            return np.clip(self.known[feature], -LARGEST_INTEGER, LARGEST_INTEGER).astype(np.float64)
 
-    def reals(self, features: Sequence[str]) -> tuple[Floats, Words]:
-        """`real` of several features: an array and their rows in it."""
-        for feature in features:
-            self.real(feature)
-        return self._reals.array, self._reals.places(tuple(features))
+        return self._whole("real", feature, reals)
+
+    def _whole(self, kind: str, feature: str, make: Callable[[], Value]) -> Value:
+        """What is kept of a feature for all objects; of an unfinished one it is made again each time."""
+        return make() if feature in self.unfinished else self.kept((kind, feature), make)
 
     def condition(self, branch: str) -> Floats:
         """Values of an event-level branch, of events in the order of ranks (`RankOrder.event_order`)."""
@@ -337,21 +285,8 @@ class Context:
         return tuple(self.order.repeat(total, rank) for total in sums)
 
 
-def _fill_reals(q: Integers, out: Floats) -> None:
-    loops = loops_for()
-    if loops:
-        loops.reals(q, LARGEST_INTEGER, out)
-    else:
-        out[:] = np.clip(q, -LARGEST_INTEGER, LARGEST_INTEGER)
-
-
 def octaves(values: Floats) -> Integers:
     """A logarithm that is linear between powers of two: cheap, rising, and exact arithmetic."""
-    loops = loops_for()
-    if loops:
-        out = np.empty(len(values), np.int64)
-        loops.octaves(values, SMALLEST, LARGEST, LOG_UNIT, out)
-        return out
     mantissa, power = np.frexp(np.fmin(np.fmax(np.abs(values), SMALLEST), LARGEST))
     return np.rint((mantissa * 2.0 + power) * LOG_UNIT).astype(np.int64)
 

@@ -38,18 +38,16 @@ never out of bounds.
 from __future__ import annotations
 
 import functools
-from collections.abc import Collection, Mapping, Sequence
-from types import ModuleType
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hepae.arrays import Columns, Integers, Narrow, Words
+from hepae.arrays import Columns, Integers, Narrow
 from hepae.core.arithmetic.memory import keep_freed_memory
-from hepae.core.compiled import loops_for
-from hepae.core.prediction.context import Context, Memory, Places
-from hepae.core.prediction.predictors import Lookup, Predictors
+from hepae.core.prediction.context import Context, Memory
+from hepae.core.prediction.predictors import Predictors
 from hepae.core.prediction.ranks import RankOrder
 from hepae.core.prediction.tables import FRACTION_BITS, TableSum, Term
 from hepae.core.values.lattice import Lattice
@@ -70,21 +68,8 @@ class Prepared:
         self.ranked = {name: predictors.ranked(name) for name in self.features}
         sums = {name: [p.terms, p.widths.terms if p.widths else ()] for name, p in self.features.items()}
         used = [term.source for terms in sums.values() for term in (*terms[0], *terms[1])]
-        in_turn = {
-            term.source
-            for name, terms in sums.items()
-            if self.ranked[name]
-            for term in (*terms[0], *terms[1])
-        }
         self.shared = [used.count(number) > 1 for number in range(len(sources))]
-        # places that are needed again have a row of their own, the others share a few, which stay in the cache
-        kept = [number for number in range(len(sources)) if self.shared[number] or number in in_turn]
-        self.rows = {number: row for row, number in enumerate(kept)}
-        self.n_rows = len(kept) + max((len(terms) for both in sums.values() for terms in both), default=0)
         self.order = predictors.order
-        columns = [column for name in self.features for column in predictors.columns(name)]
-        self.logs = tuple(dict.fromkeys(name for column in columns for name in column.logs))
-        self.reals = tuple(dict.fromkeys(name for column in columns for name in column.reals))
         self.ancestors = {name: predictors.ancestors(name) for name in self.features}
         self.given = {name: predictors.given(name) for name in self.features}
         self.wants_latent = {name: predictors.wants_latent(name) for name in self.features}
@@ -105,70 +90,14 @@ class Prepared:
 
     def _tables(self, constant: int, terms: Sequence[Term]) -> TableSum:
         """The sum of these terms, its tables expanded."""
-        return TableSum(
-            constant,
-            [
-                (
-                    term.source,
-                    self.rows.get(term.source, len(self.rows) + number),
-                    self.sources[term.source].table(term.values),
-                )
-                for number, term in enumerate(terms)
-            ],
-        )
+        tables = [(term.source, self.sources[term.source].table(term.values)) for term in terms]
+        return TableSum(constant, tables)
 
 
 @functools.lru_cache(maxsize=64)
 def prepared(predictors: Predictors) -> Prepared:
     """Predictors made ready, once."""
     return Prepared(predictors)
-
-
-class _Places:
-    """Places of the objects of a chunk in the tables of sources, found as they are asked for by the compiled loops.
-
-    Parameters
-    ----------
-    loops
-        `hepae.core.compiled.loops`.
-    context
-        What is known of the chunk.
-    sources
-        By number.
-    kept
-        Numbers of the sources whose places are needed again.
-    n_rows
-        Rows to keep places in.
-
-    Attributes
-    ----------
-    array : uint32[n_rows, n_objects]
-        See `Lookup.find`.
-    """
-
-    def __init__(
-        self,
-        loops: ModuleType,
-        context: Context,
-        sources: Sequence[Lookup],
-        kept: Collection[int],
-        n_rows: int,
-    ) -> None:
-        self.loops, self._context, self._sources, self._kept = loops, context, sources, kept
-        self.array: NDArray[np.uint32] = np.empty((n_rows, context.order.n_objects), np.uint32)
-        self._done: set[int] = set()
-
-    def find(self, number: int, row: int, rank: int | None) -> None:
-        """Put the places of a source into a row, for the objects of one rank at least."""
-        if number in self._done:
-            return
-        source, context = self._sources[number], self._context
-        if rank is not None and not context.unfinished.isdisjoint(source.column.needs):
-            source.find(self.loops, context, rank, self.array[row, context.order.part(rank)])
-            return
-        source.find(self.loops, context, None, self.array[row])
-        if number in self._kept:
-            self._done.add(number)
 
 
 class Evaluation:
@@ -199,14 +128,7 @@ class Evaluation:
         self.predictors, self.prepared = predictors, prepared(predictors)
         self.order = RankOrder(counts, predictors.last_rank)
         self.context = Context(self.order, predictors.lattices(lattices), events, memory)
-        self.context.expect(logs=self.prepared.logs, reals=self.prepared.reals)
         self._indices: dict[int, Integers] = {}
-        self.loops = loops_for(self.order.n_objects * len(self.prepared.order))
-        self._places = (
-            _Places(self.loops, self.context, self.prepared.sources, self.prepared.rows, self.prepared.n_rows)
-            if self.loops
-            else None
-        )
 
     def _index(self, number: int, rank: int | None) -> Integers:
         """Index of each object into the tables of a source."""
@@ -236,33 +158,16 @@ class Evaluation:
     def classes(self, feature: str, rank: int | None = None) -> NDArray[np.uint8]:
         """Class of the expected width of the residual, 0 for the narrowest."""
         widths = self.prepared.features[feature].widths
-        size = self.order.size(rank)
-        classes = np.zeros(size, np.uint8)
-        if widths is not None:
-            tables, edges = self.prepared.widths[feature], self.prepared.edges[feature]
-            if self._places and tables.tables:
-                place = self._found(self._places, tables, rank)
-                self._places.loops.classes(*place, *tables.sums, edges, classes)
-                return classes
-            classes[:] = np.searchsorted(edges, self._sum(tables, rank), "right")
-        return classes
-
-    def count(self, classes: NDArray[np.uint8], n: int) -> Integers:
-        """How many objects each class has."""
-        if self.loops is None:
-            return np.bincount(classes, minlength=n)
-        counts = np.empty(n, np.int64)
-        self.loops.count(classes, counts)
-        return counts
+        if widths is None:
+            return np.zeros(self.order.size(rank), np.uint8)
+        scores = self._sum(self.prepared.widths[feature], rank)
+        return np.searchsorted(self.prepared.edges[feature], scores, "right").astype(np.uint8)
 
     def _sum(self, tables: TableSum, rank: int | None) -> Integers:
         size = self.order.size(rank)
         if not tables.tables:
             return np.full(size, tables.constant, np.int64)
         out = np.empty(size, np.int64)
-        if self._places:
-            self._places.loops.sum_tables(*self._found(self._places, tables, rank), *tables.sums, out)
-            return out
         pairs = [(self._index(source, rank), table) for source, table in tables.tables]
         found, total = (np.empty(min(BLOCK, size), tables.dtype) for _ in range(2))
         for start in range(0, size, BLOCK):
@@ -274,12 +179,6 @@ class Evaluation:
                     summed += one
             np.add(summed, tables.constant, out=block)
         return out
-
-    def _found(self, places: _Places, tables: TableSum, rank: int | None) -> tuple[Places, Words, int]:
-        """Where the compiled loops find the places of the sources of a sum: an array, rows, and the first object."""
-        for (source, _), row in zip(tables.tables, tables.rows.tolist(), strict=True):
-            places.find(source, row, rank)
-        return places.array, tables.rows, self.order.part(rank).start
 
     def begin(self, feature: str) -> Integers:
         """Make room for a feature that is decoded rank by rank; it is finished when `put` as a whole."""
@@ -308,20 +207,14 @@ class Evaluation:
         period = self.prepared.features[feature].period
         if period is None or not around:
             return q - prediction
-        return self._wrapped(q - prediction, -(period.length // 2), period.length)
+        return _wrapped(q - prediction, -(period.length // 2), period.length)
 
     def restored(self, feature: str, residuals: Narrow, prediction: Integers, *, around: bool) -> Integers:
         """Integers of residuals; ``around`` the circle where the residuals were."""
         period = self.prepared.features[feature].period
         if period is None or not around:
             return residuals + prediction
-        return self._wrapped(residuals + prediction, period.low, period.length)
-
-    def _wrapped(self, values: Integers, low: int, length: int) -> Integers:
-        if self.loops is None:
-            return _wrapped(values, low, length)
-        self.loops.wrapped(values, low, length)
-        return values
+        return _wrapped(residuals + prediction, period.low, period.length)
 
     def around(self, feature: str, q: Integers) -> bool:
         """Whether the residuals of these integers are taken around the circle."""
@@ -354,18 +247,9 @@ class Evaluation:
                 part = self.order.part(rank)
                 prediction = self.predict(feature, rank)
                 q[part] = self.restored(feature, latents[part], prediction, around=around)
-        elif self._places and self.prepared.features[feature].plain:
-            q = self._added(self._places, self.prepared.predictions[feature], latents)
         else:
             q = self.restored(feature, latents, self.predict(feature), around=around)
         self.put(feature, q)
-        return q
-
-    def _added(self, places: _Places, tables: TableSum, latents: Narrow) -> Integers:
-        """The sum of latents and of predictions that are tables alone, in one go."""
-        array, rows, _ = self._found(places, tables, None)
-        q = np.empty(len(latents), np.int64)
-        places.loops.add_predictions(array, rows, *tables.sums, FRACTION_BITS, latents, q)
         return q
 
 

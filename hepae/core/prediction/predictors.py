@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from itertools import pairwise
-from types import ModuleType
 from typing import Final
 
 import msgspec
@@ -17,7 +16,7 @@ from hepae import limits
 from hepae.arrays import Integers
 from hepae.core.arithmetic import kinematics
 from hepae.core.prediction.columns import Column
-from hepae.core.prediction.context import Context, Places, Reach
+from hepae.core.prediction.context import Reach
 from hepae.core.prediction.ranks import LAST_RANK
 from hepae.core.prediction.tables import Period, Term, Widths, expand
 from hepae.core.values.lattice import Lattice
@@ -83,12 +82,6 @@ class Lookup(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """The whole table of values at the knots, without the entry for missing unless objects lack the column."""
         return expand(self.knots, values)[0 if self.optional else 1 :]
 
-    def find(self, loops: ModuleType, context: Context, rank: int | None, out: Places) -> None:
-        """What `place` says, clipped to the table, by the compiled loops: a look-up afterwards is two loads."""
-        missing = int(self.optional)
-        scaling = self.low, self.shift, missing, self.knots[-1] - 1 + missing
-        self.column.places(loops, context, rank, scaling, out)
-
 
 class Predictor(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How one feature is predicted.
@@ -124,11 +117,6 @@ class Predictor(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     @property
     def n_classes(self) -> int:
         return len(self.widths.edges) + 1 if self.widths else 1
-
-    @property
-    def plain(self) -> bool:
-        """Whether the prediction is tables and nothing else."""
-        return bool(self.terms) and self.base is None and self.period is None
 
     @property
     def trivial(self) -> bool:

@@ -14,10 +14,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from hepae.arrays import Array, Integers
-from hepae.core.compiled import loops_for
 from hepae.core.locks import computed_once
 
 __all__ = ["LAST_RANK", "RankOrder", "Ranked"]
@@ -100,15 +98,10 @@ class RankOrder:
         return permutation
 
     @computed_once
-    def inverse(self) -> NDArray[np.uint32]:
-        """Place in rank order of each object in event order, uint32[n_objects]."""
-        inverse = np.empty(self.n_objects, np.uint32)
-        loops = loops_for()
-        if loops:
-            starts = np.asarray(self._starts, np.uint32)
-            loops.places_in_rank_order(self.event_order, self._offsets, starts, inverse)
-            return inverse
-        inverse[self.permutation] = np.arange(self.n_objects, dtype=np.uint32)
+    def inverse(self) -> Integers:
+        """Place in rank order of each object in event order, int64[n_objects]."""
+        inverse = np.empty(self.n_objects, np.int64)
+        inverse[self.permutation] = np.arange(self.n_objects)
         return inverse
 
     @computed_once
@@ -123,13 +116,7 @@ class RankOrder:
 
     def to_events(self, column: Array) -> Array:
         """A column from rank order to event order."""
-        out = np.empty_like(column)
-        loops = loops_for()
-        if loops:
-            loops.look_up_places(column, self.inverse, out)
-        else:
-            out[self.permutation] = column
-        return out
+        return np.take(column, self.inverse)
 
     def spread(self, per_event: Array, rank: int | None = None) -> Array:
         """A value per event to its objects, in rank order: of one rank, or of all."""

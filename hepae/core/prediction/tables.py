@@ -89,30 +89,17 @@ class TableSum:
     constant
         Added to the sum.
     terms
-        For each term the number of its source, the row in which the places of that source are kept, and its table.
+        For each term the number of its source, and its table.
 
     Attributes
     ----------
-    flat, starts
-        The tables one behind the other, and where each begins.
-    sums
-        These two and the constant, for the compiled loops.
-    rows
-        Where the places of each source are kept.
+    dtype
+        Of the tables: the narrower of two that holds all sums.
     tables
         Source number and table of each term.
     """
 
-    def __init__(self, constant: int, terms: Sequence[tuple[int, int, Integers]]) -> None:
-        largest = abs(constant) + sum(int(np.abs(table).max()) for *_, table in terms)
+    def __init__(self, constant: int, terms: Sequence[tuple[int, Integers]]) -> None:
+        largest = abs(constant) + sum(int(np.abs(table).max()) for _, table in terms)
         self.constant, self.dtype = constant, np.dtype(np.int32 if largest < 2**30 else np.int64)
-        edges = np.cumsum([0, *(len(table) for *_, table in terms)])
-        flat = [np.empty(0, np.int64), *(table for *_, table in terms)]
-        self.flat = np.concatenate(flat).astype(self.dtype)
-        self.rows = np.array([row for _, row, _ in terms], np.uint64)
-        self.starts = edges[:-1].astype(np.uint64)
-        self.sums = self.flat, self.starts, self.constant
-        self.tables = [
-            (source, self.flat[start:stop])
-            for (source, *_), (start, stop) in zip(terms, pairwise(edges.tolist()), strict=True)
-        ]
+        self.tables = [(source, table.astype(self.dtype)) for source, table in terms]

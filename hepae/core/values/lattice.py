@@ -33,8 +33,7 @@ from numpy.typing import NDArray
 from hepae import limits
 from hepae.arrays import Floats, Integers, Values
 from hepae.core.arithmetic import exact as exactmath
-from hepae.core.arithmetic.tabulated import gathered, tabulated
-from hepae.core.compiled import loops_for
+from hepae.core.arithmetic.tabulated import tabulated
 from hepae.core.values.bounds import MANTISSA_BITS, Bound, accept, raw_bits
 from hepae.core.values.dither import PLACES, fractions
 from hepae.errors import CorruptionError, ModelRejectedError
@@ -91,11 +90,6 @@ class Linear(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="linea
 
     def nearest(self, values: Floats, dtype: str) -> Integers:
         """The nearest integer; far away, or not a number, something finite."""
-        loops = loops_for()
-        if loops:
-            n = np.empty(len(values), np.int64)
-            loops.nearest_linear(values, self.step, EXACT_INTEGERS, n)
-            return n
         steps = np.fmax(np.fmin(values / self.step, EXACT_INTEGERS), -EXACT_INTEGERS)
         return np.asarray(np.rint(steps).astype(np.int64))
 
@@ -157,11 +151,6 @@ class Log(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="log"):
     def nearest(self, values: Floats, dtype: str) -> Integers:
         """Number of the nearest point, or of one beside it: the logarithm is that of a table."""
         scale = 1.0 / float(exactmath.log(np.array([self.base]))[0])
-        loops = loops_for()
-        if loops:
-            n = np.empty(len(values), np.int64)
-            loops.nearest_log(values, self.first, HUGE, scale, self.top, *exactmath.log_table(), n)
-            return n
         size = np.fmax(np.fmin(np.abs(values) * (1.0 / self.first), HUGE), 1.0 / HUGE)
         steps = exactmath.table_log(size) * scale
         n = np.rint(np.clip(steps + 1.0, 0.0, self.top + 1.0)).astype(np.int64)
@@ -315,34 +304,22 @@ class Lattice(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         q[~accepted] = escape
         return q, bits[~accepted]
 
-    def to_values(
-        self,
-        q: Integers,
-        escaped: NDArray[np.unsignedinteger],
-        place: Places = None,
-        at: NDArray[np.uint32] | None = None,
-    ) -> Values:
+    def to_values(self, q: Integers, escaped: NDArray[np.unsignedinteger], place: Places = None) -> Values:
         """Values of integers: what the reader restores, given the dither of the writer.
-
-        With ``at``, of the integers ``q[at]``: all else is in the order of ``at``.
 
         Raises
         ------
         CorruptionError
             If the number of escapes among the integers is not the number of bit patterns given.
         """
-        escape, name = self.escape, (self, "values")
+        escape = self.escape
         place = place if self.dithers else None
-        if place is None and at is not None and escape is not None:
-            values, found = gathered(self._values, q, name, at, escape)
-        else:
-            q, at = (q if at is None else q.take(at)), None
-            values = tabulated(self._values, q, name) if place is None else self._dithered(q, place)
-            found = 0 if escape is None else int(np.count_nonzero(q == escape))
+        values = tabulated(self._values, q, (self, "values")) if place is None else self._dithered(q, place)
+        found = 0 if escape is None else int(np.count_nonzero(q == escape))
         if found != len(escaped):
             raise CorruptionError("escapes and escaped values differ", expected=found, got=len(escaped))
         if found:
-            raw_bits(values)[np.flatnonzero((q if at is None else q.take(at)) == escape)] = escaped
+            raw_bits(values)[np.flatnonzero(q == escape)] = escaped
         return values
 
     def centres(self, q: Integers) -> Floats:

@@ -12,7 +12,6 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from hepae.core.arithmetic.memory import give_back_freed_memory
-from hepae.core.compiled import unloaded
 from hepae.core.values.bounds import Assignments
 from hepae.core.values.objects import Collection
 from hepae.errors import AlreadyCompressedError, SchemaError, UnsupportedError, nearest
@@ -39,7 +38,6 @@ __all__ = ["compress_collection"]
 WRITERS = {"ttree": write_tree, "rntuple": write_ntuple}
 
 
-@unloaded()
 def compress_collection(
     source: str | Path,
     target: str | Path,

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from hepae.core.compiled import unloaded
 from hepae.errors import CollectionError, UnsupportedError
 from hepae.files.convert.file import converted
 from hepae.files.decompress.collections import restore_collections
@@ -30,7 +29,6 @@ from hepae.stored.titles import compressed_collections
 __all__ = ["decompress", "restore_file"]
 
 
-@unloaded()
 def decompress(
     source: str | Path,
     target: str | Path,

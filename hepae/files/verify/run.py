@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from hepae.core.arithmetic.denormals import kept_subnormals
-from hepae.core.compiled import unloaded
 from hepae.core.values.bounds import Assignments
 from hepae.errors import InputError, nearest
 from hepae.files.verify.backups import OlderCycles
@@ -38,7 +37,6 @@ from hepae.stored.titles import SUFFIX
 __all__ = ["verify"]
 
 
-@unloaded()
 @kept_subnormals()
 def verify(
     original: str | Path,

@@ -22,7 +22,6 @@ from hepae import limits
 from hepae.arrays import Array, Booleans
 from hepae.core.bottleneck.codec import Bottleneck
 from hepae.core.bottleneck.spec import BottleneckSpec
-from hepae.core.compiled import load
 from hepae.core.decode import chunk_codec
 from hepae.core.features import FeatureSpec
 from hepae.core.values.bounds import Bound, bits_equal, error, limit
@@ -254,7 +253,6 @@ def bench(
     if alternatives:
         methods = [*(ColumnWise(one, specs) for one in available()), *methods]
     chunks = list(_chunks(reported))
-    load()  # what a process does once is not what its speed is
     measured = []
     for place, method in enumerate(methods):
         report("measuring", place, len(methods), method.name)

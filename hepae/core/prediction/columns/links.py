@@ -220,5 +220,5 @@ def _mothers(context: Context, index: str) -> Integers:
     known = (rows >= 0) & (rows < order.ranks)
     first = np.concatenate([np.zeros(1, np.int64), np.cumsum(order.counts)])[events]
     at = np.where(known, first + rows, 0)
-    found = np.take(order.inverse, at).astype(np.int64) if len(at) else at
+    found = np.take(order.inverse, at) if len(at) else at
     return np.where(known, found, -1)

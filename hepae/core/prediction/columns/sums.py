@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import functools
-from types import ModuleType
 from typing import Final
 
 import numpy as np
 
 from hepae.arrays import Floats, Integers
-from hepae.core.prediction.context import ColumnKind, Context, Places, Scaling
+from hepae.core.prediction.context import ColumnKind, Context
 
 __all__ = ["Blend", "Mix", "Product"]
 
@@ -28,10 +26,6 @@ class Product(ColumnKind, frozen=True, tag="product"):
     def needs(self) -> tuple[str, ...]:
         return self.features
 
-    @property
-    def logs(self) -> tuple[str, ...]:
-        return self.features
-
     def read(self, context: Context, rank: int | None) -> Integers:
         total: Integers | None = None
         for feature, weight in zip(self.features, self.weights, strict=True):
@@ -40,13 +34,6 @@ class Product(ColumnKind, frozen=True, tag="product"):
             total = scaled if total is None else total + scaled
         assert total is not None
         return np.asarray(total >> self.shift if self.shift else total, np.int64)
-
-    def places(
-        self, loops: ModuleType, context: Context, rank: int | None, scaling: Scaling, out: Places
-    ) -> None:
-        logs, rows = context.logs(self.features)
-        start = context.order.part(rank).start
-        loops.product_places(logs, rows, _weights(self), start, self.shift, *scaling, out)
 
 
 class Mix(ColumnKind, frozen=True, tag="mix"):
@@ -58,10 +45,6 @@ class Mix(ColumnKind, frozen=True, tag="mix"):
 
     @property
     def needs(self) -> tuple[str, ...]:
-        return self.features
-
-    @property
-    def reals(self) -> tuple[str, ...]:
         return self.features
 
     def read(self, context: Context, rank: int | None) -> Integers:
@@ -80,18 +63,6 @@ class Mix(ColumnKind, frozen=True, tag="mix"):
             np.floor(summed, out=summed)
             out[start:stop] = summed
         return out
-
-    def places(
-        self, loops: ModuleType, context: Context, rank: int | None, scaling: Scaling, out: Places
-    ) -> None:
-        columns, rows = context.reals(self.features)
-        start = context.order.part(rank).start
-        loops.mix_places(columns, rows, _weights(self) / (1 << self.shift), start, *scaling, out)
-
-
-@functools.lru_cache(maxsize=1024)
-def _weights(column: Mix | Product) -> Integers:
-    return np.array(column.weights, np.int64)
 
 
 class Blend(ColumnKind, frozen=True, tag="blend"):
