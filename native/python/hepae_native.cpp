@@ -266,6 +266,8 @@ nb::bytes unpack(const nb::bytes &block, std::size_t size)
 NB_MODULE(hepae_native, module)
 {
    module.doc() = "Decoders of hepae in C++; hepae uses them where they are installed.";
+   // caches of Python keep codecs until the process ends, which is no leak that a user should read of
+   nb::set_leak_warnings(false);
 #ifdef HEPAE_SOURCES
    module.attr("sources") = HEPAE_SOURCES;
 #endif
