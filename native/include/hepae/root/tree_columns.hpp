@@ -6,6 +6,7 @@
 #include <cstring>
 #include <memory>
 #include <string>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -69,7 +70,12 @@ public:
    {
       const TLeaf *counter = leaf(of(name)).GetLeafCount();
       require(counter, "a branch without a counter", name);
-      return integers(counter->GetBranch()->GetName(), first, last);
+      Known known{counter->GetBranch()->GetName(), first, last};
+      if (known != fKnown) {
+         fCounts = integers(std::get<0>(known), first, last);
+         fKnown = std::move(known);
+      }
+      return fCounts;
    }
 
    EventBranch counted(const std::string &name, std::size_t first, std::size_t last) override
@@ -118,7 +124,11 @@ public:
    }
 
 private:
+   using Known = std::tuple<std::string, std::size_t, std::size_t>;
+
    TTree *fTree;
+   Known fKnown; ///< counts that were read last: the branches of a collection have one counter
+   std::vector<std::int64_t> fCounts;
 
    /// The branch of this name, which has one leaf.
    TBranch &of(const std::string &name) const
