@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -219,6 +219,104 @@ def altered(trained: Model, name: str, values: NDArray[np.float32]) -> Model:
         if tensor.name == f"table/{name}":
             tensor.CopyFrom(numpy_helper.from_array(values, tensor.name))
     return Model.from_bytes(parsed.SerializeToString(deterministic=True))
+
+
+def node_of(model: onnx.ModelProto, operator: str) -> onnx.NodeProto:
+    return next(
+        node for node in model.graph.node if node.op_type == operator and node.output[0].startswith("decoder")
+    )
+
+
+def tensor_of(model: onnx.ModelProto, name: str) -> onnx.TensorProto:
+    return next(tensor for tensor in model.graph.initializer if tensor.name == name)
+
+
+def another_operator(model: onnx.ModelProto) -> None:
+    node_of(model, "Identity").op_type = "Softmax"
+
+
+def another_attribute(model: onnx.ModelProto) -> None:
+    node_of(model, "Identity").attribute.add(name="axis", type=onnx.AttributeProto.INT, i=1)
+
+
+def an_attribute_of_another_type(model: onnx.ModelProto) -> None:
+    (alpha,) = node_of(model, "LeakyRelu").attribute
+    alpha.type = onnx.AttributeProto.INT
+
+
+def turned_weights(model: onnx.ModelProto) -> None:
+    dims = tensor_of(model, node_of(model, "Gemm").input[1]).dims
+    dims[:] = dims[::-1]
+
+
+def weights_that_are_computed(model: onnx.ModelProto) -> None:
+    node = node_of(model, "Gemm")
+    node.input[1] = node.input[0]
+
+
+def a_value_that_is_made_later(model: onnx.ModelProto) -> None:
+    node_of(model, "Gemm").input[0] = node_of(model, "Identity").output[0]
+
+
+def far_pads(model: onnx.ModelProto) -> None:
+    pads = next(one for one in node_of(model, "Conv").attribute if one.name == "pads")
+    pads.ints[:] = [1 << 40, 1 << 40]
+
+
+def another_size(model: onnx.ModelProto) -> None:
+    tensor = tensor_of(model, node_of(model, "Reshape").input[1])
+    tensor.CopyFrom(numpy_helper.from_array(np.array([0, 7, 1 << 40], np.int64), tensor.name))
+
+
+def no_number(model: onnx.ModelProto) -> None:
+    tensor = tensor_of(model, node_of(model, "Gemm").input[2])
+    tensor.raw_data = b"\xff" * len(tensor.raw_data)
+
+
+def no_probe(model: onnx.ModelProto) -> None:
+    model.graph.initializer.remove(tensor_of(model, "table/probe_features"))
+
+
+def a_wide_probe(model: onnx.ModelProto) -> None:
+    tensor = tensor_of(model, "table/probe_latents")
+    tensor.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(tensor).astype(np.float64), tensor.name))
+
+
+MALFORMED = {
+    another_operator: "an operator that is not admitted",
+    another_attribute: "an attribute that is not admitted",
+    an_attribute_of_another_type: "an attribute of another type",
+    turned_weights: "weights of another shape",
+    weights_that_are_computed: "a table of the model is missing",
+    a_value_that_is_made_later: "a network of another form",
+    far_pads: "a convolution that cannot be",
+    another_size: "a shape that cannot be",
+    no_number: "weights that are not finite",
+    no_probe: "a table of the model is missing",
+    a_wide_probe: "a model without its probe",
+}
+
+
+@pytest.mark.parametrize("change", MALFORMED, ids=lambda change: change.__name__)
+def test_a_model_of_another_form_is_refused(
+    change: Callable[[onnx.ModelProto], None], tmp_path: Path
+) -> None:
+    trained = model("bottleneck", **NETWORKS["leaky, convolved"])
+    objects = hard_objects(20)
+    branches = encoded_events(trained, objects)
+    parsed = onnx.load_model_from_string(trained.data)
+    change(parsed)
+    case = event_case(trained, objects.counts, branches, tmp_path / "case")
+    case.write_bytes(with_model(case.read_bytes(), parsed.SerializeToString(deterministic=True)))
+    done = run(case, tmp_path)
+    assert done.returncode == 1
+    assert MALFORMED[change] in done.stderr
+
+
+def with_model(case: bytes, data: bytes) -> bytes:
+    """A case with another model, which stands in front behind its length."""
+    size = int.from_bytes(case[8:16], "little")
+    return case[:8] + len(data).to_bytes(8, "little") + data + case[16 + size :]
 
 
 def test_a_decoder_that_drifts_too_far_is_refused(tmp_path: Path) -> None:
