@@ -97,7 +97,7 @@ class _Target:
         self.ranked = any(name in column.needs for column in self.used)
         edges, width = np.unique(rest), 0.0
         if len(edges) > MOST_VALUES:
-            edges = np.unique(np.quantile(rest, np.linspace(0, 1, QUANTILES)[:-1], method="lower"))
+            edges = _edges(rest)
             widths = np.diff(np.concatenate([edges, [int(rest.max()) + 1]]))
             width = float(np.mean(np.log2(widths[np.searchsorted(edges, rest, "right") - 1])))
         self.coded, self.values, self.inside = np.searchsorted(edges, rest, "right"), len(edges) + 1, width
@@ -144,6 +144,13 @@ class _Target:
         bits = float(np.sum(used * np.log2(used)) - np.sum(filled * np.log2(filled))) + BIAS * len(filled)
         described = CELL_BITS * len(filled) / max(self.state.n_objects, 1)
         return bits / max(len(self.coded), 1) + described + self.inside
+
+
+def _edges(rest: Integers) -> Integers:
+    """Where cells of many values begin: at quantiles, and on both sides of what is frequent."""
+    quantiles = np.quantile(rest, np.linspace(0, 1, QUANTILES)[:-1], method="lower")
+    usual = quantiles[1:][quantiles[1:] == quantiles[:-1]]
+    return np.unique(np.concatenate([quantiles, usual, usual + 1]))
 
 
 def _cells(candidate: Candidate, index: Integers) -> Integers:

@@ -67,6 +67,14 @@ a generator particle but for rounding, whatever that needs.
 BASE_GAIN: Final = 0.15
 """A blend takes a while to read, and must save that many bits."""
 
+USUAL: Final = 0.01
+"""Values of a larger share are equal by chance."""
+
+COPIED: Final = 0.02
+"""Share of the rows in which a column must have the value of another, a rare one, to be taken for its copy."""
+
+MOST_COPIES: Final = 2
+
 RARE: Final = 2.0
 """Features of fewer bits than this come early."""
 
@@ -287,12 +295,43 @@ def _fit_by_context(state: Fitting, name: str, known: Sequence[str]) -> Predicto
     bits, alone = _by_context(state, Predictor(name), known, q, q_validation)
     if alone.widths is not None and _are_few(q, FEW_VALUES):
         return _known(state, alone, q, q_validation)
-    predictor, rest, rest_validation, _ = _fit_numbers(state, name, known)
-    if not predictor.trivial:
-        after, predictor = _by_context(state, predictor, known, rest, rest_validation)
-        if after < bits:
-            return _known(state, predictor, rest, rest_validation)
-    return _known(state, alone, q, q_validation)
+    best, left = alone, (q, q_validation)
+    fitted = _fit_numbers(state, name, known)[:3]
+    for predictor, *rests in (fitted, *_copied(state, name, known)):
+        if not predictor.trivial:
+            dear = not state.affordable(state.closure(columns_of(predictor, state.sources)) - {name})
+            after, predictor = _by_context(state, predictor, known, *rests)
+            if after + DEAR_GAIN * dear < bits:
+                best, left, bits = predictor, rests, after
+    if isinstance(best.base, Here):
+        state.latents.append(name)
+    return _known(state, best, *left)
+
+
+def _copied(
+    state: Fitting, name: str, known: Sequence[str]
+) -> list[tuple[Predictor, Integers, Integers]]:
+    """The columns whose values this one has most often, digit by digit, and the differences from each.
+
+    The isolation of a muon by charged particles is that by all of them where there are no neutral ones.
+    """
+    lattices, q = state.train.context.lattices, state.train.q[name]
+    values, counts = np.unique(q, return_counts=True)
+    rare = ~np.isin(q, values[counts > USUAL * len(q)])
+    shares = {
+        other: float(np.mean((state.train.q[other] == q) & rare))
+        for other in known
+        if lattices[other] == lattices[name]
+    }
+    usable = [
+        other
+        for other, share in sorted(shares.items(), key=lambda pair: -pair[1])
+        if share > COPIED and state.affordable(state.closure([Here(other)]) - {name}, generously=True)
+    ]
+    return [
+        (Predictor(name, base=Here(other)), *(part.q[name] - part.q[other] for part in (state.train, state.validation)))
+        for other in usable[:MOST_COPIES]
+    ]
 
 
 def _known(state: Fitting, predictor: Predictor, rest: Integers, rest_validation: Integers) -> Predictor:
