@@ -7,11 +7,13 @@ of `hepae.core.values.lattice` does), only how cheaply.
 from __future__ import annotations
 
 import math
+from typing import Final
 
 import numpy as np
 
 from hepae import limits
-from hepae.arrays import Integers, Values
+from hepae.arrays import Booleans, Integers, Values, Words
+from hepae.core.coding.integers import pack
 from hepae.core.values.bounds import MANTISSA_BITS, Bound, bits_equal, native, raw_bits
 from hepae.core.values.dither import PLACES
 from hepae.core.values.lattice import Grid, Inserted, Integer, Lattice, Linear, Log, Pattern
@@ -35,6 +37,16 @@ VERY_FREQUENT = 0.01
 """The same where so many values are frequent that the data must lie on a grid of their own."""
 
 MOST_INSERTED = 16
+
+ESCAPING: Final = (0.0, 0.001, 0.01, 0.05)
+"""Shares of the values that escape from the grids that are tried."""
+
+LOOKED_AT: Final = 1 << 16
+
+ESCAPES_WEIGH: Final = 2.0
+"""What an escape counts, in its bytes: masses of generator particles, 2.5 % of which have more digits, take 1.7 bits
+where they are predicted with all digits, and 2.7 with escapes.
+"""
 
 
 @np.errstate(invalid="ignore", over="ignore")  # signalling NaN are quietly widened
@@ -130,7 +142,10 @@ def _rounded_pattern(bound: Bound, dtype: np.dtype[np.generic]) -> Pattern:
 
 
 def _spare_bits(finite: Values) -> int:
-    """Low mantissa bits that are zero in so many values that the others may escape at a profit."""
+    """Low mantissa bits that are zero in so many values that the others may escape at a profit.
+
+    Where some values have more digits than the others, a few numbers of bits are tried.
+    """
     width = finite.dtype.itemsize * 8
     bits = raw_bits(finite).astype(np.uint64)
     bits = bits[bits << np.uint64(65 - width) != 0] if len(bits) else bits
@@ -138,10 +153,22 @@ def _spare_bits(finite: Values) -> int:
         return 0
     lowest = np.bitwise_and(bits, ~bits + np.uint64(1))
     spare = np.minimum(np.log2(lowest.astype(np.float64)).astype(np.int64), MANTISSA_BITS[finite.dtype.name])
-    at_least = np.bincount(spare, minlength=65)[::-1].cumsum()[::-1] / len(spare)
-    shifts = np.arange(MANTISSA_BITS[finite.dtype.name] + 1)
-    profit = shifts - (1 - at_least[shifts]) * (width + 16)
-    return int(shifts[np.argmax(profit)])
+    shifts = np.array(sorted({int(np.quantile(spare, share, method="lower")) for share in ESCAPING}))
+    if len(shifts) == 1:
+        return int(shifts[0])
+    step = max(1, len(bits) // LOOKED_AT)
+    looked_at, spare = bits[::step], spare[::step]
+    sizes = [_size(looked_at, spare >= shift, shift, width) for shift in shifts.tolist()]
+    return int(shifts[int(np.argmin(sizes))])
+
+
+def _size(bits: Words, kept: Booleans, shift: int, width: int) -> float:
+    """Bytes of patterns without their low bits, and of those that escape: no prediction makes these any smaller."""
+    signs = bits >> np.uint64(width - 1) != 0
+    magnitudes = (bits & np.uint64((1 << width - 1) - 1)) >> np.uint64(shift)
+    patterns = np.where(signs, -magnitudes.astype(np.int64), magnitudes.astype(np.int64))
+    escaping = len(bits) - int(np.count_nonzero(kept))
+    return len(pack(patterns[kept])) + ESCAPES_WEIGH * escaping * (width / 8 + 2)
 
 
 def _insertions(values: Values, grid: Grid, dither: bool) -> tuple[Inserted, ...]:

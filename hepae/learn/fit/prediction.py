@@ -20,6 +20,7 @@ from hepae.core.prediction.tables import FRACTION_BITS, Period, Widths, expand
 from hepae.core.values.lattice import Lattice
 from hepae.learn.fit import additive, candidates, crowd, links
 from hepae.learn.fit.contexts import MOST_VALUES, fit_contexts
+from hepae.learn.fit.copies import copied
 from hepae.learn.fit.derived import MOST_RANKS, is_crowded, last_rank, polar
 from hepae.learn.fit.pool import blends, mass_shells, pool_for, telling
 from hepae.learn.fit.rows import each_row, off_before, rows_before
@@ -66,14 +67,6 @@ a generator particle but for rounding, whatever that needs.
 
 BASE_GAIN: Final = 0.15
 """A blend takes a while to read, and must save that many bits."""
-
-USUAL: Final = 0.01
-"""Values of a larger share are equal by chance."""
-
-COPIED: Final = 0.02
-"""Share of the rows in which a column must have the value of another, a rare one, to be taken for its copy."""
-
-MOST_COPIES: Final = 2
 
 RARE: Final = 2.0
 """Features of fewer bits than this come early."""
@@ -297,41 +290,15 @@ def _fit_by_context(state: Fitting, name: str, known: Sequence[str]) -> Predicto
         return _known(state, alone, q, q_validation)
     best, left = alone, (q, q_validation)
     fitted = _fit_numbers(state, name, known)[:3]
-    for predictor, *rests in (fitted, *_copied(state, name, known)):
+    for predictor, rest, rest_validation in (fitted, *copied(state, name, known)):
         if not predictor.trivial:
             dear = not state.affordable(state.closure(columns_of(predictor, state.sources)) - {name})
-            after, predictor = _by_context(state, predictor, known, *rests)
+            after, classified = _by_context(state, predictor, known, rest, rest_validation)
             if after + DEAR_GAIN * dear < bits:
-                best, left, bits = predictor, rests, after
+                best, left, bits = classified, (rest, rest_validation), after
     if isinstance(best.base, Here):
         state.latents.append(name)
     return _known(state, best, *left)
-
-
-def _copied(
-    state: Fitting, name: str, known: Sequence[str]
-) -> list[tuple[Predictor, Integers, Integers]]:
-    """The columns whose values this one has most often, digit by digit, and the differences from each.
-
-    The isolation of a muon by charged particles is that by all of them where there are no neutral ones.
-    """
-    lattices, q = state.train.context.lattices, state.train.q[name]
-    values, counts = np.unique(q, return_counts=True)
-    rare = ~np.isin(q, values[counts > USUAL * len(q)])
-    shares = {
-        other: float(np.mean((state.train.q[other] == q) & rare))
-        for other in known
-        if lattices[other] == lattices[name]
-    }
-    usable = [
-        other
-        for other, share in sorted(shares.items(), key=lambda pair: -pair[1])
-        if share > COPIED and state.affordable(state.closure([Here(other)]) - {name}, generously=True)
-    ]
-    return [
-        (Predictor(name, base=Here(other)), *(part.q[name] - part.q[other] for part in (state.train, state.validation)))
-        for other in usable[:MOST_COPIES]
-    ]
 
 
 def _known(state: Fitting, predictor: Predictor, rest: Integers, rest_validation: Integers) -> Predictor:
