@@ -6,8 +6,8 @@ The network codes the same lattice integers, feature after feature, as the codec
 floats, and a recurrent network's summary of the objects before in the event. It gives each integer a probability: a
 mixture of logistic distributions around the prediction of `lifting`, and probabilities of frequent values (T. Salimans
 and others, PixelCNN++, 2017). Its bits are minus the logarithm of that, without the megabytes of the network and
-without an entropy coder's loss: no file reaches them. Beside them, on the same events: payloads of `lifting` and `masked`,
-checksums included, models not.
+without an entropy coder's loss: no file reaches them. Beside them, on the same events: payloads of `lifting` and
+`masked`, checksums included, models not.
 """
 
 from __future__ import annotations

@@ -11,6 +11,7 @@ everything is lossless. The model is embedded and counted in the size of the fil
 from __future__ import annotations
 
 import argparse
+import os
 import statistics
 import tempfile
 import time
@@ -52,8 +53,8 @@ The last quarter of a file, compressed with a model that was trained on the firs
 within a bound. *Input*: bytes of the table as the input has them (LZMA-9 in a NanoAOD file, exact). *pcodec*: each
 column by itself, on its lattice where it has a bound. It and the next two are shares of the input's bytes. *Links
 save*: of the bytes without links. *Needs*: columns that are decoded to read one column of the table, itself included.
-*(file)*: the model is counted. Below: seconds of CPU to read some columns, and links with the bits that a row of the
-table saves by plain differences alone, of the run that was noted last.
+*(file)*: the model is counted where it is in the file. Below: seconds of CPU to read some columns, and links with the
+bits that a row of the table saves by plain differences alone, of the run that was noted last.
 """
 FILE, FLAGS, EVENT = "(file)", "(flags)", "(per entry)"
 READ = ("Muon_pt", "Muon_eta", "Muon_phi", "Muon_mass")
@@ -157,10 +158,12 @@ def needs(tree: TreeFacts) -> dict[str, list[int]]:
     return sizes
 
 
-def compressed(source: Path, target: Path, model: DatasetModel) -> FileFacts:
+def compressed(source: Path, target: Path, model: DatasetModel, embed: bool) -> FileFacts:
     """Facts of a file that a model compressed."""
-    hepae.compress(source, target, model=model, force=True)
-    return inspect(target)
+    model.save(target.with_suffix(".onnx"))
+    hepae.compress(source, target, model=model, embed=embed, force=True)
+    with patch.dict(os.environ, {"HEPAE_MODEL_PATH": str(target.parent)}):
+        return inspect(target)
 
 
 def reading(path: Path, tree: str) -> float:
@@ -175,7 +178,7 @@ def reading(path: Path, tree: str) -> float:
 
 
 def measure(
-    source: Path, tree: str, bounds: Sequence[str], folder: Path
+    source: Path, tree: str, bounds: Sequence[str], embed: bool, folder: Path
 ) -> tuple[list[dict[str, object]], dict[str, float], list[str]]:
     """Rows of the page, the links, and a line for each file size."""
     with uproot.open(source) as file:
@@ -189,7 +192,7 @@ def measure(
     with without_links():
         alone = hepae.train_dataset([first], bounds=bounds)
     before = inspect(last)
-    small = {name: compressed(last, folder / f"{name}.root", model) for name, model in
+    small = {name: compressed(last, folder / f"{name}.root", model, embed) for name, model in
              (("without links", alone), ("with links", with_links))}  # fmt: skip
     trees = {name: next(one for one in facts.trees if one.path == tree) for name, facts in
              (("before", before), *small.items())}  # fmt: skip
@@ -210,9 +213,10 @@ def measure(
     for row in rows:
         row["bound"] = ", ".join(bounds) or "exact"
     files = {"the quarter": last, **{name: folder / f"{name}.root" for name in small}}
-    lines = [
-        f"reading {', '.join(READ)}, {name}: {reading(path, tree):.3f} s" for name, path in files.items()
-    ]
+    with patch.dict(os.environ, {"HEPAE_MODEL_PATH": str(folder)}):
+        lines = [
+            f"reading {', '.join(READ)}, {name}: {reading(path, tree):.3f} s" for name, path in files.items()
+        ]
     return rows, links, [f"the flags with ZSTD, each by itself: {zstd:,} B", *lines]
 
 
@@ -260,10 +264,15 @@ def main() -> None:
     parser.add_argument("file", type=Path)
     parser.add_argument("--tree", default="Events")
     parser.add_argument("--bound", action="append", default=[], help="as of `hepae compress`; repeatable")
+    parser.add_argument(
+        "--by-reference", action="store_true", help="the model is not in the file, nor counted"
+    )
     parser.add_argument("--evidence", type=Path)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        rows, links, sizes = measure(options.file, options.tree, options.bound, Path(folder))
+        rows, links, sizes = measure(
+            options.file, options.tree, options.bound, not options.by_reference, Path(folder)
+        )
     for row in rows:
         print("  ".join(str(cell) for cell in row.values()))
     for name, gain in sorted(links.items(), key=lambda pair: -pair[1]):
