@@ -28,7 +28,7 @@ import hepae
 from hepae.core.values.bounds import Bound, asked
 from hepae.core.values.lattice_fit import fit_lattice
 from hepae.core.values.nested import Nested
-from hepae.files.inspect.facts import ColumnFacts, FileFacts, TreeFacts
+from hepae.files.inspect.facts import FileFacts, TreeFacts
 from hepae.files.inspect.file import inspect
 from hepae.input.selection import selection_of
 from hepae.learn.whole import lifted
@@ -56,7 +56,7 @@ save*: of the bytes without links. *Needs*: columns that are decoded to read one
 *(file)*: the model is counted where it is in the file. Below: seconds of CPU to read some columns, and links with the
 bits that a row of the table saves by plain differences alone, of the run that was noted last.
 """
-FILE, FLAGS, EVENT = "(file)", "(flags)", "(per entry)"
+FILE, FLAGS = "(file)", "(flags)"
 READ = ("Muon_pt", "Muon_eta", "Muon_phi", "Muon_mass")
 ROUNDS = 7
 SOURCES = ("hepae/core", "hepae/learn", "hepae/files/compress", "hepae/files/dataset.py")
@@ -107,7 +107,16 @@ def _per_row(found: Found, sample: Sample, link: RowLink) -> float:
     return link.gain / max(len(sample[name].values), 1)
 
 
-def pcodec_sizes(path: Path, tree: TreeFacts, bounds: Sequence[str]) -> tuple[dict[str, int], int]:
+def flags_of(path: Path, tree: str) -> set[str]:
+    """Names of the flags of events."""
+    with uproot.open(path) as file:
+        branches = {branch.name: branch.interpretation for branch in file[tree].branches}
+    return {name for name, one in branches.items() if getattr(one, "numpy_dtype", None) == np.dtype(bool)}
+
+
+def pcodec_sizes(
+    path: Path, tree: TreeFacts, bounds: Sequence[str], flags: set[str]
+) -> tuple[dict[str, int], int]:
     """Bytes of each table, every column by itself and on its lattice where it has a bound; ZSTD bytes of all flags."""
     sizes: dict[str, int] = {FILE: 0, FLAGS: 0}
     zstd = 0
@@ -122,7 +131,7 @@ def pcodec_sizes(path: Path, tree: TreeFacts, bounds: Sequence[str]) -> tuple[di
             if column.name in branches:
                 values = flat_values(branches[column.name])
                 size = pcodec_size(on_lattice(values, assigned.get(column.name)))
-                flag = _is_flag(column)
+                flag = column.name in flags
                 zstd += len(ZSTD_DEFAULT.pack(values.tobytes())) if flag else 0
                 for table in (column.table, FILE, *([FLAGS] if flag else [])):
                     sizes[table] = sizes.get(table, 0) + size
@@ -135,10 +144,6 @@ def on_lattice(values: np.ndarray[Any, Any], bound: Bound | None) -> np.ndarray[
         return values
     q, escaped = fit_lattice(values, bound).to_integers(values, bound)
     return np.concatenate([q, escaped.astype(np.int64)])
-
-
-def _is_flag(column: ColumnFacts) -> bool:
-    return column.dtype == "bool" and column.table == EVENT
 
 
 def needs(tree: TreeFacts) -> dict[str, list[int]]:
@@ -196,11 +201,12 @@ def measure(
              (("without links", alone), ("with links", with_links))}  # fmt: skip
     trees = {name: next(one for one in facts.trees if one.path == tree) for name, facts in
              (("before", before), *small.items())}  # fmt: skip
-    packed, zstd = pcodec_sizes(last, trees["before"], bounds)
+    flags = flags_of(last, tree)
+    packed, zstd = pcodec_sizes(last, trees["before"], bounds, flags)
     needed = needs(trees["with links"])
     sizes = [
         [facts.size for facts in (before, *small.values())],
-        [_flags(one, trees["before"]) for one in trees.values()],
+        [_of(one, flags) for one in trees.values()],
     ]
     rows = [
         _row(table, trees["before"], sizes[place], packed, needed)
@@ -228,9 +234,8 @@ def _on_disk(tree: TreeFacts, table: str) -> int:
     return next((one.on_disk for one in tree.tables if one.name == table), 0)
 
 
-def _flags(tree: TreeFacts, before: TreeFacts) -> int:
-    """Bytes of the flags of events."""
-    names = {column.name for column in before.columns if _is_flag(column)}
+def _of(tree: TreeFacts, names: set[str]) -> int:
+    """Bytes of some columns."""
     return sum(column.on_disk for column in tree.columns if column.name in names)
 
 
