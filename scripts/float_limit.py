@@ -69,7 +69,6 @@ the lattice integers; neither its bytes nor an entropy coder count. What the eve
         "masked above it",
         "parameters",
         "epochs",
-        "minutes",
     ),
     ("hepae/core", "hepae/learn", "scripts/float_limit.py"),
     key=2,
