@@ -57,7 +57,8 @@ PAGE: Final = Page(
 Bits per object on held-back events. *Float network*: minus the logarithm to base 2 of the probability that it gives to
 the lattice integers; neither its bytes nor an entropy coder count. What the events contain is at most that. *lifting*,
 *masked*: payloads with checksums, without the model. All see the same events, bounds and lattices. Made by
-`scripts/float_limit.py`, which says what the network is.
+`scripts/float_limit.py`, which says what the network is. That of the wider jets was trained in a process of its own,
+half an hour of a core, some commits before its payloads were made.
 """,
     (
         "file",
