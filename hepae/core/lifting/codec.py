@@ -255,7 +255,17 @@ def _decoded(evaluation: Evaluation, name: str, payload: bytes) -> Integers:
 
 @dataclass(frozen=True)
 class _Stored:
-    """A payload of classes: the group of each, its latents where their number is stored, the blocks of the groups."""
+    """A payload of classes.
+
+    Attributes
+    ----------
+    groups
+        The group of each class, int64[n_classes].
+    counts
+        Latents of each class, int64[n_classes]; zeros where they are not stored.
+    blocks
+        The block of each group.
+    """
 
     groups: Integers
     counts: Integers
@@ -272,7 +282,7 @@ class _Stored:
 
 def _by_group(name: str, payload: bytes, n_classes: int, ranked: bool) -> _Stored:
     block, at = _sized_block(name, payload, 1)
-    groups = counts = unpack(block, n_classes)
+    groups, counts = unpack(block, n_classes), np.zeros(n_classes, np.int64)
     if groups.min() < 0 or groups.max() >= n_classes:
         raise CorruptionError("a group of classes that cannot be", where=name, got=groups.tolist())
     if ranked:
